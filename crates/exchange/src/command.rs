@@ -1,0 +1,82 @@
+//! What an operator may ask of a shard, and the answers.
+
+use std::net::SocketAddr;
+
+use crate::directory::Delta;
+
+/// The number under which a command's answer returns; chosen by whoever asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ticket(pub u64);
+
+/// What an operator may ask.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// A fact of the directory changed in the store: take it over. Answered with [`Answer::Done`].
+    Apply(Delta),
+    /// How the shard is.
+    Status,
+    /// The calls that the shard holds state of.
+    Calls,
+    /// The contacts that are registered now.
+    Devices,
+}
+
+/// The answer to a [`Command`].
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// It was done.
+    Done,
+    /// See [`Command::Status`].
+    Status(Status),
+    /// See [`Command::Calls`].
+    Calls(Vec<LiveCall>),
+    /// See [`Command::Devices`].
+    Devices(Vec<Device>),
+}
+
+/// How a shard is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    /// Accounts known.
+    pub accounts: usize,
+    /// Contacts registered now.
+    pub bindings: usize,
+    /// Transactions that are not over.
+    pub transactions: usize,
+    /// Calls being set up.
+    pub ringing: usize,
+    /// Calls whose media we carry.
+    pub anchored: usize,
+    /// Media port pairs that are free.
+    pub free_ports: usize,
+}
+
+/// A call of which the shard holds state.
+#[derive(Clone, Debug)]
+pub struct LiveCall {
+    /// The Call-ID.
+    pub id: String,
+    /// The caller's address.
+    pub from: String,
+    /// The address called.
+    pub to: String,
+    /// Unix seconds of the INVITE.
+    pub started_at: u64,
+    /// Unix seconds of the 200, once answered.
+    pub answered_at: Option<u64>,
+}
+
+/// A registered contact.
+#[derive(Clone, Debug)]
+pub struct Device {
+    /// The account.
+    pub account: String,
+    /// The contact URI.
+    pub contact: String,
+    /// Where it is reached.
+    pub remote: SocketAddr,
+    /// What it says it is.
+    pub user_agent: String,
+    /// Unix seconds at which it ends.
+    pub expires_at: u64,
+}

@@ -1,0 +1,174 @@
+//! Settings as they are meant: types that cannot be wrong. Defaults stand in [`Config::new`].
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use ipnet::IpNet;
+use offhook_sip_stack::Transport;
+
+/// What a shard needs to know of the configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Host names and addresses served here, in lower case, without ports; never empty. The first names new
+    /// accounts when nothing else does.
+    pub domains: Vec<String>,
+    /// The realm of our challenges (RFC 7616 §3.3).
+    pub realm: String,
+    /// Where we listen. The address may be unspecified.
+    pub listeners: Vec<Listener>,
+    /// The address that peers outside `local_networks` are told, when it is not the one we see.
+    pub external_address: Option<IpAddr>,
+    /// Networks whose phones reach us by the address that we see.
+    pub local_networks: Vec<IpNet>,
+    /// Whether media goes through us.
+    pub anchor: AnchorPolicy,
+    /// A call is ended after this long without media in either direction, unless it is on hold.
+    pub media_timeout: Duration,
+    /// A call that is on hold is ended after this long without media.
+    pub hold_timeout: Duration,
+    /// Whether users must prove who they are.
+    pub authentication: Authentication,
+    /// Whether someone without an account may call a local account.
+    pub strangers: Strangers,
+    /// Calls that an account may have in set-up, or through us, at the same time.
+    pub max_calls_per_account: usize,
+    /// Limits of the registrar.
+    pub registrar: RegistrarLimits,
+    /// How long a phone may ring (Timer C, RFC 3261 §16.6 step 11: more than three minutes).
+    pub timer_c: Duration,
+    /// Transactions that a shard holds at most; above, new requests get 503.
+    pub max_transactions: usize,
+    /// How long a nonce is good.
+    pub nonce_lifetime: Duration,
+    /// Signs nonces and routes. Kept by the store, so that calls outlive a restart.
+    pub key: Key,
+}
+
+impl Config {
+    /// The defaults for these domains; the first is the realm.
+    ///
+    /// # Panics
+    /// Never; an empty list of domains becomes `localhost`.
+    pub fn new(mut domains: Vec<String>, key: Key) -> Self {
+        if domains.is_empty() {
+            domains.push("localhost".into());
+        }
+        Self {
+            realm: domains[0].clone(),
+            domains,
+            listeners: Vec::new(),
+            external_address: None,
+            local_networks: Vec::new(),
+            anchor: AnchorPolicy::Auto,
+            media_timeout: Duration::from_secs(60),
+            hold_timeout: Duration::from_secs(2 * 3600),
+            authentication: Authentication::Required,
+            strangers: Strangers::Refuse,
+            max_calls_per_account: 4,
+            registrar: RegistrarLimits::default(),
+            timer_c: Duration::from_secs(185),
+            max_transactions: 200_000,
+            nonce_lifetime: Duration::from_secs(300),
+            key,
+        }
+    }
+
+    /// Whether `host` (a name or an address, without port, any case) is served here.
+    pub fn serves(&self, host: &str) -> bool {
+        let host = host.strip_suffix('.').unwrap_or(host);
+        self.domains.iter().any(|domain| domain.eq_ignore_ascii_case(host))
+    }
+}
+
+/// An address on which SIP is spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// The transport.
+    pub transport: Transport,
+    /// The address, perhaps unspecified.
+    pub address: SocketAddr,
+}
+
+/// Whether media goes through us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnchorPolicy {
+    /// Direct when both phones are in the same network and can hear each other as they are.
+    Auto,
+    /// Always through us.
+    Always,
+    /// Never through us.
+    Never,
+}
+
+/// Whether users must prove who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Authentication {
+    /// By digest, for registrations and for calls.
+    Required,
+    /// Anyone may register and call inside the domain (benchmarks, closed networks).
+    Off,
+}
+
+/// Whether someone without an account may call a local account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strangers {
+    /// No.
+    Refuse,
+    /// Yes, local accounts only; nothing is relayed to elsewhere.
+    Allow,
+}
+
+/// Limits of the registrar (RFC 3261 §10.3).
+#[derive(Clone, Copy, Debug)]
+pub struct RegistrarLimits {
+    /// Shorter registrations are refused with 423.
+    pub min_expires: Duration,
+    /// What a phone gets that asks for nothing.
+    pub default_expires: Duration,
+    /// Longer registrations are shortened.
+    pub max_expires: Duration,
+    /// Contacts that an account may have.
+    pub max_contacts: usize,
+}
+
+impl Default for RegistrarLimits {
+    fn default() -> Self {
+        Self {
+            min_expires: Duration::from_secs(60),
+            default_expires: Duration::from_secs(3600),
+            max_expires: Duration::from_secs(7200),
+            max_contacts: 10,
+        }
+    }
+}
+
+/// A secret key; prints as dots.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Key(pub [u8; 32]);
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Key(…)")
+    }
+}
+
+/// Ties the shard's clock to the calendar: nonces and bindings outlive the process.
+#[derive(Clone, Copy, Debug)]
+pub struct Epoch {
+    /// A moment …
+    pub instant: Instant,
+    /// … and its Unix time.
+    pub unix: Duration,
+}
+
+impl Epoch {
+    /// The Unix time of `now`.
+    pub fn unix(&self, now: Instant) -> Duration {
+        self.unix + now.saturating_duration_since(self.instant)
+    }
+
+    /// The Unix time of `now` in whole seconds.
+    pub fn unix_seconds(&self, now: Instant) -> u64 {
+        self.unix(now).as_secs()
+    }
+}

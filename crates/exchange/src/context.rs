@@ -1,0 +1,53 @@
+//! What the machines of a shard get from outside, lent for the time of one input.
+
+use std::time::Instant;
+
+use offhook_sip_stack::transaction::Owner;
+use offhook_sip_stack::{Rng, Timers};
+
+use crate::config::Epoch;
+use crate::event::Event;
+use crate::io::Outbox;
+
+/// The time, chance, timers and outbox of a shard.
+pub(crate) struct Context<'a> {
+    pub(crate) now: Instant,
+    pub(crate) shard: u8,
+    pub(crate) epoch: Epoch,
+    pub(crate) rng: &'a mut Rng,
+    pub(crate) sip_timers: &'a mut Timers<Owner>,
+    pub(crate) timers: &'a mut Timers<Alarm>,
+    pub(crate) out: &'a mut Outbox,
+}
+
+/// Whose deadline it is, of those above the transaction layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Alarm {
+    /// Timer C of a branch (RFC 3261 §16.8): context and branch.
+    TimerC(u64, usize),
+    /// Bindings that have expired are forgotten.
+    Sweep,
+}
+
+impl Context<'_> {
+    /// The lower half, for the layers below.
+    pub(crate) fn sip(&mut self) -> offhook_sip_stack::Context<'_> {
+        offhook_sip_stack::Context {
+            now: self.now,
+            rng: self.rng,
+            timers: self.sip_timers,
+            out: &mut self.out.sip,
+            shard: self.shard,
+        }
+    }
+
+    /// The Unix time in seconds.
+    pub(crate) fn unix(&self) -> u64 {
+        self.epoch.unix_seconds(self.now)
+    }
+
+    /// Tells the outside what happened.
+    pub(crate) fn event(&mut self, event: Event) {
+        self.out.events.push(event);
+    }
+}

@@ -1,0 +1,428 @@
+//! Chooses who deals with a request: the registrar, the proxy, or ourselves.
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use offhook_media::command::Report;
+use offhook_media::lease::PortBlock;
+use offhook_sip::{Message, Method, Name, ParseErrorKind, RejectedRequest, Request, Response, Status, Uri};
+use offhook_sip_stack::auth::{Authenticator, Failure, Kind};
+use offhook_sip_stack::transaction::{Limits, Owner, ServerId, TransactionEvent, Transactions};
+use offhook_sip_stack::{CloseConnection, Flow, transport};
+
+use crate::command::{self, Answer, Command, Ticket};
+use crate::config::{Authentication, Config, Strangers};
+use crate::context::{Alarm, Context};
+use crate::directory::{Account, AddressOfRecord, Delta, Directory};
+use crate::event::{DropReason, Event};
+use crate::identity::{self, Caller};
+use crate::io::StoreRequest;
+use crate::locality::user_of;
+use crate::proxy::{Forwarding, Proxy, Target};
+use crate::proxy::{in_dialog, routes};
+use crate::refusal::Refusal;
+use crate::registrar;
+
+/// The decisions of one shard.
+pub(crate) struct Core {
+    config: Config,
+    directory: Directory,
+    transactions: Transactions,
+    authenticator: Authenticator,
+    proxy: Proxy,
+    draining: bool,
+}
+
+impl Core {
+    /// How often expired bindings are forgotten. They are not used from the moment they expire.
+    pub(crate) const SWEEP: Duration = Duration::from_secs(60);
+
+    pub(crate) fn new(shard: u8, config: Config, ports: &[PortBlock]) -> Self {
+        let limits = Limits { clients: config.max_transactions, servers: config.max_transactions };
+        Self {
+            directory: Directory::default(),
+            transactions: Transactions::new(limits),
+            authenticator: Authenticator::new(config.key.0, &config.realm, config.nonce_lifetime.as_secs()),
+            proxy: Proxy::new(shard, ports),
+            draining: false,
+            config,
+        }
+    }
+
+    /// A datagram, or a message of a stream.
+    pub(crate) fn receive(&mut self, flow: Flow, bytes: Bytes, cx: &mut Context<'_>) {
+        match Message::parse(bytes.clone()) {
+            Ok(message) => {
+                if let Some(event) = self.transactions.receive(message, flow, &mut cx.sip()) {
+                    self.transaction(event, cx);
+                }
+            }
+            Err(error) if error.kind == ParseErrorKind::Empty => {}
+            Err(error) => match RejectedRequest::salvage(&bytes, error) {
+                Some(rejected) => self.reject(&rejected, &flow, cx),
+                None => {
+                    let reason = match error.kind {
+                        ParseErrorKind::NotSip => DropReason::NotSip,
+                        _ => DropReason::Unanswerable,
+                    };
+                    cx.event(Event::Dropped { from: flow.remote, reason });
+                }
+            },
+        }
+    }
+
+    /// A stream lost its framing: 400 if that can be said, then the end of the connection.
+    pub(crate) fn broken_stream(&mut self, flow: Flow, head: &Bytes, cx: &mut Context<'_>) {
+        let error = Message::parse(head.clone()).err();
+        match error.and_then(|error| RejectedRequest::salvage(head, error)) {
+            Some(rejected) => self.reject(&rejected, &flow, cx),
+            None => cx.event(Event::Dropped { from: flow.remote, reason: DropReason::Unanswerable }),
+        }
+        cx.out.sip.closes.extend(flow.connection.map(CloseConnection));
+    }
+
+    /// Answers a malformed request without keeping anything (§8.2.7).
+    fn reject(&mut self, rejected: &RejectedRequest, flow: &Flow, cx: &mut Context<'_>) {
+        let request = transport::stamp(rejected.request.clone(), flow);
+        let tag = self.stateless_tag(&request);
+        let stamped = RejectedRequest { request: request.clone(), error: rejected.error };
+        let answer = stamped.response().to_tag(&tag).finish();
+        cx.event(refused(&request, flow, &answer));
+        cx.out.sip.transmit(transport::response_flow(&request, flow), answer.bytes().clone());
+    }
+
+    fn transaction(&mut self, event: TransactionEvent, cx: &mut Context<'_>) {
+        match event {
+            TransactionEvent::Request { server, request, flow } => self.request(server, &request, flow, cx),
+            TransactionEvent::Cancel { server, invite, request, .. } => {
+                let tag = self.stateless_tag(&request);
+                let answer = Response::to_request(&request, Status::OK).to_tag(&tag).finish();
+                self.transactions.respond(server, answer, &mut cx.sip());
+                self.proxy.cancel(invite, &self.config, &mut self.transactions, cx);
+            }
+            TransactionEvent::Ack { request, flow, .. } => self.ack(&request, &flow, cx),
+            TransactionEvent::Response { client, response, flow } => {
+                self.proxy.response(client, &response, &flow, &self.config, &mut self.transactions, cx);
+            }
+            TransactionEvent::Stray { flow, .. } => {
+                cx.event(Event::Dropped { from: flow.remote, reason: DropReason::StrayResponse });
+            }
+            TransactionEvent::Timeout { client } => {
+                self.proxy.no_answer(client, Status::REQUEST_TIMEOUT, &self.config, &mut self.transactions, cx);
+            }
+            TransactionEvent::TransportFailed { client } => {
+                let status = Status::SERVICE_UNAVAILABLE;
+                self.proxy.no_answer(client, status, &self.config, &mut self.transactions, cx);
+            }
+            TransactionEvent::ClientEnded { client } => self.proxy.client_ended(client),
+            TransactionEvent::ServerEnded { server } | TransactionEvent::NoAck { server } => {
+                self.proxy.server_ended(server);
+            }
+        }
+    }
+
+    /// A new request: refused with the reason, or handed on.
+    fn request(&mut self, server: ServerId, request: &Request, flow: Flow, cx: &mut Context<'_>) {
+        if let Err(refusal) = self.route(server, request, flow, cx) {
+            let answer = refusal.response(request, &self.stateless_tag(request));
+            cx.event(refused(request, &flow, &answer));
+            self.transactions.respond_once(server, answer, &mut cx.sip());
+        }
+    }
+
+    fn route(
+        &mut self,
+        server: ServerId,
+        request: &Request,
+        flow: Flow,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Refusal> {
+        let routed = routes::strip(request, &flow, &self.config)?;
+        let uri = routed.request.uri().map_err(|error| Refusal::new(error.status(), error.to_string()))?;
+        let here = match &uri {
+            Uri::Sip(uri) if uri.secure() => {
+                return Err(Refusal::new(Status::UNSUPPORTED_URI_SCHEME, "sips needs TLS on every hop"));
+            }
+            Uri::Sip(uri) => self.config.is_here(uri, &flow),
+            Uri::Tel(_) => true,
+            Uri::Other(_) => return Err(Status::UNSUPPORTED_URI_SCHEME.into()),
+        };
+        if let Some(signed) = routed.signed {
+            let forward = in_dialog::forward(&routed.request, &signed)?;
+            return self.proxy.in_dialog(server, forward, &self.config, &mut self.transactions, cx);
+        }
+        if routed.foreign_route {
+            return Err(Refusal::new(Status::FORBIDDEN, "Nothing is relayed along a route that is not ours"));
+        }
+        if *request.method() == Method::Register {
+            return if here { self.register(server, request, flow, cx) } else { Err(not_served()) };
+        }
+        let user = user_of(&uri);
+        if here && user.is_none() && *request.method() == Method::Options {
+            return self.options(server, request, cx);
+        }
+        if request.to_tag().is_some() || *request.method() == Method::Cancel {
+            return Err(Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST.into());
+        }
+        routes::check_hops(request, &self.config)?;
+        extensions(request, Name::ProxyRequire, &[])?;
+        let caller = self.caller(request, here, &flow, cx)?;
+        if !here {
+            return Err(Refusal::new(Status::FORBIDDEN, "Other domains are not reached from here"));
+        }
+        let user = user.ok_or_else(|| Refusal::from(Status::NOT_FOUND))?;
+        let targets = self.targets(&user, &uri, cx.unix())?;
+        if self.draining {
+            return Err(Refusal::from(Status::SERVICE_UNAVAILABLE).with(Name::RetryAfter, 30));
+        }
+        let forwarding = Forwarding { request: routed.request, from: flow, caller, targets };
+        self.proxy.start(server, forwarding, &self.config, &mut self.transactions, cx)
+    }
+
+    /// Who is calling, proven unless configured otherwise (RFC 3261 §22.3).
+    fn caller(
+        &mut self,
+        request: &Request,
+        here: bool,
+        flow: &Flow,
+        cx: &mut Context<'_>,
+    ) -> Result<Caller, Refusal> {
+        let from = request.from().map_err(|error| Refusal::new(error.status(), error.to_string()))?;
+        let claims_us = identity::claims_us(&from, &self.config);
+        if self.config.authentication == Authentication::Off {
+            return Ok(Caller::Unproven);
+        }
+        let account = match self.prove(request, Kind::ProxyToUser, flow, cx) {
+            Ok(account) => account,
+            Err(_) if !here && !claims_us => {
+                return Err(Refusal::new(Status::FORBIDDEN, "Nothing is relayed for strangers"));
+            }
+            Err(_) if !claims_us && here && self.config.strangers == Strangers::Allow => {
+                return Ok(Caller::Stranger);
+            }
+            Err(refusal) => return Err(refusal),
+        };
+        identity::may_use(&account, &from, &self.directory, &self.config)?;
+        Ok(Caller::Account(account))
+    }
+
+    /// The account whose credentials a request carries, or a challenge.
+    fn prove(
+        &mut self,
+        request: &Request,
+        kind: Kind,
+        flow: &Flow,
+        cx: &mut Context<'_>,
+    ) -> Result<Account, Refusal> {
+        let now = cx.unix();
+        let (directory, config) = (&self.directory, &self.config);
+        let find = |user: &str| identity::by_username(user, directory, config);
+        let verified = self
+            .authenticator
+            .verify(request, kind, now, |user| find(user).map(|account| account.secrets.clone().into()));
+        let failure = match verified.map(|verified| (find(&verified.username).cloned(), verified.username)) {
+            Ok((Some(account), _)) => return Ok(account),
+            Ok((None, _)) => Failure::Wrong,
+            Err(failure) => failure,
+        };
+        if failure == Failure::Wrong {
+            let username = request.credentials(kind.credentials_name()).flatten().find_map(|credentials| {
+                credentials.username().map(|name| name.chars().take(100).collect::<String>())
+            });
+            let username = username.unwrap_or_default();
+            cx.event(Event::AuthenticationFailed { from: flow.remote, username });
+        }
+        let stale = matches!(failure, Failure::Stale | Failure::Replayed);
+        let challenges = self.authenticator.challenge(kind, stale, now, cx.rng);
+        let start = Refusal::from(kind.status());
+        Err(challenges.into_iter().fold(start, |refusal, (name, one)| refusal.with(name, one)))
+    }
+
+    fn register(
+        &mut self,
+        server: ServerId,
+        request: &Request,
+        flow: Flow,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Refusal> {
+        extensions(request, Name::Require, &["path"])?;
+        let asked = registrar::record(request)?;
+        if !self.config.serves(asked.host()) {
+            return Err(not_served());
+        }
+        let record = if self.config.authentication == Authentication::Off {
+            let known = self.directory.find(asked.user(), asked.host(), &self.config.domains);
+            known.map_or_else(|| self.unproven(asked.user()), |account| account.address.clone())
+        } else {
+            let account = self.prove(request, Kind::UserToUser, &flow, cx)?;
+            let owner = self.directory.find(asked.user(), asked.host(), &self.config.domains);
+            if owner.is_none_or(|owner| owner.address != account.address) {
+                return Err(Refusal::new(Status::FORBIDDEN, "This is not your address"));
+            }
+            account.address
+        };
+        let now = cx.unix();
+        let present = self.directory.bindings(&record);
+        let changed = registrar::register(request, &flow, present, &self.config.registrar, now)?;
+        let bindings = changed.as_ref().map_or(present, |bindings| &bindings.0);
+        let answer = registrar::accepted(request, bindings, now, &self.stateless_tag(request));
+        if let Some(bindings) = changed {
+            let contacts = bindings.0.len();
+            cx.event(Event::Registered { account: record.clone(), contacts, from: flow.remote });
+            cx.out.store.push(StoreRequest::Bindings(record.clone(), bindings.clone()));
+            self.directory.apply(Delta::Bindings(record, bindings));
+        }
+        self.transactions.respond(server, answer, &mut cx.sip());
+        Ok(())
+    }
+
+    /// OPTIONS for the exchange itself (RFC 3261 §11.2).
+    fn options(&mut self, server: ServerId, request: &Request, cx: &mut Context<'_>) -> Result<(), Refusal> {
+        extensions(request, Name::Require, &["path"])?;
+        let allow = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, PRACK, UPDATE, INFO, MESSAGE, REFER, \
+                     SUBSCRIBE, NOTIFY, PUBLISH";
+        let answer = Response::to_request(request, Status::OK)
+            .to_tag(&self.stateless_tag(request))
+            .header(Name::Allow, allow)
+            .header(Name::Accept, "application/sdp")
+            .header(Name::Supported, "path")
+            .finish();
+        self.transactions.respond(server, answer, &mut cx.sip());
+        Ok(())
+    }
+
+    /// Where the user of a Request-URI is now, the preferred phones first (§16.5).
+    fn targets(&self, user: &str, uri: &Uri, now: u64) -> Result<Vec<Target>, Refusal> {
+        let account = match uri {
+            Uri::Tel(_) => self.directory.by_number(user),
+            Uri::Sip(uri) => self.directory.find(user, &uri.host().to_string(), &self.config.domains),
+            Uri::Other(_) => None,
+        };
+        let record = match account {
+            Some(account) => account.address.clone(),
+            None if self.config.authentication == Authentication::Off => self.unproven(user),
+            None => return Err(Status::NOT_FOUND.into()),
+        };
+        let bindings = self.directory.bindings(&record);
+        let targets: Vec<_> = bindings.iter().filter(|one| one.expires_at > now).map(Target::from).collect();
+        match (targets.is_empty(), account) {
+            (false, _) => Ok(targets),
+            (true, Some(_)) => Err(Refusal::new(Status::TEMPORARILY_UNAVAILABLE, "No phone is registered")),
+            (true, None) => Err(Status::NOT_FOUND.into()),
+        }
+    }
+
+    /// An ACK to a 2xx goes along our route or nowhere: there is no answer to an ACK.
+    fn ack(&mut self, request: &Request, flow: &Flow, cx: &mut Context<'_>) {
+        let forward = routes::strip(request, flow, &self.config)
+            .ok()
+            .and_then(|routed| in_dialog::forward(&routed.request, routed.signed.as_ref()?).ok());
+        match forward {
+            Some(forward) => self.proxy.ack(forward, &self.config, cx),
+            None => cx.event(Event::Dropped { from: flow.remote, reason: DropReason::StrayAck }),
+        }
+    }
+
+    /// The record under which a user without an account is kept when nobody needs one.
+    fn unproven(&self, user: &str) -> AddressOfRecord {
+        AddressOfRecord::new(user, &self.config.realm)
+    }
+
+    /// The same tag for the same request, also after we have forgotten it (§8.2.7).
+    fn stateless_tag(&self, request: &Request) -> String {
+        let mut hasher = DefaultHasher::new();
+        self.config.key.0.hash(&mut hasher);
+        for name in [Name::CallId, Name::CSeq, Name::From] {
+            request.raw(name).hash(&mut hasher);
+        }
+        format!("{:016x}", hasher.finish())
+    }
+
+    pub(crate) fn transaction_timeout(&mut self, owner: Owner, deadline: Instant, cx: &mut Context<'_>) {
+        if let Some(event) = self.transactions.timeout(owner, deadline, &mut cx.sip()) {
+            self.transaction(event, cx);
+        }
+    }
+
+    pub(crate) fn alarm(&mut self, alarm: Alarm, cx: &mut Context<'_>) {
+        match alarm {
+            Alarm::TimerC(context, branch) => {
+                self.proxy.timer_c(context, branch, &mut self.transactions, cx);
+            }
+            Alarm::Sweep => {
+                self.proxy.end_held(&self.config, &mut self.transactions, cx);
+                self.directory.forget_expired(cx.unix());
+                cx.timers.arm(cx.now + Self::SWEEP, Alarm::Sweep);
+            }
+        }
+    }
+
+    pub(crate) fn flow_failed(&mut self, flow: &Flow, cx: &mut Context<'_>) {
+        self.directory.connection_lost(flow);
+        for event in self.transactions.flow_failed(flow, &mut cx.sip()) {
+            self.transaction(event, cx);
+        }
+    }
+
+    pub(crate) fn media(&mut self, report: Report, cx: &mut Context<'_>) {
+        self.proxy.media(report, &self.config, &mut self.transactions, cx);
+    }
+
+    pub(crate) fn apply(&mut self, delta: Delta) {
+        self.directory.apply(delta);
+    }
+
+    pub(crate) fn command(&mut self, ticket: Ticket, command: Command, cx: &mut Context<'_>) {
+        let answer = match command {
+            Command::Apply(delta) => {
+                self.directory.apply(delta);
+                Answer::Done
+            }
+            Command::Status => Answer::Status(command::Status {
+                accounts: self.directory.accounts(),
+                bindings: self.directory.live_bindings(cx.unix()).count(),
+                transactions: self.transactions.len(),
+                ringing: self.proxy.ringing(),
+                anchored: self.proxy.anchored(),
+                free_ports: self.proxy.free_ports(cx.now),
+            }),
+            Command::Calls => Answer::Calls(self.proxy.calls(cx)),
+            Command::Devices => Answer::Devices(self.directory.devices(cx.unix())),
+        };
+        cx.out.answers.push((ticket, answer));
+    }
+
+    pub(crate) fn drain(&mut self) {
+        self.draining = true;
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.transactions.is_empty() && self.proxy.is_idle()
+    }
+}
+
+/// Refuses extensions that are required and not among those we know (§16.3 step 5, §8.2.2.3).
+fn extensions(request: &Request, name: Name, known: &[&str]) -> Result<(), Refusal> {
+    let unknown: Vec<_> = request
+        .tokens(name)
+        .filter(|tag| !tag.is_empty() && !known.iter().any(|one| one.eq_ignore_ascii_case(tag)))
+        .collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    Err(Refusal::from(Status::BAD_EXTENSION).with(Name::Unsupported, unknown.join(", ")))
+}
+
+fn not_served() -> Refusal {
+    Refusal::new(Status::FORBIDDEN, "This domain is not served here")
+}
+
+fn refused(request: &Request, flow: &Flow, answer: &Response) -> Event {
+    Event::Refused {
+        from: flow.remote,
+        status: answer.status(),
+        reason: String::from_utf8_lossy(answer.reason()).into_owned(),
+        call: request.call_id().unwrap_or_default().to_owned(),
+    }
+}

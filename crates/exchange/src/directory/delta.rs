@@ -1,0 +1,16 @@
+//! Changes of the directory.
+
+use super::{Account, AddressOfRecord, Bindings};
+
+/// A change of one fact, complete in itself: applying it twice is the same as once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Delta {
+    /// An account is now this.
+    Account(Account),
+    /// An account is gone, with its numbers and bindings.
+    AccountRemoved(AddressOfRecord),
+    /// A number belongs to this account now, or to none.
+    Number(String, Option<AddressOfRecord>),
+    /// An account's bindings are now these.
+    Bindings(AddressOfRecord, Bindings),
+}

@@ -1,0 +1,143 @@
+//! Facts that every shard holds a copy of: accounts, their numbers, where their phones are.
+//!
+//! Each fact has one writer; changes travel as [`Delta`]s, which are complete in themselves and may be applied
+//! twice.
+
+mod account;
+mod binding;
+mod delta;
+
+use std::collections::HashMap;
+
+use offhook_sip::Uri;
+use offhook_sip_stack::{ConnectionId, Flow};
+
+use crate::command::Device;
+use crate::locality::address_of;
+
+pub use account::{Account, AddressOfRecord, InvalidAddress, Secrets, number_digits};
+pub use binding::{Binding, Bindings};
+pub use delta::Delta;
+
+/// A shard's copy of the facts. Lookups only: nothing depends on the order of these maps.
+#[derive(Debug, Default)]
+pub struct Directory {
+    accounts: HashMap<AddressOfRecord, Account>,
+    numbers: HashMap<String, AddressOfRecord>,
+    bindings: HashMap<AddressOfRecord, Bindings>,
+    /// Who registered over which connection.
+    connections: HashMap<ConnectionId, AddressOfRecord>,
+}
+
+impl Directory {
+    /// Takes over a change.
+    pub fn apply(&mut self, delta: Delta) {
+        match delta {
+            Delta::Account(account) => {
+                self.accounts.insert(account.address.clone(), account);
+            }
+            Delta::AccountRemoved(address) => {
+                self.accounts.remove(&address);
+                self.bindings.remove(&address);
+                self.numbers.retain(|_, owner| *owner != address);
+            }
+            Delta::Number(number, Some(address)) => {
+                self.numbers.insert(number, address);
+            }
+            Delta::Number(number, None) => {
+                self.numbers.remove(&number);
+            }
+            Delta::Bindings(address, bindings) => {
+                for old in self.bindings.get(&address).iter().flat_map(|old| &old.0) {
+                    old.flow.connection.and_then(|old| self.connections.remove(&old));
+                }
+                for connection in bindings.0.iter().filter_map(|new| new.flow.connection) {
+                    self.connections.insert(connection, address.clone());
+                }
+                if bindings.0.is_empty() {
+                    self.bindings.remove(&address);
+                } else {
+                    self.bindings.insert(address, bindings);
+                }
+            }
+        }
+    }
+
+    /// The account of this address.
+    pub fn account(&self, address: &AddressOfRecord) -> Option<&Account> {
+        self.accounts.get(address)
+    }
+
+    /// The account that `user` means in one of `domains`: a name of an account, or a number.
+    ///
+    /// `host` is preferred among the domains; all of them are one name space unless two accounts differ only in
+    /// the domain.
+    pub fn find(&self, user: &str, host: &str, domains: &[String]) -> Option<&Account> {
+        let by_name = |domain: &str| self.accounts.get(&AddressOfRecord::new(user, domain));
+        by_name(host).or_else(|| domains.iter().find_map(|domain| by_name(domain))).or_else(|| self.by_number(user))
+    }
+
+    /// The account that holds a number, written with or without visual separators (RFC 3966 §5.1.1).
+    pub fn by_number(&self, number: &str) -> Option<&Account> {
+        let owner = self.numbers.get(number).or_else(|| self.numbers.get(&number_digits(number)?))?;
+        self.accounts.get(owner)
+    }
+
+    /// The bindings of an address, expired ones included.
+    pub fn bindings(&self, address: &AddressOfRecord) -> &[Binding] {
+        self.bindings.get(address).map_or(&[], |bindings| &bindings.0)
+    }
+
+    /// The bindings that have not expired at `now` (Unix seconds), in no order.
+    pub fn live_bindings(&self, now: u64) -> impl Iterator<Item = (&AddressOfRecord, &Binding)> {
+        let all = self.bindings.iter();
+        all.flat_map(|(address, bindings)| bindings.0.iter().map(move |one| (address, one)))
+            .filter(move |(_, one)| one.expires_at > now)
+    }
+
+    /// The contacts that are registered at `now` (Unix seconds), ordered by account and contact.
+    pub fn devices(&self, now: u64) -> Vec<Device> {
+        let mut devices: Vec<_> = self
+            .live_bindings(now)
+            .map(|(address, binding)| Device {
+                account: address.to_string(),
+                contact: binding.contact.clone(),
+                remote: binding.flow.remote,
+                user_agent: binding.user_agent.clone(),
+                expires_at: binding.expires_at,
+            })
+            .collect();
+        devices.sort_by(|a, b| (&a.account, &a.contact).cmp(&(&b.account, &b.contact)));
+        devices
+    }
+
+    /// Gives back the memory of bindings that have expired at `now` (Unix seconds).
+    pub(crate) fn forget_expired(&mut self, now: u64) {
+        self.bindings.retain(|_, bindings| {
+            bindings.0.retain(|one| one.expires_at > now);
+            !bindings.0.is_empty()
+        });
+    }
+
+    /// A connection is gone: who was registered over it is reached by its address, or not at all until it
+    /// registers again.
+    pub(crate) fn connection_lost(&mut self, flow: &Flow) {
+        let Some(lost) = flow.connection else { return };
+        let Some(address) = self.connections.remove(&lost) else { return };
+        let Some(bindings) = self.bindings.get_mut(&address) else { return };
+        for binding in bindings.0.iter_mut().filter(|one| one.flow.connection == Some(lost)) {
+            binding.flow.connection = None;
+            if !binding.behind_nat
+                && let Ok(Uri::Sip(contact)) = binding.contact.parse()
+                && let Some(remote) = address_of(&contact, binding.flow.transport.default_port())
+            {
+                binding.flow.remote = remote;
+            }
+        }
+    }
+
+    /// How many accounts there are.
+    pub fn accounts(&self) -> usize {
+        self.accounts.len()
+    }
+}

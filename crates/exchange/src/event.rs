@@ -1,0 +1,109 @@
+//! What the outside may observe.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use offhook_sip::Status;
+
+use crate::directory::AddressOfRecord;
+
+/// Something that happened; data for logs, metrics and call records, which are made elsewhere.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// Bytes that were not worth an answer.
+    Dropped {
+        /// Who sent them.
+        from: SocketAddr,
+        /// Why they were dropped.
+        reason: DropReason,
+    },
+    /// A malformed or unacceptable request was refused before it reached anyone.
+    Refused {
+        /// Who sent it.
+        from: SocketAddr,
+        /// The answer.
+        status: Status,
+        /// The answer's reason phrase.
+        reason: String,
+        /// The Call-ID, as far as it could be read.
+        call: String,
+    },
+    /// Credentials were wrong.
+    AuthenticationFailed {
+        /// Who sent them.
+        from: SocketAddr,
+        /// The user name given.
+        username: String,
+    },
+    /// An account's contacts changed.
+    Registered {
+        /// The account.
+        account: AddressOfRecord,
+        /// The contacts it has now.
+        contacts: usize,
+        /// From where.
+        from: SocketAddr,
+    },
+    /// A call is being set up.
+    CallStarted {
+        /// The Call-ID.
+        call: String,
+        /// The caller's address.
+        from: String,
+        /// The address called.
+        to: String,
+        /// How many phones ring.
+        targets: usize,
+    },
+    /// A call was answered.
+    CallAnswered {
+        /// The Call-ID.
+        call: String,
+        /// From INVITE to 200.
+        after: Duration,
+        /// Whether its media goes through us.
+        anchored: bool,
+    },
+    /// A call was not answered.
+    CallFailed {
+        /// The Call-ID.
+        call: String,
+        /// The final answer.
+        status: Status,
+        /// The answer's reason phrase.
+        reason: String,
+    },
+    /// A BYE passed, or we ended the call.
+    CallEnded {
+        /// The Call-ID.
+        call: String,
+        /// Who ended it.
+        by: EndedBy,
+    },
+}
+
+/// Who ended a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndedBy {
+    /// The one who called.
+    Caller,
+    /// The one who was called.
+    Callee,
+    /// We, because its media had stopped.
+    MediaStopped,
+}
+
+/// Why bytes were dropped without an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DropReason {
+    /// Not SIP at all.
+    NotSip,
+    /// SIP, but too broken to answer.
+    Unanswerable,
+    /// A response to nothing that we asked.
+    StrayResponse,
+    /// An ACK for a call without a route of ours.
+    StrayAck,
+    /// A table was full.
+    Overload,
+}

@@ -1,0 +1,113 @@
+//! Who someone is, and what name it may use (RFC 3261 §22, RFC 3325).
+
+use std::ops::Deref;
+
+use offhook_sip::{Edit, Headers, Name, NameAddr, Request, Status, Uri};
+use offhook_sip_stack::auth;
+
+use crate::config::Config;
+use crate::directory::{Account, AddressOfRecord, Directory, Secrets};
+use crate::locality::user_of;
+use crate::refusal::Refusal;
+
+/// Who sent a request that starts something.
+#[derive(Clone, Debug)]
+pub(crate) enum Caller {
+    /// This account, proven by its credentials.
+    Account(Account),
+    /// Nobody asked for a proof.
+    Unproven,
+    /// Someone from elsewhere, who may call local accounts.
+    Stranger,
+}
+
+impl Caller {
+    /// The account, if there is one.
+    pub(crate) fn account(&self) -> Option<&AddressOfRecord> {
+        match self {
+            Self::Account(account) => Some(&account.address),
+            Self::Unproven | Self::Stranger => None,
+        }
+    }
+
+    /// What others may believe about the caller (RFC 3325 §9.1).
+    fn asserted(&self) -> Option<String> {
+        let Self::Account(account) = self else { return None };
+        let uri: Uri = account.address.to_string().parse().ok()?;
+        let asserted = NameAddr::new(uri);
+        let named = match &account.name {
+            Some(name) => asserted.with_display_name(name),
+            None => asserted,
+        };
+        Some(named.to_string())
+    }
+}
+
+/// The account of a digest user name: the user part of its address, or the whole address.
+pub(crate) fn by_username<'a>(username: &str, directory: &'a Directory, config: &Config) -> Option<&'a Account> {
+    let user = match username.rsplit_once('@') {
+        Some((user, host)) if config.serves(host) => user,
+        _ => username,
+    };
+    let account = directory.find(user, &config.realm, &config.domains)?;
+    // Secrets are computed for the user part, so a number is no user name.
+    (account.address.user() == user).then_some(account)
+}
+
+/// Whether From claims to be one of ours.
+pub(crate) fn claims_us(from: &NameAddr, config: &Config) -> bool {
+    match &from.uri {
+        Uri::Sip(uri) => config.serves(&uri.host().to_string()),
+        Uri::Tel(_) | Uri::Other(_) => false,
+    }
+}
+
+/// Whether an account may appear under this From: its address, one of its numbers, or no name at all.
+pub(crate) fn may_use(
+    account: &Account,
+    from: &NameAddr,
+    directory: &Directory,
+    config: &Config,
+) -> Result<(), Refusal> {
+    let own = match &from.uri {
+        Uri::Sip(uri) if uri.host().to_string().eq_ignore_ascii_case("anonymous.invalid") => true,
+        Uri::Sip(uri) => user_of(&from.uri).is_some_and(|user| {
+            let host = uri.host().to_string();
+            config.serves(&host) && is(account, directory.find(&user, &host, &config.domains))
+        }),
+        Uri::Tel(uri) => is(account, directory.by_number(&uri.digits())),
+        Uri::Other(_) => false,
+    };
+    if own { Ok(()) } else { Err(Refusal::new(Status::FORBIDDEN, "From is not an address of this account")) }
+}
+
+fn is(account: &Account, found: Option<&Account>) -> bool {
+    found.is_some_and(|found| found.address == account.address)
+}
+
+/// Puts what we vouch for in place of what a phone claims (RFC 3325 §8: a phone is not trusted to assert).
+pub(crate) fn assert(edit: &mut Edit<Request>, request: &Request, caller: &Caller) {
+    forget_claims(edit, request);
+    // A caller that wants privacy is not named to a phone, which is outside of the trust domain (§7).
+    let private = request.tokens(Name::Privacy).any(|token| {
+        token.split(';').any(|one| ["id", "user", "header"].iter().any(|it| one.trim().eq_ignore_ascii_case(it)))
+    });
+    if let Some(asserted) = caller.asserted().filter(|_| !private) {
+        edit.add(Name::PAssertedIdentity, asserted);
+    }
+}
+
+/// Removes what only a trusted element may say.
+pub(crate) fn forget_claims<M: Deref<Target = Headers>>(edit: &mut Edit<M>, message: &M) {
+    for name in [Name::PAssertedIdentity, Name::PPreferredIdentity, Name::RemotePartyId] {
+        if message.has(name) {
+            edit.remove(name);
+        }
+    }
+}
+
+impl From<Secrets> for auth::Secrets {
+    fn from(secrets: Secrets) -> Self {
+        Self { md5: Some(secrets.md5), sha256: Some(secrets.sha256) }
+    }
+}

@@ -1,0 +1,86 @@
+//! The complete border of a shard: everything that goes in and everything that comes out.
+
+use bytes::Bytes;
+use offhook_media::command as media;
+use offhook_sip_stack::Flow;
+
+use crate::command::{Answer, Command, Ticket};
+use crate::directory::{AddressOfRecord, Bindings, Delta};
+use crate::event::Event;
+
+/// What a shard is told. Each comes with the moment at which it is handled.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A UDP datagram.
+    Datagram {
+        /// Where it came from and to.
+        flow: Flow,
+        /// Its payload.
+        bytes: Bytes,
+    },
+    /// A whole message of a stream.
+    StreamMessage {
+        /// The connection.
+        flow: Flow,
+        /// The message.
+        bytes: Bytes,
+    },
+    /// A stream that cannot be cut into messages any more; it is closed after our answer, if there is one.
+    BrokenStream {
+        /// The connection.
+        flow: Flow,
+        /// The head of the offending message, as far as it came.
+        head: Bytes,
+    },
+    /// A connection ended, could not be opened, or a datagram could not be sent.
+    FlowFailed(Flow),
+    /// From another shard of this process.
+    FromShard(ShardMessage),
+    /// From the media thread.
+    Media(media::Report),
+    /// From an operator, the API or the store.
+    Command(Ticket, Command),
+    /// A deadline has come; every input has this effect too.
+    Deadline,
+    /// No new calls from now on; existing ones finish.
+    Drain,
+}
+
+/// What one shard tells another.
+#[derive(Clone, Debug)]
+pub enum ShardMessage {
+    /// A message that came in at the wrong door.
+    Datagram {
+        /// Where it came from and to.
+        flow: Flow,
+        /// Its payload.
+        bytes: Bytes,
+    },
+    /// A fact of the directory that changed.
+    Delta(Delta),
+}
+
+/// Outputs of a shard. The driver carries them out once per batch, in this order: the store's journal, then
+/// everything else – so that what was acknowledged is already written.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    /// What must be written before the messages of this batch leave.
+    pub store: Vec<StoreRequest>,
+    /// Messages to send and connections to close.
+    pub sip: offhook_sip_stack::Outbox,
+    /// What the media threads are to do.
+    pub media: Vec<media::Command>,
+    /// For other shards.
+    pub shards: Vec<(u8, ShardMessage)>,
+    /// Answers to commands.
+    pub answers: Vec<(Ticket, Answer)>,
+    /// What happened, for logs, metrics and call records.
+    pub events: Vec<Event>,
+}
+
+/// What the store is asked to keep. Each is complete in itself: the last one about a record wins.
+#[derive(Clone, Debug, PartialEq)]
+pub enum StoreRequest {
+    /// The bindings that an address-of-record has now.
+    Bindings(AddressOfRecord, Bindings),
+}

@@ -1,0 +1,20 @@
+//! The server's decisions as one state machine: registrar, proxy and the directory they share; sans-IO.
+//!
+//! Read [`io`] first: everything that crosses the border is listed there.
+
+pub mod command;
+pub mod config;
+mod context;
+mod core;
+pub mod directory;
+pub mod dispatch;
+pub mod event;
+mod identity;
+pub mod io;
+mod locality;
+pub mod proxy;
+mod refusal;
+mod registrar;
+mod shard;
+
+pub use shard::Shard;

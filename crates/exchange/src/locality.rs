@@ -1,0 +1,85 @@
+//! What is here, what is elsewhere, and how we name ourselves to a peer.
+
+use std::net::{IpAddr, SocketAddr};
+
+use offhook_sip::{Host, HostPort, SipUri, Uri};
+use offhook_sip_stack::Flow;
+
+use crate::config::Config;
+
+impl Config {
+    /// Whether a URI's host and port mean this exchange. `flow` is the way on which the request came.
+    ///
+    /// A name is served with any port; an address only with a port of ours, since a phone on the same machine
+    /// has the same address.
+    pub(crate) fn is_here(&self, uri: &SipUri, flow: &Flow) -> bool {
+        match uri.host().ip() {
+            None => self.serves(&uri.host().to_string()),
+            Some(ip) => {
+                let port = uri.port().is_none_or(|port| {
+                    port == flow.local.port() || self.listeners.iter().any(|one| one.address.port() == port)
+                });
+                port && self.is_our_address(ip.to_canonical(), flow)
+            }
+        }
+    }
+
+    fn is_our_address(&self, ip: IpAddr, flow: &Flow) -> bool {
+        ip == flow.local.ip()
+            || self.external_address == Some(ip)
+            || self.listeners.iter().any(|listener| listener.address.ip() == ip)
+            || self.serves(&Host::from(ip).to_string())
+            || self.serves(&ip.to_string())
+    }
+
+    /// Whether two addresses see each other without a NAT between them.
+    pub(crate) fn same_network(&self, a: IpAddr, b: IpAddr) -> bool {
+        if a.is_ipv4() != b.is_ipv4() {
+            return false;
+        }
+        if a == b || (a.is_loopback() && b.is_loopback()) {
+            return true;
+        }
+        let local = |ip| self.local_networks.iter().position(|network| network.contains(&ip));
+        !a.is_loopback() && !b.is_loopback() && local(a) == local(b)
+    }
+
+    /// The address by which the peer of a flow reaches us: for Via, Record-Route and media.
+    pub(crate) fn address_told(&self, flow: &Flow) -> IpAddr {
+        let remote = flow.remote.ip();
+        match self.external_address {
+            Some(external)
+                if !remote.is_loopback() && !self.local_networks.iter().any(|one| one.contains(&remote)) =>
+            {
+                external
+            }
+            _ => flow.local.ip(),
+        }
+    }
+
+    /// The sent-by of a Via, and the host of a Record-Route, on a flow. A connection that we opened has a port
+    /// of its own, on which nobody listens: then it is the listener's.
+    pub(crate) fn sent_by(&self, flow: &Flow) -> HostPort {
+        let mut ports =
+            self.listeners.iter().filter(|one| one.transport == flow.transport).map(|one| one.address.port());
+        let port = match ports.next() {
+            Some(first) if first != flow.local.port() && !ports.any(|port| port == flow.local.port()) => first,
+            _ => flow.local.port(),
+        };
+        SocketAddr::new(self.address_told(flow), port).into()
+    }
+}
+
+/// The user of a URI, unescaped: the user part of a sip URI, the number of a tel URI.
+pub(crate) fn user_of(uri: &Uri) -> Option<String> {
+    match uri {
+        Uri::Sip(uri) => uri.user_unescaped().map(|user| user.into_owned()),
+        Uri::Tel(uri) => Some(uri.digits()),
+        Uri::Other(_) => None,
+    }
+}
+
+/// The address that a sip URI names, when its host is one.
+pub(crate) fn address_of(uri: &SipUri, default_port: u16) -> Option<SocketAddr> {
+    Some(SocketAddr::new(uri.host().ip()?.to_canonical(), uri.port().unwrap_or(default_port)))
+}

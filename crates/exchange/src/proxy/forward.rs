@@ -1,0 +1,104 @@
+//! A received request to the request that is sent on (RFC 3261 §16.6).
+
+use offhook_sip::{Edit, Name, Request, Via};
+use offhook_sip_stack::Flow;
+
+use super::routes::loop_mark;
+use super::signed_route::{PARAMETER, SignedRoute};
+use super::target::Target;
+use crate::config::Config;
+use crate::context::Context;
+use crate::identity::{self, Caller};
+
+/// What changes in a request that starts something on its way to one target.
+pub(crate) struct Changes<'a> {
+    pub(crate) caller: &'a Caller,
+    pub(crate) target: &'a Target,
+    /// The route to put into the dialog, for the way in and the way out.
+    pub(crate) record: Option<(&'a SignedRoute, &'a Flow)>,
+    /// The body with the relay's addresses, if media goes through us.
+    pub(crate) body: Option<Vec<u8>>,
+    pub(crate) max_breadth: Option<u32>,
+}
+
+/// The request as it goes to a target.
+pub(crate) fn to_target(
+    request: &Request,
+    changes: Changes<'_>,
+    config: &Config,
+    cx: &mut Context<'_>,
+) -> Request {
+    let mut edit = request.edit();
+    edit.set_uri(&changes.target.uri);
+    forget_credentials(&mut edit, request, config);
+    identity::assert(&mut edit, request, changes.caller);
+    if let Some(breadth) = changes.max_breadth {
+        edit.set(Name::MaxBreadth, breadth);
+    }
+    for route in changes.target.path.iter().rev() {
+        edit.push_route(route);
+    }
+    if let Some((signed, way_in)) = changes.record {
+        record_route(&mut edit, request, signed, way_in, &changes.target.flow, config);
+    }
+    onward(edit, request, &changes.target.flow, changes.body, config, cx)
+}
+
+/// What every forwarded request gets: one hop less, our Via, perhaps another body.
+pub(crate) fn onward(
+    mut edit: Edit<Request>,
+    request: &Request,
+    way: &Flow,
+    body: Option<Vec<u8>>,
+    config: &Config,
+    cx: &mut Context<'_>,
+) -> Request {
+    let hops = request.max_forwards().ok().flatten();
+    edit.set_max_forwards(hops.map_or(MAX_FORWARDS, |hops| hops.saturating_sub(1)));
+    let branch = cx.sip().branch() + &loop_mark(request, config);
+    edit.push_via(Via::new(way.transport.into(), config.sent_by(way), &branch).with_rport());
+    match body {
+        Some(body) => edit.set_body(None, &body),
+        None => edit.ensure_content_length(),
+    };
+    edit.finish()
+}
+
+/// Two routes where the ways differ, so that each party sees an address and transport that it can reach
+/// (RFC 5658).
+fn record_route(
+    edit: &mut Edit<Request>,
+    request: &Request,
+    signed: &SignedRoute,
+    way_in: &Flow,
+    way_out: &Flow,
+    config: &Config,
+) {
+    let sealed = signed.seal(request.call_id().unwrap_or_default(), &config.key);
+    let route = |flow: &Flow| {
+        let transport = flow.transport.uri_name();
+        format!("<sip:{};transport={transport};lr;{PARAMETER}={sealed}>", config.sent_by(flow))
+    };
+    let (inner, outer) = (route(way_in), route(way_out));
+    if inner != outer {
+        edit.push_record_route(inner);
+    }
+    edit.push_record_route(outer);
+}
+
+/// Takes out the credentials for us, and only those (§22.3): they are nobody else's business.
+pub(super) fn forget_credentials(edit: &mut Edit<Request>, request: &Request, config: &Config) {
+    let name = Name::ProxyAuthorization;
+    if !request.has(name) {
+        return;
+    }
+    edit.remove(name);
+    for one in request.credentials(name).flatten() {
+        if one.realm().is_none_or(|realm| realm != config.realm) {
+            edit.add(name, one);
+        }
+    }
+}
+
+/// Where a request has none (§16.6 step 3).
+const MAX_FORWARDS: u8 = 70;

@@ -1,0 +1,119 @@
+//! Ending a call that is not ours: a BYE to each party, in the name of the other.
+
+use offhook_sip::{Contacts, Headers, Method, Name, Request, RequestBuilder, Response, Uri, Via};
+use offhook_sip_stack::transaction::Transactions;
+
+use super::signed_route::{Party, PartyName};
+use crate::config::Config;
+use crate::context::Context;
+
+/// What a BYE to each of the two parties of an answered call would need (RFC 3261 §12).
+pub(crate) struct Dialog {
+    call_id: String,
+    ends: [End; 2],
+}
+
+/// One party's part of the dialog.
+struct End {
+    party: Party,
+    /// Its From or To, with its tag.
+    address: String,
+    /// Its Contact.
+    target: String,
+    /// The last sequence number that it used.
+    cseq: u32,
+    /// Proxies between it and us, as a route to it.
+    routes: Vec<String>,
+}
+
+impl Dialog {
+    /// The dialog between an INVITE and its 2xx. Of each we know the routes on our other side.
+    pub(crate) fn new(invite: &Request, answer: &Response, parties: [Party; 2]) -> Option<Self> {
+        let routes = |headers: &Headers| -> Vec<String> {
+            headers.values(Name::RecordRoute).map(|one| String::from_utf8_lossy(one).into_owned()).collect()
+        };
+        // The answer's Record-Route has the callee's proxies on top, then ours, then the caller's.
+        let before = routes(invite);
+        let mut beyond = routes(answer);
+        beyond.truncate(beyond.len().saturating_sub(before.len()));
+        beyond.retain(|one| !one.contains(&format!(";{}=", super::signed_route::PARAMETER)));
+        beyond.reverse();
+        let end = |party, headers: &Headers, address, routes, cseq| {
+            Some(End { party, address, target: target(headers)?, cseq, routes })
+        };
+        let caller = invite.raw(Name::From).map(lossy)?;
+        let callee = answer.raw(Name::To).map(lossy)?;
+        let cseq = invite.cseq().ok()?.number;
+        Some(Self {
+            call_id: invite.call_id().ok()?.to_owned(),
+            ends: [
+                end(parties[0], invite, caller, before, cseq)?,
+                end(parties[1], answer, callee, beyond, 0)?,
+            ],
+        })
+    }
+
+    /// A request of a party passed: its sequence number, and perhaps a new Contact (§12.2).
+    pub(crate) fn passed(&mut self, sender: PartyName, request: &Request) {
+        let end = &mut self.ends[sender.index()];
+        if let Ok(cseq) = request.cseq() {
+            end.cseq = end.cseq.max(cseq.number);
+        }
+        if matches!(request.method(), Method::Invite | Method::Update)
+            && let Some(target) = target(request)
+        {
+            end.target = target;
+        }
+    }
+
+    /// What the two parties call themselves, caller first.
+    pub(crate) fn addresses(&self) -> (&str, &str) {
+        (&self.ends[0].address, &self.ends[1].address)
+    }
+
+    /// Sends the two BYEs. `reason` is a Reason value (RFC 3326).
+    pub(crate) fn hang_up(
+        &self,
+        reason: &str,
+        config: &Config,
+        transactions: &mut Transactions,
+        cx: &mut Context<'_>,
+    ) {
+        for to in [PartyName::Caller, PartyName::Callee] {
+            if let Some(bye) = self.bye(to, reason, config, cx) {
+                transactions.send_request(bye, self.ends[to.index()].party.flow, &mut cx.sip());
+            }
+        }
+    }
+
+    fn bye(&self, to: PartyName, reason: &str, config: &Config, cx: &mut Context<'_>) -> Option<Request> {
+        let (to, from) = (&self.ends[to.index()], &self.ends[to.other().index()]);
+        let target: Uri = to.target.parse().ok()?;
+        let flow = &to.party.flow;
+        let branch = cx.sip().branch();
+        let via = Via::new(flow.transport.into(), config.sent_by(flow), &branch).with_rport();
+        let mut bye = RequestBuilder::new(Method::Bye, &target).header(Name::Via, via);
+        for route in &to.routes {
+            bye = bye.header(Name::Route, route);
+        }
+        let bye = bye
+            .header(Name::MaxForwards, 70)
+            .header(Name::From, &from.address)
+            .header(Name::To, &to.address)
+            .header(Name::CallId, &self.call_id)
+            .header(Name::CSeq, format_args!("{} BYE", from.cseq.saturating_add(1)))
+            .header(Name::Reason, reason);
+        Some(bye.finish())
+    }
+}
+
+fn target(headers: &Headers) -> Option<String> {
+    match headers.contacts().ok()? {
+        Contacts::List(list) => Some(list.first()?.uri().to_string()),
+        Contacts::Star => None,
+    }
+}
+
+fn lossy(value: &[u8]) -> String {
+    String::from_utf8_lossy(value).into_owned()
+}

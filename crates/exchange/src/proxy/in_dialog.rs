@@ -1,0 +1,54 @@
+//! Requests inside a dialog: they go along the route that we signed, to the other party of that dialog.
+
+use offhook_sip::{Name, Request, Status, Uri};
+use offhook_sip_stack::{Flow, Transport};
+
+use super::signed_route::{Party, PartyName, SignedRoute};
+use crate::locality::address_of;
+use crate::refusal::Refusal;
+
+/// A request inside a dialog and where it goes.
+pub(crate) struct Forward {
+    pub(crate) request: Request,
+    pub(crate) sender: PartyName,
+    /// The way to the other party.
+    pub(crate) to: Flow,
+    pub(crate) anchor: Option<u64>,
+}
+
+/// Finds the other party.
+///
+/// # Errors
+/// 403 if the tags are not those of the dialog, 483 after too many hops.
+pub(crate) fn forward(request: &Request, signed: &SignedRoute) -> Result<Forward, Refusal> {
+    let tags = (request.from_tag().unwrap_or_default(), request.to_tag().unwrap_or_default());
+    let sender = signed
+        .sender(tags.0, tags.1)
+        .ok_or_else(|| Refusal::new(Status::FORBIDDEN, "The tags are not those of this call"))?;
+    if request.max_forwards().ok().flatten() == Some(0) {
+        return Err(Status::TOO_MANY_HOPS.into());
+    }
+    let to = way(request, signed.party(sender.other()));
+    Ok(Forward { request: request.clone(), sender, to, anchor: signed.anchor })
+}
+
+/// The way to a party: never to another host than the one it was found at. A phone that moved its port tells so by
+/// its Contact, which is the Request-URI here.
+fn way(request: &Request, party: &Party) -> Flow {
+    let flow = party.flow;
+    let moved = match request.uri() {
+        Ok(Uri::Sip(uri)) if !request.has(Name::Route) => {
+            let udp = uri.transport().is_none_or(|named| Transport::from_sip(named) == Some(Transport::Udp));
+            address_of(&uri, flow.transport.default_port()).filter(|_| udp)
+        }
+        _ => None,
+    };
+    match moved {
+        Some(remote)
+            if flow.transport == Transport::Udp && !party.behind_nat && remote.ip() == flow.remote.ip() =>
+        {
+            Flow { remote, ..flow }
+        }
+        _ => flow,
+    }
+}

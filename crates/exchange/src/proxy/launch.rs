@@ -1,0 +1,282 @@
+//! Requests on their way out (RFC 3261 §16.6).
+
+use offhook_sip::{Method, Name, Request, Status};
+use offhook_sip_stack::Flow;
+use offhook_sip_stack::transaction::{ServerId, Transactions};
+
+use super::forward::{self, Changes};
+use super::in_dialog::Forward;
+use super::response_context::{Branch, Kind, ResponseContext};
+use super::signed_route::{Party, PartyName, SignedRoute, tag_digest};
+use super::target::{Target, by_preference};
+use super::{Proxy, is_sdp};
+use crate::config::{AnchorPolicy, Config};
+use crate::context::{Alarm, Context};
+use crate::event::{EndedBy, Event};
+use crate::identity::{self, Caller};
+use crate::refusal::Refusal;
+use crate::registrar::behind_nat;
+
+/// A request that starts something, and where it goes.
+pub(crate) struct Forwarding {
+    pub(crate) request: Request,
+    /// How it came.
+    pub(crate) from: Flow,
+    pub(crate) caller: Caller,
+    pub(crate) targets: Vec<Target>,
+}
+
+impl Proxy {
+    /// Forwards a request to where the user is.
+    ///
+    /// # Errors
+    /// A refusal if the account has too many calls, or if there are more targets than Max-Breadth allows.
+    pub(crate) fn start(
+        &mut self,
+        server: ServerId,
+        forwarding: Forwarding,
+        config: &Config,
+        transactions: &mut Transactions,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Refusal> {
+        let Forwarding { request, from, caller, targets } = forwarding;
+        let invite = *request.method() == Method::Invite;
+        let breadth = request.max_breadth().ok().flatten().unwrap_or(MAX_BREADTH);
+        let groups = by_preference(targets);
+        if groups.iter().any(|group| group.len() as u64 > u64::from(breadth)) {
+            return Err(Status::MAX_BREADTH_EXCEEDED.into());
+        }
+        let counted = invite && self.admit(&caller, config)?;
+        if invite {
+            transactions.trying(server, &mut cx.sip());
+            let text = |name| String::from_utf8_lossy(request.raw(name).unwrap_or_default()).into_owned();
+            cx.event(Event::CallStarted {
+                call: request.call_id().unwrap_or_default().to_owned(),
+                from: text(Name::From),
+                to: text(Name::To),
+                targets: groups.iter().map(Vec::len).sum(),
+            });
+        }
+        let from = Party { flow: from, behind_nat: caller_behind_nat(&request, &from) };
+        let kind = Kind::Initial { caller, from, counted };
+        let mut context = ResponseContext::new(server, request, kind, cx.now);
+        context.groups = groups;
+        let number = self.number();
+        self.servers.insert(server, number);
+        self.settle(number, context, config, transactions, cx);
+        Ok(())
+    }
+
+    /// Whether an account may have one more call; counts it.
+    fn admit(&mut self, caller: &Caller, config: &Config) -> Result<bool, Refusal> {
+        let Some(account) = caller.account() else { return Ok(false) };
+        let active = self.active.get(account).copied().unwrap_or(0);
+        if active >= config.max_calls_per_account {
+            return Err(Refusal::new(Status::FORBIDDEN, "This account has as many calls as it may have"));
+        }
+        self.active.insert(account.clone(), active + 1);
+        Ok(true)
+    }
+
+    /// Sends the request to the next targets; `false` if there are none left.
+    pub(super) fn next_group(
+        &mut self,
+        number: u64,
+        context: &mut ResponseContext,
+        config: &Config,
+        transactions: &mut Transactions,
+        cx: &mut Context<'_>,
+    ) -> bool {
+        let Some(group) = context.groups.pop_front() else { return false };
+        let given = context.request.max_breadth().ok().flatten();
+        let share = given.unwrap_or(MAX_BREADTH) / u32::try_from(group.len()).unwrap_or(u32::MAX).max(1);
+        let breadth = (given.is_some() || group.len() > 1).then_some(share.max(1));
+        for target in group {
+            if let Err(refusal) = self.launch(number, context, target, breadth, config, transactions, cx) {
+                let tag = cx.sip().tag();
+                context.failed_with(refusal.status, &refusal.reason, &tag);
+            }
+        }
+        true
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of a shard are lent one by one")]
+    fn launch(
+        &mut self,
+        number: u64,
+        context: &mut ResponseContext,
+        target: Target,
+        max_breadth: Option<u32>,
+        config: &Config,
+        transactions: &mut Transactions,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Refusal> {
+        let Kind::Initial { caller, from, .. } = &context.kind else { return Ok(()) };
+        let request = &context.request;
+        let (anchor, body) = self.anchor(request, from, &target.party(), config, cx)?;
+        let signed = SignedRoute {
+            shard: self.shard,
+            caller_tag: tag_digest(request.from_tag().unwrap_or_default()),
+            caller: *from,
+            callee: target.party(),
+            anchor,
+        };
+        let record = request.method().creates_dialog().then_some((&signed, &from.flow));
+        let changes = Changes { caller, target: &target, record, body, max_breadth };
+        let request = forward::to_target(request, changes, config, cx);
+        let client = transactions.send_request(request, target.flow, &mut cx.sip());
+        let index = context.branches.len();
+        let timer_c = context.is_invite().then_some(cx.now + config.timer_c);
+        if let Some(deadline) = timer_c {
+            cx.timers.arm(deadline, Alarm::TimerC(number, index));
+        }
+        self.clients.insert(client, (number, index));
+        let branch = Branch {
+            client,
+            target: Some(target),
+            anchor,
+            done: false,
+            answered: false,
+            ended: false,
+            timer_c,
+            timed_out: false,
+        };
+        context.branches.push(branch);
+        Ok(())
+    }
+
+    /// Takes the media of a new call through us, if it must.
+    fn anchor(
+        &mut self,
+        request: &Request,
+        caller: &Party,
+        callee: &Party,
+        config: &Config,
+        cx: &mut Context<'_>,
+    ) -> Result<(Option<u64>, Option<Vec<u8>>), Refusal> {
+        if *request.method() != Method::Invite || !must_anchor(request, caller, callee, config) {
+            return Ok((None, None));
+        }
+        let call_id = request.call_id().unwrap_or_default();
+        let number = self.anchors.open(call_id, [*caller, *callee], config, cx);
+        if !is_sdp(request) {
+            return Ok((Some(number), None));
+        }
+        match self.anchors.pass(number, call_id, PartyName::Caller, request.body(), cx) {
+            Ok(body) => Ok((Some(number), Some(body))),
+            Err(refusal) => {
+                self.anchors.close(number, cx);
+                Err(refusal)
+            }
+        }
+    }
+
+    /// Forwards a request inside a dialog to the other party.
+    ///
+    /// # Errors
+    /// A refusal if its SDP cannot be relayed.
+    pub(crate) fn in_dialog(
+        &mut self,
+        server: ServerId,
+        forward: Forward,
+        config: &Config,
+        transactions: &mut Transactions,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Refusal> {
+        let before = forward.anchor.filter(|_| is_sdp(&forward.request)).and_then(|one| self.anchors.snapshot(one));
+        let onward = self.onward(&forward, config, cx)?;
+        let Forward { request, sender, to, anchor, .. } = forward;
+        let call_id = request.call_id().unwrap_or_default().to_owned();
+        match request.method() {
+            Method::Invite => transactions.trying(server, &mut cx.sip()),
+            Method::Bye => {
+                let by = if sender == PartyName::Caller { EndedBy::Caller } else { EndedBy::Callee };
+                anchor.into_iter().for_each(|anchor| self.end_media(anchor, &call_id, cx));
+                cx.event(Event::CallEnded { call: call_id.clone(), by });
+            }
+            _ => {}
+        }
+        let dialog = anchor.and_then(|one| self.anchors.get_mut(one, &call_id)?.dialog.as_mut());
+        if let Some(dialog) = dialog {
+            dialog.passed(sender, &request);
+        }
+        let client = transactions.send_request(onward, to, &mut cx.sip());
+        let number = self.number();
+        let kind = Kind::InDialog { sender, before };
+        let mut context = ResponseContext::new(server, request, kind, cx.now);
+        context.branches.push(Branch {
+            client,
+            target: None,
+            anchor,
+            done: false,
+            answered: false,
+            ended: false,
+            timer_c: None,
+            timed_out: false,
+        });
+        self.clients.insert(client, (number, 0));
+        self.servers.insert(server, number);
+        self.contexts.insert(number, context);
+        Ok(())
+    }
+
+    /// Forwards an ACK to a 2xx, which has no transaction (§16.11 by analogy; §17).
+    pub(crate) fn ack(&mut self, forward: Forward, config: &Config, cx: &mut Context<'_>) {
+        // An SDP that cannot be relayed has no way to be refused in an ACK; the call's media will stay silent and
+        // be ended for it.
+        if let Ok(onward) = self.onward(&forward, config, cx) {
+            cx.out.sip.transmit(forward.to, onward.bytes().clone());
+        }
+    }
+
+    fn onward(&mut self, forward: &Forward, config: &Config, cx: &mut Context<'_>) -> Result<Request, Refusal> {
+        let request = &forward.request;
+        let mut edit = request.edit();
+        forward::forget_credentials(&mut edit, request, config);
+        identity::forget_claims(&mut edit, request);
+        let call_id = request.call_id().unwrap_or_default();
+        let body = match forward.anchor.filter(|_| is_sdp(request)) {
+            Some(anchor) => Some(self.anchors.pass(anchor, call_id, forward.sender, request.body(), cx)?),
+            None => None,
+        };
+        Ok(forward::onward(edit, request, &forward.to, body, config, cx))
+    }
+
+    fn number(&mut self) -> u64 {
+        self.issued += 1;
+        self.issued
+    }
+}
+
+/// Whether the media of a call has to go through us: unless both phones are in one network, reachable as they
+/// say, and the caller's SDP names addresses of that network.
+fn must_anchor(request: &Request, caller: &Party, callee: &Party, config: &Config) -> bool {
+    match config.anchor {
+        AnchorPolicy::Always => true,
+        AnchorPolicy::Never => false,
+        AnchorPolicy::Auto => {
+            let (near, far) = (caller.flow.remote.ip(), callee.flow.remote.ip());
+            let reachable = !caller.behind_nat && !callee.behind_nat && config.same_network(near, far);
+            let said = !is_sdp(request)
+                || offhook_sdp::Sdp::parse(request.body()).is_ok_and(|sdp| {
+                    let streams = offhook_sdp::remotes(&sdp);
+                    let addresses = streams.iter().filter(|one| !one.off && !one.held);
+                    addresses.map(|one| one.rtp).all(|rtp| {
+                        rtp.is_some_and(|address| config.same_network(address.ip(), near))
+                    })
+                });
+            !(reachable && said)
+        }
+    }
+}
+
+fn caller_behind_nat(request: &Request, flow: &Flow) -> bool {
+    match request.contacts().ok().as_ref().and_then(|contacts| contacts.list().first()?.uri().as_sip().cloned()) {
+        Some(contact) => behind_nat(request, &contact, flow),
+        // Without a Contact there is no other way back than the one it came.
+        None => true,
+    }
+}
+
+/// RFC 5393 §5.3.3.1.
+const MAX_BREADTH: u32 = 60;

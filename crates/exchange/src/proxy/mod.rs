@@ -1,0 +1,451 @@
+//! The stateful proxy (RFC 3261 §16): a request goes to where the user is, the best answer comes back.
+//!
+//! The dialog belongs to the phones. What we keep of an answered call is its media, if that goes through us.
+
+mod anchor;
+mod forward;
+mod hangup;
+pub(crate) mod in_dialog;
+mod launch;
+mod response_context;
+pub(crate) mod routes;
+pub mod signed_route;
+mod target;
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Instant;
+
+use offhook_media::command::Report;
+use offhook_media::lease::PortBlock;
+use offhook_sip::{Headers, Method, Name, Response, Status};
+use offhook_sip_stack::Flow;
+use offhook_sip_stack::transaction::{ClientId, ServerId, Transactions};
+
+use crate::command::LiveCall;
+use crate::config::Config;
+use crate::context::{Alarm, Context};
+use crate::directory::AddressOfRecord;
+use crate::event::{EndedBy, Event};
+use crate::identity;
+use anchor::Anchors;
+use hangup::Dialog;
+pub(crate) use launch::Forwarding;
+use response_context::{Branch, Kind, ResponseContext};
+use signed_route::PartyName;
+pub(crate) use target::Target;
+
+/// Requests under way and calls whose media goes through us.
+pub(crate) struct Proxy {
+    shard: u8,
+    issued: u64,
+    contexts: BTreeMap<u64, ResponseContext>,
+    clients: HashMap<ClientId, (u64, usize)>,
+    servers: HashMap<ServerId, u64>,
+    anchors: Anchors,
+    /// Calls of each account that are being set up, or whose media goes through us.
+    active: HashMap<AddressOfRecord, usize>,
+}
+
+impl Proxy {
+    pub(crate) fn new(shard: u8, ports: &[PortBlock]) -> Self {
+        Self {
+            shard,
+            issued: 0,
+            contexts: BTreeMap::new(),
+            clients: HashMap::new(),
+            servers: HashMap::new(),
+            anchors: Anchors::new(shard, ports),
+            active: HashMap::new(),
+        }
+    }
+
+    /// A response to something that we forwarded (§16.7).
+    pub(crate) fn response(
+        &mut self,
+        client: ClientId,
+        response: &Response,
+        flow: &Flow,
+        config: &Config,
+        transactions: &mut Transactions,
+        cx: &mut Context<'_>,
+    ) {
+        // Nobody waits for the answers to our own CANCEL and BYE.
+        let Some((number, index)) = self.clients.get(&client).copied() else { return };
+        let Some(mut context) = self.contexts.remove(&number) else { return };
+        let passed = self.passed(&context, index, response, cx);
+        let branch = &mut context.branches[index];
+        match response.status() {
+            Status::TRYING => {}
+            status if status.is_provisional() => {
+                branch.timer_c = branch.timer_c.map(|_| cx.now + config.timer_c);
+                if !context.final_sent {
+                    transactions.respond(context.server, passed, &mut cx.sip());
+                }
+            }
+            status if status.is_success() => {
+                self.success(&mut context, index, response, passed, flow, transactions, cx);
+            }
+            status => {
+                branch.done = true;
+                let timed_out = branch.timed_out;
+                self.drop_branch_media(&context, index, cx);
+                if timed_out {
+                    let tag = cx.sip().tag();
+                    context.failed_with(Status::REQUEST_TIMEOUT, "Nobody answered", &tag);
+                } else {
+                    context.failed(passed);
+                }
+                if status.class() == 6 {
+                    context.groups.clear();
+                    cancel_pending(&mut context, None, transactions, cx);
+                }
+            }
+        }
+        self.settle(number, context, config, transactions, cx);
+    }
+
+    /// The response as it goes on: without our Via and without claims of identity, with the relay's addresses.
+    fn passed(
+        &mut self,
+        context: &ResponseContext,
+        index: usize,
+        response: &Response,
+        cx: &mut Context<'_>,
+    ) -> Response {
+        let mut edit = response.edit();
+        edit.pop_via();
+        identity::forget_claims(&mut edit, response);
+        if let Some(anchor) = context.branches[index].anchor.filter(|_| is_sdp(response)) {
+            let responder = match &context.kind {
+                Kind::Initial { .. } => PartyName::Callee,
+                Kind::InDialog { sender, .. } => sender.other(),
+            };
+            // What cannot be read passes as it is: the caller will tell its user.
+            if let Ok(body) = self.anchors.pass(anchor, context.call_id(), responder, response.body(), cx) {
+                edit.set_body(None, &body);
+            }
+        }
+        edit.finish()
+    }
+
+    /// A 2xx: it goes back at once, and the other phones stop ringing (§16.7 steps 5 and 10).
+    #[expect(clippy::too_many_arguments, reason = "the parts of a shard are lent one by one")]
+    fn success(
+        &mut self,
+        context: &mut ResponseContext,
+        index: usize,
+        response: &Response,
+        passed: Response,
+        flow: &Flow,
+        transactions: &mut Transactions,
+        cx: &mut Context<'_>,
+    ) {
+        if !context.final_sent || context.is_invite() {
+            transactions.respond(context.server, passed, &mut cx.sip());
+        }
+        let first_final = !std::mem::replace(&mut context.final_sent, true);
+        let branch = &mut context.branches[index];
+        branch.done = true;
+        branch.timer_c = None;
+        if std::mem::replace(&mut branch.answered, true) || !context.is_invite() {
+            return;
+        }
+        self.answered(context, index, response, flow, first_final, cx);
+        context.groups.clear();
+        cancel_pending(context, Some(COMPLETED_ELSEWHERE), transactions, cx);
+    }
+
+    /// A new call was answered: from here on its media stands for it.
+    fn answered(
+        &mut self,
+        context: &mut ResponseContext,
+        index: usize,
+        response: &Response,
+        flow: &Flow,
+        first: bool,
+        cx: &mut Context<'_>,
+    ) {
+        let call = context.call_id().to_owned();
+        let Kind::Initial { caller, from, counted } = &mut context.kind else { return };
+        let account = caller.account().cloned().filter(|_| std::mem::take(counted));
+        let branch = &context.branches[index];
+        let anchor = branch.anchor.and_then(|number| self.anchors.get_mut(number, &call));
+        let anchored = anchor.is_some();
+        match anchor {
+            Some(anchor) => {
+                let mut callee = branch.target.as_ref().map_or(*from, Target::party);
+                callee.flow.connection = flow.connection;
+                anchor.dialog = Dialog::new(&context.request, response, [*from, callee]);
+                anchor.answered = Some(cx.now);
+                anchor.account = account;
+            }
+            None => self.release(account.as_ref()),
+        }
+        if first {
+            let after = cx.now.duration_since(context.started);
+            cx.event(Event::CallAnswered { call, after, anchored });
+        }
+    }
+
+    /// No response came, or nothing can be sent there: as if 408 or 503 had come (§16.7 step 1, §16.9).
+    pub(crate) fn no_answer(
+        &mut self,
+        client: ClientId,
+        status: Status,
+        config: &Config,
+        transactions: &mut Transactions,
+        cx: &mut Context<'_>,
+    ) {
+        let Some((number, index)) = self.clients.remove(&client) else { return };
+        let Some(mut context) = self.contexts.remove(&number) else { return };
+        let branch = &mut context.branches[index];
+        branch.ended = true;
+        if !std::mem::replace(&mut branch.done, true) {
+            let (status, reason) = match (&context.kind, status) {
+                (Kind::Initial { .. }, Status::SERVICE_UNAVAILABLE) => {
+                    (Status::TEMPORARILY_UNAVAILABLE, "The phone cannot be reached")
+                }
+                (_, Status::REQUEST_TIMEOUT) => (status, "The phone does not respond"),
+                _ => (status, "The other phone cannot be reached"),
+            };
+            let tag = cx.sip().tag();
+            context.failed_with(status, reason, &tag);
+            self.drop_branch_media(&context, index, cx);
+        }
+        self.settle(number, context, config, transactions, cx);
+    }
+
+    /// The caller gave up (§16.10).
+    pub(crate) fn cancel(
+        &mut self,
+        invite: ServerId,
+        config: &Config,
+        transactions: &mut Transactions,
+        cx: &mut Context<'_>,
+    ) {
+        let Some(number) = self.servers.get(&invite).copied() else { return };
+        let Some(mut context) = self.contexts.remove(&number) else { return };
+        context.cancelled = true;
+        context.groups.clear();
+        cancel_pending(&mut context, None, transactions, cx);
+        self.settle(number, context, config, transactions, cx);
+    }
+
+    /// A phone has been ringing for too long (§16.8).
+    pub(crate) fn timer_c(
+        &mut self,
+        number: u64,
+        index: usize,
+        transactions: &mut Transactions,
+        cx: &mut Context<'_>,
+    ) {
+        let Some(branch) = self.contexts.get_mut(&number).and_then(|one| one.branches.get_mut(index)) else {
+            return;
+        };
+        match branch.timer_c {
+            // A provisional response moved the deadline since this timer was armed.
+            Some(deadline) if deadline > cx.now => cx.timers.arm(deadline, Alarm::TimerC(number, index)),
+            Some(_) if !branch.done => {
+                branch.timer_c = None;
+                branch.timed_out = true;
+                transactions.cancel(branch.client, &mut cx.sip());
+            }
+            Some(_) | None => {}
+        }
+    }
+
+    pub(crate) fn client_ended(&mut self, client: ClientId) {
+        let Some((number, index)) = self.clients.remove(&client) else { return };
+        let Some(context) = self.contexts.get_mut(&number) else { return };
+        context.branches[index].ended = true;
+        if context.is_over() {
+            self.servers.remove(&context.server);
+            self.contexts.remove(&number);
+        }
+    }
+
+    pub(crate) fn server_ended(&mut self, server: ServerId) {
+        self.servers.remove(&server);
+    }
+
+    /// After a change: the next targets, or the best failure, or nothing yet.
+    fn settle(
+        &mut self,
+        number: u64,
+        mut context: ResponseContext,
+        config: &Config,
+        transactions: &mut Transactions,
+        cx: &mut Context<'_>,
+    ) {
+        while !context.final_sent && context.all_done() {
+            if self.next_group(number, &mut context, config, transactions, cx) {
+                continue;
+            }
+            let tag = cx.sip().tag();
+            let best = context.best(&tag);
+            context.final_sent = true;
+            self.failed(&mut context, &best, cx);
+            transactions.respond(context.server, best, &mut cx.sip());
+        }
+        if context.is_over() {
+            self.servers.remove(&context.server);
+        } else {
+            self.contexts.insert(number, context);
+        }
+    }
+
+    fn failed(&mut self, context: &mut ResponseContext, best: &Response, cx: &mut Context<'_>) {
+        let call = context.call_id().to_owned();
+        if let Kind::Initial { caller, counted, .. } = &mut context.kind
+            && *context.request.method() == Method::Invite
+        {
+            let account = caller.account().cloned().filter(|_| std::mem::take(counted));
+            self.release(account.as_ref());
+            let reason = String::from_utf8_lossy(best.reason()).into_owned();
+            cx.event(Event::CallFailed { call, status: best.status(), reason });
+        }
+    }
+
+    /// A branch failed: its media is closed, or goes back to what it was before a refused offer.
+    fn drop_branch_media(&mut self, context: &ResponseContext, index: usize, cx: &mut Context<'_>) {
+        let Some(anchor) = context.branches[index].anchor else { return };
+        match &context.kind {
+            Kind::Initial { .. } => {
+                self.anchors.close(anchor, cx);
+            }
+            Kind::InDialog { before: Some(before), .. } => self.anchors.restore(anchor, before, cx),
+            Kind::InDialog { before: None, .. } => {}
+        }
+    }
+
+    /// One call less of an account.
+    fn release(&mut self, account: Option<&AddressOfRecord>) {
+        let Some(account) = account else { return };
+        if let Some(count) = self.active.get_mut(account) {
+            *count -= 1;
+            if *count == 0 {
+                self.active.remove(account);
+            }
+        }
+    }
+
+    /// The media of a call ended with its dialog.
+    fn end_media(&mut self, anchor: u64, call_id: &str, cx: &mut Context<'_>) {
+        if self.anchors.get_mut(anchor, call_id).is_none() {
+            return;
+        }
+        if let Some(anchor) = self.anchors.close(anchor, cx) {
+            self.release(anchor.account.as_ref());
+        }
+    }
+
+    /// A report of the relay; a call whose media has stopped is ended.
+    pub(crate) fn media(
+        &mut self,
+        report: Report,
+        config: &Config,
+        transactions: &mut Transactions,
+        cx: &mut Context<'_>,
+    ) {
+        if let Some(number) = self.anchors.report(report, config, cx.now) {
+            self.end_call(number, "SIP;cause=408;text=\"Media stopped\"", config, transactions, cx);
+        }
+    }
+
+    /// Ends calls that have been on hold for longer than configured.
+    pub(crate) fn end_held(&mut self, config: &Config, transactions: &mut Transactions, cx: &mut Context<'_>) {
+        for number in self.anchors.held_too_long(config, cx.now) {
+            self.end_call(number, "SIP;cause=408;text=\"On hold too long\"", config, transactions, cx);
+        }
+    }
+
+    fn end_call(
+        &mut self,
+        number: u64,
+        reason: &str,
+        config: &Config,
+        transactions: &mut Transactions,
+        cx: &mut Context<'_>,
+    ) {
+        let Some(anchor) = self.anchors.close(number, cx) else { return };
+        self.release(anchor.account.as_ref());
+        if let Some(dialog) = anchor.dialog {
+            dialog.hang_up(reason, config, transactions, cx);
+            cx.event(Event::CallEnded { call: anchor.call_id, by: EndedBy::MediaStopped });
+        }
+    }
+
+    /// Calls being set up.
+    pub(crate) fn ringing(&self) -> usize {
+        let ringing = |one: &&ResponseContext| one.is_invite() && !one.final_sent;
+        self.contexts.values().filter(ringing).count()
+    }
+
+    /// Answered calls whose media goes through us.
+    pub(crate) fn anchored(&self) -> usize {
+        self.anchors.answered().count()
+    }
+
+    pub(crate) fn free_ports(&self, now: Instant) -> usize {
+        self.anchors.free_ports(now)
+    }
+
+    /// The calls that we know of: ringing ones, then answered ones.
+    pub(crate) fn calls(&self, cx: &Context<'_>) -> Vec<LiveCall> {
+        let unix = |at: Instant| cx.epoch.unix_seconds(at);
+        let uri = |value: Option<&[u8]>| String::from_utf8_lossy(value.unwrap_or_default()).into_owned();
+        let ringing = self.contexts.values().filter(|one| {
+            one.is_invite() && !one.final_sent && matches!(one.kind, Kind::Initial { .. })
+        });
+        let ringing = ringing.map(|one| LiveCall {
+            id: one.call_id().to_owned(),
+            from: uri(one.request.raw(Name::From)),
+            to: uri(one.request.raw(Name::To)),
+            started_at: unix(one.started),
+            answered_at: None,
+        });
+        let answered = self.anchors.answered().filter_map(|one| {
+            let (from, to) = one.dialog.as_ref()?.addresses();
+            Some(LiveCall {
+                id: one.call_id.clone(),
+                from: from.to_owned(),
+                to: to.to_owned(),
+                started_at: unix(one.started),
+                answered_at: one.answered.map(unix),
+            })
+        });
+        ringing.chain(answered).collect()
+    }
+
+    /// Whether nothing is under way and every port is home.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.contexts.is_empty() && self.clients.is_empty() && self.anchors.is_idle() && self.active.is_empty()
+    }
+}
+
+/// Cancels the branches that have no final response yet.
+fn cancel_pending(
+    context: &mut ResponseContext,
+    reason: Option<&str>,
+    transactions: &mut Transactions,
+    cx: &mut Context<'_>,
+) {
+    if !context.is_invite() {
+        return;
+    }
+    for Branch { client, .. } in context.branches.iter().filter(|branch| !branch.done) {
+        match reason {
+            Some(reason) => transactions.cancel_because(*client, reason, &mut cx.sip()),
+            None => transactions.cancel(*client, &mut cx.sip()),
+        };
+    }
+}
+
+/// Whether a message has a session description, and nothing else, as its body.
+fn is_sdp(headers: &Headers) -> bool {
+    let kind = headers.raw(Name::ContentType).unwrap_or_default();
+    let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default();
+    kind.trim_ascii().eq_ignore_ascii_case(b"application/sdp") && !headers.body().is_empty()
+}
+
+const COMPLETED_ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";

@@ -1,0 +1,89 @@
+//! Routes on the way in: ours are taken off, hops are counted, loops are found (RFC 3261 §16.3, §16.4).
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use offhook_sip::{Name, NameAddr, ParseError, Request, Status, Uri};
+use offhook_sip_stack::Flow;
+
+use super::signed_route::{PARAMETER, SignedRoute};
+use crate::config::Config;
+use crate::refusal::Refusal;
+
+/// A request without the routes that led it here.
+pub(crate) struct Routed {
+    pub(crate) request: Request,
+    /// What our own Record-Route says, if the request came along one.
+    pub(crate) signed: Option<SignedRoute>,
+    /// Whether another route is left that is not ours.
+    pub(crate) foreign_route: bool,
+}
+
+/// Takes off the routes that name us (§16.4), also for a strict router before us.
+///
+/// # Errors
+/// 400 for a Route that cannot be read; 403 for one that looks like ours but is not signed by us for this call.
+pub(crate) fn strip(request: &Request, flow: &Flow, config: &Config) -> Result<Routed, Refusal> {
+    let mut routes: Vec<NameAddr> =
+        request.routes().collect::<Result<_, ParseError>>().map_err(|error| {
+            Refusal::new(Status::BAD_REQUEST, error.to_string())
+        })?;
+    let mut signed = None;
+    let mut edit = request.edit();
+    let uri = request.uri().map_err(|error| Refusal::new(error.status(), error.to_string()))?;
+    if let Some(opened) = open(&uri, request, config)? {
+        // A strict router put our Record-Route into the Request-URI and the target at the end (§16.4).
+        signed = Some(opened);
+        if let Some(target) = routes.pop() {
+            edit.set_uri(&target.uri).remove(Name::Route);
+            for route in &routes {
+                edit.add(Name::Route, route);
+            }
+        }
+    }
+    let mut left = routes.into_iter().peekable();
+    while let Some(top) = left.peek() {
+        match open(&top.uri, request, config)? {
+            Some(opened) => signed = signed.or(Some(opened)),
+            None if matches!(&top.uri, Uri::Sip(uri) if config.is_here(uri, flow)) => {}
+            None => break,
+        }
+        edit.pop_route();
+        left.next();
+    }
+    let foreign_route = left.peek().is_some();
+    Ok(Routed { request: edit.finish(), signed, foreign_route })
+}
+
+/// What a URI of ours says; `None` if it does not even claim to be one.
+fn open(uri: &Uri, request: &Request, config: &Config) -> Result<Option<SignedRoute>, Refusal> {
+    let Some(sealed) = uri.as_sip().and_then(|uri| uri.param(PARAMETER)) else { return Ok(None) };
+    let call_id = request.call_id().map_err(|error| Refusal::new(error.status(), error.to_string()))?;
+    match SignedRoute::open(sealed, call_id, &config.key) {
+        Some(signed) => Ok(Some(signed)),
+        None => Err(Refusal::new(Status::FORBIDDEN, "This route was not made here for this call")),
+    }
+}
+
+/// Refuses a request that has come too far (§16.3 step 3) or came by before (step 4).
+pub(crate) fn check_hops(request: &Request, config: &Config) -> Result<(), Refusal> {
+    let bad = |error: ParseError| Refusal::new(Status::BAD_REQUEST, error.to_string());
+    if request.max_forwards().map_err(bad)? == Some(0) {
+        return Err(Status::TOO_MANY_HOPS.into());
+    }
+    let mark = loop_mark(request, config);
+    let came_by = request.vias().flatten().any(|via| via.branch().is_some_and(|one| one.ends_with(&mark)));
+    if came_by { Err(Status::LOOP_DETECTED.into()) } else { Ok(()) }
+}
+
+/// The part of our branches that stays the same when a request comes by again unchanged, and differs when it
+/// spirals (§16.6 step 8).
+pub(crate) fn loop_mark(request: &Request, config: &Config) -> String {
+    let mut hasher = DefaultHasher::new();
+    config.key.0.hash(&mut hasher);
+    request.uri_bytes().hash(&mut hasher);
+    for name in [Name::From, Name::To, Name::CallId, Name::ProxyRequire, Name::Route] {
+        request.raw(name).hash(&mut hasher);
+    }
+    request.cseq().map(|cseq| cseq.number).unwrap_or_default().hash(&mut hasher);
+    format!(".{:016x}", hasher.finish())
+}

@@ -1,0 +1,263 @@
+//! The route that we put into a dialog (Record-Route, RFC 3261 §16.6 step 4), signed.
+//!
+//! A forwarded dialog needs no state of ours: who its two parties are, and the way to each, stands in a
+//! parameter of our Record-Route URI. The phones bring it back in every request of the dialog. It holds for
+//! this Call-ID and these two parties only, so nobody can use it to be relayed to somewhere else.
+
+use std::net::{IpAddr, SocketAddr};
+
+use bytes::BufMut as _;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use offhook_sip_stack::{Flow, Transport};
+use sha2::Sha256;
+
+use crate::config::Key;
+
+/// The URI parameter that carries a [`SignedRoute`].
+pub const PARAMETER: &str = "oh";
+
+/// The two parties of a dialog and how each is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedRoute {
+    /// The shard that holds the anchor, or that made the route.
+    pub shard: u8,
+    /// Identifies the caller: a digest of the tag that it put into From.
+    pub caller_tag: u32,
+    /// The way to the caller.
+    pub caller: Party,
+    /// The way to the callee.
+    pub callee: Party,
+    /// The number of the anchor, if media goes through us.
+    pub anchor: Option<u64>,
+}
+
+/// One of the two parties.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Party {
+    /// The way to it.
+    pub flow: Flow,
+    /// Whether only this flow reaches it, whatever it says its address is.
+    pub behind_nat: bool,
+}
+
+/// Which of the two parties.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum PartyName {
+    /// Who sent the first request of the dialog.
+    Caller,
+    /// Who answered it.
+    Callee,
+}
+
+impl PartyName {
+    /// The other one.
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Caller => Self::Callee,
+            Self::Callee => Self::Caller,
+        }
+    }
+}
+
+impl SignedRoute {
+    /// The value of the URI parameter.
+    pub fn seal(&self, call_id: &str, key: &Key) -> String {
+        let mut bytes = Vec::with_capacity(96);
+        bytes.put_u8(VERSION);
+        bytes.put_u8(self.shard);
+        bytes.put_u32(self.caller_tag);
+        put_party(&mut bytes, &self.caller);
+        put_party(&mut bytes, &self.callee);
+        if let Some(anchor) = self.anchor {
+            bytes.put_u64(anchor);
+        }
+        let signature = sign(&bytes, call_id, key).finalize().into_bytes();
+        bytes.extend_from_slice(&signature[..SIGNATURE]);
+        base64(&bytes)
+    }
+
+    /// Reads the value of the URI parameter; `None` unless we made it for this Call-ID.
+    pub fn open(text: &str, call_id: &str, key: &Key) -> Option<Self> {
+        let bytes = unbase64(text)?;
+        let (signed, signature) = bytes.split_at_checked(bytes.len().checked_sub(SIGNATURE)?)?;
+        sign(signed, call_id, key).verify_truncated_left(signature).ok()?;
+        let mut rest = signed;
+        if take::<1>(&mut rest)? != [VERSION] {
+            return None;
+        }
+        Some(Self {
+            shard: take::<1>(&mut rest)?[0],
+            caller_tag: u32::from_be_bytes(take(&mut rest)?),
+            caller: take_party(&mut rest)?,
+            callee: take_party(&mut rest)?,
+            anchor: if rest.is_empty() { None } else { Some(u64::from_be_bytes(take(&mut rest)?)) },
+        })
+    }
+
+    /// The shard written into a parameter, before its signature is looked at: for dispatch only.
+    pub fn peek_shard(text: &str) -> Option<u8> {
+        unbase64(text.get(..4)?)?.get(1).copied()
+    }
+
+    /// Who sent a request of this dialog, by its tags; `None` if neither fits.
+    pub fn sender(&self, from_tag: &str, to_tag: &str) -> Option<PartyName> {
+        if tag_digest(from_tag) == self.caller_tag {
+            Some(PartyName::Caller)
+        } else if tag_digest(to_tag) == self.caller_tag {
+            Some(PartyName::Callee)
+        } else {
+            None
+        }
+    }
+
+    /// One of the parties.
+    pub fn party(&self, name: PartyName) -> &Party {
+        match name {
+            PartyName::Caller => &self.caller,
+            PartyName::Callee => &self.callee,
+        }
+    }
+}
+
+/// What stands for a tag in a [`SignedRoute`] (FNV-1a; the signature is what protects it).
+pub fn tag_digest(tag: &str) -> u32 {
+    tag.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
+fn sign(signed: &[u8], call_id: &str, key: &Key) -> Hmac<Sha256> {
+    // A key of its own for this purpose; HMAC takes keys of any length.
+    let mut mac = Hmac::<Sha256>::new_from_slice(&key.0).unwrap_or_else(|_| unreachable!("any length will do"));
+    mac.update(b"route");
+    mac.update(signed);
+    mac.update(call_id.as_bytes());
+    mac
+}
+
+fn put_party(bytes: &mut Vec<u8>, party: &Party) {
+    let flow = &party.flow;
+    let transport = TRANSPORTS.iter().position(|transport| *transport == flow.transport).unwrap_or(0) as u8;
+    let six = |address: &SocketAddr| u8::from(address.is_ipv6());
+    bytes.put_u8(transport | six(&flow.local) << 4 | six(&flow.remote) << 5 | u8::from(party.behind_nat) << 6);
+    for address in [flow.local, flow.remote] {
+        match address.ip() {
+            IpAddr::V4(ip) => bytes.extend_from_slice(&ip.octets()),
+            IpAddr::V6(ip) => bytes.extend_from_slice(&ip.octets()),
+        }
+        bytes.put_u16(address.port());
+    }
+}
+
+fn take_party(rest: &mut &[u8]) -> Option<Party> {
+    let [flags] = take(rest)?;
+    let transport = *TRANSPORTS.get(usize::from(flags & 0x0f))?;
+    let local = take_address(rest, flags & 0x10 != 0)?;
+    let remote = take_address(rest, flags & 0x20 != 0)?;
+    // The connection may be another by now: it is found again by the peer's address.
+    Some(Party { flow: Flow { transport, local, remote, connection: None }, behind_nat: flags & 0x40 != 0 })
+}
+
+fn take_address(rest: &mut &[u8], six: bool) -> Option<SocketAddr> {
+    let ip = if six { IpAddr::from(take::<16>(rest)?) } else { IpAddr::from(take::<4>(rest)?) };
+    Some(SocketAddr::new(ip, u16::from_be_bytes(take(rest)?)))
+}
+
+fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
+    let (head, tail) = rest.split_first_chunk()?;
+    *rest = tail;
+    Some(*head)
+}
+
+/// Base64 with the URL alphabet and no padding (RFC 4648 §5): legal in a URI parameter.
+fn base64(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let word = chunk.iter().fold(0u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        for place in 0..=chunk.len() {
+            text.push(char::from(ALPHABET[(word >> (18 - 6 * place)) as usize & 63]));
+        }
+    }
+    text
+}
+
+fn unbase64(text: &str) -> Option<Vec<u8>> {
+    if text.len() > 256 {
+        return None;
+    }
+    let mut bytes = Vec::with_capacity(text.len() / 4 * 3 + 2);
+    for chunk in text.as_bytes().chunks(4) {
+        let mut word = 0u32;
+        for byte in chunk {
+            word = word << 6 | ALPHABET.iter().position(|letter| letter == byte)? as u32;
+        }
+        word <<= 6 * (4 - chunk.len());
+        bytes.extend_from_slice(&word.to_be_bytes()[1..chunk.len()]);
+    }
+    Some(bytes)
+}
+
+const VERSION: u8 = 1;
+/// Octets of the truncated HMAC (RFC 2104 §5: at least half of the hash is usual; 96 bits as in IPsec).
+const SIGNATURE: usize = 12;
+const TRANSPORTS: [Transport; 5] =
+    [Transport::Udp, Transport::Tcp, Transport::Tls, Transport::Ws, Transport::Wss];
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn party(remote: &str, transport: Transport, behind_nat: bool) -> Party {
+        let local = if remote.starts_with('[') { "[::1]:5060" } else { "192.0.2.1:5060" };
+        let flow = Flow {
+            transport,
+            local: local.parse().unwrap(),
+            remote: remote.parse().unwrap(),
+            connection: None,
+        };
+        Party { flow, behind_nat }
+    }
+
+    fn route() -> SignedRoute {
+        SignedRoute {
+            shard: 7,
+            caller_tag: tag_digest("alice"),
+            caller: party("[2001:db8::9]:5070", Transport::Tcp, false),
+            callee: party("198.51.100.4:1024", Transport::Udp, true),
+            anchor: Some(0x0700_0000_0000_0001),
+        }
+    }
+
+    #[test]
+    fn what_was_sealed_opens_again() {
+        let key = Key([3; 32]);
+        for anchor in [None, Some(9)] {
+            let route = SignedRoute { anchor, ..route() };
+            let text = route.seal("call", &key);
+            assert_eq!(SignedRoute::open(&text, "call", &key), Some(route));
+            assert_eq!(SignedRoute::peek_shard(&text), Some(7));
+        }
+    }
+
+    #[test]
+    fn another_call_another_key_or_any_changed_letter_does_not_open() {
+        let key = Key([3; 32]);
+        let text = route().seal("call", &key);
+        assert_eq!(SignedRoute::open(&text, "other", &key), None);
+        assert_eq!(SignedRoute::open(&text, "call", &Key([4; 32])), None);
+        for at in 0..text.len() {
+            let mut changed = text.clone().into_bytes();
+            changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
+            let changed = String::from_utf8(changed).unwrap();
+            assert_eq!(SignedRoute::open(&changed, "call", &key), None, "letter {at}");
+            assert_eq!(SignedRoute::open(&text[..at], "call", &key), None, "cut at {at}");
+        }
+    }
+
+    #[test]
+    fn the_tags_tell_who_sent_a_request() {
+        let route = route();
+        assert_eq!(route.sender("alice", "bob"), Some(PartyName::Caller));
+        assert_eq!(route.sender("bob", "alice"), Some(PartyName::Callee));
+        assert_eq!(route.sender("eve", "bob"), None);
+    }
+}

@@ -1,0 +1,61 @@
+//! Where a request is forwarded to (RFC 3261 §16.5).
+
+use std::collections::VecDeque;
+
+use offhook_sip::Uri;
+use offhook_sip_stack::Flow;
+
+use super::signed_route::Party;
+use crate::directory::Binding;
+
+/// One place to try.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    /// The Request-URI there.
+    pub(crate) uri: String,
+    /// Preference in thousandths.
+    pub(crate) q: u16,
+    /// The way there.
+    pub(crate) flow: Flow,
+    /// Whether only this flow leads there.
+    pub(crate) behind_nat: bool,
+    /// Routes to put in, topmost first (RFC 3327 §5.3).
+    pub(crate) path: Vec<String>,
+}
+
+impl Target {
+    /// The party at this target.
+    pub(crate) fn party(&self) -> Party {
+        Party { flow: self.flow, behind_nat: self.behind_nat || !self.path.is_empty() }
+    }
+}
+
+impl From<&Binding> for Target {
+    fn from(binding: &Binding) -> Self {
+        // Headers in a Contact have no place in a Request-URI (§19.1.1), where they could become a Route.
+        let uri = match binding.contact.parse() {
+            Ok(Uri::Sip(uri)) => uri.without_headers().to_string(),
+            _ => binding.contact.clone(),
+        };
+        Self {
+            uri,
+            q: binding.q,
+            flow: binding.flow,
+            behind_nat: binding.behind_nat,
+            path: binding.path.clone(),
+        }
+    }
+}
+
+/// Targets of the same preference ring together, the preferred ones first (§16.6).
+pub(crate) fn by_preference(mut targets: Vec<Target>) -> VecDeque<Vec<Target>> {
+    targets.sort_by_key(|target| std::cmp::Reverse(target.q));
+    let mut groups: VecDeque<Vec<Target>> = VecDeque::new();
+    for target in targets {
+        match groups.back_mut() {
+            Some(group) if group[0].q == target.q => group.push(target),
+            _ => groups.push_back(vec![target]),
+        }
+    }
+    groups
+}

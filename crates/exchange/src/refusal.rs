@@ -1,0 +1,37 @@
+//! A request that goes no further, and the answer it gets.
+
+use offhook_sip::{Name, Request, Response, ResponseBuilder, Status};
+
+/// Why a request is refused: a status, the reason in words, and the headers that belong to it.
+#[derive(Clone, Debug)]
+pub(crate) struct Refusal {
+    pub(crate) status: Status,
+    pub(crate) reason: String,
+    headers: Vec<(Name, String)>,
+}
+
+impl Refusal {
+    /// A refusal whose reason phrase says what was wrong.
+    pub(crate) fn new(status: Status, reason: impl Into<String>) -> Self {
+        Self { status, reason: reason.into(), headers: Vec::new() }
+    }
+
+    /// The same with a header.
+    pub(crate) fn with(mut self, name: Name, value: impl ToString) -> Self {
+        self.headers.push((name, value.to_string()));
+        self
+    }
+
+    /// The answer to `request`.
+    pub(crate) fn response(&self, request: &Request, tag: &str) -> Response {
+        let start: ResponseBuilder = Response::to_request(request, self.status).reason(&self.reason).to_tag(tag);
+        self.headers.iter().fold(start, |answer, (name, value)| answer.header(*name, value)).finish()
+    }
+}
+
+/// A status with its usual reason phrase.
+impl From<Status> for Refusal {
+    fn from(status: Status) -> Self {
+        Self::new(status, status.reason())
+    }
+}

@@ -1,0 +1,110 @@
+//! The registrar (RFC 3261 §10.3): a REGISTER and the bindings that are, to the bindings that will be.
+
+mod contact;
+
+use offhook_sip::{Contacts, Name, Request, Response, Status};
+use offhook_sip_stack::Flow;
+
+use crate::config::RegistrarLimits;
+use crate::directory::{AddressOfRecord, Binding, Bindings};
+use crate::refusal::Refusal;
+
+pub(crate) use contact::behind_nat;
+
+/// Carries out a REGISTER of an account whose sender has been proven to be allowed to.
+///
+/// `now` is Unix seconds. `None` is a mere question (no Contact): nothing changes.
+///
+/// # Errors
+/// A refusal leaves the bindings as they were: all or nothing (§10.3 step 7).
+pub(crate) fn register(
+    request: &Request,
+    flow: &Flow,
+    present: &[Binding],
+    limits: &RegistrarLimits,
+    now: u64,
+) -> Result<Option<Bindings>, Refusal> {
+    let contacts = request.contacts().map_err(|error| bad(error.to_string()))?;
+    let mut bindings: Vec<Binding> = present.iter().filter(|one| one.expires_at > now).cloned().collect();
+    let call_id = request.call_id().map_err(|error| bad(error.to_string()))?;
+    let cseq = request.cseq().map_err(|error| bad(error.to_string()))?.number;
+    match contacts {
+        Contacts::Star => {
+            if request.raw(Name::Expires).map(trimmed) != Some(b"0") {
+                return Err(bad("Contact: * needs Expires: 0"));
+            }
+            in_order(bindings.iter(), call_id, cseq)?;
+            bindings.clear();
+        }
+        Contacts::List(list) if list.is_empty() => return Ok(None),
+        Contacts::List(list) => {
+            if list.len() > limits.max_contacts {
+                return Err(Refusal::new(Status::FORBIDDEN, "Too many contacts"));
+            }
+            for one in &list {
+                let seconds = contact::granted(one, request, limits)?;
+                let new = contact::binding(one, request, flow, now + u64::from(seconds))?;
+                let (same, others): (Vec<_>, Vec<_>) =
+                    bindings.into_iter().partition(|old| contact::replaces(&new, old));
+                in_order(same.iter(), call_id, cseq)?;
+                bindings = others;
+                if seconds > 0 {
+                    bindings.push(new);
+                }
+            }
+            // A phone that forgot its old contact in a restart must not lock its user out: the one that would
+            // end first makes room.
+            while bindings.len() > limits.max_contacts {
+                let first = bindings.iter().enumerate().min_by_key(|(_, one)| one.expires_at).map(|(at, _)| at);
+                bindings.remove(first.unwrap_or(0));
+            }
+        }
+    }
+    Ok(Some(Bindings(bindings)))
+}
+
+/// The 200 with what is bound now (§10.3 step 8) and the Path that was taken (RFC 3327 §5.3).
+pub(crate) fn accepted(request: &Request, bindings: &[Binding], now: u64, tag: &str) -> Response {
+    let mut answer = Response::to_request(request, Status::OK).to_tag(tag);
+    for one in bindings.iter().filter(|one| one.expires_at > now) {
+        answer = answer.header(Name::Contact, contact::printed(one, now));
+    }
+    if request.has(Name::Path) && request.supports("path") {
+        answer = answer.copy(Name::Path, request).header(Name::Supported, "path");
+    }
+    answer.finish()
+}
+
+/// The address-of-record that a REGISTER is about: its To (§10.3 step 5), as user and host.
+///
+/// # Errors
+/// 400 if To is no sip address with a user.
+pub(crate) fn record(request: &Request) -> Result<AddressOfRecord, Refusal> {
+    let to = request.to().map_err(|error| bad(error.to_string()))?;
+    let uri = to.uri.as_sip().ok_or_else(|| bad("To of a REGISTER is a sip address"))?;
+    let user = uri.user_unescaped().ok_or_else(|| bad("To of a REGISTER has a user"))?;
+    Ok(AddressOfRecord::new(&user, &uri.host().to_string()))
+}
+
+/// Whether the request is newer than each binding made under the same Call-ID (§10.3 step 7).
+fn in_order<'a>(
+    mut bindings: impl Iterator<Item = &'a Binding>,
+    call_id: &str,
+    cseq: u32,
+) -> Result<(), Refusal> {
+    if bindings.any(|one| one.call_id == call_id && cseq <= one.cseq) {
+        return Err(Refusal::new(Status::SERVER_INTERNAL_ERROR, "CSeq is not higher than before"));
+    }
+    Ok(())
+}
+
+fn bad(reason: impl Into<String>) -> Refusal {
+    Refusal::new(Status::BAD_REQUEST, reason)
+}
+
+fn trimmed(value: &[u8]) -> &[u8] {
+    value.trim_ascii()
+}
+
+#[cfg(test)]
+mod tests;

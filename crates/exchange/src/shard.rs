@@ -1,0 +1,83 @@
+//! The whole server as one state machine.
+
+use std::time::Instant;
+
+use offhook_media::lease::PortBlock;
+use offhook_sip_stack::transaction::Owner;
+use offhook_sip_stack::{Rng, Timers};
+use rand::SeedableRng as _;
+
+use crate::config::{Config, Epoch};
+use crate::context::{Alarm, Context};
+use crate::core::Core;
+use crate::io::{Input, Outbox, ShardMessage};
+
+/// One shard: everything that belongs to the calls it owns, and its copy of the directory.
+pub struct Shard {
+    number: u8,
+    epoch: Epoch,
+    core: Core,
+    rng: Rng,
+    sip_timers: Timers<Owner>,
+    timers: Timers<Alarm>,
+}
+
+impl Shard {
+    /// A shard with an empty directory.
+    ///
+    /// `seed` makes its tags and branches: the same seed gives the same run. `ports` are the media ports lent to
+    /// it.
+    pub fn new(number: u8, config: Config, epoch: Epoch, seed: [u8; 32], ports: &[PortBlock]) -> Self {
+        let mut timers = Timers::new();
+        timers.arm(epoch.instant + Core::SWEEP, Alarm::Sweep);
+        Self {
+            number,
+            epoch,
+            core: Core::new(number, config, ports),
+            rng: Rng::from_seed(seed),
+            sip_timers: Timers::new(),
+            timers,
+        }
+    }
+
+    /// Takes one input at the moment `now`, after whatever was due before it.
+    pub fn handle(&mut self, now: Instant, input: Input, out: &mut Outbox) {
+        let mut cx = Context {
+            now,
+            shard: self.number,
+            epoch: self.epoch,
+            rng: &mut self.rng,
+            sip_timers: &mut self.sip_timers,
+            timers: &mut self.timers,
+            out,
+        };
+        while let Some((deadline, owner)) = cx.sip_timers.pop_due(now) {
+            self.core.transaction_timeout(owner, deadline, &mut cx);
+        }
+        while let Some((_, alarm)) = cx.timers.pop_due(now) {
+            self.core.alarm(alarm, &mut cx);
+        }
+        match input {
+            Input::Datagram { flow, bytes }
+            | Input::StreamMessage { flow, bytes }
+            | Input::FromShard(ShardMessage::Datagram { flow, bytes }) => self.core.receive(flow, bytes, &mut cx),
+            Input::BrokenStream { flow, head } => self.core.broken_stream(flow, &head, &mut cx),
+            Input::FlowFailed(flow) => self.core.flow_failed(&flow, &mut cx),
+            Input::FromShard(ShardMessage::Delta(delta)) => self.core.apply(delta),
+            Input::Media(report) => self.core.media(report, &mut cx),
+            Input::Command(ticket, command) => self.core.command(ticket, command, &mut cx),
+            Input::Deadline => {}
+            Input::Drain => self.core.drain(),
+        }
+    }
+
+    /// When to call [`Shard::handle`] at the latest.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        [self.sip_timers.next_deadline(), self.timers.next_deadline()].into_iter().flatten().min()
+    }
+
+    /// Whether no transaction, call or lent port is left.
+    pub fn is_idle(&self) -> bool {
+        self.core.is_idle()
+    }
+}

@@ -1,0 +1,217 @@
+//! What call control may ask of media, and what media reports back: plain data, so that media can live
+//! in a thread or a process of its own.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+/// Names one relayed stream (one m-line of one call). Chosen by the asker, who puts its shard's number
+/// into the high bits, and never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StreamId(pub u64);
+
+/// One of the two ends of a relayed stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SideName {
+    /// The caller's side.
+    A,
+    /// The callee's side.
+    B,
+}
+
+impl SideName {
+    /// Both sides, caller's first.
+    pub const BOTH: [SideName; 2] = [SideName::A, SideName::B];
+
+    /// The other end.
+    pub const fn other(self) -> SideName {
+        match self {
+            SideName::A => SideName::B,
+            SideName::B => SideName::A,
+        }
+    }
+
+    /// 0 for A, 1 for B: the place in a `[T; 2]` of sides.
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// A local port for RTP and the one above it for RTCP (RFC 3550 §11).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PortPair {
+    /// The even port, for RTP (and for RTCP too with rtcp-mux).
+    pub rtp: u16,
+    /// `rtp + 1`, for RTCP.
+    pub rtcp: u16,
+}
+
+impl PortPair {
+    /// The pair that begins at `rtp`; `None` when that is odd or 0.
+    pub const fn starting_at(rtp: u16) -> Option<PortPair> {
+        if rtp == 0 || !rtp.is_multiple_of(2) { None } else { Some(PortPair { rtp, rtcp: rtp + 1 }) }
+    }
+
+    /// Whether `port` is one of the two.
+    pub const fn contains(self, port: u16) -> bool {
+        port == self.rtp || port == self.rtcp
+    }
+}
+
+/// What a stream carries, so that the relay can tell media from noise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Content {
+    /// RTP or SRTP with its RTCP. Everything else is counted and dropped.
+    #[default]
+    Rtp,
+    /// Any datagram (UDPTL fax, DTLS): only the source is checked.
+    Opaque,
+}
+
+/// What signalling says about the far end of one side. Everything may be unknown at first: a callee's
+/// address arrives with its answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Remote {
+    /// Where the phone's SDP says it receives RTP.
+    pub rtp: Option<SocketAddr>,
+    /// Where its SDP says it receives RTCP (`a=rtcp`, RFC 3605). `None`: one port above `rtp`.
+    pub rtcp: Option<SocketAddr>,
+    /// The address from which the phone's signalling came; media may be learnt from there only (and from
+    /// the SDP's own address).
+    pub signalled_from: Option<IpAddr>,
+    /// RTP and RTCP share the RTP port towards this side (RFC 5761, negotiated).
+    pub rtcp_mux: bool,
+    /// The stream is held or one-way by agreement: silence is no sign of a dead call.
+    pub hold: bool,
+    /// The SDP's address cannot be reached from here (a private one, behind a NAT): send nothing until the
+    /// real address has been learnt.
+    pub behind_nat: bool,
+}
+
+/// One end of a relayed stream as it is opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Side {
+    /// Our ports, facing this side; they go into the SDP that this side is shown.
+    pub ports: PortPair,
+    /// Our address to open them on; `None`: whatever the media thread listens on.
+    pub local_ip: Option<IpAddr>,
+    /// The phone.
+    pub remote: Remote,
+}
+
+/// What call control asks of the relay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Opens the four ports and begins to relay between the sides.
+    Open {
+        /// A new name.
+        stream: StreamId,
+        /// Caller's side, callee's side.
+        sides: [Side; 2],
+        /// What will be carried.
+        content: Content,
+    },
+    /// An SDP of one side was seen (again). With the same addresses the learnt source stays in place, but
+    /// may be learnt anew should it fall silent; with other addresses it is forgotten.
+    Update {
+        /// The stream.
+        stream: StreamId,
+        /// Whose SDP it was.
+        side: SideName,
+        /// All that is known now: this replaces, it does not merge.
+        remote: Remote,
+    },
+    /// Ends the stream; answered with [`Report::Closed`]. A stream that is unknown is not answered.
+    Close {
+        /// The stream.
+        stream: StreamId,
+    },
+}
+
+/// What the relay tells call control.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// The source of a side's RTP is known and locked.
+    Latched {
+        /// The stream.
+        stream: StreamId,
+        /// Whose source.
+        side: SideName,
+        /// The address packets come from and go to.
+        address: SocketAddr,
+    },
+    /// Neither side sent anything for the configured time although the stream is not held. Repeated each
+    /// time that long passes again.
+    Stopped {
+        /// The stream.
+        stream: StreamId,
+        /// How long it has been silent.
+        idle: Duration,
+    },
+    /// The stream is gone and its ports are free to be given back to the lease.
+    Closed {
+        /// The stream.
+        stream: StreamId,
+        /// The ports of sides A and B.
+        ports: [PortPair; 2],
+        /// What sides A and B sent.
+        counters: [Counters; 2],
+    },
+    /// A port could not be opened (another program has it). The stream is closed: [`Report::Closed`]
+    /// follows. The pair is best set aside in the lease.
+    PortUnavailable {
+        /// The stream.
+        stream: StreamId,
+        /// The port that could not be had.
+        port: u16,
+    },
+    /// An `Open` was not obeyed and changed nothing.
+    Refused {
+        /// The stream that was asked for.
+        stream: StreamId,
+        /// Why.
+        reason: Refusal,
+    },
+}
+
+impl Report {
+    /// The stream that the report is about.
+    pub const fn stream(&self) -> StreamId {
+        match self {
+            Report::Latched { stream, .. }
+            | Report::Stopped { stream, .. }
+            | Report::Closed { stream, .. }
+            | Report::PortUnavailable { stream, .. }
+            | Report::Refused { stream, .. } => *stream,
+        }
+    }
+}
+
+/// Why a stream could not be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The name is in use.
+    StreamExists,
+    /// A port belongs to another stream, or to both sides.
+    PortInUse(u16),
+    /// A port is outside the relay's range.
+    PortOutOfRange(u16),
+}
+
+/// What one side of a stream sent, counted in packets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Media packets from the accepted source.
+    pub received: u64,
+    /// Their bytes (UDP payload).
+    pub bytes: u64,
+    /// RTCP packets from the accepted source.
+    pub rtcp: u64,
+    /// Packets of either kind that went on to the other side.
+    pub forwarded: u64,
+    /// Accepted, but the other side's address is not known yet.
+    pub undeliverable: u64,
+    /// Dropped: neither RTP nor RTCP.
+    pub malformed: u64,
+    /// Dropped: from a source that is not (or not yet) this side's.
+    pub foreign: u64,
+}

@@ -1,0 +1,36 @@
+//! Relay, latch, jitter buffer, player and recorder; sans-IO.
+//!
+//! Two halves: the server's relay (`command`, `lease`, `relay`, `latch`) passes packets on between two
+//! phones; the endpoint's media (`session`, `jitter`, `codec`, `player`, `recorder`, `tone`, `dtmf`,
+//! `echo`) makes packets from sound and sound from packets. Nothing here opens a socket, a file or a
+//! sound device, and time is an argument.
+
+pub mod codec;
+pub mod command;
+pub mod dtmf;
+pub mod echo;
+pub mod jitter;
+pub mod latch;
+pub mod lease;
+pub mod player;
+pub mod recorder;
+pub mod relay;
+pub mod session;
+mod spectrum;
+mod stream;
+pub mod tone;
+
+/// Samples a second of all sound inside the program, mono.
+pub const SAMPLE_RATE: u32 = 8000;
+
+/// Samples in a frame of 20 ms.
+pub const FRAME: usize = 160;
+
+/// 20 ms of mono sound at [`SAMPLE_RATE`].
+pub type Frame = [i16; FRAME];
+
+/// Nothing to hear.
+pub const SILENCE: Frame = [0; FRAME];
+
+#[cfg(test)]
+mod test_signal;

@@ -1,0 +1,164 @@
+//! Reads a WAV file of any rate, channels and sample format into frames of our own.
+
+use crate::{FRAME, Frame, SAMPLE_RATE, SILENCE};
+use rubato::audioadapter_buffers::direct::InterleavedSlice;
+use rubato::{Fft, FixedSync, Resampler};
+use std::fmt;
+use std::io::Read;
+
+/// A sound in memory, played frame by frame.
+#[derive(Clone, Debug)]
+pub struct Player {
+    samples: Vec<i16>,
+    at: usize,
+    loops: bool,
+}
+
+/// A file that cannot be played: its name and what is wrong with it.
+#[derive(Debug)]
+pub struct PlayError {
+    name: String,
+    reason: Reason,
+}
+
+#[derive(Debug)]
+enum Reason {
+    Wav(hound::Error),
+    Rate(u32),
+    Empty,
+    TooLong,
+    Resample,
+}
+
+impl Player {
+    /// Reads a whole WAV file (at most an hour): integers of 8 to 32 bits or floats, mixed to mono and
+    /// brought to [`SAMPLE_RATE`]. `name` is for the error. With `loops` it begins again when it ends.
+    ///
+    /// # Errors
+    /// When the file is not WAV, cut off within its header, empty, too long, or in a format that is not
+    /// PCM.
+    pub fn new(file: impl Read, name: &str, loops: bool) -> Result<Player, PlayError> {
+        let read = || {
+            let reader = hound::WavReader::new(file)?;
+            let rate = reader.spec().sample_rate;
+            if !(1000..=768_000).contains(&rate) {
+                return Err(Reason::Rate(rate));
+            }
+            resample(mono(reader)?, rate)
+        };
+        match read() {
+            Ok(samples) => Ok(Player { samples, at: 0, loops }),
+            Err(reason) => Err(PlayError { name: name.to_owned(), reason }),
+        }
+    }
+
+    /// Plays samples of [`SAMPLE_RATE`].
+    pub fn from_samples(samples: Vec<i16>, loops: bool) -> Player {
+        Player { samples, at: 0, loops }
+    }
+
+    /// The next frame, filled up with silence at the end; `None` after the last.
+    pub fn next_frame(&mut self) -> Option<Frame> {
+        if self.samples.is_empty() || (self.at >= self.samples.len() && !self.loops) {
+            return None;
+        }
+        let mut frame = SILENCE;
+        let mut filled = 0;
+        while filled < FRAME {
+            if self.at >= self.samples.len() {
+                if !self.loops {
+                    break;
+                }
+                self.at = 0;
+            }
+            let count = (FRAME - filled).min(self.samples.len() - self.at);
+            frame[filled..filled + count].copy_from_slice(&self.samples[self.at..self.at + count]);
+            filled += count;
+            self.at += count;
+        }
+        Some(frame)
+    }
+
+    /// All samples, at [`SAMPLE_RATE`].
+    pub fn samples(&self) -> &[i16] {
+        &self.samples
+    }
+}
+
+/// All samples between −1 and 1, channels mixed. A file cut off within its samples yields those it has.
+fn mono(reader: hound::WavReader<impl Read>) -> Result<Vec<f32>, Reason> {
+    let spec = reader.spec();
+    let channels = usize::from(spec.channels.max(1));
+    let limit = MAX_SECONDS * spec.sample_rate as usize;
+    let mut sum = 0.0;
+    let mut mixed = Vec::new();
+    let mut take = |n: usize, sample: f32| {
+        sum += sample;
+        if (n + 1).is_multiple_of(channels) {
+            mixed.push(sum / channels as f32);
+            sum = 0.0;
+        }
+        if mixed.len() > limit { Err(Reason::TooLong) } else { Ok(()) }
+    };
+    match spec.sample_format {
+        hound::SampleFormat::Float => {
+            for (n, sample) in reader.into_samples::<f32>().map_while(Result::ok).enumerate() {
+                take(n, if sample.is_finite() { sample.clamp(-1.0, 1.0) } else { 0.0 })?;
+            }
+        }
+        hound::SampleFormat::Int => {
+            let full = 2f32.powi(i32::from(spec.bits_per_sample) - 1);
+            for (n, sample) in reader.into_samples::<i32>().map_while(Result::ok).enumerate() {
+                take(n, sample as f32 / full)?;
+            }
+        }
+    }
+    if mixed.is_empty() { Err(Reason::Empty) } else { Ok(mixed) }
+}
+
+fn resample(sound: Vec<f32>, rate: u32) -> Result<Vec<i16>, Reason> {
+    if rate == SAMPLE_RATE {
+        return Ok(sound.into_iter().map(to_sample).collect());
+    }
+    let failed = |_| Reason::Resample;
+    let mut resampler = Fft::<f32>::new(rate as usize, SAMPLE_RATE as usize, 1024, 1, FixedSync::Both)
+        .map_err(|_| Reason::Resample)?;
+    let input = InterleavedSlice::new(&sound, 1, sound.len()).map_err(|_| Reason::Resample)?;
+    let output = resampler.process_all(&input, sound.len(), None).map_err(failed)?;
+    Ok(output.take_data().into_iter().map(to_sample).collect())
+}
+
+fn to_sample(value: f32) -> i16 {
+    // The cast saturates.
+    (value * 32768.0).round() as i16
+}
+
+impl fmt::Display for PlayError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot play {}: ", self.name)?;
+        match &self.reason {
+            Reason::Wav(hound::Error::FormatError(what)) => write!(f, "not a proper WAV file ({what})"),
+            Reason::Wav(hound::Error::Unsupported) => f.write_str(
+                "its samples are compressed; convert it to PCM, as with `sox IN -e signed OUT.wav`",
+            ),
+            Reason::Wav(error) => write!(f, "{error}"),
+            Reason::Rate(rate) => write!(f, "a rate of {rate} Hz is outside 1000 to 768000"),
+            Reason::Empty => f.write_str("it holds no sound"),
+            Reason::TooLong => write!(f, "longer than {} minutes", MAX_SECONDS / 60),
+            Reason::Resample => f.write_str("its rate cannot be converted"),
+        }
+    }
+}
+
+impl std::error::Error for PlayError {}
+
+impl From<hound::Error> for Reason {
+    fn from(error: hound::Error) -> Reason {
+        Reason::Wav(error)
+    }
+}
+
+const MAX_SECONDS: usize = 3600;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,315 @@
+//! Passes RTP and RTCP on between the two sides of each stream: the packet path of the media thread.
+
+pub use crate::stream::Saved;
+
+use crate::command::{Command, Counters, Refusal, Report, SideName, StreamId};
+use crate::stream::{Component, Stream};
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::time::{Duration, Instant};
+
+/// What is set for a relay as a whole.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The local ports it may use.
+    pub ports: RangeInclusive<u16>,
+    /// Silence after which a stream that is not held is reported as stopped.
+    pub idle: Duration,
+    /// How long after an `Open` or `Update` a source may be learnt.
+    pub learning: Duration,
+}
+
+impl Config {
+    /// The usual values: stopped after 60 s, learning for 30 s.
+    pub fn new(ports: RangeInclusive<u16>) -> Config {
+        Config { ports, idle: Duration::from_secs(60), learning: Duration::from_secs(30) }
+    }
+}
+
+/// What a relay is told.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A datagram came to one of our ports.
+    Packet {
+        /// The local port.
+        port: u16,
+        /// The sender.
+        from: SocketAddr,
+        /// The payload.
+        bytes: Bytes,
+    },
+    /// Call control asks for something.
+    Command(Command),
+    /// A port asked for with [`Ports::Open`] could not be opened.
+    PortUnavailable {
+        /// The port.
+        port: u16,
+    },
+    /// The time of [`Relay::next_deadline`] has come.
+    Deadline,
+}
+
+/// A datagram to send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Send {
+    /// Our port to send it from.
+    pub from_port: u16,
+    /// The receiver.
+    pub to: SocketAddr,
+    /// The payload.
+    pub bytes: Bytes,
+}
+
+/// Where a received packet goes on to, unchanged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forward {
+    /// Our port to send it from.
+    pub from_port: u16,
+    /// The receiver.
+    pub to: SocketAddr,
+}
+
+/// What the relay asks the media thread to do with its sockets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ports {
+    /// Listen on `port`.
+    Open {
+        /// For this stream.
+        stream: StreamId,
+        /// The port.
+        port: u16,
+        /// The address to listen on; `None`: the thread's own choice.
+        local_ip: Option<IpAddr>,
+    },
+    /// Listen no more.
+    Close {
+        /// The port.
+        port: u16,
+    },
+}
+
+/// What a relay wants done; the driver empties it once per batch, `ports` first. IPv4 addresses are as they
+/// came in: a driver with dual-stack sockets maps them.
+#[derive(Clone, Debug, Default)]
+pub struct Outbox {
+    /// Datagrams, in order. Only [`Relay::handle`] fills this; [`Relay::forward`] returns its answer.
+    pub sends: Vec<Send>,
+    /// For call control.
+    pub reports: Vec<Report>,
+    /// For the media thread's sockets, in order.
+    pub ports: Vec<Ports>,
+}
+
+/// All relayed streams of one media thread.
+#[derive(Debug)]
+pub struct Relay {
+    config: Config,
+    /// For each port of the range: what it belongs to.
+    slots: Vec<Slot>,
+    streams: Vec<Option<Stream>>,
+    /// Unused places in `streams`.
+    vacant: Vec<u32>,
+    names: BTreeMap<StreamId, u32>,
+    next_sweep: Option<Instant>,
+}
+
+/// To whom a local port belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Slot {
+    Free,
+    Taken { stream: u32, side: SideName, component: Component },
+}
+
+impl Relay {
+    /// An idle relay.
+    pub fn new(config: Config) -> Relay {
+        let slots = vec![Slot::Free; config.ports.len()];
+        let (streams, vacant) = (Vec::new(), Vec::new());
+        Relay { config, slots, streams, vacant, names: BTreeMap::new(), next_sweep: None }
+    }
+
+    /// Takes one input. Total: no bytes from the network can fail or panic.
+    pub fn handle(&mut self, now: Instant, input: Input, out: &mut Outbox) {
+        match input {
+            Input::Packet { port, from, bytes } => {
+                if let Some(Forward { from_port, to }) = self.forward(now, port, from, &bytes, out) {
+                    out.sends.push(Send { from_port, to, bytes });
+                }
+            }
+            Input::Command(command) => self.command(now, command, out),
+            Input::PortUnavailable { port } => self.port_unavailable(port, out),
+            Input::Deadline => self.sweep(now, out),
+        }
+    }
+
+    /// The packet path without copies: where the packet that came to `port` goes. `None`: it is dropped
+    /// (and counted). Reports of what was learnt from it go to `out`.
+    pub fn forward(
+        &mut self,
+        now: Instant,
+        port: u16,
+        from: SocketAddr,
+        packet: &[u8],
+        out: &mut Outbox,
+    ) -> Option<Forward> {
+        let Slot::Taken { stream, side, component } = self.slot(port)? else { return None };
+        let stream = self.streams.get_mut(stream as usize)?.as_mut()?;
+        let outcome = stream.receive(now, side, component, from, packet);
+        if let Some(address) = outcome.latched {
+            out.reports.push(Report::Latched { stream: stream.id, side, address });
+        }
+        outcome.forward
+    }
+
+    /// When [`Input::Deadline`] is due; `None` while there is no stream. Coarse: whole seconds.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.next_sweep
+    }
+
+    /// How many streams are open.
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Whether no stream is open.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// What each side of a stream has sent so far.
+    pub fn counters(&self, stream: StreamId) -> Option<[Counters; 2]> {
+        self.stream(stream).map(Stream::counters)
+    }
+
+    /// A stream as plain data, to be taken up by [`Relay::restore`] after a restart.
+    pub fn save(&self, stream: StreamId) -> Option<Saved> {
+        self.stream(stream).map(Stream::save)
+    }
+
+    /// Takes up a stream that was written out: opens its ports and goes on with the learnt sources.
+    pub fn restore(&mut self, now: Instant, saved: Saved, out: &mut Outbox) {
+        let stream = Stream::restore(now, self.config.learning, saved);
+        self.open(now, stream, out);
+    }
+
+    fn command(&mut self, now: Instant, command: Command, out: &mut Outbox) {
+        match command {
+            Command::Open { stream, sides, content } => {
+                let stream = Stream::new(now, self.config.learning, stream, sides, content);
+                self.open(now, stream, out);
+            }
+            Command::Update { stream, side, remote } => {
+                let learning = self.config.learning;
+                if let Some(stream) = self.stream_mut(stream) {
+                    stream.update(now, learning, side, remote);
+                }
+            }
+            Command::Close { stream } => self.close(stream, None, out),
+        }
+    }
+
+    fn open(&mut self, now: Instant, stream: Stream, out: &mut Outbox) {
+        let id = stream.id;
+        if let Err(reason) = self.check(&stream) {
+            out.reports.push(Report::Refused { stream: id, reason });
+            return;
+        }
+        // Two ports a stream: a u32 cannot overflow.
+        let place = self.vacant.pop().unwrap_or_else(|| {
+            self.streams.push(None);
+            (self.streams.len() - 1) as u32
+        });
+        for (name, side) in SideName::BOTH.into_iter().zip(stream.sides()) {
+            for (port, component) in [(side.ports.rtp, Component::Rtp), (side.ports.rtcp, Component::Rtcp)] {
+                self.set_slot(port, Slot::Taken { stream: place, side: name, component });
+                out.ports.push(Ports::Open { stream: id, port, local_ip: side.local_ip });
+            }
+        }
+        self.streams[place as usize] = Some(stream);
+        self.names.insert(id, place);
+        self.next_sweep.get_or_insert(now + SWEEP);
+    }
+
+    fn check(&self, stream: &Stream) -> Result<(), Refusal> {
+        if self.names.contains_key(&stream.id) {
+            return Err(Refusal::StreamExists);
+        }
+        let [a, b] = stream.sides().map(|side| side.ports);
+        let ports = [a.rtp, a.rtcp, b.rtp, b.rtcp];
+        for (n, port) in ports.into_iter().enumerate() {
+            match self.slot(port) {
+                None => return Err(Refusal::PortOutOfRange(port)),
+                Some(Slot::Taken { .. }) => return Err(Refusal::PortInUse(port)),
+                Some(Slot::Free) if ports[..n].contains(&port) => return Err(Refusal::PortInUse(port)),
+                Some(Slot::Free) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends a stream; a port that never opened needs no closing.
+    fn close(&mut self, id: StreamId, unopened: Option<u16>, out: &mut Outbox) {
+        let Some(place) = self.names.remove(&id) else { return };
+        let Some(stream) = self.streams.get_mut(place as usize).and_then(Option::take) else { return };
+        self.vacant.push(place);
+        let ports = stream.sides().map(|side| side.ports);
+        for port in ports.into_iter().flat_map(|pair| [pair.rtp, pair.rtcp]) {
+            self.set_slot(port, Slot::Free);
+            if unopened != Some(port) {
+                out.ports.push(Ports::Close { port });
+            }
+        }
+        out.reports.push(Report::Closed { stream: id, ports, counters: stream.counters() });
+        if self.is_empty() {
+            self.next_sweep = None;
+        }
+    }
+
+    fn port_unavailable(&mut self, port: u16, out: &mut Outbox) {
+        let Some(Slot::Taken { stream, .. }) = self.slot(port) else { return };
+        let Some(Some(stream)) = self.streams.get(stream as usize) else { return };
+        let id = stream.id;
+        out.reports.push(Report::PortUnavailable { stream: id, port });
+        self.close(id, Some(port), out);
+    }
+
+    fn sweep(&mut self, now: Instant, out: &mut Outbox) {
+        if self.next_sweep.is_none_or(|due| now < due) {
+            return;
+        }
+        for stream in self.streams.iter_mut().flatten() {
+            if let Some(idle) = stream.stopped(now, self.config.idle) {
+                out.reports.push(Report::Stopped { stream: stream.id, idle });
+            }
+        }
+        self.next_sweep = Some(now + SWEEP);
+    }
+
+    fn slot(&self, port: u16) -> Option<Slot> {
+        let place = port.checked_sub(*self.config.ports.start())?;
+        self.slots.get(usize::from(place)).copied()
+    }
+
+    fn set_slot(&mut self, port: u16, slot: Slot) {
+        let place = port.checked_sub(*self.config.ports.start()).map(usize::from);
+        if let Some(place) = place.and_then(|place| self.slots.get_mut(place)) {
+            *place = slot;
+        }
+    }
+
+    fn stream(&self, id: StreamId) -> Option<&Stream> {
+        self.streams.get(*self.names.get(&id)? as usize)?.as_ref()
+    }
+
+    fn stream_mut(&mut self, id: StreamId) -> Option<&mut Stream> {
+        self.streams.get_mut(*self.names.get(&id)? as usize)?.as_mut()
+    }
+}
+
+/// How often silence is looked for.
+const SWEEP: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests;

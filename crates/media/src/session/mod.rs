@@ -1,0 +1,259 @@
+//! One end of a sound stream: microphone in, packets out; packets in, loudspeaker out.
+//!
+//! The session keeps the RTP and RTCP of one m-line (RFC 3550), telephone events both ways (RFC 4733), a
+//! jitter buffer and the statistics. The driver owns sockets and sound: every 20 ms it calls
+//! [`MediaSession::microphone`] and [`MediaSession::loudspeaker`], and it sends what is in the [`Outbox`].
+
+mod control;
+mod sender;
+mod settings;
+mod statistics;
+
+pub use settings::{Component, Event, Identity, Outbox, Payload, Settings, Transmit};
+pub use statistics::Statistics;
+
+use crate::jitter::{Adaptive, JitterBuffer, Played, Received};
+use crate::latch::{Allowed, Latch, Mark, Verdict};
+use crate::{Frame, SAMPLE_RATE, SILENCE, codec};
+use control::Control;
+use offhook_rtp::packet::{Kind, Packet};
+use offhook_rtp::sequence::{Arrival, ReceiveStatistics};
+use offhook_rtp::telephone_event::{EventReceiver, Heard, digit_of};
+use sender::Sender;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// One end of one sound stream.
+#[derive(Debug)]
+pub struct MediaSession {
+    settings: Settings,
+    rtp: Latch,
+    rtcp: Latch,
+    sender: Sender,
+    control: Control,
+    received: ReceiveStatistics,
+    events: EventReceiver,
+    last_event_packet: Option<Instant>,
+    jitter: Box<dyn JitterBuffer>,
+    decoders: Vec<(u8, Box<dyn codec::Codec>)>,
+    last_played: Played,
+    foreign: u64,
+}
+
+impl MediaSession {
+    /// A session that begins at `now`.
+    pub fn new(now: Instant, settings: Settings, identity: Identity) -> MediaSession {
+        MediaSession {
+            rtp: Latch::new(now, now + LEARNING),
+            rtcp: Latch::new(now, now + LEARNING),
+            sender: Sender::new(&settings, &identity),
+            control: Control::new(now, identity),
+            received: ReceiveStatistics::new(SAMPLE_RATE),
+            events: EventReceiver::new(SAMPLE_RATE),
+            last_event_packet: None,
+            jitter: Box::new(Adaptive::new(now)),
+            decoders: decoders(&settings),
+            last_played: Played::Silence,
+            foreign: 0,
+            settings,
+        }
+    }
+
+    /// A re-INVITE or UPDATE changed what is agreed: hold, another address, another codec. Sequence numbers,
+    /// timestamps and statistics go on.
+    pub fn configure(&mut self, now: Instant, settings: Settings) {
+        let moved = settings.remote_rtp != self.settings.remote_rtp
+            || settings.signalled_from != self.settings.signalled_from;
+        self.rtp.signalled(now + LEARNING, moved);
+        self.rtcp.signalled(now + LEARNING, moved || settings.remote_rtcp != self.settings.remote_rtcp);
+        if settings.receive != self.settings.receive {
+            self.decoders = decoders(&settings);
+        }
+        self.sender.configure(&settings);
+        self.settings = settings;
+    }
+
+    /// What is agreed at present.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Takes what was said in the next 20 ms, or [`SILENCE`]; called also while on hold, since media time
+    /// goes on.
+    pub fn microphone(&mut self, now: Instant, frame: &Frame, out: &mut Outbox) {
+        let to = if self.settings.sends { self.media_target() } else { None };
+        self.sender.frame(now, frame, to, out);
+    }
+
+    /// Queues a key to be dialled (`0`–`9`, `*`, `#`, `A`–`D`): as a telephone event where that is agreed,
+    /// else as a tone. `false` when it is not a key.
+    pub fn dial(&mut self, digit: char, duration: Duration) -> bool {
+        self.sender.dial(digit, duration)
+    }
+
+    /// Whether keys are still being sent.
+    pub fn is_dialling(&self) -> bool {
+        self.sender.is_dialling()
+    }
+
+    /// Takes a datagram from the RTP port.
+    pub fn receive_rtp(&mut self, now: Instant, from: SocketAddr, bytes: &[u8], out: &mut Outbox) {
+        match Kind::of(bytes) {
+            Kind::Rtp => {}
+            Kind::Rtcp => {
+                if self.rtp.judge(now, from, None, self.allowed()) == Verdict::Accept {
+                    self.control.receive(now, bytes, &mut self.received, out);
+                } else {
+                    self.foreign += 1;
+                }
+                return;
+            }
+            Kind::Stun | Kind::Zrtp | Kind::Dtls | Kind::TurnChannel | Kind::Other => return,
+        }
+        let Ok(packet) = Packet::parse(bytes) else { return };
+        let mark = Mark { ssrc: packet.ssrc(), sequence: Some(packet.sequence()), needed: PACKETS };
+        match self.rtp.judge(now, from, Some(mark), self.allowed()) {
+            Verdict::Foreign => self.foreign += 1,
+            Verdict::Latched => {
+                out.events.push(Event::Latched { address: from });
+                self.media(now, &packet, out);
+            }
+            Verdict::Accept => self.media(now, &packet, out),
+        }
+    }
+
+    /// Takes a datagram from the RTCP port.
+    pub fn receive_rtcp(&mut self, now: Instant, from: SocketAddr, bytes: &[u8], out: &mut Outbox) {
+        if Kind::of(bytes) != Kind::Rtcp {
+            return;
+        }
+        let allowed = Allowed { expected: self.said_rtcp(), signalled_from: self.settings.signalled_from };
+        // Only a source that is believed already may teach another address.
+        let ssrc = bytes.get(4..8).map_or(0, |b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]));
+        let needed = if self.rtp.ssrc() == Some(ssrc) { 1 } else { 2 };
+        match self.rtcp.judge(now, from, Some(Mark { ssrc, sequence: None, needed }), allowed) {
+            Verdict::Foreign => self.foreign += 1,
+            Verdict::Accept | Verdict::Latched => self.control.receive(now, bytes, &mut self.received, out),
+        }
+    }
+
+    /// Fills the frame to be heard in the next 20 ms.
+    pub fn loudspeaker(&mut self, now: Instant, frame: &mut Frame) -> Played {
+        let decoders = &mut self.decoders;
+        let mut decode = |payload_type: u8, payload: &[u8], samples: &mut Vec<i16>| {
+            if let Some((_, codec)) = decoders.iter_mut().find(|(known, _)| *known == payload_type) {
+                codec.decode(payload, samples);
+            }
+        };
+        self.last_played = self.jitter.pull(now, &mut decode, frame);
+        if !self.settings.receives {
+            *frame = SILENCE;
+            self.last_played = Played::Silence;
+        }
+        self.last_played
+    }
+
+    /// When [`MediaSession::deadline`] is to be called.
+    pub fn next_deadline(&self) -> Instant {
+        let event = self.last_event_packet.map(|at| at + EVENT_TIMEOUT);
+        event.unwrap_or(self.control.next_report()).min(self.control.next_report())
+    }
+
+    /// Sends the RTCP report that is due, and ends a received key whose end never came.
+    pub fn deadline(&mut self, now: Instant, out: &mut Outbox) {
+        if self.last_event_packet.is_some_and(|at| now >= at + EVENT_TIMEOUT) {
+            self.last_event_packet = None;
+            self.heard(out, |events, heard| events.finish(heard));
+        }
+        if now >= self.control.next_report() {
+            let to = self.control_target();
+            self.control.report(now, &self.sender, &mut self.received, to, out);
+        }
+    }
+
+    /// Says goodbye (RTCP BYE). Nothing should be sent after it.
+    pub fn end(&mut self, now: Instant, out: &mut Outbox) {
+        self.heard(out, |events, heard| events.finish(heard));
+        let to = self.control_target();
+        self.control.goodbye(now, &self.sender, &mut self.received, to, out);
+    }
+
+    /// How the stream did so far.
+    pub fn statistics(&self) -> Statistics {
+        Statistics::of(self)
+    }
+
+    fn media(&mut self, now: Instant, packet: &Packet<'_>, out: &mut Outbox) {
+        let arrival = self.received.receive(&packet.header(), packet.payload().len(), now);
+        let (payload_type, timestamp) = (packet.payload_type(), packet.timestamp());
+        if arrival == Arrival::Duplicate || !self.settings.receives {
+            return;
+        }
+        if Some(payload_type) == self.settings.event_receive {
+            self.last_event_packet = Some(now);
+            self.heard(out, |events, heard| events.receive(timestamp, packet.payload(), heard));
+        } else if self.decoders.iter().any(|(known, _)| *known == payload_type) {
+            self.heard(out, |events, heard| events.audio(timestamp, heard));
+            let (ssrc, payload) = (packet.ssrc(), packet.payload());
+            self.jitter.put(now, Received { payload_type, ssrc, timestamp, payload });
+        }
+    }
+
+    /// Lets the event receiver work and passes on which keys it heard.
+    fn heard(&mut self, out: &mut Outbox, work: impl FnOnce(&mut EventReceiver, &mut Vec<Heard>)) {
+        let mut heard = Vec::new();
+        work(&mut self.events, &mut heard);
+        for event in heard {
+            match event {
+                Heard::Started { event } => {
+                    out.events.extend(digit_of(event).map(|digit| Event::DigitStarted { digit }));
+                }
+                Heard::Ended { event, duration_ms } => {
+                    self.last_event_packet = None;
+                    let duration = Duration::from_millis(duration_ms.into());
+                    out.events.extend(digit_of(event).map(|digit| Event::Digit { digit, duration }));
+                }
+            }
+        }
+    }
+
+    fn allowed(&self) -> Allowed {
+        let expected = self.settings.remote_rtp.filter(is_sendable);
+        Allowed { expected, signalled_from: self.settings.signalled_from }
+    }
+
+    fn media_target(&self) -> Option<SocketAddr> {
+        self.rtp.address().or_else(|| self.settings.remote_rtp.filter(is_sendable))
+    }
+
+    fn control_target(&self) -> Option<(Component, SocketAddr)> {
+        if self.settings.rtcp_mux {
+            return Some((Component::Rtp, self.media_target()?));
+        }
+        Some((Component::Rtcp, self.rtcp.address().or_else(|| self.said_rtcp())?))
+    }
+
+    fn said_rtcp(&self) -> Option<SocketAddr> {
+        let rtp = self.settings.remote_rtp;
+        let next = || rtp.and_then(|rtp| Some(SocketAddr::new(rtp.ip(), rtp.port().checked_add(1)?)));
+        self.settings.remote_rtcp.or_else(next).filter(is_sendable)
+    }
+}
+
+fn decoders(settings: &Settings) -> Vec<(u8, Box<dyn codec::Codec>)> {
+    settings.receive.iter().map(|payload| (payload.payload_type, (payload.format.make)())).collect()
+}
+
+fn is_sendable(address: &SocketAddr) -> bool {
+    address.port() != 0 && !address.ip().is_unspecified()
+}
+
+/// How long after signalling a source may be learnt.
+const LEARNING: Duration = Duration::from_secs(30);
+/// Media packets that must follow each other before an unexpected source is believed.
+const PACKETS: u8 = 3;
+/// A key that is held repeats its packet every 20 to 50 ms.
+const EVENT_TIMEOUT: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,110 @@
+//! What goes into a session and what comes out of it.
+
+use crate::codec::Format;
+use offhook_rtp::NtpTime;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+/// A codec under the payload type that was agreed for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Payload {
+    /// RTP payload type, 0–127.
+    pub payload_type: u8,
+    /// The codec.
+    pub format: &'static Format,
+}
+
+/// What offer and answer agreed for one m-line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// What we send, under the other side's payload type; `None`: nothing can be sent.
+    pub send: Option<Payload>,
+    /// What may come, under our payload types.
+    pub receive: Vec<Payload>,
+    /// The other side's payload type for telephone events, if it takes any.
+    pub event_send: Option<u8>,
+    /// Ours.
+    pub event_receive: Option<u8>,
+    /// Where the other side receives RTP.
+    pub remote_rtp: Option<SocketAddr>,
+    /// Where it receives RTCP; `None`: one port above.
+    pub remote_rtcp: Option<SocketAddr>,
+    /// Where its signalling came from: media may be learnt from there (symmetric RTP).
+    pub signalled_from: Option<IpAddr>,
+    /// RTP and RTCP share a port (RFC 5761, negotiated).
+    pub rtcp_mux: bool,
+    /// We may send (`sendrecv` or `sendonly` on our side).
+    pub sends: bool,
+    /// We want to hear (`sendrecv` or `recvonly` on our side).
+    pub receives: bool,
+    /// Sound in a packet, in ms; as near as whole frames of 20 ms come to it, at most 200.
+    pub ptime_ms: u32,
+}
+
+/// Names and first numbers of a session; all random except for the CNAME and the time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Our synchronisation source.
+    pub ssrc: u32,
+    /// The first sequence number.
+    pub sequence: u16,
+    /// The first timestamp.
+    pub timestamp: u32,
+    /// Our canonical name (RFC 7022: random, no user or host names), at most 255 bytes.
+    pub cname: String,
+    /// The wall clock when the session begins.
+    pub ntp: NtpTime,
+}
+
+/// Which of the two ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Component {
+    /// The RTP port.
+    Rtp,
+    /// The RTCP port.
+    Rtcp,
+}
+
+/// A datagram to send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transmit {
+    /// From this port of ours.
+    pub from: Component,
+    /// The receiver.
+    pub to: SocketAddr,
+    /// The payload.
+    pub bytes: Vec<u8>,
+}
+
+/// What happened to a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The other side's media source is known; we send there from now on.
+    Latched {
+        /// The source.
+        address: SocketAddr,
+    },
+    /// The other side pressed a key.
+    DigitStarted {
+        /// The key.
+        digit: char,
+    },
+    /// The other side released a key.
+    Digit {
+        /// The key.
+        digit: char,
+        /// How long it was held.
+        duration: Duration,
+    },
+    /// The other side said goodbye (RTCP BYE).
+    Left,
+}
+
+/// What a session wants done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outbox {
+    /// Datagrams, in order.
+    pub packets: Vec<Transmit>,
+    /// For the call.
+    pub events: Vec<Event>,
+}

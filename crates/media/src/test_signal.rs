@@ -1,0 +1,49 @@
+//! Sounds and numbers for tests.
+
+use std::f64::consts::TAU;
+
+/// A sine at about half of full scale.
+pub(crate) fn sine(hz: f64, samples: usize) -> Vec<i16> {
+    (0..samples).map(|n| (12000.0 * (TAU * hz * n as f64 / 8000.0).sin()) as i16).collect()
+}
+
+/// Numbers that repeat with their seed (SplitMix64).
+pub(crate) struct Dice(pub(crate) u64);
+
+impl Dice {
+    pub(crate) fn roll(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// From 0 to 1.
+    pub(crate) fn fraction(&mut self) -> f64 {
+        (self.roll() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    pub(crate) fn chance(&mut self, probability: f64) -> bool {
+        self.fraction() < probability
+    }
+}
+
+/// Something like speech: a buzz with formants whose pitch glides, in syllables with pauses.
+pub(crate) fn speech(samples: usize, seed: u64) -> Vec<i16> {
+    let mut dice = Dice(seed);
+    let mut phase = 0.0f64;
+    let mut pitch = 120.0;
+    (0..samples)
+        .map(|n| {
+            let t = n as f64 / 8000.0;
+            let syllable = (TAU * 2.0 * t).sin();
+            let loudness = if syllable > 0.0 { syllable } else { 0.0 };
+            if n % 2000 == 0 {
+                pitch = 100.0 + 60.0 * dice.fraction();
+            }
+            phase = (phase + pitch / 8000.0).fract();
+            let buzz: f64 = (1..20).map(|k| (TAU * phase * f64::from(k)).sin() / f64::from(k)).sum();
+            (6000.0 * loudness * buzz + 20.0 * (dice.fraction() - 0.5)) as i16
+        })
+        .collect()
+}

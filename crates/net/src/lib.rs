@@ -1,0 +1,25 @@
+//! UDP and TCP: moves bytes, decides nothing.
+//!
+//! What comes in leaves as [`NetInput`] through an [`Inlet`]; what goes out comes as the stack's `Transmit`.
+//! [`Streams`] holds the TCP connections, as tasks of the tokio runtime. Datagrams are received by the thread
+//! that handles them: directly ([`UdpSockets`]), or through a task where there is no such thread
+//! ([`UdpEndpoint`]).
+
+mod bind;
+mod connection;
+mod input;
+mod port_owner;
+mod resolver;
+mod streams;
+mod switchboard;
+mod udp;
+mod udp_endpoint;
+
+pub use bind::{BindError, bind_tcp, bind_udp};
+pub use input::{Gone, Inlet, NetInput, SendFailed, SendFailure};
+pub use offhook_udp_batch as udp_batch;
+pub use port_owner::PortOwner;
+pub use resolver::resolve;
+pub use streams::{StreamCounts, StreamLimits, Streams};
+pub use udp::{UdpSockets, flow_of, source_towards};
+pub use udp_endpoint::UdpEndpoint;

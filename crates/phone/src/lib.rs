@@ -1,0 +1,1 @@
+//! The softphone's commands, screen and sound.

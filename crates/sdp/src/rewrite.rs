@@ -1,0 +1,361 @@
+//! Anchoring: the edits that bring a relay into the way of the media (RFC 3264, without being a party to it).
+//!
+//! Lines are replaced, dropped or added; every other byte stays. Encryption, formats and unknown attributes pass
+//! through. ICE ends here, because the relay finds addresses by itself.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use crate::direction::Direction;
+use crate::line::{Line, lines, words};
+use crate::media::{Host, Media, MediaKind, Profile};
+use crate::sdp::Sdp;
+
+#[cfg(test)]
+mod tests;
+
+/// What to do with one stream of a description.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Relay {
+    /// Through the relay: what the receiver of the description shall send to.
+    Through {
+        /// The relay's address towards the receiver.
+        address: IpAddr,
+        /// Its port for RTP.
+        rtp_port: u16,
+        /// Its port for RTCP when that is not multiplexed.
+        rtcp_port: u16,
+    },
+    /// Left as it is: the two phones talk directly.
+    Direct,
+    /// Turned off: port 0.
+    Off,
+}
+
+/// Further wishes for [`rewrite`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Options {
+    /// Replaces the address in the `o=` line, which otherwise tells the phone's own.
+    pub origin: Option<IpAddr>,
+}
+
+/// What a description says about one stream, for a relay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remote {
+    /// What kind of media.
+    pub kind: MediaKind,
+    /// The transport profile.
+    pub profile: Profile,
+    /// Port 0: rejected, or turned off.
+    pub off: bool,
+    /// Where the describer wants RTP; `None` when off, on hold by 0.0.0.0, or a host name.
+    pub rtp: Option<SocketAddr>,
+    /// Where it wants RTCP if that is not multiplexed.
+    pub rtcp: Option<SocketAddr>,
+    /// Its direction as it sees it.
+    pub direction: Direction,
+    /// It does not want to receive.
+    pub held: bool,
+    /// It offers or accepts RTP and RTCP on one port; in force when offer and answer both say so.
+    pub rtcp_mux: bool,
+    /// It speaks ICE: its address may be only one of several.
+    pub ice: bool,
+}
+
+impl Remote {
+    fn of(media: &Media<'_>) -> Self {
+        Self {
+            kind: media.kind(),
+            profile: media.profile(),
+            off: media.port() == 0,
+            rtp: media.rtp_address(),
+            rtcp: media.rtcp_address(),
+            direction: media.direction(),
+            held: media.is_held(),
+            rtcp_mux: media.rtcp_mux(),
+            ice: media.has_ice(),
+        }
+    }
+}
+
+/// What a description says about each of its streams.
+#[must_use]
+pub fn remotes(sdp: &Sdp) -> Vec<Remote> {
+    sdp.media().map(|media| Remote::of(&media)).collect()
+}
+
+/// Why a description cannot be anchored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RewriteError {
+    /// Not one [`Relay`] for each stream.
+    Count,
+    /// A port of 0 for a stream that goes through the relay.
+    Port,
+}
+
+impl fmt::Display for RewriteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Count => "not one relay entry for each medium",
+            Self::Port => "relay port 0",
+        })
+    }
+}
+
+impl std::error::Error for RewriteError {}
+
+/// Puts the relay's addresses into a description. `relay` has one entry for each stream; those with port 0 stay
+/// off whatever their entry says. A hold by address (`c=` 0.0.0.0) is kept, in the relay's address family. Of each
+/// relayed stream ICE attributes, alternative addresses (RFC 6947) and source filters are dropped.
+///
+/// # Errors
+/// When `relay` does not fit the description.
+pub fn rewrite(sdp: &Sdp, relay: &[Relay], options: Options) -> Result<Sdp, RewriteError> {
+    if relay.len() != sdp.media().len() {
+        return Err(RewriteError::Count);
+    }
+    if relay
+        .iter()
+        .any(|r| matches!(r, Relay::Through { rtp_port, rtcp_port, .. } if *rtp_port == 0 || *rtcp_port == 0))
+    {
+        return Err(RewriteError::Port);
+    }
+    let plans: Vec<Plan> = sdp.media().zip(relay).map(|(media, relay)| Plan::new(&media, *relay)).collect();
+    let all: Vec<Line<'_>> = lines(sdp.as_bytes()).collect();
+    let ending: &[u8] = match all.first().map(Line::ending) {
+        Some(b"\r\n") | None => b"\r\n",
+        Some(_) => b"\n",
+    };
+    let mut writer = Writer { out: Vec::with_capacity(sdp.as_bytes().len() + 128), ending };
+    let mut sections = all.chunk_by(|_, next| next.key != b'm');
+    // The text begins with `v=`, so the first run of lines is the session's.
+    let session = SessionPlan::new(sdp, &plans, options);
+    session.write(sections.next().unwrap_or_default(), &mut writer);
+    for (section, plan) in sections.zip(&plans) {
+        plan.write(section, &session, &mut writer);
+    }
+    // Only whole, well-formed lines were changed; a description stays one.
+    Ok(Sdp::parse_any_size(&writer.out).unwrap_or_else(|_| {
+        debug_assert!(false, "rewriting broke a description");
+        sdp.clone()
+    }))
+}
+
+/// What happens to the lines before the first `m=`.
+struct SessionPlan {
+    /// What the `c=` line shall say; `None` leaves it.
+    connection: Option<IpAddr>,
+    /// What it said, for streams that stay direct.
+    before: Option<Host>,
+    drop_ice: bool,
+    origin: Option<IpAddr>,
+}
+
+impl SessionPlan {
+    fn new(sdp: &Sdp, plans: &[Plan], options: Options) -> Self {
+        let direct = plans.iter().any(|plan| matches!(plan.relay, Relay::Direct));
+        Self {
+            // With any stream left direct the session's address stays, and the others get their own.
+            connection: if direct { None } else { plans.iter().find_map(|plan| plan.address) },
+            before: sdp.connection(),
+            drop_ice: !direct,
+            origin: options.origin,
+        }
+    }
+
+    /// The address that a stream without a `c=` line of its own inherits.
+    fn inherited(&self) -> Option<IpAddr> {
+        match (self.connection, &self.before) {
+            (Some(address), Some(_)) => Some(address),
+            (None, Some(Host::Ip(address))) => Some(*address),
+            _ => None,
+        }
+    }
+
+    fn write(&self, section: &[Line<'_>], writer: &mut Writer<'_>) {
+        let mut connections = 0;
+        for line in section {
+            match (line.key, self.connection, self.origin) {
+                (b'c', Some(address), _) => {
+                    connections += 1;
+                    // A second one has no meaning here, and would tell the phone's address.
+                    if connections == 1 {
+                        writer.replace(line, &connection(address));
+                    }
+                }
+                (b'o', _, Some(address)) => writer.replace(line, &origin(line.value, address)),
+                _ if self.drop_ice && is_dropped(line) => {}
+                _ => writer.keep(line),
+            }
+        }
+    }
+}
+
+/// What happens to the lines of one stream.
+struct Plan {
+    relay: Relay,
+    /// The address for its `c=`: the relay's, or the unspecified one for a hold by address.
+    address: Option<IpAddr>,
+    off: bool,
+}
+
+impl Plan {
+    fn new(media: &Media<'_>, relay: Relay) -> Self {
+        let held_by_address = media.has_no_address() && !media.has_ice();
+        let address = match relay {
+            Relay::Through { address, .. } if media.port() != 0 => Some(match address {
+                IpAddr::V4(_) if held_by_address => IpAddr::from([0; 4]),
+                IpAddr::V6(_) if held_by_address => IpAddr::from([0; 16]),
+                address => address,
+            }),
+            Relay::Through { .. } | Relay::Direct | Relay::Off => None,
+        };
+        Self { relay, address, off: media.port() == 0 }
+    }
+
+    fn write(&self, section: &[Line<'_>], session: &SessionPlan, writer: &mut Writer<'_>) {
+        let Some((head, rest)) = section.split_first() else { return };
+        match (self.relay, self.address) {
+            (Relay::Through { rtp_port, rtcp_port, .. }, Some(address)) => {
+                writer.replace(head, &with_port(head.value, rtp_port));
+                Self::write_relayed(rest, session, address, (rtp_port, rtcp_port), writer);
+            }
+            (Relay::Off, _) if !self.off => {
+                writer.replace(head, &with_port(head.value, 0));
+                rest.iter().filter(|line| !is_dropped(line)).for_each(|line| writer.keep(line));
+            }
+            (Relay::Direct, _) => section.iter().for_each(|line| writer.keep(line)),
+            // Off already; only what would tell an address is taken out.
+            _ => section.iter().filter(|line| !is_dropped(line)).for_each(|line| writer.keep(line)),
+        }
+    }
+
+    fn write_relayed(
+        rest: &[Line<'_>],
+        session: &SessionPlan,
+        address: IpAddr,
+        (rtp_port, rtcp_port): (u16, u16),
+        writer: &mut Writer<'_>,
+    ) {
+        let mut has_connection = rest.iter().any(|line| line.key == b'c');
+        if !has_connection && session.inherited() != Some(address) {
+            // `c=` stands after `m=` and `i=` (RFC 8866 §9), but all parsers take it before `i=`.
+            writer.line(&connection(address));
+        }
+        let mut has_rtcp = false;
+        for line in rest {
+            if line.key == b'c' {
+                if std::mem::take(&mut has_connection) {
+                    writer.replace(line, &connection(address));
+                }
+            } else if line.attribute().is_some_and(|name| name.eq_ignore_ascii_case(b"rtcp")) {
+                has_rtcp = true;
+                writer.replace(line, &rtcp(line.value, address, rtcp_port));
+            } else if !is_dropped(line) {
+                writer.keep(line);
+            }
+        }
+        if !has_rtcp && rtp_port.checked_add(1) != Some(rtcp_port) {
+            writer.line(format!("a=rtcp:{rtcp_port}").as_bytes());
+        }
+    }
+}
+
+struct Writer<'a> {
+    out: Vec<u8>,
+    /// The line ending of the description.
+    ending: &'a [u8],
+}
+
+impl Writer<'_> {
+    fn keep(&mut self, line: &Line<'_>) {
+        self.out.extend_from_slice(line.raw);
+    }
+
+    /// Another content for a line, which keeps its ending.
+    fn replace(&mut self, line: &Line<'_>, content: &[u8]) {
+        self.out.extend_from_slice(content);
+        self.out.extend_from_slice(line.ending());
+    }
+
+    /// A line that was not there.
+    fn line(&mut self, content: &[u8]) {
+        if !self.out.ends_with(b"\n") {
+            // The text may end in the middle of a line's ending.
+            let ending = if self.out.ends_with(b"\r") { b"\n" } else { self.ending };
+            self.out.extend_from_slice(ending);
+        }
+        self.out.extend_from_slice(content);
+        self.out.extend_from_slice(self.ending);
+    }
+}
+
+fn connection(address: IpAddr) -> Vec<u8> {
+    format!("c=IN {} {address}", family(address)).into_bytes()
+}
+
+fn family(address: IpAddr) -> &'static str {
+    match address {
+        IpAddr::V4(_) => "IP4",
+        IpAddr::V6(_) => "IP6",
+    }
+}
+
+/// The `o=` line with another address, its other words untouched.
+fn origin(value: &[u8], address: IpAddr) -> Vec<u8> {
+    let all: Vec<&[u8]> = words(value).collect();
+    let kept = &all[..all.len().saturating_sub(3)];
+    let mut line = b"o=".to_vec();
+    for word in kept {
+        line.extend_from_slice(word);
+        line.push(b' ');
+    }
+    line.extend(format!("IN {} {address}", family(address)).bytes());
+    line
+}
+
+/// The `m=` line with another port; a count of ports goes, because the relay has one.
+fn with_port(value: &[u8], port: u16) -> Vec<u8> {
+    let mut line = b"m=".to_vec();
+    for (at, word) in words(value).enumerate() {
+        if at > 0 {
+            line.push(b' ');
+        }
+        match at {
+            1 => line.extend(port.to_string().bytes()),
+            _ => line.extend_from_slice(word),
+        }
+    }
+    line
+}
+
+/// `a=rtcp` with another port, and another address if it had one (RFC 3605).
+fn rtcp(value: &[u8], address: IpAddr, port: u16) -> Vec<u8> {
+    let name = value.split(|byte| *byte == b':').next().unwrap_or_default();
+    let mut line = b"a=".to_vec();
+    line.extend_from_slice(name);
+    line.extend(format!(":{port}").bytes());
+    if words(value).count() > 1 {
+        line.extend(format!(" IN {} {address}", family(address)).bytes());
+    }
+    line
+}
+
+/// ICE ends at the relay, and what names other addresses would lead around it.
+fn is_dropped(line: &Line<'_>) -> bool {
+    line.attribute().is_some_and(|name| DROPPED.iter().any(|dropped| dropped.eq_ignore_ascii_case(name)))
+}
+
+const DROPPED: [&[u8]; 11] = [
+    b"candidate",
+    b"remote-candidates",
+    b"end-of-candidates",
+    b"ice-ufrag",
+    b"ice-pwd",
+    b"ice-options",
+    b"ice-lite",
+    b"ice-mismatch",
+    b"ice-pacing",
+    b"altc",
+    b"source-filter",
+];

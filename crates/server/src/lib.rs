@@ -1,0 +1,1 @@
+//! Reads the configuration, starts threads, wires adapters to the exchange.

@@ -1,0 +1,1 @@
+//! Runs shards and phones in a virtual world: one clock, one seed.

@@ -1,0 +1,279 @@
+//! The server's side: challenges without state, verification of what comes back.
+
+use hmac::{Hmac, KeyInit, Mac};
+use offhook_sip::digest::{self, Algorithm, Ha1, Parts, Qop};
+use offhook_sip::{Challenge, Credentials, Name, Request, Uri};
+use rand::RngExt as _;
+use sha2::Sha256;
+
+use super::Kind;
+use super::nonce_counts::{NonceCounts, NonceId, Refused};
+use crate::Rng;
+
+/// Challenges requests and verifies the credentials that answer (RFC 7616 §3).
+///
+/// A nonce holds its time and a keyed hash, so that whoever has the key can verify it: another shard, another machine,
+/// the same one after a restart. Which nonce counts were used is known only here.
+pub struct Authenticator {
+    key: [u8; 32],
+    realm: String,
+    opaque: String,
+    lifetime: u64,
+    legacy: bool,
+    counts: NonceCounts,
+    /// Takes the place of the secret of a user that does not exist, so that the time taken does not tell.
+    nobody: Option<Ha1>,
+}
+
+/// What a server stores of one user: a secret per algorithm, no password.
+#[derive(Clone, Debug, Default)]
+pub struct Secrets {
+    /// H(user:realm:password) under MD5.
+    pub md5: Option<Ha1>,
+    /// H(user:realm:password) under SHA-256.
+    pub sha256: Option<Ha1>,
+}
+
+impl Secrets {
+    /// The secrets of a password.
+    pub fn of(user: &str, realm: &str, password: &str) -> Self {
+        Self {
+            md5: Some(digest::ha1(Algorithm::Md5, user, realm, password)),
+            sha256: Some(digest::ha1(Algorithm::Sha256, user, realm, password)),
+        }
+    }
+}
+
+/// Credentials that are right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// The `username` parameter, quotes and escapes undone.
+    pub username: String,
+    /// The algorithm that the client chose.
+    pub algorithm: Algorithm,
+}
+
+/// Why a request is not authenticated. Every case but `Malformed` is answered with a new challenge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Failure {
+    /// No credentials for our realm.
+    Missing,
+    /// The credentials are right, but their nonce is too old or not ours: challenge with `stale=true`.
+    Stale,
+    /// The user is unknown or the password wrong; which of them cannot be told.
+    Wrong,
+    /// These very credentials were used before: challenge with `stale=true`, for clients that never count.
+    Replayed,
+    /// The credentials break their grammar, lack what was asked for, or are for another Request-URI: 400.
+    Malformed,
+}
+
+impl Failure {
+    /// Whether the challenge that answers it says `stale=true`.
+    pub const fn is_stale(self) -> bool {
+        matches!(self, Self::Stale | Self::Replayed)
+    }
+}
+
+impl Authenticator {
+    /// `key` makes nonces ours: with the same key, a nonce outlives a restart and is good on every shard.
+    /// A nonce is good for `lifetime` seconds.
+    pub fn new(key: [u8; 32], realm: &str, lifetime: u64) -> Self {
+        let opaque = digest::to_hex(&keyed(&key, &[b"opaque", realm.as_bytes()]).finalize().into_bytes()[..8]);
+        Self {
+            key,
+            realm: realm.to_owned(),
+            opaque,
+            lifetime,
+            legacy: false,
+            counts: NonceCounts::new(NONCES),
+            nobody: Ha1::from_hex(&Algorithm::Sha256.hex(&key)),
+        }
+    }
+
+    /// Whether credentials without `qop` (RFC 2069) are accepted, which leaves them open to replay within the
+    /// nonce's lifetime. Not by default.
+    pub fn allow_legacy(mut self, allow: bool) -> Self {
+        self.legacy = allow;
+        self
+    }
+
+    /// How many nonces are remembered at once. Above it, the oldest become stale before their time.
+    pub fn remember(mut self, nonces: usize) -> Self {
+        self.counts = NonceCounts::new(nonces);
+        self
+    }
+
+    /// The realm.
+    pub fn realm(&self) -> &str {
+        &self.realm
+    }
+
+    /// The header fields of a challenge: one for each algorithm, best first (RFC 8760 §2.3). `now` is in Unix seconds.
+    pub fn challenge(&self, kind: Kind, stale: bool, now: u64, rng: &mut Rng) -> Vec<(Name, Challenge)> {
+        let nonce = self.nonce(now, rng.random());
+        let of = |algorithm: Algorithm| {
+            let challenge = Challenge::digest()
+                .quoted("realm", &self.realm)
+                .quoted("nonce", &nonce)
+                .quoted("opaque", &self.opaque)
+                .plain("algorithm", algorithm.name())
+                .quoted("qop", "auth");
+            if stale { challenge.plain("stale", "true") } else { challenge }
+        };
+        [Algorithm::Sha256, Algorithm::Md5].map(|algorithm| (kind.challenge_name(), of(algorithm))).into()
+    }
+
+    /// Verifies the credentials of a request. `now` is in Unix seconds; `lookup` finds the secrets of a username.
+    ///
+    /// The Request-URI must be the one the credentials are for, as far as user, host and port go: proxies and phones
+    /// add parameters. Verifying uses up the nonce count, so a request is verified once; its retransmissions are the
+    /// transaction's.
+    pub fn verify(
+        &mut self,
+        request: &Request,
+        kind: Kind,
+        now: u64,
+        lookup: impl Fn(&str) -> Option<Secrets>,
+    ) -> Result<Verified, Failure> {
+        let mut failure = Failure::Missing;
+        for credentials in request.credentials(kind.credentials_name()).take(MAX_CREDENTIALS) {
+            let Ok(credentials) = credentials else {
+                failure = Failure::Malformed;
+                continue;
+            };
+            if !credentials.is_digest() || credentials.realm().as_deref() != Some(&self.realm) {
+                continue;
+            }
+            match self.verify_one(&credentials, request, now, &lookup) {
+                Ok(verified) => return Ok(verified),
+                Err(why) => failure = why,
+            }
+        }
+        Err(failure)
+    }
+
+    fn verify_one(
+        &mut self,
+        credentials: &Credentials,
+        request: &Request,
+        now: u64,
+        lookup: &impl Fn(&str) -> Option<Secrets>,
+    ) -> Result<Verified, Failure> {
+        use Failure::{Malformed, Stale, Wrong};
+        let username = credentials.username().ok_or(Malformed)?;
+        let nonce = credentials.nonce().ok_or(Malformed)?;
+        let uri = credentials.uri().ok_or(Malformed)?;
+        let answer = credentials.response().ok_or(Malformed)?.to_ascii_lowercase();
+        let count = self.count(credentials)?;
+        let (nc, cnonce) = (credentials.nc(), credentials.cnonce());
+        let qop = match (count, &nc, &cnonce) {
+            (Some(_), Some(nc), Some(cnonce)) => Some(Qop::Auth { nc, cnonce }),
+            (None, _, _) => None,
+            (Some(_), _, _) => return Err(Malformed),
+        };
+        if !same_target(&uri, request) {
+            return Err(Malformed);
+        }
+        let algorithm = credentials.algorithm().ok_or(Malformed)?;
+        let secrets = lookup(&username).unwrap_or_default();
+        let secret = match algorithm {
+            Algorithm::Md5 => secrets.md5,
+            Algorithm::Sha256 => secrets.sha256,
+            // It was not offered.
+            Algorithm::Sha512_256 => return Err(Malformed),
+        };
+        let known = secret.is_some();
+        let secret = secret.or_else(|| self.nobody.clone()).ok_or(Wrong)?;
+        let parts = Parts { nonce: &nonce, method: request.method().as_str(), uri: &uri, qop };
+        let expected = digest::response(algorithm, &secret, &parts);
+        if !(digest::same(expected.as_bytes(), answer.as_bytes()) & known) {
+            return Err(Wrong);
+        }
+        // From here on it is somebody with the password, who may know about the nonce.
+        let ours = credentials.opaque().is_none_or(|opaque| *opaque == *self.opaque);
+        let id = self.read_nonce(&nonce, now).filter(|_| ours).ok_or(Stale)?;
+        if let Some(count) = count {
+            let oldest = now.saturating_sub(self.lifetime);
+            self.counts.accept(id, count, oldest).map_err(|refused| match refused {
+                Refused::Replayed => Failure::Replayed,
+                Refused::Stale => Stale,
+            })?;
+        }
+        Ok(Verified { username: username.into_owned(), algorithm })
+    }
+
+    /// The nonce count, which `qop=auth` has and only legacy credentials have not.
+    fn count(&self, credentials: &Credentials) -> Result<Option<u32>, Failure> {
+        match credentials.qop() {
+            Some(qop) if qop.eq_ignore_ascii_case("auth") => {
+                credentials.nonce_count().filter(|count| *count > 0).map(Some).ok_or(Failure::Malformed)
+            }
+            None if self.legacy => Ok(None),
+            Some(_) | None => Err(Failure::Malformed),
+        }
+    }
+
+    fn nonce(&self, now: u64, salt: u64) -> String {
+        let (now, salt) = (now.to_be_bytes(), salt.to_be_bytes());
+        let mac = keyed(&self.key, &[b"nonce", self.realm.as_bytes(), &now, &salt]).finalize().into_bytes();
+        digest::to_hex(&[&now[..], &salt, &mac[..16]].concat())
+    }
+
+    /// What a nonce says, if we made it and it is not too old.
+    fn read_nonce(&self, nonce: &str, now: u64) -> Option<NonceId> {
+        let bytes: [u8; 32] = digest::from_hex(nonce)?.try_into().ok()?;
+        let (said, mac) = bytes.split_at(16);
+        let (issued, salt) = said.split_at(8);
+        keyed(&self.key, &[b"nonce", self.realm.as_bytes(), issued, salt]).verify_truncated_left(mac).ok()?;
+        let issued = u64::from_be_bytes(issued.try_into().ok()?);
+        let salt = u64::from_be_bytes(salt.try_into().ok()?);
+        let fresh = issued <= now.saturating_add(CLOCK_SKEW) && now < issued.saturating_add(self.lifetime);
+        fresh.then_some((issued, salt))
+    }
+}
+
+impl std::fmt::Debug for Authenticator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Authenticator").field("realm", &self.realm).finish_non_exhaustive()
+    }
+}
+
+/// Whether credentials for `uri` are for this request.
+fn same_target(uri: &str, request: &Request) -> bool {
+    if uri.as_bytes() == request.uri_bytes() {
+        return true;
+    }
+    let (Ok(claimed), Ok(actual)) = (uri.parse::<Uri>(), request.uri()) else { return false };
+    match (claimed.as_sip(), actual.as_sip()) {
+        (Some(claimed), Some(actual)) => {
+            claimed.user_unescaped() == actual.user_unescaped()
+                && claimed.host() == actual.host()
+                && claimed.port() == actual.port()
+        }
+        (None, None) => claimed.equivalent(&actual),
+        (Some(_), None) | (None, Some(_)) => false,
+    }
+}
+
+/// A keyed hash over parts, each with its length before it.
+fn keyed(key: &[u8; 32], parts: &[&[u8]]) -> Hmac<Sha256> {
+    // A key shorter than a block is filled up with zeros (RFC 2104 §2).
+    let mut block = [0; 64];
+    block[..32].copy_from_slice(key);
+    let mut mac = Hmac::<Sha256>::new(&block.into());
+    for part in parts {
+        mac.update(&(part.len() as u64).to_be_bytes());
+        mac.update(part);
+    }
+    mac
+}
+
+/// Credentials for our realm that are looked at in one request: one for each algorithm, and some to spare.
+const MAX_CREDENTIALS: usize = 8;
+
+/// Nonces remembered at once by default.
+const NONCES: usize = 1 << 20;
+
+/// Seconds by which the clock of the machine that made a nonce may be ahead.
+const CLOCK_SKEW: u64 = 5;

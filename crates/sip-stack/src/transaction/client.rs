@@ -1,0 +1,303 @@
+//! The clients' half of the table.
+
+use std::time::Instant;
+
+use super::client_invite::{self, ClientInvite};
+use super::client_non_invite::{self, ClientNonInvite};
+use super::matching::client_key;
+use super::{ClientId, Owner, Report, Timer, TransactionEvent, Transactions};
+use crate::transport::{choose, switch};
+use crate::{Context, Flow, Transport};
+use offhook_sip::{Method, Request, Response};
+
+/// An entry of the table.
+#[derive(Debug)]
+pub(super) struct Client {
+    key: Box<str>,
+    machine: Machine,
+    fallback: Option<Fallback>,
+}
+
+#[derive(Debug)]
+enum Machine {
+    Invite(Box<ClientInvite>, Cancel),
+    NonInvite(Box<ClientNonInvite>),
+}
+
+/// How far the cancelling of an INVITE is.
+#[derive(Debug)]
+enum Cancel {
+    Unwanted,
+    /// It waits for a provisional response (§9.1).
+    Wanted(ClientId, Option<Box<str>>),
+    Sent(ClientId),
+}
+
+/// What to do if TCP, chosen for the request's size, does not work (§18.1.1).
+#[derive(Debug)]
+struct Fallback {
+    request: Request,
+    flow: Flow,
+    at: Instant,
+}
+
+impl Transactions {
+    /// Sends a request in a new client transaction. Its top Via must be ours, with a fresh branch from
+    /// [`Context::branch`]. An ACK to a 2xx has no transaction (§17): it goes straight to the outbox.
+    ///
+    /// A request too large for UDP goes over TCP to the same address, its Via changed accordingly (§18.1.1). If that
+    /// is refused (see [`Transactions::flow_failed`]), or if nothing came back for two seconds, the transaction
+    /// starts again over UDP: peers that know only UDP, or sit behind a NAT, are reached in spite of the size.
+    pub fn send_request(&mut self, request: Request, flow: Flow, cx: &mut Context<'_>) -> ClientId {
+        let id = ClientId(self.next());
+        if self.clients.len() >= self.limits.clients || client_key(&mut self.key, &request).is_err() {
+            return self.refuse(id, cx);
+        }
+        let (first, way, fallback) = match choose(flow.transport, request.bytes().len()) {
+            Transport::Tcp if flow.transport == Transport::Udp => {
+                let at = cx.arm(Timer::Fallback.value(Transport::Tcp), Owner::Client(id, Timer::Fallback));
+                let way = Flow { transport: Transport::Tcp, connection: None, ..flow };
+                (switch(&request, Transport::Tcp), way, Some(Fallback { request, flow, at }))
+            }
+            Transport::Udp | Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
+                (request, flow, None)
+            }
+        };
+        let Some(machine) = Machine::start(id, first, way, cx) else { return self.refuse(id, cx) };
+        self.insert_client(id, Client { key: self.key.as_str().into(), machine, fallback });
+        id
+    }
+
+    /// Cancels an INVITE (§9.1): at once if a provisional response came, else as soon as one comes. Returns the
+    /// CANCEL's transaction, which exists only once it is sent; `None` if the INVITE has its final response or
+    /// is unknown. Asking twice sends one CANCEL. If the INVITE has no final response 64·T1 after the CANCEL, it ends
+    /// with [`TransactionEvent::Timeout`].
+    pub fn cancel(&mut self, invite: ClientId, cx: &mut Context<'_>) -> Option<ClientId> {
+        self.cancel_for(invite, None, cx)
+    }
+
+    /// [`Transactions::cancel`] with a Reason header (RFC 3326), for example
+    /// `SIP;cause=200;text="Call completed elsewhere"`.
+    pub fn cancel_because(&mut self, invite: ClientId, reason: &str, cx: &mut Context<'_>) -> Option<ClientId> {
+        self.cancel_for(invite, Some(reason), cx)
+    }
+
+    /// The request of an INVITE client transaction, as last sent.
+    pub fn invite_request(&self, client: ClientId) -> Option<&Request> {
+        match &self.clients.get(&client)?.machine {
+            Machine::Invite(machine, _) => Some(machine.request()),
+            Machine::NonInvite(_) => None,
+        }
+    }
+
+    pub(super) fn receive_response(
+        &mut self,
+        response: Response,
+        flow: Flow,
+        cx: &mut Context<'_>,
+    ) -> Option<TransactionEvent> {
+        let known = client_key(&mut self.key, &response)
+            .ok()
+            .and_then(|()| self.client_keys.get(self.key.as_str()).copied())
+            .and_then(|id| Some((id, self.clients.get_mut(&id)?)));
+        let Some((id, client)) = known else { return Some(TransactionEvent::Stray { response, flow }) };
+        // Something came back over TCP: there it stays.
+        client.fallback = None;
+        let report = client.machine.receive(&response, &flow, cx);
+        self.send_wanted_cancel(id, cx);
+        match report {
+            Report::Pass => Some(TransactionEvent::Response { client: id, response, flow }),
+            Report::Nothing | Report::Timeout | Report::TransportFailed | Report::NoAck | Report::Ended => {
+                self.client_event(id, report)
+            }
+        }
+    }
+
+    pub(super) fn client_timeout(
+        &mut self,
+        id: ClientId,
+        timer: Timer,
+        deadline: Instant,
+        cx: &mut Context<'_>,
+    ) -> Option<TransactionEvent> {
+        if let Some(place) = self.refused.iter().position(|refused| *refused == id) {
+            self.refused.remove(place);
+            return Some(TransactionEvent::TransportFailed { client: id });
+        }
+        let client = self.clients.get_mut(&id)?;
+        if timer == Timer::Fallback {
+            if client.fallback.as_ref().is_some_and(|fallback| fallback.at == deadline) {
+                client.fall_back(id, cx);
+            }
+            return None;
+        }
+        let report = client.machine.timeout(timer, deadline, cx);
+        self.client_event(id, report)
+    }
+
+    pub(super) fn clients_failed(&mut self, flow: &Flow, cx: &mut Context<'_>) -> Vec<TransactionEvent> {
+        let failed = |client: &Client| client.machine.flow().fails_with(flow);
+        let ids: Vec<ClientId> =
+            self.clients.iter().filter(|(_, client)| failed(client)).map(|(id, _)| *id).collect();
+        let mut events = Vec::new();
+        for id in ids {
+            let Some(client) = self.clients.get_mut(&id) else { continue };
+            if !client.fall_back(id, cx) {
+                let report = client.machine.transport_error(cx);
+                events.extend(self.client_event(id, report));
+            }
+        }
+        events
+    }
+
+    fn cancel_for(
+        &mut self,
+        invite: ClientId,
+        reason: Option<&str>,
+        cx: &mut Context<'_>,
+    ) -> Option<ClientId> {
+        let number = self.next();
+        let Machine::Invite(machine, cancel) = &mut self.clients.get_mut(&invite)?.machine else { return None };
+        if !machine.is_calling() && !machine.is_proceeding() {
+            return None;
+        }
+        match cancel {
+            Cancel::Wanted(id, _) | Cancel::Sent(id) => Some(*id),
+            Cancel::Unwanted => {
+                let id = ClientId(number);
+                *cancel = Cancel::Wanted(id, reason.map(Into::into));
+                self.send_wanted_cancel(invite, cx);
+                Some(id)
+            }
+        }
+    }
+
+    /// Sends the CANCEL that someone asked for, if the time for it has come.
+    fn send_wanted_cancel(&mut self, invite: ClientId, cx: &mut Context<'_>) {
+        let Some(Client { machine: Machine::Invite(machine, cancel), .. }) = self.clients.get_mut(&invite) else {
+            return;
+        };
+        let Cancel::Wanted(id, reason) = cancel else { return };
+        if !machine.is_proceeding() {
+            return;
+        }
+        let id = *id;
+        let request = machine.cancel_request(reason.as_deref());
+        // The same address, port and transport as the INVITE (§9.1).
+        let flow = *machine.flow();
+        machine.handle(client_invite::Input::Cancelled, cx);
+        *cancel = Cancel::Sent(id);
+        if client_key(&mut self.key, &request).is_ok() {
+            let machine = Machine::NonInvite(Box::new(ClientNonInvite::start(id, request, flow, cx)));
+            self.insert_client(id, Client { key: self.key.as_str().into(), machine, fallback: None });
+        }
+    }
+
+    fn insert_client(&mut self, id: ClientId, client: Client) {
+        self.client_keys.insert(client.key.clone(), id);
+        self.clients.insert(id, client);
+    }
+
+    /// Notes a request that cannot be sent; its user hears of it as soon as the timers are looked at.
+    fn refuse(&mut self, id: ClientId, cx: &mut Context<'_>) -> ClientId {
+        self.refused.push(id);
+        cx.timers.arm(cx.now, Owner::Client(id, Timer::B));
+        id
+    }
+
+    /// Removes a transaction that is over, and says so.
+    fn client_event(&mut self, id: ClientId, report: Report) -> Option<TransactionEvent> {
+        if self.clients.get(&id).is_some_and(|client| client.machine.is_terminated())
+            && let Some(client) = self.clients.remove(&id)
+            && self.client_keys.get(&client.key) == Some(&id)
+        {
+            self.client_keys.remove(&client.key);
+        }
+        match report {
+            Report::Timeout => Some(TransactionEvent::Timeout { client: id }),
+            Report::TransportFailed => Some(TransactionEvent::TransportFailed { client: id }),
+            Report::Ended => Some(TransactionEvent::ClientEnded { client: id }),
+            Report::Nothing | Report::Pass | Report::NoAck => None,
+        }
+    }
+}
+
+impl Client {
+    /// Starts again over UDP, if that is still open. Returns whether it did.
+    fn fall_back(&mut self, id: ClientId, cx: &mut Context<'_>) -> bool {
+        let Some(Fallback { request, flow, .. }) = self.fallback.take() else { return false };
+        match (&mut self.machine, Machine::start(id, request, flow, cx)) {
+            (Machine::Invite(machine, _), Some(Machine::Invite(again, _))) => *machine = again,
+            (Machine::NonInvite(machine), Some(Machine::NonInvite(again))) => *machine = again,
+            (Machine::Invite(..) | Machine::NonInvite(_), _) => return false,
+        }
+        true
+    }
+}
+
+impl Machine {
+    fn start(id: ClientId, request: Request, flow: Flow, cx: &mut Context<'_>) -> Option<Self> {
+        match request.method() {
+            Method::Invite => {
+                let machine = ClientInvite::start(id, request, flow, cx).ok()?;
+                Some(Self::Invite(Box::new(machine), Cancel::Unwanted))
+            }
+            _ => Some(Self::NonInvite(Box::new(ClientNonInvite::start(id, request, flow, cx)))),
+        }
+    }
+
+    fn receive(&mut self, response: &Response, flow: &Flow, cx: &mut Context<'_>) -> Report {
+        let status = response.status();
+        match self {
+            Self::Invite(machine, _) => {
+                use client_invite::Input;
+                machine.learn(flow);
+                let input = match status.class() {
+                    1 => Input::Provisional,
+                    2 => Input::Success,
+                    _ => Input::Failure(response),
+                };
+                machine.handle(input, cx)
+            }
+            Self::NonInvite(machine) => {
+                use client_non_invite::Input;
+                machine.learn(flow);
+                machine.handle(if status.is_provisional() { Input::Provisional } else { Input::Final }, cx)
+            }
+        }
+    }
+
+    fn timeout(&mut self, timer: Timer, deadline: Instant, cx: &mut Context<'_>) -> Report {
+        match self {
+            Self::Invite(machine, _) => match machine.due(timer, deadline) {
+                Some(input) => machine.handle(input, cx),
+                None => Report::Nothing,
+            },
+            Self::NonInvite(machine) => match machine.due(timer, deadline) {
+                Some(input) => machine.handle(input, cx),
+                None => Report::Nothing,
+            },
+        }
+    }
+
+    fn transport_error(&mut self, cx: &mut Context<'_>) -> Report {
+        match self {
+            Self::Invite(machine, _) => machine.handle(client_invite::Input::TransportError, cx),
+            Self::NonInvite(machine) => machine.handle(client_non_invite::Input::TransportError, cx),
+        }
+    }
+
+    fn flow(&self) -> &Flow {
+        match self {
+            Self::Invite(machine, _) => machine.flow(),
+            Self::NonInvite(machine) => machine.flow(),
+        }
+    }
+
+    fn is_terminated(&self) -> bool {
+        match self {
+            Self::Invite(machine, _) => machine.is_terminated(),
+            Self::NonInvite(machine) => machine.is_terminated(),
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! The servers' half of the table.
+
+use std::time::Instant;
+
+use offhook_sip::{Method, Name, Request, Response, Status};
+
+use super::matching::server_key;
+use super::server_invite::{self, ServerInvite, Way};
+use super::server_non_invite::{self, ServerNonInvite};
+use super::{Report, ServerId, Timer, TransactionEvent, Transactions};
+use crate::transport::{response_bytes, response_flow, stamp};
+use crate::{Context, Flow};
+
+/// An entry of the table.
+#[derive(Debug)]
+pub(super) struct Server {
+    key: Box<str>,
+    request: Request,
+    /// How the request came.
+    flow: Flow,
+    /// The way of responses.
+    way: Flow,
+    /// The To tag of the final response, which the ACK of an RFC 2543 client must have.
+    tag: Option<Box<str>>,
+    machine: Machine,
+}
+
+#[derive(Debug)]
+enum Machine {
+    Invite(ServerInvite),
+    NonInvite(ServerNonInvite),
+}
+
+impl Transactions {
+    /// Sends a response, 1xx or final, the way the request came (§18.2.2, RFC 3581). A second final response
+    /// is sent only where RFC 6026 says so: a 2xx to an INVITE that has a 2xx.
+    pub fn respond(&mut self, server: ServerId, response: Response, cx: &mut Context<'_>) {
+        if let Some(entry) = self.servers.get_mut(&server) {
+            entry.respond(&response, cx);
+        }
+    }
+
+    /// Sends a final response and forgets the transaction, as a stateless server does (§8.2.7): for challenges
+    /// and rejections, so that a flood of requests leaves nothing behind. There is no event at the end; a copy of
+    /// the request is a new request. A 1xx, or a request that was answered before, is left to
+    /// [`Transactions::respond`].
+    pub fn respond_once(&mut self, server: ServerId, response: Response, cx: &mut Context<'_>) {
+        let Some(entry) = self.servers.get(&server) else { return };
+        if response.status().is_provisional() || !entry.is_open() {
+            return self.respond(server, response, cx);
+        }
+        cx.out.transmit(entry.way, response_bytes(&response, &entry.way));
+        self.remove_server(server);
+    }
+
+    /// Sends 100 Trying for an INVITE at once instead of after 200 ms (§17.2.1).
+    pub fn trying(&mut self, server: ServerId, cx: &mut Context<'_>) {
+        if let Some(Server { machine: Machine::Invite(machine), request, way, .. }) = self.servers.get_mut(&server) {
+            machine.handle(server_invite::Input::Trying, Way { request, flow: *way }, cx);
+        }
+    }
+
+    /// The request of a server transaction, its top Via stamped.
+    pub fn request(&self, server: ServerId) -> Option<&Request> {
+        self.servers.get(&server).map(|server| &server.request)
+    }
+
+    /// How the request of a server transaction came.
+    pub fn flow(&self, server: ServerId) -> Option<Flow> {
+        self.servers.get(&server).map(|server| server.flow)
+    }
+
+    pub(super) fn receive_request(
+        &mut self,
+        request: Request,
+        flow: Flow,
+        cx: &mut Context<'_>,
+    ) -> Option<TransactionEvent> {
+        let request = stamp(request, &flow);
+        if *request.method() == Method::Ack {
+            return self.receive_ack(request, flow, cx);
+        }
+        let invite = match request.method() {
+            Method::Cancel => self.cancelled_by(&request),
+            _ => None,
+        };
+        server_key(&mut self.key, &request, request.method(), request.to_tag()).ok()?;
+        if let Some(id) = self.server_keys.get(self.key.as_str()) {
+            self.servers.get_mut(id)?.retransmitted(flow, cx);
+            return None;
+        }
+        if self.servers.len() >= self.limits.servers && invite.is_none() {
+            refuse(&request, &flow, cx);
+            return None;
+        }
+        let server = self.insert_server(request.clone(), flow, cx);
+        Some(match invite {
+            Some(invite) => TransactionEvent::Cancel { server, invite, request, flow },
+            None => TransactionEvent::Request { server, request, flow },
+        })
+    }
+
+    pub(super) fn server_timeout(
+        &mut self,
+        id: ServerId,
+        timer: Timer,
+        deadline: Instant,
+        cx: &mut Context<'_>,
+    ) -> Option<TransactionEvent> {
+        let report = self.servers.get_mut(&id)?.timeout(timer, deadline, cx);
+        self.server_event(id, report)
+    }
+
+    pub(super) fn servers_failed(&mut self, failed: &Flow, cx: &mut Context<'_>) -> Vec<TransactionEvent> {
+        let mut reports = Vec::new();
+        for (id, server) in self.servers.iter_mut().filter(|(_, server)| server.way.fails_with(failed)) {
+            if server.way.connection.take().is_some() {
+                server.way = response_flow(&server.request, &server.way);
+            } else {
+                reports.push((*id, server.transport_error(cx)));
+            }
+        }
+        reports.into_iter().filter_map(|(id, report)| self.server_event(id, report)).collect()
+    }
+
+    /// An ACK belongs to the INVITE it acknowledges (§17.2.3).
+    fn receive_ack(&mut self, request: Request, flow: Flow, cx: &mut Context<'_>) -> Option<TransactionEvent> {
+        let Some(id) = self.acknowledged_by(&request) else {
+            return Some(TransactionEvent::Ack { request, flow, invite: None });
+        };
+        let Server { machine: Machine::Invite(machine), request: invite, way, .. } = self.servers.get_mut(&id)? else {
+            return None;
+        };
+        let report = machine.handle(server_invite::Input::Ack, Way { request: invite, flow: *way }, cx);
+        (report == Report::Pass).then_some(TransactionEvent::Ack { request, flow, invite: Some(id) })
+    }
+
+    fn acknowledged_by(&mut self, ack: &Request) -> Option<ServerId> {
+        if !server_key(&mut self.key, ack, &Method::Invite, None).ok()? {
+            return self.server_keys.get(self.key.as_str()).copied();
+        }
+        // RFC 2543: the To tag is that of our response, while the INVITE had none.
+        if let Some(id) = self.server_keys.get(self.key.as_str())
+            && self.servers.get(id).is_some_and(|server| server.tag.as_deref() == ack.to_tag())
+        {
+            return Some(*id);
+        }
+        server_key(&mut self.key, ack, &Method::Invite, ack.to_tag()).ok()?;
+        self.server_keys.get(self.key.as_str()).copied()
+    }
+
+    /// The INVITE that a CANCEL cancels (§9.2).
+    fn cancelled_by(&mut self, cancel: &Request) -> Option<ServerId> {
+        server_key(&mut self.key, cancel, &Method::Invite, cancel.to_tag()).ok()?;
+        let id = *self.server_keys.get(self.key.as_str())?;
+        // §9.1: a CANCEL has the Call-ID of its INVITE. One that has not comes from somebody who guessed a branch.
+        let invite = &self.servers.get(&id)?.request;
+        (invite.raw(Name::CallId) == cancel.raw(Name::CallId)).then_some(id)
+    }
+
+    /// Opens a transaction under the key that was just looked for.
+    fn insert_server(&mut self, request: Request, flow: Flow, cx: &mut Context<'_>) -> ServerId {
+        let id = ServerId(self.next());
+        let way = response_flow(&request, &flow);
+        let machine = match request.method() {
+            Method::Invite => Machine::Invite(ServerInvite::start(id, cx)),
+            _ => Machine::NonInvite(ServerNonInvite::start(id, way, cx)),
+        };
+        let key: Box<str> = self.key.as_str().into();
+        self.server_keys.insert(key.clone(), id);
+        self.servers.insert(id, Server { key, request, flow, way, tag: None, machine });
+        id
+    }
+
+    fn remove_server(&mut self, id: ServerId) {
+        if let Some(server) = self.servers.remove(&id) {
+            self.server_keys.remove(&server.key);
+        }
+    }
+
+    /// Removes a transaction that is over, and says so.
+    fn server_event(&mut self, id: ServerId, report: Report) -> Option<TransactionEvent> {
+        if self.servers.get(&id).is_some_and(Server::is_terminated) {
+            self.remove_server(id);
+        }
+        match report {
+            Report::NoAck => Some(TransactionEvent::NoAck { server: id }),
+            Report::Ended => Some(TransactionEvent::ServerEnded { server: id }),
+            Report::Nothing | Report::Pass | Report::Timeout | Report::TransportFailed => None,
+        }
+    }
+}
+
+impl Server {
+    fn respond(&mut self, response: &Response, cx: &mut Context<'_>) {
+        let status = response.status();
+        let bytes = response_bytes(response, &self.way);
+        match &mut self.machine {
+            Machine::Invite(machine) => {
+                use server_invite::Input;
+                let input = match status.class() {
+                    1 => Input::Provisional(bytes),
+                    2 => Input::Success(bytes),
+                    _ => Input::Failure(bytes),
+                };
+                if status.is_final() && machine.is_open() {
+                    self.tag = response.to_tag().map(Into::into);
+                }
+                machine.handle(input, Way { request: &self.request, flow: self.way }, cx);
+            }
+            Machine::NonInvite(machine) => {
+                use server_non_invite::Input;
+                let input =
+                    if status.is_provisional() { Input::Provisional(bytes) } else { Input::Final(bytes) };
+                machine.handle(input, self.way, cx);
+            }
+        }
+    }
+
+    fn retransmitted(&mut self, flow: Flow, cx: &mut Context<'_>) {
+        if self.way.transport.is_reliable() && self.way.connection.is_none() && flow.connection.is_some() {
+            // The client lost its connection, opened another and asks again over that.
+            (self.flow, self.way) = (flow, flow);
+        }
+        match &mut self.machine {
+            Machine::Invite(machine) => {
+                let way = Way { request: &self.request, flow: self.way };
+                machine.handle(server_invite::Input::Invite, way, cx);
+            }
+            Machine::NonInvite(machine) => {
+                machine.handle(server_non_invite::Input::Request, self.way, cx);
+            }
+        }
+    }
+
+    fn timeout(&mut self, timer: Timer, deadline: Instant, cx: &mut Context<'_>) -> Report {
+        match &mut self.machine {
+            Machine::Invite(machine) => match machine.due(timer, deadline) {
+                Some(input) => machine.handle(input, Way { request: &self.request, flow: self.way }, cx),
+                None => Report::Nothing,
+            },
+            Machine::NonInvite(machine) => match machine.due(timer, deadline) {
+                Some(input) => machine.handle(input, self.way, cx),
+                None => Report::Nothing,
+            },
+        }
+    }
+
+    fn transport_error(&mut self, cx: &mut Context<'_>) -> Report {
+        let way = Way { request: &self.request, flow: self.way };
+        match &mut self.machine {
+            Machine::Invite(machine) => machine.handle(server_invite::Input::TransportError, way, cx),
+            Machine::NonInvite(machine) => {
+                machine.handle(server_non_invite::Input::TransportError, self.way, cx)
+            }
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        match &self.machine {
+            Machine::Invite(machine) => machine.is_open(),
+            Machine::NonInvite(machine) => machine.is_open(),
+        }
+    }
+
+    fn is_terminated(&self) -> bool {
+        match &self.machine {
+            Machine::Invite(machine) => machine.is_terminated(),
+            Machine::NonInvite(machine) => machine.is_terminated(),
+        }
+    }
+}
+
+/// Answers a request that there is no room for, without keeping anything.
+fn refuse(request: &Request, flow: &Flow, cx: &mut Context<'_>) {
+    let way = response_flow(request, flow);
+    let tag = cx.tag();
+    let response = Response::to_request(request, Status::SERVICE_UNAVAILABLE)
+        .to_tag(&tag)
+        .header(Name::RetryAfter, RETRY_AFTER)
+        .finish();
+    cx.out.transmit(way, response_bytes(&response, &way));
+}
+
+/// Seconds after which a refused client may come again.
+const RETRY_AFTER: u32 = 10;

@@ -1,0 +1,107 @@
+//! `Attempt`: one request and the ways to send it again, with credentials or elsewhere.
+
+use offhook_sip::{CSeq, HostPort, Name, Request, Response, Status};
+
+use super::{Stack, UsageId};
+use crate::Flow;
+use crate::transaction::ClientId;
+
+/// A request under way.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    client: ClientId,
+    request: Request,
+    flows: Vec<Flow>,
+    sent_by: HostPort,
+    repeats: u8,
+}
+
+/// How often one request is sent again with credentials or other changes: the answers of a server that is never
+/// content must not go on for ever.
+pub const MAX_ATTEMPTS: u8 = 4;
+
+impl Attempt {
+    /// Sends a request, whose Via is ours, on the first of these flows, with the credentials already known to be
+    /// wanted. The other flows are for [`Attempt::elsewhere`]; without any flow nothing is sent.
+    pub fn send(
+        usage: UsageId,
+        request: Request,
+        flows: &[Flow],
+        sent_by: &HostPort,
+        stack: &mut Stack<'_, '_>,
+    ) -> Option<Self> {
+        let (&flow, rest) = flows.split_first()?;
+        let request = match stack.authorizer.as_deref_mut() {
+            Some(authorizer) => authorizer.authorize(&request, stack.cx.rng),
+            None => request,
+        };
+        let client = stack.transactions.send_request(request.clone(), flow, stack.cx);
+        stack.claims.client(client, usage);
+        let mut flows: Vec<Flow> = rest.iter().rev().copied().collect();
+        flows.push(flow);
+        Some(Self { client, request, flows, sent_by: sent_by.clone(), repeats: 0 })
+    }
+
+    /// The transaction now under way.
+    pub fn client(&self) -> ClientId {
+        self.client
+    }
+
+    /// The request as last sent.
+    pub fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// The way it was last sent.
+    pub fn flow(&self) -> Option<Flow> {
+        self.flows.last().copied()
+    }
+
+    /// Whether a response is a challenge.
+    pub fn is_challenge(response: &Response) -> bool {
+        matches!(response.status(), Status::UNAUTHORIZED | Status::PROXY_AUTHENTICATION_REQUIRED)
+    }
+
+    /// Answers a challenge by sending the request again (§22.2); `number` gives the next sequence number and is
+    /// only asked when it is used. False if the challenge cannot be answered.
+    pub fn challenged(
+        &mut self,
+        usage: UsageId,
+        response: &Response,
+        number: impl FnOnce() -> u32,
+        stack: &mut Stack<'_, '_>,
+    ) -> bool {
+        if self.repeats >= MAX_ATTEMPTS {
+            return false;
+        }
+        let Some(authorizer) = stack.authorizer.as_deref_mut() else { return false };
+        match authorizer.answer(&self.request, response, stack.cx.rng) {
+            Ok(request) => self.again(usage, request, number(), stack),
+            Err(_) => false,
+        }
+    }
+
+    /// Sends a changed request with this sequence number and a new branch (§8.1.3.5). False if that was done
+    /// too often.
+    pub fn again(&mut self, usage: UsageId, request: Request, number: u32, stack: &mut Stack<'_, '_>) -> bool {
+        let Some(flow) = self.flow().filter(|_| self.repeats < MAX_ATTEMPTS) else { return false };
+        self.repeats += 1;
+        let cseq = CSeq { number, method: request.method().clone() };
+        let via = stack.via(&flow, &self.sent_by);
+        self.request = request.edit().set(Name::Via, via).set(Name::CSeq, cseq).finish();
+        self.client = stack.transactions.send_request(self.request.clone(), flow, stack.cx);
+        stack.claims.client(self.client, usage);
+        true
+    }
+
+    /// Sends the request to the next address (RFC 3263 §4.3); false if there is none left.
+    pub fn elsewhere(&mut self, usage: UsageId, stack: &mut Stack<'_, '_>) -> bool {
+        self.flows.pop();
+        let Some(flow) = self.flow() else { return false };
+        let via = stack.via(&flow, &self.sent_by);
+        self.request = self.request.edit().set(Name::Via, via).finish();
+        self.client = stack.transactions.send_request(self.request.clone(), flow, stack.cx);
+        stack.claims.client(self.client, usage);
+        true
+    }
+}

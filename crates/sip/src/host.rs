@@ -1,0 +1,253 @@
+//! Hosts, ports and transport names, as they stand in URIs and Vias.
+
+use crate::{Text, lex};
+use bytes::Bytes;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// A host: a name or an address. Names compare without regard to case.
+#[derive(Clone, Debug)]
+pub enum Host {
+    /// A domain name.
+    Name(Text),
+    /// An IPv4 address.
+    V4(Ipv4Addr),
+    /// An IPv6 address, written in brackets.
+    V6(Ipv6Addr),
+}
+
+impl Host {
+    /// Reads a name, a dotted IPv4 address or a bracketed IPv6 address.
+    pub fn parse(text: &str) -> Option<Host> {
+        let (found, end) = scan_host(text.as_bytes(), 0).ok()?;
+        (end == text.len()).then(|| found.of(&Bytes::copy_from_slice(text.as_bytes())))
+    }
+
+    /// The address, if it is one. An IPv4-mapped IPv6 address stays IPv6; see `IpAddr::to_canonical`.
+    pub fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Host::Name(_) => None,
+            Host::V4(ip) => Some(IpAddr::V4(*ip)),
+            Host::V6(ip) => Some(IpAddr::V6(*ip)),
+        }
+    }
+
+    /// The same host in memory of its own.
+    pub fn detach(&self) -> Host {
+        match self {
+            Host::Name(name) => Host::Name(name.detach()),
+            address => address.clone(),
+        }
+    }
+}
+
+impl From<IpAddr> for Host {
+    fn from(ip: IpAddr) -> Host {
+        match ip {
+            IpAddr::V4(ip) => Host::V4(ip),
+            IpAddr::V6(ip) => Host::V6(ip),
+        }
+    }
+}
+
+impl PartialEq for Host {
+    fn eq(&self, other: &Host) -> bool {
+        match (self, other) {
+            (Host::Name(a), Host::Name(b)) => a.eq_ignore_ascii_case(b),
+            (Host::V4(a), Host::V4(b)) => a == b,
+            (Host::V6(a), Host::V6(b)) => a == b,
+            (Host::Name(_) | Host::V4(_) | Host::V6(_), _) => false,
+        }
+    }
+}
+
+impl Eq for Host {}
+
+impl std::hash::Hash for Host {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        match self {
+            Host::Name(name) => {
+                for byte in name.bytes() {
+                    state.write_u8(byte.to_ascii_lowercase());
+                }
+                state.write_u8(0xff);
+            }
+            Host::V4(ip) => ip.hash(state),
+            Host::V6(ip) => ip.hash(state),
+        }
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Host::Name(name) => f.write_str(name),
+            Host::V4(ip) => ip.fmt(f),
+            Host::V6(ip) => write!(f, "[{ip}]"),
+        }
+    }
+}
+
+/// A host and, where given, a port.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct HostPort {
+    /// The host.
+    pub host: Host,
+    /// The port, if one is written.
+    pub port: Option<u16>,
+}
+
+impl HostPort {
+    /// Reads `host` or `host:port`.
+    pub fn parse(text: &str) -> Option<HostPort> {
+        let (found, port, end) = scan_host_port(text.as_bytes(), 0).ok()?;
+        (end == text.len())
+            .then(|| HostPort { host: found.of(&Bytes::copy_from_slice(text.as_bytes())), port })
+    }
+}
+
+impl From<SocketAddr> for HostPort {
+    fn from(address: SocketAddr) -> HostPort {
+        HostPort { host: address.ip().into(), port: Some(address.port()) }
+    }
+}
+
+impl fmt::Display for HostPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.host.fmt(f)?;
+        self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
+    }
+}
+
+/// A host that was found in bytes, not yet taken out of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum HostFound {
+    Name(usize, usize),
+    V4(Ipv4Addr),
+    V6(Ipv6Addr),
+}
+
+impl HostFound {
+    /// The host, sharing the bytes it was found in.
+    pub(crate) fn of(self, bytes: &Bytes) -> Host {
+        match self {
+            HostFound::Name(start, end) => {
+                Host::Name(Text::new(bytes.slice(start..end.min(bytes.len()))).unwrap_or_default())
+            }
+            HostFound::V4(ip) => Host::V4(ip),
+            HostFound::V6(ip) => Host::V6(ip),
+        }
+    }
+}
+
+/// Finds the host that starts at `from` and where it ends.
+pub(crate) fn scan_host(bytes: &[u8], from: usize) -> Result<(HostFound, usize), usize> {
+    if bytes.get(from) == Some(&b'[') {
+        let end = from + memchr::memchr(b']', &bytes[from..]).ok_or(from)?;
+        let text = std::str::from_utf8(&bytes[from + 1..end]).map_err(|_| from)?;
+        return Ok((HostFound::V6(text.parse().map_err(|_| from)?), end + 1));
+    }
+    let end = lex::host(bytes, from);
+    let text = std::str::from_utf8(&bytes[from..end]).map_err(|_| from)?;
+    let numeric = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    // All digits and dots is an address or nothing (`2001:db8::10` without brackets gets here with `2001`).
+    let found = match numeric {
+        true => HostFound::V4(text.parse().map_err(|_| from)?),
+        false => HostFound::Name(from, end),
+    };
+    Ok((found, end))
+}
+
+/// Finds `host [":" port]`, with white space around the colon only if a port follows.
+pub(crate) fn scan_host_port(bytes: &[u8], from: usize) -> Result<(HostFound, Option<u16>, usize), usize> {
+    let (found, end) = scan_host(bytes, from)?;
+    let colon = lex::skip_lws(bytes, end);
+    if bytes.get(colon) != Some(&b':') {
+        return Ok((found, None, end));
+    }
+    let start = lex::skip_lws(bytes, colon + 1);
+    let (port, end) = scan_port(bytes, start)?;
+    Ok((found, Some(port), end))
+}
+
+/// Reads the port number that starts at `from`.
+pub(crate) fn scan_port(bytes: &[u8], from: usize) -> Result<(u16, usize), usize> {
+    let digits = bytes[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let port = lex::number(&bytes[from..from + digits]).and_then(|port| u16::try_from(port).ok()).ok_or(from)?;
+    Ok((port, from + digits))
+}
+
+/// A transport's name in a Via or a `transport` parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Transport {
+    /// `UDP`
+    Udp,
+    /// `TCP`
+    Tcp,
+    /// `TLS`
+    Tls,
+    /// `WS` (RFC 7118)
+    Ws,
+    /// `WSS` (RFC 7118)
+    Wss,
+    /// `SCTP`
+    Sctp,
+    /// `TLS-SCTP`
+    TlsSctp,
+    /// Any other token.
+    Other,
+}
+
+impl Transport {
+    /// Reads a transport's name in any case.
+    pub fn parse(token: &[u8]) -> Transport {
+        const KNOWN: [Transport; 7] = [
+            Transport::Udp,
+            Transport::Tcp,
+            Transport::Tls,
+            Transport::Ws,
+            Transport::Wss,
+            Transport::Sctp,
+            Transport::TlsSctp,
+        ];
+        KNOWN
+            .into_iter()
+            .find(|known| known.as_str().as_bytes().eq_ignore_ascii_case(token))
+            .unwrap_or(Transport::Other)
+    }
+
+    /// Upper case, as in a Via; empty for `Other`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Transport::Udp => "UDP",
+            Transport::Tcp => "TCP",
+            Transport::Tls => "TLS",
+            Transport::Ws => "WS",
+            Transport::Wss => "WSS",
+            Transport::Sctp => "SCTP",
+            Transport::TlsSctp => "TLS-SCTP",
+            Transport::Other => "",
+        }
+    }
+
+    /// Whether messages need no retransmission over it (RFC 3261 §17).
+    pub const fn is_reliable(self) -> bool {
+        !matches!(self, Transport::Udp)
+    }
+
+    /// The port used where none is written (RFC 3261 §18.1.1, RFC 7118 §5).
+    pub const fn default_port(self) -> u16 {
+        match self {
+            Transport::Tls | Transport::TlsSctp => 5061,
+            Transport::Ws => 80,
+            Transport::Wss => 443,
+            Transport::Udp | Transport::Tcp | Transport::Sctp | Transport::Other => 5060,
+        }
+    }
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}

@@ -1,0 +1,85 @@
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+
+fn addresses() -> impl Strategy<Value = SocketAddr> {
+    prop_oneof![
+        (any::<[u8; 4]>(), any::<u16>()).prop_map(|(ip, port)| SocketAddr::new(ip.into(), port)),
+        (any::<[u8; 16]>(), any::<u16>(), any::<u32>())
+            .prop_map(|(ip, port, scope)| SocketAddrV6::new(ip.into(), port, 0, scope).into()),
+    ]
+}
+
+fn flows() -> impl Strategy<Value = Flow> {
+    let transports = [Transport::Udp, Transport::Tcp, Transport::Tls, Transport::Ws, Transport::Wss];
+    (0..transports.len(), addresses(), addresses()).prop_map(move |(transport, local, remote)| Flow {
+        transport: transports[transport],
+        local,
+        remote,
+        connection: None,
+    })
+}
+
+prop_compose! {
+    fn bindings()(
+        contact in ".{0,20}", q in any::<u16>(), expires_at in any::<u64>(), flow in flows(),
+        behind_nat in any::<bool>(), path in vec(".{0,9}", 0..3), call_id in ".{0,9}", cseq in any::<u32>(),
+        instance in any::<Option<String>>(), reg_id in any::<Option<u32>>(), user_agent in ".{0,9}",
+    ) -> Binding {
+        Binding {
+            contact, q, expires_at, flow, behind_nat, path, call_id, cseq, instance, reg_id, user_agent,
+        }
+    }
+}
+
+prop_compose! {
+    fn entries()(
+        shard in any::<u8>(), sequence in any::<u64>(), user in "[^@]{0,9}", all in vec(bindings(), 0..3),
+    ) -> Entry {
+        Entry { shard, sequence, account: AddressOfRecord::new(&user, "example.com"), bindings: Bindings(all) }
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_was_encoded_is_decoded(entries in vec(entries(), 0..4)) {
+        let mut bytes = Vec::new();
+        entries.iter().for_each(|entry| encode(&mut bytes, entry));
+        let mut rest = bytes.as_slice();
+        let decoded: Vec<Entry> = std::iter::from_fn(|| decode(&mut rest)).collect();
+        prop_assert_eq!(decoded, entries);
+        prop_assert!(rest.is_empty());
+    }
+
+    #[test]
+    fn any_bytes_are_decoded_without_panic(bytes in vec(any::<u8>(), 0..200)) {
+        let _ = decode(&mut bytes.as_slice());
+        let _ = Cursor(&bytes).entry();
+    }
+
+    #[test]
+    fn a_changed_payload_with_a_right_checksum_does_not_panic(
+        entry in entries(), at in any::<prop::sample::Index>(), byte in any::<u8>(),
+    ) {
+        let mut bytes = Vec::new();
+        encode(&mut bytes, &entry);
+        let payload = &mut bytes[HEAD..];
+        payload[at.index(payload.len())] = byte;
+        let _ = Cursor(payload).entry();
+    }
+
+    #[test]
+    fn a_changed_byte_is_noticed(entry in entries(), at in any::<prop::sample::Index>(), bit in 0..8_u32) {
+        let mut bytes = Vec::new();
+        encode(&mut bytes, &entry);
+        let at = at.index(bytes.len());
+        bytes[at] ^= 1 << bit;
+        prop_assert_eq!(decode(&mut bytes.as_slice()), None);
+    }
+}
+
+#[test]
+fn zeroes_after_a_power_cut_are_no_record() {
+    assert_eq!(decode(&mut [0_u8; 64].as_slice()), None);
+}

@@ -1,0 +1,19 @@
+//! A user agent (RFC 3261 §6): registers, places and answers calls; sans-IO.
+//!
+//! A driver owns the sockets, the clock and the sound. It feeds [`UserAgent::handle`], empties the [`Outbox`], and
+//! calls [`UserAgent::audio`] every 20 ms for each call that it has sound for.
+
+mod config;
+mod io;
+mod user_agent;
+
+pub use config::{Config, Credentials, Listener, MediaPort};
+pub use io::{
+    CallId, CallOptions, Command, Component, DropReason, Event, Input, MediaTransmit, Outbox, Question,
+    QuestionId, RequestId, Side,
+};
+/// What the sound of a call was like, so far or at its end.
+pub use offhook_media::session::Statistics as MediaReport;
+/// Samples in 20 ms of sound at 8 kHz.
+pub use offhook_media::FRAME;
+pub use user_agent::UserAgent;

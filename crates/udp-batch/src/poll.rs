@@ -1,0 +1,172 @@
+//! Waiting for many sockets, a wake-up from another thread, and a deadline, all at once (`epoll(7)`).
+
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::event::{EventfdFlags, Timespec, eventfd};
+
+/// What a thread sleeps on. Level-triggered: a socket with something left to read is ready again.
+pub struct Poller {
+    epoll: OwnedFd,
+    wake: Arc<Wake>,
+    events: Vec<epoll::Event>,
+}
+
+/// What to wait for on a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interest {
+    /// Something to read.
+    Read,
+    /// Something to read, or room to write.
+    ReadWrite,
+}
+
+/// A socket that is ready, by the number it was added under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ready {
+    /// The number given to [`Poller::add`].
+    pub token: u64,
+    /// Whether a read would bring something, if only an error.
+    pub readable: bool,
+    /// Whether there is room to write.
+    pub writable: bool,
+}
+
+/// Wakes the poller's thread from any other. Cheap to clone; several wake-ups before the thread comes to see
+/// them are one.
+#[derive(Clone, Debug)]
+pub struct Waker(Arc<Wake>);
+
+#[derive(Debug)]
+struct Wake {
+    event: OwnedFd,
+    /// Set from the first wake-up until the thread sees it, to save the others their system call.
+    pending: AtomicBool,
+}
+
+impl Poller {
+    /// Opens a poller with nothing to wait for but its wakers.
+    ///
+    /// # Errors
+    /// When the process or the system is out of descriptors.
+    pub fn new() -> io::Result<Self> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        epoll::add(&epoll, &event, EventData::new_u64(WAKE), EventFlags::IN)?;
+        let wake = Arc::new(Wake { event, pending: AtomicBool::new(false) });
+        Ok(Self { epoll, wake, events: Vec::with_capacity(EVENTS) })
+    }
+
+    /// A handle that wakes this poller.
+    pub fn waker(&self) -> Waker {
+        Waker(Arc::clone(&self.wake))
+    }
+
+    /// Waits for a socket too, known by `token` from now on. It must be removed before it is closed if another
+    /// handle on it stays open.
+    ///
+    /// # Errors
+    /// `InvalidInput` for the token `u64::MAX`, which is taken; as `epoll_ctl(2)`.
+    pub fn add(&self, source: impl AsFd, token: u64, interest: Interest) -> io::Result<()> {
+        if token == WAKE {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "this token is taken"));
+        }
+        Ok(epoll::add(&self.epoll, source, EventData::new_u64(token), interest.flags())?)
+    }
+
+    /// Changes what is waited for on a socket that was added.
+    ///
+    /// # Errors
+    /// As `epoll_ctl(2)`.
+    pub fn modify(&self, source: impl AsFd, token: u64, interest: Interest) -> io::Result<()> {
+        Ok(epoll::modify(&self.epoll, source, EventData::new_u64(token), interest.flags())?)
+    }
+
+    /// No longer waits for a socket.
+    ///
+    /// # Errors
+    /// As `epoll_ctl(2)`.
+    pub fn remove(&self, source: impl AsFd) -> io::Result<()> {
+        Ok(epoll::delete(&self.epoll, source)?)
+    }
+
+    /// Sleeps until a socket is ready, a waker called, or the time is up (`None`: never), and puts what is
+    /// ready into `ready`, which is emptied first. Returns whether a waker called. Times are rounded up to
+    /// milliseconds. May return early with nothing ready.
+    ///
+    /// # Errors
+    /// As `epoll_wait(2)`, except `EINTR`, which counts as waking up with nothing ready.
+    pub fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<bool> {
+        ready.clear();
+        self.events.clear();
+        let timeout = timeout.map(whole_milliseconds);
+        match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut self.events), timeout.as_ref()) {
+            Ok(_) => {}
+            Err(rustix::io::Errno::INTR) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        }
+        let mut woken = false;
+        for event in &self.events {
+            let (token, flags) = (event.data.u64(), event.flags);
+            if token == WAKE {
+                woken = true;
+            } else {
+                let readable = flags.intersects(EventFlags::IN | EventFlags::ERR | EventFlags::HUP);
+                let writable = flags.intersects(EventFlags::OUT | EventFlags::ERR);
+                ready.push(Ready { token, readable, writable });
+            }
+        }
+        if woken {
+            self.wake.clear();
+        }
+        Ok(woken)
+    }
+}
+
+impl fmt::Debug for Poller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Poller").field("epoll", &self.epoll).field("wake", &self.wake).finish_non_exhaustive()
+    }
+}
+
+impl Waker {
+    /// Ends the present or the next [`Poller::wait`]. What was written before the call is seen after it.
+    pub fn wake(&self) {
+        if !self.0.pending.swap(true, Ordering::AcqRel) {
+            // It cannot fail for want of room: at most one is outstanding.
+            let _ = rustix::io::write(&self.0.event, &1_u64.to_ne_bytes());
+        }
+    }
+}
+
+impl Wake {
+    fn clear(&self) {
+        // First empty, then allow again: a wake-up between the two is one that this return reports.
+        let _ = rustix::io::read(&self.event, &mut [0_u8; 8]);
+        self.pending.swap(false, Ordering::AcqRel);
+    }
+}
+
+impl Interest {
+    fn flags(self) -> EventFlags {
+        match self {
+            Self::Read => EventFlags::IN,
+            Self::ReadWrite => EventFlags::IN | EventFlags::OUT,
+        }
+    }
+}
+
+/// Rounded up, lest the thread spin through the last fraction; at most a day, which every kernel takes.
+fn whole_milliseconds(time: Duration) -> Timespec {
+    let milliseconds = time.as_nanos().div_ceil(1_000_000).min(86_400_000) as i64;
+    Timespec { tv_sec: milliseconds / 1_000, tv_nsec: (milliseconds % 1_000) * 1_000_000 }
+}
+
+const WAKE: u64 = u64::MAX;
+/// Reported by one wait; what is left is reported by the next.
+const EVENTS: usize = 256;

@@ -1,0 +1,1 @@
+//! HTTP API: what an operator may see and ask.

@@ -1,0 +1,3 @@
+"""Importing this package fills the list of cases, in this order."""
+
+from . import sipp, phones, softphone, faults

@@ -1,0 +1,1 @@
+"""Starts the exchange and real phones on loopback, and measures what they hear and say."""

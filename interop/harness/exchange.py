@@ -1,0 +1,104 @@
+"""The exchange under test: `offhook serve` with a configuration and data of its own."""
+
+import re
+from dataclasses import dataclass
+
+from .failure import Failure, check, until
+from .wire import LOOPBACK, ask_with_credentials, options
+
+DOMAIN = "example.test"
+SETTINGS = """\
+domains = ["{domain}"]
+language = "en"
+
+[sip]
+udp = "{host}:{port}"
+tcp = "{host}:{port}"
+
+[web]
+http = "{host}:{web}"
+
+[media]
+ports = "{first_media}-{last_media}"
+anchor = "{anchor}"
+"""
+
+
+@dataclass(frozen=True)
+class Account:
+    """Who a phone is."""
+
+    user: str
+    password: str
+    number: str = ""
+    domain: str = DOMAIN
+
+    @property
+    def address(self):
+        return f"sip:{self.user}@{self.domain}"
+
+
+class Exchange:
+    """Not running until `start`; may be killed and started again on the same data."""
+
+    def __init__(self, lab, anchor="auto"):
+        self.lab, self.process = lab, None
+        self.data = lab.folder / "data"
+        self.settings = lab.folder / "offhook.toml"
+        self.port = lab.port()
+        self.server = (LOOPBACK, self.port)
+        media = lab.port(40)
+        self.media_ports = range(media, media + 40)
+        self.data.mkdir()
+        self.settings.write_text(SETTINGS.format(
+            domain=DOMAIN, host=LOOPBACK, port=self.port, web=lab.port(), anchor=anchor,
+            first_media=media, last_media=media + 39))
+
+    def add(self, user, number="", password=""):
+        """Makes an account, whether the exchange runs or not."""
+        account = Account(user, password or f"{user}-Secret-7", number)
+        words = ["account", "add", account.address, "--password", account.password]
+        self.command(*words, *(["--number", number] if number else []))
+        return account
+
+    def command(self, *words):
+        """Runs a server command on this exchange's data, and returns what it printed."""
+        argv = [self.lab.binary, *words, "-c", self.settings, "--data", self.data]
+        process = self.lab.run(f"offhook-{words[0]}", argv)
+        status = process.wait(20)
+        check(status == 0, f"offhook {' '.join(words)} ended with {status}: {process.said()}")
+        return process.out.read_text()
+
+    def start(self):
+        self.process = self.lab.run("exchange", self.serve_command())
+        until(self._answers, 20, "the exchange answers OPTIONS")
+        return self
+
+    def serve_command(self):
+        """The words that run it in the foreground."""
+        return [self.lab.binary, "serve", "-c", self.settings, "--data", self.data]
+
+    def _answers(self):
+        if self.process.ended() is not None:
+            raise Failure(f"the exchange ended with {self.process.ended()}: {self.process.said()}")
+        return options(self.server, f"sip:{DOMAIN}", seconds=0.3) == 200
+
+    def kill(self):
+        """As `kill -9` does."""
+        self.process.kill()
+
+    def bindings(self, account):
+        """The contacts registered for an account, by a REGISTER that changes nothing (RFC 3261 §10.2.3)."""
+        answer = ask_with_credentials(self.server, account, "REGISTER", f"sip:{DOMAIN}", to=account.address)
+        check(answer.status == 200, f"asking for the bindings of {account.user}: {answer.start}")
+        return re.findall(r"<(sip:[^>]+)>", " ".join(answer.all("Contact") + answer.all("m")))
+
+    def bind(self, account, contact, seconds=600):
+        """Registers a contact for a phone that does not do so itself."""
+        fields = (f"Contact: <{contact}>", f"Expires: {seconds}")
+        answer = ask_with_credentials(
+            self.server, account, "REGISTER", f"sip:{DOMAIN}", fields=fields, to=account.address)
+        check(answer.status == 200, f"registering {account.user}: {answer.start}")
+
+    def wait_registered(self, account):
+        until(lambda: self.bindings(account), 15, f"{account.user} is registered")

@@ -1,0 +1,136 @@
+"""baresip, driven over its control connection (JSON in netstrings)."""
+
+import json
+import socket
+import time
+
+from ..failure import Failure, check, until
+from ..lab import CALLEE_HZ, CALLER_HZ
+from ..wire import LOOPBACK
+
+SETTINGS = """\
+poll_method epoll
+sip_listen {host}:{sip}
+call_local_timeout 60
+call_max_calls 4
+audio_player aubridge,nowhere
+audio_source aufile,{tone}
+audio_alert aufile,{folder}/no-alert.wav
+audio_level no
+ausrc_srate 8000
+auplay_srate 8000
+ausrc_channels 1
+auplay_channels 1
+ausrc_format s16
+auplay_format s16
+rtp_ports {rtp}-{rtp_last}
+jitter_buffer_delay 2-4
+net_interface {host}
+module_path {modules}
+module g711.so
+module aufile.so
+module aubridge.so
+module sndfile.so
+snd_path {folder}
+module_app account.so
+module_app menu.so
+module_app ctrl_tcp.so
+ctrl_tcp_listen {host}:{control}
+"""
+# The address of the outbound proxy names the transport; without it baresip would look the domain up in DNS.
+ACCOUNT = ('<{address};transport={transport}>;outbound="sip:{host}:{port};transport={transport}"'
+           ";auth_user={user};auth_pass={password};regint={registers};audio_codecs={codecs};answermode=auto\n")
+MODULES = "/usr/lib/baresip/modules"
+
+
+class Baresip:
+    """One running baresip with one account."""
+
+    def __init__(self, lab, exchange, account, role, transport="udp", codecs="PCMU,PCMA", registers=300):
+        self.lab, self.exchange, self.account = lab, exchange, account
+        self.hz = CALLER_HZ if role == "caller" else CALLEE_HZ
+        self.folder = lab.folder / f"baresip-{account.user}"
+        self.folder.mkdir()
+        self.control_port, rtp = lab.port(), lab.port(10)
+        (self.folder / "config").write_text(SETTINGS.format(
+            host=LOOPBACK, sip=lab.port(), tone=lab.tone(self.hz), folder=self.folder, rtp=rtp, rtp_last=rtp + 9,
+            modules=MODULES, control=self.control_port))
+        (self.folder / "accounts").write_text(ACCOUNT.format(
+            address=account.address, transport=transport, host=LOOPBACK, port=exchange.port, user=account.user,
+            password=account.password, registers=registers, codecs=codecs))
+        (self.folder / "contacts").write_text("")
+        self.control, self.unread, self.events = None, b"", []
+
+    def start(self):
+        self.process = self.lab.run(
+            f"baresip-{self.account.user}", [self.lab.tool("baresip"), "-s", "-f", self.folder])
+        self.control = until(self._connect, 10, "baresip opens its control port")
+        self.exchange.wait_registered(self.account)
+
+    def _connect(self):
+        check(self.process.ended() is None, f"baresip ended: {self.process.said()[-400:]}")
+        try:
+            return socket.create_connection((LOOPBACK, self.control_port), 1)
+        except OSError:
+            return None
+
+    def call(self, target, seconds):
+        """Calls, talks for that long, hangs up."""
+        self._command("dial", target)
+        found = self._wait("CALL_ESTABLISHED", "CALL_CLOSED", seconds=15)
+        check(found["type"] == "CALL_ESTABLISHED", f"baresip's call to {target} ended: {found.get('param')}")
+        time.sleep(seconds)
+        self._command("hangup")
+        self._wait("CALL_CLOSED", seconds=5)
+
+    def over(self):
+        """Waits until the call that came in has ended."""
+        self._wait("CALL_ESTABLISHED", seconds=5)
+        self._wait("CALL_CLOSED", seconds=10)
+
+    def stop(self):
+        if self.control:
+            try:
+                self._command("quit")
+                self.process.wait(3)
+            except (OSError, Failure):
+                self.process.stop()
+            self.control.close()
+            self.control = None
+
+    @property
+    def recording(self):
+        """The last recording of what came in."""
+        return max(self.folder.glob("*dec*.wav"), default=None)
+
+    def _command(self, command, words=""):
+        data = json.dumps({"command": command, "params": words, "token": "t"}).encode()
+        self.control.sendall(b"%d:%s," % (len(data), data))
+
+    def _wait(self, *types, seconds):
+        """The first event of one of these types, taken off the list."""
+        end = time.monotonic() + seconds
+        while True:
+            for index, event in enumerate(self.events):
+                if event.get("type") in types:
+                    return self.events.pop(index)
+            left = end - time.monotonic()
+            if left <= 0:
+                raise Failure(f"baresip {self.account.user}: no {' or '.join(types)} within {seconds} s")
+            self._read(left)
+
+    def _read(self, seconds):
+        self.control.settimeout(seconds)
+        try:
+            data = self.control.recv(65536)
+        except TimeoutError:
+            return
+        if not data:
+            raise Failure(f"baresip {self.account.user} closed its control connection")
+        self.unread += data
+        while b":" in self.unread:
+            length, _, rest = self.unread.partition(b":")
+            if len(rest) <= int(length):
+                return
+            self.events.append(json.loads(rest[:int(length)].decode("utf8", "replace")))
+            self.unread = rest[int(length) + 1:]

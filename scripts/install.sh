@@ -1,0 +1,85 @@
+#!/usr/bin/env bash
+# Installs what a step needs and is not there yet:  scripts/install.sh build|test|interop|bench|fuzz|deny …
+# A second run changes nothing and needs no network. Rust itself is presumed.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+target=${CARGO_TARGET_DIR:-target}
+venv=$target/venv
+export DEBIAN_FRONTEND=noninteractive
+
+# The C compiler builds SQLite; ALSA is the sound of the phone.
+build_packages="gcc make pkg-config libasound2-dev libc6-dev"
+interop_packages="sip-tester baresip-core iproute2 util-linux"
+
+main() {
+  [ $# -gt 0 ] || { echo "usage: $0 build|test|interop|bench|fuzz|deny …" >&2; exit 2; }
+  for step in "$@"; do
+    case $step in
+      build)        packages $build_packages ;;
+      test|interop) packages $build_packages $interop_packages; python_environment ;;
+      bench)        packages $build_packages ;;
+      fuzz)         packages $build_packages g++; cargo_tool cargo-fuzz ;;
+      deny)         cargo_tool cargo-deny ;;
+      *) echo "$0: what is \"$step\"?" >&2; exit 2 ;;
+    esac
+  done
+}
+
+# packages NAME… : the Debian packages that are missing, in one go, tried twice.
+packages() {
+  local missing=() name
+  if ! command -v dpkg-query >/dev/null; then
+    echo "This is not Debian: please see to these packages (or their like) yourself: $*" >&2
+    return
+  fi
+  for name in "$@"; do
+    [ "$(dpkg-query -W -f='${db:Status-Status}' "$name" 2>/dev/null)" = installed ] || missing+=("$name")
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  echo "installing ${missing[*]}"
+  install_packages "${missing[@]}" || { sleep 5; install_packages "${missing[@]}"; }
+}
+
+# A subshell, so that the guard goes away however this ends.
+install_packages() (
+  guard=/usr/sbin/policy-rc.d
+  # No daemon may start by itself because its package came in. A guard that someone else put there stays.
+  if [ ! -e $guard ]; then
+    trap 'as_root rm -f $guard' EXIT
+    printf '#!/bin/sh\nexit 101\n' | as_root tee $guard >/dev/null
+    as_root chmod 755 $guard
+  fi
+  apt update && apt install -y --no-install-recommends "$@"
+)
+
+apt() { as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 "$@"; }
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"
+  elif command -v sudo >/dev/null; then sudo "$@"
+  else echo "$0: this needs root or sudo: $*" >&2; return 1
+  fi
+}
+
+# The phones that Python drives, in an environment of their own under the build directory.
+python_environment() {
+  if "$venv/bin/python" -c 'import numpy, pjsua2' 2>/dev/null; then return; fi
+  local python=python3
+  if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+    packages python3 python3-venv
+    python=/usr/bin/python3
+  fi
+  echo "preparing $venv"
+  "$python" -m venv --clear "$venv"
+  local pip=("$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r interop/requirements.txt)
+  "${pip[@]}" || { sleep 5; "${pip[@]}"; }
+}
+
+# cargo_tool NAME : a cargo command, into the build directory's own tools.
+cargo_tool() {
+  if command -v "$1" >/dev/null || [ -x "$target/tools/bin/$1" ]; then return; fi
+  cargo install --locked --root "$target/tools" "$1"
+}
+
+main "$@"

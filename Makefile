@@ -48,7 +48,7 @@ check:
 
 bench:
 	@scripts/install.sh bench
-	$(CARGO) bench --package offhook-sip
+	$(CARGO) bench --package offhook-sip --bench '*'
 
 fuzz:
 	@scripts/install.sh fuzz

@@ -86,7 +86,7 @@ impl Core {
     fn reject(&mut self, rejected: &RejectedRequest, flow: &Flow, cx: &mut Context<'_>) {
         let request = transport::stamp(rejected.request.clone(), flow);
         let tag = self.stateless_tag(&request);
-        let stamped = RejectedRequest { request: request.clone(), error: rejected.error };
+        let stamped = RejectedRequest { request: request.clone(), ..rejected.clone() };
         let answer = stamped.response().to_tag(&tag).finish();
         cx.event(refused(&request, flow, &answer));
         cx.out.sip.transmit(transport::response_flow(&request, flow), answer.bytes().clone());
@@ -109,7 +109,13 @@ impl Core {
                 cx.event(Event::Dropped { from: flow.remote, reason: DropReason::StrayResponse });
             }
             TransactionEvent::Timeout { client } => {
-                self.proxy.no_answer(client, Status::REQUEST_TIMEOUT, &self.config, &mut self.transactions, cx);
+                self.proxy.no_answer(
+                    client,
+                    Status::REQUEST_TIMEOUT,
+                    &self.config,
+                    &mut self.transactions,
+                    cx,
+                );
             }
             TransactionEvent::TransportFailed { client } => {
                 let status = Status::SERVICE_UNAVAILABLE;

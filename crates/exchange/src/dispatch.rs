@@ -2,7 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use offhook_sip::scan;
+use offhook_sip::{Name, scan};
 
 use crate::proxy::signed_route::{PARAMETER, SignedRoute};
 
@@ -23,10 +23,21 @@ pub fn owner(message: &[u8], shards: u8) -> u8 {
         return shard;
     }
     let record = matches!(scan::method(message), Some(b"REGISTER" | b"PUBLISH" | b"SUBSCRIBE"));
-    let key = if record { None } else { None }.or_else(|| scan::call_id(message));
     let mut hasher = DefaultHasher::new();
-    key.unwrap_or_default().to_ascii_lowercase().hash(&mut hasher);
+    match scan::header(message, Name::To).filter(|_| record) {
+        Some(to) => address(to).to_ascii_lowercase().hash(&mut hasher),
+        None => scan::call_id(message).unwrap_or_default().hash(&mut hasher),
+    }
     (hasher.finish() % u64::from(shards)) as u8
+}
+
+/// The URI of a To value, without its parameters.
+fn address(to: &[u8]) -> &[u8] {
+    let uri = match to.iter().position(|byte| *byte == b'<') {
+        Some(open) => &to[open + 1..],
+        None => to,
+    };
+    uri.split(|byte| matches!(byte, b'>' | b';' | b'?')).next().unwrap_or_default()
 }
 
 /// The two hexadecimal digits after the magic cookie.
@@ -60,6 +71,13 @@ mod tests {
         let via = "Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKffaabbccddeeff0011\r\n";
         assert!(owner(&message("SIP/2.0 200 OK", via), 8) < 8);
         assert_eq!(owner(b"junk", 0), 0);
+    }
+
+    #[test]
+    fn registrations_of_one_address_meet_whatever_their_call() {
+        let one = message("REGISTER sip:b SIP/2.0", "To: \"A\" <sip:a@b;x=y>;z\r\n");
+        let two = String::from_utf8(message("REGISTER sip:b SIP/2.0", "t: sip:A@b\r\n")).unwrap();
+        assert_eq!(owner(&one, 8), owner(two.replace("some@where", "other").as_bytes(), 8));
     }
 
     #[test]

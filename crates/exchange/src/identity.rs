@@ -44,7 +44,11 @@ impl Caller {
 }
 
 /// The account of a digest user name: the user part of its address, or the whole address.
-pub(crate) fn by_username<'a>(username: &str, directory: &'a Directory, config: &Config) -> Option<&'a Account> {
+pub(crate) fn by_username<'a>(
+    username: &str,
+    directory: &'a Directory,
+    config: &Config,
+) -> Option<&'a Account> {
     let user = match username.rsplit_once('@') {
         Some((user, host)) if config.serves(host) => user,
         _ => username,
@@ -90,7 +94,9 @@ pub(crate) fn assert(edit: &mut Edit<Request>, request: &Request, caller: &Calle
     forget_claims(edit, request);
     // A caller that wants privacy is not named to a phone, which is outside of the trust domain (§7).
     let private = request.tokens(Name::Privacy).any(|token| {
-        token.split(';').any(|one| ["id", "user", "header"].iter().any(|it| one.trim().eq_ignore_ascii_case(it)))
+        token
+            .split(';')
+            .any(|one| ["id", "user", "header"].iter().any(|it| one.trim().eq_ignore_ascii_case(it)))
     });
     if let Some(asserted) = caller.asserted().filter(|_| !private) {
         edit.add(Name::PAssertedIdentity, asserted);

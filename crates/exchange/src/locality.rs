@@ -63,7 +63,9 @@ impl Config {
         let mut ports =
             self.listeners.iter().filter(|one| one.transport == flow.transport).map(|one| one.address.port());
         let port = match ports.next() {
-            Some(first) if first != flow.local.port() && !ports.any(|port| port == flow.local.port()) => first,
+            Some(first) if first != flow.local.port() && !ports.any(|port| port == flow.local.port()) => {
+                first
+            }
             _ => flow.local.port(),
         };
         SocketAddr::new(self.address_told(flow), port).into()

@@ -24,7 +24,8 @@ impl Refusal {
 
     /// The answer to `request`.
     pub(crate) fn response(&self, request: &Request, tag: &str) -> Response {
-        let start: ResponseBuilder = Response::to_request(request, self.status).reason(&self.reason).to_tag(tag);
+        let start: ResponseBuilder =
+            Response::to_request(request, self.status).reason(&self.reason).to_tag(tag);
         self.headers.iter().fold(start, |answer, (name, value)| answer.header(*name, value)).finish()
     }
 }

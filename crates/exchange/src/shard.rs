@@ -60,7 +60,9 @@ impl Shard {
         match input {
             Input::Datagram { flow, bytes }
             | Input::StreamMessage { flow, bytes }
-            | Input::FromShard(ShardMessage::Datagram { flow, bytes }) => self.core.receive(flow, bytes, &mut cx),
+            | Input::FromShard(ShardMessage::Datagram { flow, bytes }) => {
+                self.core.receive(flow, bytes, &mut cx)
+            }
             Input::BrokenStream { flow, head } => self.core.broken_stream(flow, &head, &mut cx),
             Input::FlowFailed(flow) => self.core.flow_failed(&flow, &mut cx),
             Input::FromShard(ShardMessage::Delta(delta)) => self.core.apply(delta),

@@ -31,7 +31,10 @@ fn ring(bench: &mut Bench) -> Request {
 /// … and he answers; returns what each got.
 fn call(bench: &mut Bench) -> (Request, Response) {
     let got = ring(bench);
-    bench.send(BOB, &reply(&got, 200, "tbob", &format!("Contact: <sip:bob@{BOB}>\n"), &sdp("192.0.2.20", 6000)));
+    bench.send(
+        BOB,
+        &reply(&got, 200, "tbob", &format!("Contact: <sip:bob@{BOB}>\n"), &sdp("192.0.2.20", 6000)),
+    );
     let ok = bench.response(ALICE);
     bench.send(ALICE, &in_dialog("ACK", 2, &got, &ok, true, ALICE));
     assert_eq!(bench.request(BOB).method().as_str(), "ACK");
@@ -153,7 +156,10 @@ fn a_stranger_is_not_relayed_and_calls_in_only_where_that_is_allowed() {
     bench.send(EVE, &elsewhere("sip:bob@example.com"));
     assert_eq!(bench.codes(EVE), [100]);
     assert_eq!(bench.request(BOB).method().as_str(), "INVITE");
-    bench.send(EVE, &elsewhere("sip:x@victim.example").replace("call-eve", "call-2").replace("INVITEeve1", "second1"));
+    bench.send(
+        EVE,
+        &elsewhere("sip:x@victim.example").replace("call-eve", "call-2").replace("INVITEeve1", "second1"),
+    );
     assert_eq!(bench.codes(EVE), [403]);
 }
 
@@ -162,13 +168,19 @@ fn a_to_tag_or_a_forged_route_is_no_way_in() {
     let mut bench = Bench::new();
     let (got, ok) = call(&mut bench);
     let bye = in_dialog("BYE", 5, &got, &ok, true, EVE);
-    let without: String = bye.lines().filter(|line| !line.starts_with("Route")).map(|line| format!("{line}\n")).collect();
+    let without: String =
+        bye.lines().filter(|line| !line.starts_with("Route")).map(|line| format!("{line}\n")).collect();
     bench.send(EVE, &without);
     assert_eq!(bench.codes(EVE), [481]);
     bench.send(EVE, &bye.replace("Call-ID: call-alice", "Call-ID: other").replace("BYE5", "BYE6"));
     assert_eq!(bench.codes(EVE), [403]);
     let elsewhere = "Route: <sip:evil.example;lr>\nRoute: ";
-    bench.send(EVE, &without.replace("Max-", &format!("Route: <sip:192.0.2.1;lr>\n{}Max-", &elsewhere[..elsewhere.len() - 7])).replace("BYE5", "BYE7"));
+    bench.send(
+        EVE,
+        &without
+            .replace("Max-", &format!("Route: <sip:192.0.2.1;lr>\n{}Max-", &elsewhere[..elsewhere.len() - 7]))
+            .replace("BYE5", "BYE7"),
+    );
     assert_eq!(bench.codes(EVE), [403]);
     assert!(bench.nothing_sent());
 }
@@ -176,9 +188,8 @@ fn a_to_tag_or_a_forged_route_is_no_way_in() {
 #[test]
 fn all_phones_of_the_best_preference_ring_then_the_next_and_losers_are_cancelled() {
     let mut bench = Bench::new();
-    let contacts = format!(
-        "Contact: <sip:bob@{BOB}>;q=1.0, <sip:bob@{BOB_TOO}>;q=1.0, <sip:bob@192.0.2.22>;q=0.5\n"
-    );
+    let contacts =
+        format!("Contact: <sip:bob@{BOB}>;q=1.0, <sip:bob@{BOB_TOO}>;q=1.0, <sip:bob@192.0.2.22>;q=0.5\n");
     assert_eq!(bench.authenticated(BOB, "bob", &bench::register("bob", BOB, &contacts)).status().code(), 200);
     bench.authenticated(ALICE, "alice", &invite(""));
     let (one, two) = (bench.request(BOB), bench.request(BOB_TOO));
@@ -261,7 +272,8 @@ fn hops_loops_and_unknown_extensions_are_refused() {
     bench.register("bob", BOB);
     bench.send(ALICE, &invite("").replace("Max-Forwards: 70", "Max-Forwards: 0"));
     assert_eq!(bench.codes(ALICE), [483]);
-    let required = invite("").replace("Contact:", "Proxy-Require: nonsense, more\nContact:").replace("alice1", "alice7");
+    let required =
+        invite("").replace("Contact:", "Proxy-Require: nonsense, more\nContact:").replace("alice1", "alice7");
     bench.send(ALICE, &required);
     let answer = bench.response(ALICE);
     assert_eq!(answer.status().code(), 420);
@@ -275,7 +287,8 @@ fn a_request_that_comes_by_again_unchanged_is_a_loop() {
     bench.send(ALICE, &invite(""));
     let got = bench.request(BOB);
     // A phone that sends back what it got, to the name it was called by.
-    let back = String::from_utf8_lossy(got.bytes()).replacen(&format!("sip:bob@{BOB}"), "sip:bob@example.com", 1);
+    let back =
+        String::from_utf8_lossy(got.bytes()).replacen(&format!("sip:bob@{BOB}"), "sip:bob@example.com", 1);
     let back = back.replacen("Via:", "Via: SIP/2.0/UDP 192.0.2.20;branch=z9hG4bKagain;rport\r\nVia:", 1);
     bench.send(BOB, &back);
     assert_eq!(bench.codes(BOB), [482]);

@@ -51,6 +51,9 @@ pub struct Latch {
     /// Until when sources are learnt.
     learns_until: Instant,
     candidate: Option<Candidate>,
+    /// The source before signalling named another address, and until when it is not learnt again: its last
+    /// packets are still on their way.
+    former: Option<(SocketAddr, Instant)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -65,16 +68,16 @@ struct Candidate {
 impl Latch {
     /// Nothing is known yet; learns until `learns_until`.
     pub fn new(now: Instant, learns_until: Instant) -> Latch {
-        Latch { locked: None, ssrc: 0, heard: now, learns_until, candidate: None }
+        Latch { locked: None, ssrc: 0, heard: now, learns_until, candidate: None, former: None }
     }
 
     /// Signalling spoke: sources may be learnt (anew) until `learns_until`. With `forget` the locked source
     /// is dropped now; otherwise it stays unless it has fallen silent.
-    pub fn signalled(&mut self, learns_until: Instant, forget: bool) {
+    pub fn signalled(&mut self, now: Instant, learns_until: Instant, forget: bool) {
         self.learns_until = learns_until;
         self.candidate = None;
-        if forget {
-            self.locked = None;
+        if forget && let Some(former) = self.locked.take() {
+            self.former = Some((former, now + FORMER_BARRED));
         }
     }
 
@@ -109,8 +112,9 @@ impl Latch {
             None if expected && self.locked.is_none() => Verdict::Accept,
             None => Verdict::Foreign,
             Some(mark) => {
-                let ours = expected || (now < self.learns_until && allowed.permits(from.ip()));
-                if expected || (ours && self.is_consistent(now, from, mark)) {
+                let permitted = now < self.learns_until && allowed.permits(from.ip());
+                let barred = self.former.is_some_and(|(former, until)| same(former, from) && now < until);
+                if expected || (permitted && !barred && self.is_consistent(now, from, mark)) {
                     self.lock(now, from, mark.ssrc);
                     Verdict::Latched
                 } else {
@@ -186,6 +190,8 @@ fn follows(last: Option<u16>, this: Option<u16>) -> Step {
 const SILENCE: Duration = Duration::from_millis(500);
 /// A candidate is only replaced by another source after this time.
 const CANDIDATE_HOLDS: Duration = Duration::from_millis(200);
+/// How long the packets of a source may arrive that signalling has replaced.
+const FORMER_BARRED: Duration = Duration::from_secs(2);
 /// A few packets may be lost between two that belong together.
 const MAX_STEP: u16 = 8;
 

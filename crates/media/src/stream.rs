@@ -118,14 +118,14 @@ impl Stream {
         let flow = &mut self.flows[name.index()];
         let before = &flow.side.remote;
         let moved = before.rtp != remote.rtp || before.signalled_from != remote.signalled_from;
-        flow.rtp.signalled(until, moved);
-        flow.rtcp.signalled(until, moved || before.rtcp != remote.rtcp);
+        flow.rtp.signalled(now, until, moved);
+        flow.rtcp.signalled(now, until, moved || before.rtcp != remote.rtcp);
         flow.side.remote = remote;
         // The other phone may begin to speak only now: a caller is silent until the callee answers.
         let other = &mut self.flows[name.other().index()];
         for latch in [&mut other.rtp, &mut other.rtcp] {
             if latch.address().is_none() {
-                latch.signalled(until, false);
+                latch.signalled(now, until, false);
             }
         }
         self.quiet_since = now;

@@ -47,3 +47,9 @@ pub(crate) fn speech(samples: usize, seed: u64) -> Vec<i16> {
         })
         .collect()
 }
+
+/// The moment at which a test's virtual time begins; which one it is does not matter.
+#[allow(clippy::disallowed_methods)] // An `Instant` cannot be had in another way.
+pub(crate) fn epoch() -> std::time::Instant {
+    std::time::Instant::now()
+}

@@ -1,1 +1,19 @@
-//! Runs shards and phones in a virtual world: one clock, one seed.
+//! A virtual world: the exchange and its phones on one thread, with one clock and one seed.
+//!
+//! Nothing here waits or reads a clock, so an hour of calls over a bad network takes a moment, and the same seed
+//! gives the same hour again.
+
+mod ladder;
+mod link;
+mod nat;
+mod office;
+mod phone;
+pub mod sweep;
+mod world;
+
+pub use ladder::{Ladder, compare_with_saved};
+pub use link::Link;
+pub use nat::Nat;
+pub use office::Office;
+pub use phone::{Habit, Phone, PhoneId};
+pub use world::World;

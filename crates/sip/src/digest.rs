@@ -212,9 +212,9 @@ mod tests {
             nonce: "5TsQWLVdgBdmrQ0XsxbDODV+57QdFR34I9HAbC/RVvkK",
             method: "GET",
             uri: "/doe.json",
-            qop: Some(Qop::Auth { nc: "00000001", cnonce: "NTg6RKcb9boFIAS3KrFK9BGeh+niz/sm" }),
+            qop: Some(Qop::Auth { nc: "00000001", cnonce: "NTg6RKcb9boFIAS3KrFK9BGeh+iDa/sm6jUMp2wds69v" }),
         };
-        // As corrected by erratum 4897: the RFC's own value was computed with a truncated SHA-512.
+        // As corrected by erratum 4897: the value in the RFC is not that of the final SHA-512/256.
         let expected = "3798d4131c277846293534c3edc11bd8a5e4cdcbff78b05db9d95eeb1cec68a5";
         assert_eq!(response(Algorithm::Sha512_256, &ha1, &parts), expected);
     }

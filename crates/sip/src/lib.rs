@@ -22,6 +22,7 @@ mod status;
 mod text;
 mod uri;
 
+pub use digest::Algorithm;
 pub use edit::Edit;
 pub use error::{ParseError, ParseErrorKind};
 pub use frame::{Frame, FrameError, FrameErrorKind, Framer};

@@ -5,7 +5,7 @@ use crate::line::{FieldSpan, Line, Lines, first_line, skip_line_ends};
 use crate::uri::{self, UriFound};
 use crate::{
     Headers, Message, Method, Name, ParseError, ParseErrorKind as Kind, Request, Response, ResponseBuilder, Status,
-    Text, lex,
+    Text, Via, lex,
 };
 use bytes::Bytes;
 use std::ops::Range;
@@ -36,6 +36,8 @@ impl Default for Limits {
 pub struct RejectedRequest {
     /// The request as far as it could be read, without its body. Its headers may be missing or malformed.
     pub request: Request,
+    /// The topmost Via, with those of its parameters that can be read: where the answer goes.
+    pub via: Via,
     /// Why it is refused.
     pub error: ParseError,
 }
@@ -64,7 +66,9 @@ impl RejectedRequest {
             body: end as u32,
             bare_lf,
         };
-        headers.via().is_ok().then_some(RejectedRequest { request: Request { headers, method }, error })
+        let top = headers.value_ranges(Name::Via).next()?;
+        let via = via::scan_head(&headers.bytes[top.clone()]).ok()?.of(&headers.bytes.slice(top));
+        Some(RejectedRequest { request: Request { headers, method }, via, error })
     }
 
     /// The answer: the error's status, with the error in words as its reason phrase (RFC 3261 §21.4.1).

@@ -247,7 +247,8 @@ async fn insert(
 ) -> Result<ChangedAccount, StoreError> {
     let address = new.address;
     let (secrets, generated) = secrets(new.password, &address, &new.realm)?;
-    let account = Account { address: address.clone(), name: new.name, number: None, realm: new.realm, secrets };
+    let account =
+        Account { address: address.clone(), name: new.name, number: None, realm: new.realm, secrets };
     let mut stored = StoredAccount { account, email: new.email, source, created_at: now };
     check(&stored)?;
     let inserted = sqlx::query(
@@ -269,8 +270,10 @@ async fn insert(
     }
     let mut deltas = Vec::new();
     // Whoever was registered under this address before was someone else.
-    let strangers =
-        sqlx::query("DELETE FROM binding WHERE account = ?").bind(address.as_str()).execute(&mut **tx).await?;
+    let strangers = sqlx::query("DELETE FROM binding WHERE account = ?")
+        .bind(address.as_str())
+        .execute(&mut **tx)
+        .await?;
     if strangers.rows_affected() > 0 {
         deltas.push(Delta::Bindings(address.clone(), Bindings::default()));
     }

@@ -27,7 +27,9 @@ pub(crate) async fn select_all(
         match read(row) {
             Some((account, binding)) => all.entry(account).or_default().0.push(binding),
             // A phone registers again by itself, so one that cannot be read is no reason not to start.
-            None => tracing::error!(account = row.try_get::<&str, _>(0).unwrap_or(""), "a binding is damaged"),
+            None => {
+                tracing::error!(account = row.try_get::<&str, _>(0).unwrap_or(""), "a binding is damaged")
+            }
         }
     }
     Ok(all)
@@ -39,7 +41,10 @@ pub(crate) async fn replace(
     account: &AddressOfRecord,
     bindings: &Bindings,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query("DELETE FROM binding WHERE account = ?").bind(account.as_str()).execute(&mut *connection).await?;
+    sqlx::query("DELETE FROM binding WHERE account = ?")
+        .bind(account.as_str())
+        .execute(&mut *connection)
+        .await?;
     for (position, one) in (0_i64..).zip(&bindings.0) {
         sqlx::query(
             "INSERT INTO binding (account, position, contact, q, expires_at, transport, local, remote, \

@@ -1,10 +1,9 @@
 //! Accounts as rows of text (RFC 4180): `address,password,name,number,email`.
 
-use crate::StoreError;
-use crate::account::{NewAccount, StoredAccount};
-use crate::password::Password;
-
 use offhook_exchange::directory::AddressOfRecord;
+
+use crate::account::{NewAccount, StoredAccount};
+use crate::{Password, StoreError};
 
 /// Why a text is no table of accounts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,7 +29,7 @@ pub enum CsvError {
 ///
 /// # Errors
 /// The first mistake, with its line.
-pub fn read_accounts(text: &str, realm: &str) -> Result<Vec<(usize, NewAccount)>, StoreError> {
+pub(crate) fn read_accounts(text: &str, realm: &str) -> Result<Vec<(usize, NewAccount)>, StoreError> {
     let mut rows = rows(text.strip_prefix('\u{feff}').unwrap_or(text))?.into_iter().peekable();
     let heading = rows.peek().and_then(|row| heading(&row.fields));
     let columns = match heading {
@@ -51,7 +50,7 @@ pub fn read_accounts(text: &str, realm: &str) -> Result<Vec<(usize, NewAccount)>
 }
 
 /// Writes accounts, with a heading. The column of passwords is empty: they are not known.
-pub fn write_accounts(accounts: &[StoredAccount]) -> String {
+pub(crate) fn write_accounts(accounts: &[StoredAccount]) -> String {
     let mut text = COLUMNS.join(",");
     text.push('\n');
     for stored in accounts {

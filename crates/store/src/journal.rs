@@ -25,6 +25,8 @@ use record::{Entry, encode};
 pub struct Journal {
     shard: u8,
     current: Option<Open>,
+    /// The generation of the newest file that was ever current.
+    generation: u64,
     /// The number of the last entry.
     sequence: u64,
     /// The last entry that could not be written; the writer takes care of it.
@@ -42,6 +44,7 @@ impl Journal {
         Self {
             shard,
             current: None,
+            generation: 0,
             sequence,
             unwritten: 0,
             failure: None,
@@ -87,9 +90,16 @@ impl Journal {
         written
     }
 
+    #[cfg(test)]
+    pub(crate) fn put(&mut self, file: Open) {
+        self.take_spare();
+        self.current = Some(file);
+    }
+
     /// Goes over to the newest file that the writer has prepared.
     fn take_spare(&mut self) {
         while let Ok(spare) = self.spares.try_recv() {
+            self.generation = spare.generation;
             self.current = Some(spare);
         }
     }
@@ -118,7 +128,8 @@ impl Journal {
         let batch = Batch {
             shard: self.shard,
             through: self.sequence,
-            file: self.current.as_ref().map(|current| (current.generation, current.length)),
+            generation: self.generation,
+            length: self.current.as_ref().map(|current| current.length),
             unwritten: self.unwritten,
             failure: self.failure,
             entries,
@@ -174,8 +185,10 @@ pub(crate) struct Batch {
     pub(crate) entries: Vec<Entry>,
     /// All entries up to this number have now been handed over.
     pub(crate) through: u64,
-    /// Generation and length of the file in use; `None` if there is none.
-    pub(crate) file: Option<(u64, u64)>,
+    /// The newest file that the journal has used.
+    pub(crate) generation: u64,
+    /// Its length; `None` if it can be used no more, or there never was one.
+    pub(crate) length: Option<u64>,
     /// The last entry that is in no file.
     pub(crate) unwritten: u64,
     /// The system's number of the error, if the last append failed.
@@ -184,3 +197,6 @@ pub(crate) struct Batch {
 
 /// What is kept of the buffer after a large batch.
 const BUFFER_KEPT: usize = 1 << 16;
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -42,8 +42,9 @@ impl DirectoryLock {
             Use::Command => "command",
         };
         // The text only serves the message of whoever comes too late: a full disk must not keep us from starting.
-        let written =
-            file.set_len(0).and_then(|()| file.write_all(format!("{} {word}\n", std::process::id()).as_bytes()));
+        let written = file
+            .set_len(0)
+            .and_then(|()| file.write_all(format!("{} {word}\n", std::process::id()).as_bytes()));
         if let Err(error) = written {
             tracing::warn!(path = %path.display(), %error, "the lock file cannot be written");
         }

@@ -32,7 +32,9 @@ pub fn parse_number(text: &str) -> Result<String, StoreError> {
     let uri = trimmed.get(..4).filter(|scheme| scheme.eq_ignore_ascii_case("tel:")).map(|_| &trimmed[4..]);
     // The parameters of a tel URI (RFC 3966 §3) say where a number is valid; here it is valid everywhere.
     let digits = uri.map_or(trimmed, |rest| rest.split(';').next().unwrap_or_default());
-    number_digits(digits).filter(|number| number.len() <= 41).ok_or_else(|| StoreError::BadNumber(text.to_owned()))
+    number_digits(digits)
+        .filter(|number| number.len() <= 41)
+        .ok_or_else(|| StoreError::BadNumber(text.to_owned()))
 }
 
 impl Store {

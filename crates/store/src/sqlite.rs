@@ -9,7 +9,8 @@ use offhook_exchange::directory::{AddressOfRecord, Bindings, Delta};
 use sqlx::migrate::Migrator;
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
 };
 use sqlx::{ConnectOptions as _, Sqlite, Transaction};
 
@@ -246,9 +247,8 @@ fn pool(connections: u32) -> SqlitePoolOptions {
 /// Creates the tables or brings them up to date. Where nothing is to be done nothing is written, so that a server
 /// starts while someone else has locked the database.
 async fn migrate(writer: &SqlitePool) -> Result<(), StoreError> {
-    let mut connection = writer.acquire().await?;
-    if !is_current(&mut connection).await {
-        MIGRATIONS.run(&mut *connection).await?;
+    if !is_current(&mut *writer.acquire().await?).await {
+        MIGRATIONS.run(writer).await?;
     }
     Ok(())
 }

@@ -52,8 +52,16 @@ impl Writer {
             let of_shard = shared.recovery.entries.values().filter(|entry| entry.shard == *shard);
             backlog.add(*shard, *last, of_shard.cloned().collect());
         }
-        let writer =
-            Self { shared, batches, backlog, files, commit: None, failing: false, paused: false, ending: false };
+        let writer = Self {
+            shared,
+            batches,
+            backlog,
+            files,
+            commit: None,
+            failing: false,
+            paused: false,
+            ending: false,
+        };
         writer.report();
         (writer, journals)
     }
@@ -139,7 +147,7 @@ impl Writer {
 
     /// Nothing more to do, or nothing that can be done.
     fn is_finished(&self) -> bool {
-        let hopeless = self.failing && !self.files.holds_less_than(&self.backlog);
+        let hopeless = self.failing && !self.files.may_save_more();
         self.ending
             && self.commit.is_none()
             && self.files.job.is_none()
@@ -157,7 +165,11 @@ impl Writer {
 }
 
 /// Puts a group of entries into the database, all or none.
-pub(crate) async fn commit(pool: &SqlitePool, entries: &[Entry], positions: &[(u8, u64)]) -> Result<(), sqlx::Error> {
+pub(crate) async fn commit(
+    pool: &SqlitePool,
+    entries: &[Entry],
+    positions: &[(u8, u64)],
+) -> Result<(), sqlx::Error> {
     let mut tx = pool.begin_with("BEGIN IMMEDIATE").await?;
     for entry in entries {
         binding::replace(&mut tx, &entry.account, &entry.bindings).await?;
@@ -195,3 +207,6 @@ fn pace(period: std::time::Duration) -> Interval {
 
 /// Batches that may wait for the writer; what comes beyond is kept by the journals, one entry for an account.
 const CHANNEL: usize = 1024;
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use offhook_media::session::Statistics as MediaReport;
+use offhook_media::session::{Component, Statistics as MediaReport};
 use offhook_sip::{Method, Uri};
 use offhook_sip_stack::{Flow, Transport};
 
@@ -55,15 +55,6 @@ pub enum Input {
     Command(Command),
     /// [`UserAgent::next_deadline`](crate::UserAgent::next_deadline) has come. Any input does the same.
     Deadline,
-}
-
-/// RTP or RTCP (RFC 3550 §11: even port and the next one).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Component {
-    /// Sound.
-    Rtp,
-    /// Reports about it.
-    Rtcp,
 }
 
 /// What a user wants. Numbers of calls and requests to be made are chosen by [`UserAgent::next_call`]

@@ -3,15 +3,24 @@
 //! A driver owns the sockets, the clock and the sound. It feeds [`UserAgent::handle`], empties the [`Outbox`], and
 //! calls [`UserAgent::audio`] every 20 ms for each call that it has sound for.
 
+mod call;
 mod config;
+mod env;
 mod io;
+mod lines;
+mod message;
+mod ports;
+mod registration;
+mod server;
 mod user_agent;
 
 pub use config::{Config, Credentials, Listener, MediaPort};
 pub use io::{
-    CallId, CallOptions, Command, Component, DropReason, Event, Input, MediaTransmit, Outbox, Question,
+    CallId, CallOptions, Command, DropReason, Event, Input, MediaTransmit, Outbox, Question,
     QuestionId, RequestId, Side,
 };
+/// RTP or RTCP: which of a pair of ports (RFC 3550 §11).
+pub use offhook_media::session::Component;
 /// What the sound of a call was like, so far or at its end.
 pub use offhook_media::session::Statistics as MediaReport;
 /// Samples in 20 ms of sound at 8 kHz.

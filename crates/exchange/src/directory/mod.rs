@@ -74,7 +74,9 @@ impl Directory {
     /// the domain.
     pub fn find(&self, user: &str, host: &str, domains: &[String]) -> Option<&Account> {
         let by_name = |domain: &str| self.accounts.get(&AddressOfRecord::new(user, domain));
-        by_name(host).or_else(|| domains.iter().find_map(|domain| by_name(domain))).or_else(|| self.by_number(user))
+        by_name(host)
+            .or_else(|| domains.iter().find_map(|domain| by_name(domain)))
+            .or_else(|| self.by_number(user))
     }
 
     /// The account that holds a number, written with or without visual separators (RFC 3966 §5.1.1).

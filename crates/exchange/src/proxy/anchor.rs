@@ -254,7 +254,8 @@ impl Anchors {
             Report::PortUnavailable { stream, port } => {
                 let number = self.streams.get(&stream).copied()?;
                 let streams = self.anchors.get(&number)?.streams.iter().flatten();
-                let pairs: Vec<_> = streams.flat_map(|one| one.ports).filter(|one| one.contains(port)).collect();
+                let pairs: Vec<_> =
+                    streams.flat_map(|one| one.ports).filter(|one| one.contains(port)).collect();
                 for pair in pairs {
                     self.lease.set_aside(now, pair, SET_ASIDE);
                 }

@@ -58,7 +58,7 @@ impl Proxy {
             });
         }
         let from = Party { flow: from, behind_nat: caller_behind_nat(&request, &from) };
-        let kind = Kind::Initial { caller, from, counted };
+        let kind = Kind::Initial { caller: Box::new(caller), from, counted };
         let mut context = ResponseContext::new(server, request, kind, cx.now);
         context.groups = groups;
         let number = self.number();
@@ -183,7 +183,8 @@ impl Proxy {
         transactions: &mut Transactions,
         cx: &mut Context<'_>,
     ) -> Result<(), Refusal> {
-        let before = forward.anchor.filter(|_| is_sdp(&forward.request)).and_then(|one| self.anchors.snapshot(one));
+        let before =
+            forward.anchor.filter(|_| is_sdp(&forward.request)).and_then(|one| self.anchors.snapshot(one));
         let onward = self.onward(&forward, config, cx)?;
         let Forward { request, sender, to, anchor, .. } = forward;
         let call_id = request.call_id().unwrap_or_default().to_owned();
@@ -229,7 +230,12 @@ impl Proxy {
         }
     }
 
-    fn onward(&mut self, forward: &Forward, config: &Config, cx: &mut Context<'_>) -> Result<Request, Refusal> {
+    fn onward(
+        &mut self,
+        forward: &Forward,
+        config: &Config,
+        cx: &mut Context<'_>,
+    ) -> Result<Request, Refusal> {
         let request = &forward.request;
         let mut edit = request.edit();
         forward::forget_credentials(&mut edit, request, config);
@@ -261,9 +267,9 @@ fn must_anchor(request: &Request, caller: &Party, callee: &Party, config: &Confi
                 || offhook_sdp::Sdp::parse(request.body()).is_ok_and(|sdp| {
                     let streams = offhook_sdp::remotes(&sdp);
                     let addresses = streams.iter().filter(|one| !one.off && !one.held);
-                    addresses.map(|one| one.rtp).all(|rtp| {
-                        rtp.is_some_and(|address| config.same_network(address.ip(), near))
-                    })
+                    addresses
+                        .map(|one| one.rtp)
+                        .all(|rtp| rtp.is_some_and(|address| config.same_network(address.ip(), near)))
                 });
             !(reachable && said)
         }
@@ -271,7 +277,12 @@ fn must_anchor(request: &Request, caller: &Party, callee: &Party, config: &Confi
 }
 
 fn caller_behind_nat(request: &Request, flow: &Flow) -> bool {
-    match request.contacts().ok().as_ref().and_then(|contacts| contacts.list().first()?.uri().as_sip().cloned()) {
+    match request
+        .contacts()
+        .ok()
+        .as_ref()
+        .and_then(|contacts| contacts.list().first()?.uri().as_sip().cloned())
+    {
         Some(contact) => behind_nat(request, &contact, flow),
         // Without a Contact there is no other way back than the one it came.
         None => true,

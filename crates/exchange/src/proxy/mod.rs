@@ -353,7 +353,12 @@ impl Proxy {
     }
 
     /// Ends calls that have been on hold for longer than configured.
-    pub(crate) fn end_held(&mut self, config: &Config, transactions: &mut Transactions, cx: &mut Context<'_>) {
+    pub(crate) fn end_held(
+        &mut self,
+        config: &Config,
+        transactions: &mut Transactions,
+        cx: &mut Context<'_>,
+    ) {
         for number in self.anchors.held_too_long(config, cx.now) {
             self.end_call(number, "SIP;cause=408;text=\"On hold too long\"", config, transactions, cx);
         }
@@ -394,9 +399,10 @@ impl Proxy {
     pub(crate) fn calls(&self, cx: &Context<'_>) -> Vec<LiveCall> {
         let unix = |at: Instant| cx.epoch.unix_seconds(at);
         let uri = |value: Option<&[u8]>| String::from_utf8_lossy(value.unwrap_or_default()).into_owned();
-        let ringing = self.contexts.values().filter(|one| {
-            one.is_invite() && !one.final_sent && matches!(one.kind, Kind::Initial { .. })
-        });
+        let ringing = self
+            .contexts
+            .values()
+            .filter(|one| one.is_invite() && !one.final_sent && matches!(one.kind, Kind::Initial { .. }));
         let ringing = ringing.map(|one| LiveCall {
             id: one.call_id().to_owned(),
             from: uri(one.request.raw(Name::From)),
@@ -419,7 +425,10 @@ impl Proxy {
 
     /// Whether nothing is under way and every port is home.
     pub(crate) fn is_idle(&self) -> bool {
-        self.contexts.is_empty() && self.clients.is_empty() && self.anchors.is_idle() && self.active.is_empty()
+        self.contexts.is_empty()
+            && self.clients.is_empty()
+            && self.anchors.is_idle()
+            && self.active.is_empty()
     }
 }
 

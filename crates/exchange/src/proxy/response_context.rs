@@ -33,7 +33,7 @@ pub(crate) struct ResponseContext {
 pub(crate) enum Kind {
     /// Forwarded to where a user is.
     Initial {
-        caller: Caller,
+        caller: Box<Caller>,
         from: Party,
         /// Whether it counts as a call of the caller's account.
         counted: bool,

@@ -23,10 +23,10 @@ pub(crate) struct Routed {
 /// # Errors
 /// 400 for a Route that cannot be read; 403 for one that looks like ours but is not signed by us for this call.
 pub(crate) fn strip(request: &Request, flow: &Flow, config: &Config) -> Result<Routed, Refusal> {
-    let mut routes: Vec<NameAddr> =
-        request.routes().collect::<Result<_, ParseError>>().map_err(|error| {
-            Refusal::new(Status::BAD_REQUEST, error.to_string())
-        })?;
+    let mut routes: Vec<NameAddr> = request
+        .routes()
+        .collect::<Result<_, ParseError>>()
+        .map_err(|error| Refusal::new(Status::BAD_REQUEST, error.to_string()))?;
     let mut signed = None;
     let mut edit = request.edit();
     let uri = request.uri().map_err(|error| Refusal::new(error.status(), error.to_string()))?;

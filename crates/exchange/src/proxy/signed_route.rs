@@ -126,7 +126,8 @@ pub fn tag_digest(tag: &str) -> u32 {
 
 fn sign(signed: &[u8], call_id: &str, key: &Key) -> Hmac<Sha256> {
     // A key of its own for this purpose; HMAC takes keys of any length.
-    let mut mac = Hmac::<Sha256>::new_from_slice(&key.0).unwrap_or_else(|_| unreachable!("any length will do"));
+    let mut mac =
+        Hmac::<Sha256>::new_from_slice(&key.0).unwrap_or_else(|_| unreachable!("any length will do"));
     mac.update(b"route");
     mac.update(signed);
     mac.update(call_id.as_bytes());
@@ -137,7 +138,8 @@ fn put_party(bytes: &mut Vec<u8>, party: &Party) {
     let flow = &party.flow;
     let transport = TRANSPORTS.iter().position(|transport| *transport == flow.transport).unwrap_or(0) as u8;
     let six = |address: &SocketAddr| u8::from(address.is_ipv6());
-    bytes.put_u8(transport | six(&flow.local) << 4 | six(&flow.remote) << 5 | u8::from(party.behind_nat) << 6);
+    bytes
+        .put_u8(transport | six(&flow.local) << 4 | six(&flow.remote) << 5 | u8::from(party.behind_nat) << 6);
     for address in [flow.local, flow.remote] {
         match address.ip() {
             IpAddr::V4(ip) => bytes.extend_from_slice(&ip.octets()),
@@ -171,7 +173,8 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
 fn base64(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {
-        let word = chunk.iter().fold(0u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        let word =
+            chunk.iter().fold(0u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
         for place in 0..=chunk.len() {
             text.push(char::from(ALPHABET[(word >> (18 - 6 * place)) as usize & 63]));
         }

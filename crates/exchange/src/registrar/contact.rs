@@ -13,7 +13,11 @@ use crate::refusal::Refusal;
 ///
 /// # Errors
 /// 423 with Min-Expires if that is too short (§10.3 step 7).
-pub(super) fn granted(contact: &Contact, request: &Request, limits: &RegistrarLimits) -> Result<u32, Refusal> {
+pub(super) fn granted(
+    contact: &Contact,
+    request: &Request,
+    limits: &RegistrarLimits,
+) -> Result<u32, Refusal> {
     let asked = contact.expires().or_else(|| request.expires());
     let seconds = asked.map_or(limits.default_expires.as_secs(), u64::from);
     let least = limits.min_expires.as_secs();

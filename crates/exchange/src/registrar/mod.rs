@@ -55,7 +55,8 @@ pub(crate) fn register(
             // A phone that forgot its old contact in a restart must not lock its user out: the one that would
             // end first makes room.
             while bindings.len() > limits.max_contacts {
-                let first = bindings.iter().enumerate().min_by_key(|(_, one)| one.expires_at).map(|(at, _)| at);
+                let first =
+                    bindings.iter().enumerate().min_by_key(|(_, one)| one.expires_at).map(|(at, _)| at);
                 bindings.remove(first.unwrap_or(0));
             }
         }

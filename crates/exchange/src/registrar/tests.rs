@@ -38,7 +38,8 @@ fn run(request: &Request, present: &[Binding]) -> Result<Vec<Binding>, Refusal> 
 
 #[test]
 fn each_contact_gets_its_own_expiry_and_preference() {
-    let headers = "Contact: <sip:a@192.0.2.10>;q=0.5;expires=600, <sip:b@192.0.2.10:5070>\r\nExpires: 120\r\n";
+    let headers =
+        "Contact: <sip:a@192.0.2.10>;q=0.5;expires=600, <sip:b@192.0.2.10:5070>\r\nExpires: 120\r\n";
     let bindings = run(&request(headers, 1), &[]).unwrap();
     assert_eq!(bindings[0].expires_at, NOW + 600);
     assert_eq!(bindings[0].q, 500);
@@ -58,7 +59,8 @@ fn too_short_an_expiry_is_refused_with_the_least_one_and_changes_nothing() {
 #[test]
 fn an_equivalent_contact_is_refreshed_and_zero_removes_it() {
     let present = run(&request("Contact: <sip:a@192.0.2.10;transport=udp>\r\n", 1), &[]).unwrap();
-    let again = run(&request("Contact: <sip:%61@192.0.2.10;Transport=UDP>;expires=60\r\n", 2), &present).unwrap();
+    let again =
+        run(&request("Contact: <sip:%61@192.0.2.10;Transport=UDP>;expires=60\r\n", 2), &present).unwrap();
     assert_eq!(again.len(), 1);
     assert_eq!(again[0].expires_at, NOW + 60);
     let gone = run(&request("Contact: <sip:a@192.0.2.10;transport=udp>;expires=0\r\n", 3), &again).unwrap();
@@ -103,16 +105,15 @@ fn one_more_contact_than_allowed_takes_the_place_of_the_one_that_ends_first() {
     let left: Vec<_> = present.iter().map(|one| one.contact.as_str()).collect();
     assert_eq!(left, ["sip:a@192.0.2.10:1", "sip:a@192.0.2.10:3"]);
     let three = request("Contact: <sip:a@h>, <sip:b@h>, <sip:c@h>\r\n", 9);
-    assert_eq!(
-        register(&three, &flow(), &[], &limits, NOW).unwrap_err().status,
-        Status::FORBIDDEN
-    );
+    assert_eq!(register(&three, &flow(), &[], &limits, NOW).unwrap_err().status, Status::FORBIDDEN);
 }
 
 #[test]
 fn the_same_device_replaces_its_flow_whatever_the_contact() {
     let contact = |port: u16| {
-        format!("Contact: <sip:a@192.0.2.10:{port}>;+sip.instance=\"<urn:uuid:1>\";reg-id=1\r\nSupported: path\r\n")
+        format!(
+            "Contact: <sip:a@192.0.2.10:{port}>;+sip.instance=\"<urn:uuid:1>\";reg-id=1\r\nSupported: path\r\n"
+        )
     };
     let present = run(&request(&contact(1111), 1), &[]).unwrap();
     let moved = run(&request(&contact(2222), 2), &present).unwrap();
@@ -138,7 +139,8 @@ fn a_connection_is_used_again() {
 
 #[test]
 fn a_path_is_kept_and_echoed_but_only_for_those_who_know_it() {
-    let with = request("Contact: <sip:a@192.0.2.99>\r\nPath: <sip:p1;lr>, <sip:p2;lr>\r\nSupported: path\r\n", 1);
+    let with =
+        request("Contact: <sip:a@192.0.2.99>\r\nPath: <sip:p1;lr>, <sip:p2;lr>\r\nSupported: path\r\n", 1);
     let bindings = run(&with, &[]).unwrap();
     assert_eq!(bindings[0].path, ["<sip:p1;lr>", "<sip:p2;lr>"]);
     assert_eq!(bindings[0].flow, flow());

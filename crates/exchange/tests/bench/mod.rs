@@ -17,25 +17,25 @@ use offhook_sip::digest::{self, Algorithm, Parts, Qop};
 use offhook_sip::{Message, Name, Request, Response};
 use offhook_sip_stack::{Flow, Transport};
 
-pub const SERVER: &str = "192.0.2.1:5060";
+pub(crate) const SERVER: &str = "192.0.2.1:5060";
 
-pub struct Bench {
-    pub shard: Shard,
-    pub now: Instant,
-    pub out: Outbox,
-    pub events: Vec<Event>,
-    pub stored: Vec<StoreRequest>,
-    pub media: Vec<media::Command>,
+pub(crate) struct Bench {
+    pub(crate) shard: Shard,
+    pub(crate) now: Instant,
+    pub(crate) out: Outbox,
+    pub(crate) events: Vec<Event>,
+    pub(crate) stored: Vec<StoreRequest>,
+    pub(crate) media: Vec<media::Command>,
     sent: Vec<(SocketAddr, Bytes)>,
 }
 
 impl Bench {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(|_| {})
     }
 
     /// With accounts alice (1001), bob (1002) and carol, whose passwords are their names.
-    pub fn with(change: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::new(vec!["example.com".into(), "192.0.2.1".into()], Key([7; 32]));
         config.listeners.push(Listener { transport: Transport::Udp, address: SERVER.parse().unwrap() });
         config.anchor = AnchorPolicy::Never;
@@ -60,7 +60,7 @@ impl Bench {
         bench
     }
 
-    pub fn account(&mut self, user: &str, number: Option<&str>) {
+    pub(crate) fn account(&mut self, user: &str, number: Option<&str>) {
         let address = AddressOfRecord::new(user, "example.com");
         let ha1 = |algorithm| digest::ha1(algorithm, user, "example.com", user);
         let account = Account {
@@ -77,7 +77,7 @@ impl Bench {
         }
     }
 
-    pub fn input(&mut self, input: Input) {
+    pub(crate) fn input(&mut self, input: Input) {
         self.shard.handle(self.now, input, &mut self.out);
         self.sent.extend(self.out.sip.transmits.drain(..).map(|one| (one.flow.remote, one.bytes)));
         self.events.append(&mut self.out.events);
@@ -87,12 +87,12 @@ impl Bench {
     }
 
     /// Sends a message from a phone's address; line ends may be bare.
-    pub fn send(&mut self, from: &str, text: &str) {
+    pub(crate) fn send(&mut self, from: &str, text: &str) {
         let text = text.replace("\r\n", "\n").replace('\n', "\r\n");
         self.send_bytes(from, Bytes::from(text));
     }
 
-    pub fn send_bytes(&mut self, from: &str, bytes: Bytes) {
+    pub(crate) fn send_bytes(&mut self, from: &str, bytes: Bytes) {
         let flow = Flow {
             transport: Transport::Udp,
             local: SERVER.parse().unwrap(),
@@ -103,7 +103,7 @@ impl Bench {
     }
 
     /// Lets time pass, with all that happens in it.
-    pub fn pass(&mut self, time: Duration) {
+    pub(crate) fn pass(&mut self, time: Duration) {
         let until = self.now + time;
         while let Some(deadline) = self.shard.next_deadline().filter(|deadline| *deadline <= until) {
             self.now = deadline.max(self.now);
@@ -113,35 +113,36 @@ impl Bench {
     }
 
     /// What was sent to an address since it was last asked for.
-    pub fn take(&mut self, to: &str) -> Vec<Message> {
+    pub(crate) fn take(&mut self, to: &str) -> Vec<Message> {
         let to: SocketAddr = to.parse().unwrap();
-        let (mine, others) = std::mem::take(&mut self.sent).into_iter().partition(|(remote, _)| *remote == to);
+        let (mine, others) =
+            std::mem::take(&mut self.sent).into_iter().partition(|(remote, _)| *remote == to);
         self.sent = others;
         mine.into_iter().map(|(_, bytes)| Message::parse(bytes).unwrap()).collect()
     }
 
-    pub fn nothing_sent(&self) -> bool {
+    pub(crate) fn nothing_sent(&self) -> bool {
         self.sent.is_empty()
     }
 
     /// The last response sent to an address.
-    pub fn response(&mut self, to: &str) -> Response {
+    pub(crate) fn response(&mut self, to: &str) -> Response {
         let last = self.take(to).into_iter().rev().find_map(|one| one.as_response().cloned());
         last.unwrap_or_else(|| panic!("no response to {to}"))
     }
 
     /// The last request sent to an address.
-    pub fn request(&mut self, to: &str) -> Request {
+    pub(crate) fn request(&mut self, to: &str) -> Request {
         let last = self.take(to).into_iter().rev().find_map(|one| one.as_request().cloned());
         last.unwrap_or_else(|| panic!("no request to {to}"))
     }
 
-    pub fn codes(&mut self, to: &str) -> Vec<u16> {
+    pub(crate) fn codes(&mut self, to: &str) -> Vec<u16> {
         self.take(to).iter().filter_map(|one| one.as_response().map(|one| one.status().code())).collect()
     }
 
     /// Sends a request; if it is challenged, again with credentials. Returns the last answer.
-    pub fn authenticated(&mut self, from: &str, user: &str, text: &str) -> Response {
+    pub(crate) fn authenticated(&mut self, from: &str, user: &str, text: &str) -> Response {
         self.send(from, text);
         let challenge = self.response(from);
         if !matches!(challenge.status().code(), 401 | 407) {
@@ -155,17 +156,17 @@ impl Bench {
     }
 
     /// Sends a request again, with credentials for a challenge.
-    pub fn authenticated_again(&mut self, from: &str, user: &str, text: &str, challenge: &Response) {
+    pub(crate) fn authenticated_again(&mut self, from: &str, user: &str, text: &str, challenge: &Response) {
         self.send(from, &with_credentials(text, user, challenge));
     }
 
-    pub fn register(&mut self, user: &str, at: &str) {
+    pub(crate) fn register(&mut self, user: &str, at: &str) {
         let text = register(user, at, &format!("Contact: <sip:{user}@{at}>\nExpires: 600\n"));
         assert_eq!(self.authenticated(at, user, &text).status().code(), 200, "{user} registers");
     }
 }
 
-pub fn register(user: &str, at: &str, headers: &str) -> String {
+pub(crate) fn register(user: &str, at: &str, headers: &str) -> String {
     format!(
         "REGISTER sip:example.com SIP/2.0\nVia: SIP/2.0/UDP {at};branch=z9hG4bKreg{user}1;rport\nMax-Forwards: 70\n\
          From: <sip:{user}@example.com>;tag=r{user}\nTo: <sip:{user}@example.com>\nCall-ID: reg-{user}\n\
@@ -173,7 +174,7 @@ pub fn register(user: &str, at: &str, headers: &str) -> String {
     )
 }
 
-pub fn request(method: &str, uri: &str, user: &str, at: &str, headers: &str, body: &str) -> String {
+pub(crate) fn request(method: &str, uri: &str, user: &str, at: &str, headers: &str, body: &str) -> String {
     let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\n" };
     format!(
         "{method} {uri} SIP/2.0\nVia: SIP/2.0/UDP {at};branch=z9hG4bK{method}{user}1;rport\nMax-Forwards: 70\n\
@@ -203,12 +204,16 @@ fn with_credentials(text: &str, user: &str, challenge: &Response) -> String {
         algorithm.name()
     );
     let opaque = offered.opaque().map(|opaque| format!(", opaque=\"{opaque}\"")).unwrap_or_default();
-    text.replacen("1;rport", "2;rport", 1)
-        .replacen(&format!("CSeq: 1 {method}"), &format!("CSeq: 2 {method}\n{header}{opaque}"), 1)
+    text.replacen("1;rport", "2;rport", 1).replacen(
+        &format!("CSeq: 1 {method}"),
+        &format!("CSeq: 2 {method}\n{header}{opaque}"),
+        1,
+    )
 }
 
 fn ack_of(invite: &str, answer: &Response) -> String {
-    let mut lines: Vec<String> = invite.lines().take_while(|line| !line.is_empty()).map(str::to_owned).collect();
+    let mut lines: Vec<String> =
+        invite.lines().take_while(|line| !line.is_empty()).map(str::to_owned).collect();
     lines[0] = lines[0].replacen("INVITE", "ACK", 1);
     lines.retain(|line| !line.starts_with("Content-") && !line.starts_with("Contact"));
     for line in &mut lines {
@@ -223,7 +228,7 @@ fn ack_of(invite: &str, answer: &Response) -> String {
 }
 
 /// A response of a phone to a request that it got, with its own tag and perhaps more headers and an SDP.
-pub fn reply(request: &Request, code: u16, tag: &str, headers: &str, body: &str) -> String {
+pub(crate) fn reply(request: &Request, code: u16, tag: &str, headers: &str, body: &str) -> String {
     let status = offhook_sip::Status::new(code).unwrap();
     let answer = Response::to_request(request, status).to_tag(tag).copy_record_route(request);
     let answer = if body.is_empty() {
@@ -236,7 +241,7 @@ pub fn reply(request: &Request, code: u16, tag: &str, headers: &str, body: &str)
     format!("{first}\r\n{}{rest}", headers.replace('\n', "\r\n"))
 }
 
-pub fn sdp(address: &str, port: u16) -> String {
+pub(crate) fn sdp(address: &str, port: u16) -> String {
     format!(
         "v=0\no=- 1 1 IN IP4 {address}\ns=-\nc=IN IP4 {address}\nt=0 0\nm=audio {port} RTP/AVP 0 8 101\n\
          a=rtpmap:101 telephone-event/8000\na=sendrecv\n"
@@ -244,12 +249,19 @@ pub fn sdp(address: &str, port: u16) -> String {
 }
 
 /// The text of the first header of a name.
-pub fn raw(headers: &offhook_sip::Headers, name: Name) -> String {
+pub(crate) fn raw(headers: &offhook_sip::Headers, name: Name) -> String {
     String::from_utf8_lossy(headers.raw(name).unwrap_or_default()).into_owned()
 }
 
 /// A request of one party inside the dialog that an INVITE and its 200 made.
-pub fn in_dialog(method: &str, cseq: u32, invite: &Request, ok: &Response, by_caller: bool, at: &str) -> String {
+pub(crate) fn in_dialog(
+    method: &str,
+    cseq: u32,
+    invite: &Request,
+    ok: &Response,
+    by_caller: bool,
+    at: &str,
+) -> String {
     // The caller reads the routes of the 200 from the end, the callee those of the INVITE from the start.
     let mut routes: Vec<String> = if by_caller { ok.record_routes() } else { invite.record_routes() }
         .flatten()

@@ -1,5 +1,5 @@
 use super::*;
-use crate::test_signal::{Dice, sine, speech};
+use crate::test_signal::{Dice, epoch, sine, speech};
 use crate::tone::analyse;
 use crate::{FRAME, SILENCE};
 use std::time::Duration;
@@ -34,7 +34,7 @@ fn micros(ms: f64) -> Duration {
 
 impl Line {
     fn run(mut self) -> Outcome {
-        let start = Instant::now();
+        let start = epoch();
         let mut arrivals: Vec<(Duration, usize)> = Vec::new();
         for n in 0..self.sound.len() / FRAME {
             let sent = n as f64 * 20.0 / (1.0 + self.ppm / 1e6);
@@ -93,7 +93,7 @@ fn a_clean_network_is_heard_bit_for_bit_after_less_than_40_ms_whatever_the_phase
 
 #[test]
 fn small_jitter_changes_nothing_that_is_heard() {
-    for seed in 0..20 {
+    for seed in 0..8 {
         let sound = speech(8000 * 10, seed);
         let mut dice = Dice(seed);
         let outcome = line(sound.clone(), move |_| Some(30.0 + 10.0 * dice.fraction())).run();
@@ -117,12 +117,12 @@ fn packets_in_the_wrong_order_are_put_right() {
 
 #[test]
 fn heavy_jitter_is_absorbed_for_nearly_all_packets() {
-    for seed in 0..10 {
+    for seed in 0..4 {
         let mut dice = Dice(seed);
-        let outcome = line(speech(8000 * 60, seed), move |_| Some(40.0 + 100.0 * dice.fraction())).run();
+        let outcome = line(speech(8000 * 30, seed), move |_| Some(40.0 + 100.0 * dice.fraction())).run();
         let measures = outcome.measures;
         assert!((90..=110).contains(&measures.target_ms), "{measures:?}");
-        assert!(measures.late + measures.discarded < 3000 / 20, "seed {seed} {measures:?}");
+        assert!(measures.late + measures.discarded < 1500 / 20, "seed {seed} {measures:?}");
         assert!(outcome.delays[500..].iter().all(|delay| (60..=160).contains(delay)), "seed {seed}");
     }
 }
@@ -182,14 +182,14 @@ fn clocks_that_differ_by_200_ppm_never_pile_up_delay_nor_run_dry_in_ten_minutes(
         let changed = outcome.measures.stretched as i64 - outcome.measures.shrunk as i64;
         let expected = -ppm as i64 * 8 * 600 / 1000;
         assert!((changed - expected).abs() < 400, "{ppm} {changed}");
-        let heard = analyse(&outcome.heard, 8000);
+        let heard = analyse(&outcome.heard[8000 * 500..8000 * 560], 8000);
         assert!((heard.dominant_hz - 300.0).abs() < 2.0 && heard.share > 0.95, "{heard:?}");
     }
 }
 
 #[test]
 fn a_new_source_and_a_leap_of_its_clock_are_followed() {
-    let start = Instant::now();
+    let start = epoch();
     let mut buffer = Adaptive::new(start);
     let mut frame = SILENCE;
     let payload: Vec<u8> = [100i16; FRAME].iter().flat_map(|sample| sample.to_be_bytes()).collect();
@@ -207,7 +207,7 @@ fn a_new_source_and_a_leap_of_its_clock_are_followed() {
 #[test]
 fn packets_of_other_lengths_are_played_too() {
     for samples in [80usize, 240, 480] {
-        let start = Instant::now();
+        let start = epoch();
         let mut buffer = Adaptive::new(start);
         let mut frame = SILENCE;
         let sound = speech(samples * 200, 9);
@@ -236,7 +236,7 @@ fn packets_of_other_lengths_are_played_too() {
 
 #[test]
 fn a_buffer_that_nobody_reads_stays_bounded() {
-    let start = Instant::now();
+    let start = epoch();
     let mut buffer = Adaptive::new(start);
     for n in 0..1000u32 {
         let now = start + Duration::from_millis(20) * n;
@@ -256,7 +256,7 @@ proptest::proptest! {
         steps in proptest::collection::vec(
             (proptest::num::u32::ANY, 0u32..3, 0usize..900, 0u64..100_000, proptest::bool::ANY), 0..200)
     ) {
-        let mut now = Instant::now();
+        let mut now = epoch();
         let mut buffer = Adaptive::new(now);
         let mut frame = SILENCE;
         let mut timestamp = 0u32;

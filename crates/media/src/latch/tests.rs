@@ -1,4 +1,5 @@
 use super::*;
+use crate::test_signal::epoch;
 use proptest::prelude::*;
 
 fn address(text: &str) -> SocketAddr {
@@ -34,7 +35,7 @@ fn locked(now: Instant, phone: SocketAddr) -> Latch {
 
 #[test]
 fn the_address_of_the_sdp_is_accepted_with_its_first_packet() {
-    let now = Instant::now();
+    let now = epoch();
     let mut latch = open(now);
     assert_eq!(latch.judge(now, address("10.0.0.5:4000"), mark(7, 1), behind_nat()), Verdict::Latched);
     assert_eq!(latch.judge(now, address("10.0.0.5:4000"), mark(7, 2), behind_nat()), Verdict::Accept);
@@ -42,7 +43,7 @@ fn the_address_of_the_sdp_is_accepted_with_its_first_packet() {
 
 #[test]
 fn another_port_of_the_phone_is_learnt_from_three_packets_in_a_row() {
-    let now = Instant::now();
+    let now = epoch();
     let (mut latch, phone) = (open(now), address("192.0.2.1:50000"));
     assert_eq!(latch.judge(now, phone, mark(7, 65535), behind_nat()), Verdict::Foreign);
     assert_eq!(latch.judge(now + ms(20), phone, mark(7, 1), behind_nat()), Verdict::Foreign);
@@ -52,7 +53,7 @@ fn another_port_of_the_phone_is_learnt_from_three_packets_in_a_row() {
 
 #[test]
 fn packets_that_do_not_follow_each_other_teach_nothing() {
-    let now = Instant::now();
+    let now = epoch();
     let (mut latch, phone) = (open(now), address("192.0.2.1:50000"));
     for (n, sequence) in [5, 5, 5, 5, 900, 30, 8000].into_iter().enumerate() {
         let at = now + ms(20 * n as u64);
@@ -65,7 +66,7 @@ fn packets_that_do_not_follow_each_other_teach_nothing() {
 
 #[test]
 fn another_ip_address_is_never_learnt() {
-    let now = Instant::now();
+    let now = epoch();
     let mut latch = open(now);
     for n in 0..50 {
         let at = now + ms(20 * u64::from(n));
@@ -76,7 +77,7 @@ fn another_ip_address_is_never_learnt() {
 
 #[test]
 fn once_locked_neither_the_right_ip_nor_a_copied_ssrc_nor_the_sdp_address_moves_it() {
-    let now = Instant::now();
+    let now = epoch();
     let phone = address("192.0.2.1:50000");
     let mut latch = locked(now, phone);
     for attacker in ["192.0.2.1:50001", "203.0.113.9:50000", "10.0.0.5:4000"] {
@@ -90,7 +91,7 @@ fn once_locked_neither_the_right_ip_nor_a_copied_ssrc_nor_the_sdp_address_moves_
 
 #[test]
 fn after_the_time_for_learning_only_the_sdp_address_is_taken() {
-    let now = Instant::now();
+    let now = epoch();
     let mut latch = open(now);
     let late = now + Duration::from_secs(10);
     for n in 0..5 {
@@ -102,12 +103,12 @@ fn after_the_time_for_learning_only_the_sdp_address_is_taken() {
 
 #[test]
 fn after_new_signalling_a_silent_source_may_be_replaced_but_a_speaking_one_not() {
-    let now = Instant::now();
+    let now = epoch();
     let (old, new) = (address("192.0.2.1:50000"), address("192.0.2.1:61000"));
     let mut latch = locked(now, old);
     let later = now + Duration::from_secs(20);
     latch.judge(later, old, mark(7, 900), behind_nat());
-    latch.signalled(later + Duration::from_secs(10), false);
+    latch.signalled(later, later + Duration::from_secs(10), false);
     for n in 0..5 {
         assert_eq!(latch.judge(later + ms(n * 20), new, mark(8, n as u16), behind_nat()), Verdict::Foreign);
     }
@@ -118,8 +119,25 @@ fn after_new_signalling_a_silent_source_may_be_replaced_but_a_speaking_one_not()
 }
 
 #[test]
+fn the_last_packets_of_a_source_that_signalling_replaced_do_not_bring_it_back() {
+    let now = epoch();
+    let old = address("192.0.2.1:50000");
+    let mut latch = locked(now, old);
+    latch.signalled(now, now + Duration::from_secs(10), true);
+    for n in 0..50 {
+        let verdict = latch.judge(now + ms(20 * u64::from(n)), old, mark(7, 3 + n), behind_nat());
+        assert_eq!(verdict, Verdict::Foreign);
+    }
+    // Unless it goes on: after hold and resume it is the same.
+    for n in 0..3 {
+        latch.judge(now + ms(2000 + 20 * u64::from(n)), old, mark(7, 103 + n), behind_nat());
+    }
+    assert_eq!(latch.address(), Some(old));
+}
+
+#[test]
 fn a_second_voice_cannot_keep_the_first_from_being_learnt() {
-    let now = Instant::now();
+    let now = epoch();
     let mut latch = open(now);
     let (phone, other) = (address("192.0.2.1:50000"), address("192.0.2.1:50002"));
     for n in 0..3 {
@@ -132,7 +150,7 @@ fn a_second_voice_cannot_keep_the_first_from_being_learnt() {
 
 #[test]
 fn mapped_addresses_and_scopes_do_not_hide_a_phone() {
-    let now = Instant::now();
+    let now = epoch();
     let mut latch = open(now);
     let verdict = latch.judge(now, address("[::ffff:10.0.0.5]:4000"), mark(1, 1), behind_nat());
     assert_eq!(verdict, Verdict::Latched);
@@ -144,7 +162,7 @@ proptest! {
     fn a_locked_latch_stays_whatever_comes(
         packets in prop::collection::vec((any::<[u8; 4]>(), any::<u16>(), any::<u32>(), any::<u16>()), 0..100)
     ) {
-        let now = Instant::now();
+        let now = epoch();
         let phone = address("192.0.2.1:50000");
         let mut latch = locked(now, phone);
         for (n, (ip, port, ssrc, sequence)) in packets.into_iter().enumerate() {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::test_signal::epoch;
 use proptest::prelude::*;
 
 fn seconds(n: u64) -> Duration {
@@ -25,7 +26,7 @@ fn a_block_splits_into_shares_that_cover_it_once() {
 
 #[test]
 fn a_returned_pair_rests_before_it_is_lent_again() {
-    let now = Instant::now();
+    let now = epoch();
     let mut lease = Lease::new(&[PortBlock { first: 20000, pairs: 1 }], seconds(5));
     let pair = lease.take(now).unwrap();
     assert_eq!(lease.take(now), None);
@@ -37,7 +38,7 @@ fn a_returned_pair_rests_before_it_is_lent_again() {
 
 #[test]
 fn giving_back_twice_or_what_was_never_lent_changes_nothing() {
-    let now = Instant::now();
+    let now = epoch();
     let mut lease = Lease::new(&[PortBlock { first: 20000, pairs: 2 }], seconds(5));
     let pair = lease.take(now).unwrap();
     assert!(lease.give_back(now, pair));
@@ -49,7 +50,7 @@ fn giving_back_twice_or_what_was_never_lent_changes_nothing() {
 proptest! {
     #[test]
     fn no_pair_is_lost_or_doubled_whatever_is_done(steps in prop::collection::vec((0u8..4, 0usize..8), 0..200)) {
-        let mut now = Instant::now();
+        let mut now = epoch();
         let mut lease = Lease::new(&[PortBlock { first: 30000, pairs: 6 }], seconds(3));
         let mut held: Vec<PortPair> = Vec::new();
         for (step, n) in steps {

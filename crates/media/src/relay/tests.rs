@@ -1,5 +1,6 @@
 use super::*;
 use crate::command::{Content, PortPair, Remote, Side};
+use crate::test_signal::epoch;
 use offhook_rtp::{Header, PacketBuilder};
 use proptest::prelude::*;
 
@@ -42,7 +43,7 @@ impl Bench {
 
     fn with(sides: [Side; 2], content: Content) -> Bench {
         let relay = Relay::new(Config::new(20000..=20099));
-        let mut bench = Bench { relay, now: Instant::now(), out: Outbox::default() };
+        let mut bench = Bench { relay, now: epoch(), out: Outbox::default() };
         bench.command(Command::Open { stream: STREAM, sides, content });
         bench
     }

@@ -64,8 +64,8 @@ impl MediaSession {
     pub fn configure(&mut self, now: Instant, settings: Settings) {
         let moved = settings.remote_rtp != self.settings.remote_rtp
             || settings.signalled_from != self.settings.signalled_from;
-        self.rtp.signalled(now + LEARNING, moved);
-        self.rtcp.signalled(now + LEARNING, moved || settings.remote_rtcp != self.settings.remote_rtcp);
+        self.rtp.signalled(now, now + LEARNING, moved);
+        self.rtcp.signalled(now, now + LEARNING, moved || settings.remote_rtcp != self.settings.remote_rtcp);
         if settings.receive != self.settings.receive {
             self.decoders = decoders(&settings);
         }

@@ -21,8 +21,8 @@ pub struct Authenticator {
     lifetime: u64,
     legacy: bool,
     counts: NonceCounts,
-    /// Takes the place of the secret of a user that does not exist, so that the time taken does not tell.
-    nobody: Option<Ha1>,
+    /// Take the place of the secrets of a user that does not exist, so that the time taken does not tell.
+    nobody: Secrets,
 }
 
 /// What a server stores of one user: a secret per algorithm, no password.
@@ -79,7 +79,8 @@ impl Authenticator {
     /// `key` makes nonces ours: with the same key, a nonce outlives a restart and is good on every shard.
     /// A nonce is good for `lifetime` seconds.
     pub fn new(key: [u8; 32], realm: &str, lifetime: u64) -> Self {
-        let opaque = digest::to_hex(&keyed(&key, &[b"opaque", realm.as_bytes()]).finalize().into_bytes()[..8]);
+        let opaque =
+            digest::to_hex(&keyed(&key, &[b"opaque", realm.as_bytes()]).finalize().into_bytes()[..8]);
         Self {
             key,
             realm: realm.to_owned(),
@@ -87,7 +88,7 @@ impl Authenticator {
             lifetime,
             legacy: false,
             counts: NonceCounts::new(NONCES),
-            nobody: Ha1::from_hex(&Algorithm::Sha256.hex(&key)),
+            nobody: Secrets::of("", realm, &digest::to_hex(&key)),
         }
     }
 
@@ -177,14 +178,14 @@ impl Authenticator {
         }
         let algorithm = credentials.algorithm().ok_or(Malformed)?;
         let secrets = lookup(&username).unwrap_or_default();
-        let secret = match algorithm {
-            Algorithm::Md5 => secrets.md5,
-            Algorithm::Sha256 => secrets.sha256,
+        let (secret, nobody) = match algorithm {
+            Algorithm::Md5 => (secrets.md5, &self.nobody.md5),
+            Algorithm::Sha256 => (secrets.sha256, &self.nobody.sha256),
             // It was not offered.
             Algorithm::Sha512_256 => return Err(Malformed),
         };
         let known = secret.is_some();
-        let secret = secret.or_else(|| self.nobody.clone()).ok_or(Wrong)?;
+        let secret = secret.or_else(|| nobody.clone()).ok_or(Wrong)?;
         let parts = Parts { nonce: &nonce, method: request.method().as_str(), uri: &uri, qop };
         let expected = digest::response(algorithm, &secret, &parts);
         if !(digest::same(expected.as_bytes(), answer.as_bytes()) & known) {

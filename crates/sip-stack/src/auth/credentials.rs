@@ -80,7 +80,12 @@ impl Authorizer {
     /// A nonce is answered once: if the server refuses the answer without calling the nonce stale, the password is
     /// wrong and a further attempt would only lock the account. A server that calls every nonce stale is given up
     /// after three.
-    pub fn answer(&mut self, request: &Request, response: &Response, rng: &mut Rng) -> Result<Request, Refusal> {
+    pub fn answer(
+        &mut self,
+        request: &Request,
+        response: &Response,
+        rng: &mut Rng,
+    ) -> Result<Request, Refusal> {
         let mut chosen: Vec<Protection> = Vec::new();
         for kind in [Kind::UserToUser, Kind::ProxyToUser] {
             for challenge in response.challenges(kind.challenge_name()).flatten().take(MAX_CHALLENGES) {

@@ -78,7 +78,12 @@ impl Transactions {
 
     /// [`Transactions::cancel`] with a Reason header (RFC 3326), for example
     /// `SIP;cause=200;text="Call completed elsewhere"`.
-    pub fn cancel_because(&mut self, invite: ClientId, reason: &str, cx: &mut Context<'_>) -> Option<ClientId> {
+    pub fn cancel_because(
+        &mut self,
+        invite: ClientId,
+        reason: &str,
+        cx: &mut Context<'_>,
+    ) -> Option<ClientId> {
         self.cancel_for(invite, Some(reason), cx)
     }
 
@@ -157,7 +162,9 @@ impl Transactions {
         cx: &mut Context<'_>,
     ) -> Option<ClientId> {
         let number = self.next();
-        let Machine::Invite(machine, cancel) = &mut self.clients.get_mut(&invite)?.machine else { return None };
+        let Machine::Invite(machine, cancel) = &mut self.clients.get_mut(&invite)?.machine else {
+            return None;
+        };
         if !machine.is_calling() && !machine.is_proceeding() {
             return None;
         }
@@ -174,7 +181,8 @@ impl Transactions {
 
     /// Sends the CANCEL that someone asked for, if the time for it has come.
     fn send_wanted_cancel(&mut self, invite: ClientId, cx: &mut Context<'_>) {
-        let Some(Client { machine: Machine::Invite(machine, cancel), .. }) = self.clients.get_mut(&invite) else {
+        let Some(Client { machine: Machine::Invite(machine, cancel), .. }) = self.clients.get_mut(&invite)
+        else {
             return;
         };
         let Cancel::Wanted(id, reason) = cancel else { return };

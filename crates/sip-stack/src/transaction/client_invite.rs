@@ -29,13 +29,24 @@ struct Ends {
 #[derive(Debug)]
 enum State {
     /// Sent, nothing came back.
-    Calling { interval: Duration, a: Option<Instant>, b: Instant },
+    Calling {
+        interval: Duration,
+        a: Option<Instant>,
+        b: Instant,
+    },
     /// A provisional response came. `cancelled`: when to stop waiting after a CANCEL.
-    Proceeding { cancelled: Option<Instant> },
+    Proceeding {
+        cancelled: Option<Instant>,
+    },
     /// A failure came and was acknowledged.
-    Completed { ack: Bytes, d: Instant },
+    Completed {
+        ack: Bytes,
+        d: Instant,
+    },
     /// A 2xx came; more may come from other branches of a fork.
-    Accepted { m: Instant },
+    Accepted {
+        m: Instant,
+    },
     Terminated,
 }
 
@@ -91,7 +102,9 @@ impl ClientInvite {
             (Proceeding { cancelled }, Timer::Cancelled) => (*cancelled, Input::GiveUp),
             (Completed { d, .. }, Timer::D) => (Some(*d), Input::D),
             (Accepted { m }, Timer::M) => (Some(*m), Input::M),
-            (Calling { .. } | Proceeding { .. } | Completed { .. } | Accepted { .. } | Terminated, _) => return None,
+            (Calling { .. } | Proceeding { .. } | Completed { .. } | Accepted { .. } | Terminated, _) => {
+                return None;
+            }
         };
         (armed == Some(deadline)).then_some(input)
     }
@@ -180,7 +193,13 @@ fn step(state: State, input: Input<'_>, ends: &Ends, cx: &mut Context<'_>) -> (S
         | (state @ Proceeding { .. }, Input::A | Input::B | Input::D | Input::M)
         | (
             state @ Completed { .. },
-            Input::Provisional | Input::Success | Input::Cancelled | Input::A | Input::B | Input::M | Input::GiveUp,
+            Input::Provisional
+            | Input::Success
+            | Input::Cancelled
+            | Input::A
+            | Input::B
+            | Input::M
+            | Input::GiveUp,
         )
         | (
             state @ Accepted { .. },

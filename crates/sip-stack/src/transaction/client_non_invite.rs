@@ -26,11 +26,20 @@ struct Ends {
 #[derive(Debug)]
 enum State {
     /// Sent, nothing came back.
-    Trying { interval: Duration, e: Option<Instant>, f: Instant },
+    Trying {
+        interval: Duration,
+        e: Option<Instant>,
+        f: Instant,
+    },
     /// A provisional response came.
-    Proceeding { e: Option<Instant>, f: Instant },
+    Proceeding {
+        e: Option<Instant>,
+        f: Instant,
+    },
     /// The final response came; copies of it are absorbed.
-    Completed { k: Instant },
+    Completed {
+        k: Instant,
+    },
     Terminated,
 }
 
@@ -107,7 +116,9 @@ fn step(state: State, input: Input, ends: &Ends, cx: &mut Context<'_>) -> (State
         (Trying { .. } | Proceeding { .. }, Input::F) => (Terminated, Report::Timeout),
         (Trying { .. } | Proceeding { .. }, Input::TransportError) => (Terminated, Report::TransportFailed),
         // Timer E keeps its deadline; from the next one on it runs for T2 (§17.1.2.2).
-        (Trying { e, f, .. } | Proceeding { e, f }, Input::Provisional) => (Proceeding { e, f }, Report::Pass),
+        (Trying { e, f, .. } | Proceeding { e, f }, Input::Provisional) => {
+            (Proceeding { e, f }, Report::Pass)
+        }
         (Trying { .. } | Proceeding { .. }, Input::Final) => {
             (Completed { k: ends.arm(Timer::K, cx) }, Report::Pass)
         }

@@ -104,7 +104,12 @@ impl Transactions {
     }
 
     /// Takes a message from the wire. Retransmissions are absorbed and answered here.
-    pub fn receive(&mut self, message: Message, flow: Flow, cx: &mut Context<'_>) -> Option<TransactionEvent> {
+    pub fn receive(
+        &mut self,
+        message: Message,
+        flow: Flow,
+        cx: &mut Context<'_>,
+    ) -> Option<TransactionEvent> {
         match message {
             Message::Request(request) => self.receive_request(request, flow, cx),
             Message::Response(response) => self.receive_response(response, flow, cx),
@@ -112,7 +117,12 @@ impl Transactions {
     }
 
     /// Takes a due deadline from [`Context::timers`].
-    pub fn timeout(&mut self, owner: Owner, deadline: Instant, cx: &mut Context<'_>) -> Option<TransactionEvent> {
+    pub fn timeout(
+        &mut self,
+        owner: Owner,
+        deadline: Instant,
+        cx: &mut Context<'_>,
+    ) -> Option<TransactionEvent> {
         match owner {
             Owner::Client(client, timer) => self.client_timeout(client, timer, deadline, cx),
             Owner::Server(server, timer) => self.server_timeout(server, timer, deadline, cx),

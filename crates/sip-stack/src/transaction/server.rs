@@ -55,7 +55,9 @@ impl Transactions {
 
     /// Sends 100 Trying for an INVITE at once instead of after 200 ms (§17.2.1).
     pub fn trying(&mut self, server: ServerId, cx: &mut Context<'_>) {
-        if let Some(Server { machine: Machine::Invite(machine), request, way, .. }) = self.servers.get_mut(&server) {
+        if let Some(Server { machine: Machine::Invite(machine), request, way, .. }) =
+            self.servers.get_mut(&server)
+        {
             machine.handle(server_invite::Input::Trying, Way { request, flow: *way }, cx);
         }
     }
@@ -124,11 +126,18 @@ impl Transactions {
     }
 
     /// An ACK belongs to the INVITE it acknowledges (§17.2.3).
-    fn receive_ack(&mut self, request: Request, flow: Flow, cx: &mut Context<'_>) -> Option<TransactionEvent> {
+    fn receive_ack(
+        &mut self,
+        request: Request,
+        flow: Flow,
+        cx: &mut Context<'_>,
+    ) -> Option<TransactionEvent> {
         let Some(id) = self.acknowledged_by(&request) else {
             return Some(TransactionEvent::Ack { request, flow, invite: None });
         };
-        let Server { machine: Machine::Invite(machine), request: invite, way, .. } = self.servers.get_mut(&id)? else {
+        let Server { machine: Machine::Invite(machine), request: invite, way, .. } =
+            self.servers.get_mut(&id)?
+        else {
             return None;
         };
         let report = machine.handle(server_invite::Input::Ack, Way { request: invite, flow: *way }, cx);
@@ -163,7 +172,7 @@ impl Transactions {
         let id = ServerId(self.next());
         let way = response_flow(&request, &flow);
         let machine = match request.method() {
-            Method::Invite => Machine::Invite(ServerInvite::start(id, cx)),
+            Method::Invite => Machine::Invite(ServerInvite::start(id, way, cx)),
             _ => Machine::NonInvite(ServerNonInvite::start(id, way, cx)),
         };
         let key: Box<str> = self.key.as_str().into();

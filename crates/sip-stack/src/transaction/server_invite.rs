@@ -19,13 +19,25 @@ pub(super) struct ServerInvite {
 #[derive(Debug)]
 enum State {
     /// The user decides. `last`: the last provisional response, repeated for a repeated INVITE.
-    Proceeding { trying: Option<Instant>, last: Option<Bytes> },
+    Proceeding {
+        trying: Option<Instant>,
+        last: Option<Bytes>,
+    },
     /// A failure was sent, and is until it is acknowledged.
-    Completed { response: Bytes, interval: Duration, g: Option<Instant>, h: Instant },
+    Completed {
+        response: Bytes,
+        interval: Duration,
+        g: Option<Instant>,
+        h: Instant,
+    },
     /// It was acknowledged; copies of the ACK are absorbed.
-    Confirmed { i: Instant },
+    Confirmed {
+        i: Instant,
+    },
     /// A 2xx was sent. The user repeats it until the ACK comes; copies of the INVITE are absorbed.
-    Accepted { l: Instant },
+    Accepted {
+        l: Instant,
+    },
     Terminated,
 }
 
@@ -61,8 +73,8 @@ pub(super) struct Way<'a> {
 
 impl ServerInvite {
     /// Takes a new INVITE.
-    pub(super) fn start(id: ServerId, cx: &mut Context<'_>) -> Self {
-        let trying = Some(cx.arm(Duration::from_millis(200), Owner::Server(id, Timer::Trying)));
+    pub(super) fn start(id: ServerId, flow: Flow, cx: &mut Context<'_>) -> Self {
+        let trying = Some(arm(id, Timer::Trying, flow, cx));
         Self { id, state: State::Proceeding { trying, last: None } }
     }
 
@@ -155,7 +167,12 @@ fn step(state: State, input: Input, id: ServerId, way: Way<'_>, cx: &mut Context
         )
         | (
             state @ Completed { .. },
-            Input::Provisional(_) | Input::Success(_) | Input::Failure(_) | Input::Trying | Input::I | Input::L,
+            Input::Provisional(_)
+            | Input::Success(_)
+            | Input::Failure(_)
+            | Input::Trying
+            | Input::I
+            | Input::L,
         )
         | (
             state @ Confirmed { .. },

@@ -17,11 +17,19 @@ pub(super) struct ServerNonInvite {
 #[derive(Debug)]
 enum State {
     /// The user decides, and has said nothing yet.
-    Trying { expired: Instant },
+    Trying {
+        expired: Instant,
+    },
     /// A provisional response was sent.
-    Proceeding { last: Bytes, expired: Instant },
+    Proceeding {
+        last: Bytes,
+        expired: Instant,
+    },
     /// The final response was sent, and is again for each copy of the request.
-    Completed { response: Bytes, j: Instant },
+    Completed {
+        response: Bytes,
+        j: Instant,
+    },
     Terminated,
 }
 

@@ -30,7 +30,8 @@ impl JournalFile {
         for entry in fs::read_dir(directory)? {
             let path = entry?.path();
             let name = path.file_name().and_then(|name| name.to_str());
-            let numbers = name.and_then(|name| name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?.split_once('-'));
+            let numbers =
+                name.and_then(|name| name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?.split_once('-'));
             if let Some((generation, shard)) = numbers
                 && let (Ok(generation), Ok(shard)) = (generation.parse(), shard.parse())
             {

@@ -114,16 +114,13 @@ impl Files {
         };
         track.unwritten = batch.unwritten;
         track.failure = batch.failure;
-        track.has_file = batch.file.is_some();
-        let Some((generation, length)) = batch.file else {
-            return;
-        };
-        track.used = generation;
-        track.length = length;
+        track.has_file = batch.length.is_some();
+        track.length = batch.length.unwrap_or(0);
+        track.used = batch.generation;
         for kept in &mut track.kept {
-            if kept.file.generation < generation {
+            if kept.file.generation < batch.generation {
                 kept.last.get_or_insert(batch.through);
-            } else if kept.file.generation == generation {
+            } else if kept.file.generation == batch.generation {
                 kept.dirty = true;
             }
         }
@@ -166,7 +163,9 @@ impl Files {
             // What is in the database is safe without this.
             let dirty: Vec<Arc<File>> = self.tracks.values_mut().flat_map(Track::take_dirty).collect();
             if !dirty.is_empty() {
-                self.job = Some(spawn_blocking(move || Done::Synced(dirty.iter().try_for_each(|file| file.sync_data()))));
+                self.job = Some(spawn_blocking(move || {
+                    Done::Synced(dirty.iter().try_for_each(|file| file.sync_data()))
+                }));
             }
         }
     }
@@ -193,9 +192,9 @@ impl Files {
         self.failure.clone().or_else(|| self.tracks.values().find_map(|track| track.failure).map(lost))
     }
 
-    /// Whether a try to make a file is still worth it, as some of the backlog is in memory only.
-    pub(super) fn holds_less_than(&self, backlog: &Backlog) -> bool {
-        !backlog.is_empty() && self.memory_only() && self.failure.is_none()
+    /// Whether entries that are in memory only may still be brought into a file.
+    pub(super) fn may_save_more(&self) -> bool {
+        self.memory_only() && self.failure.is_none()
     }
 
     fn next_file(&mut self, shard: u8) -> JournalFile {
@@ -208,7 +207,9 @@ impl Files {
         match done {
             Done::Removed => {}
             Done::Synced(Ok(())) => self.failure = None,
-            Done::Synced(Err(error)) | Done::Created { created: Err(error), .. } => self.failed(error.to_string()),
+            Done::Synced(Err(error)) | Done::Created { created: Err(error), .. } => {
+                self.failed(error.to_string())
+            }
             Done::Created { shard, file, covers, created: Ok((handle, length)) } => {
                 self.failure = None;
                 if let Some(track) = self.tracks.get_mut(&shard)
@@ -239,10 +240,12 @@ impl Track {
         if self.spares.is_none() {
             return false;
         }
-        let offered = self.kept.iter().filter(|kept| kept.handle.is_some() && kept.file.generation > self.used);
+        let offered =
+            self.kept.iter().filter(|kept| kept.handle.is_some() && kept.file.generation > self.used);
         let offered = offered.count();
         let without = !self.has_file && offered == 0;
-        let initial = self.kept.iter().find(|kept| kept.file.generation == self.used).map_or(0, |kept| kept.initial);
+        let initial =
+            self.kept.iter().find(|kept| kept.file.generation == self.used).map_or(0, |kept| kept.initial);
         let long = self.has_file && offered == 0 && self.length > limit.max(2 * initial);
         // The database will have them in a moment, unless it does not work either.
         let exposed = failing && self.unwritten > self.safe() && offered < MOST_OFFERED;
@@ -253,7 +256,13 @@ impl Track {
     fn offer(&mut self, file: JournalFile, handle: File, length: u64, covers: u64) -> io::Result<()> {
         let copy = handle.try_clone()?;
         let generation = file.generation;
-        self.kept.push(Kept { file, handle: Some(Arc::new(copy)), initial: length, last: None, dirty: false });
+        self.kept.push(Kept {
+            file,
+            handle: Some(Arc::new(copy)),
+            initial: length,
+            last: None,
+            dirty: false,
+        });
         self.covered = self.covered.max(covers);
         if let Some(spares) = &self.spares {
             // A journal that is gone needs no file; this one is removed at the next start.
@@ -269,9 +278,10 @@ impl Track {
     }
 
     fn take_dirty(&mut self) -> Vec<Arc<File>> {
-        let dirty = self.kept.iter_mut().filter_map(|kept| {
-            std::mem::take(&mut kept.dirty).then(|| kept.handle.clone()).flatten()
-        });
+        let dirty = self
+            .kept
+            .iter_mut()
+            .filter_map(|kept| std::mem::take(&mut kept.dirty).then(|| kept.handle.clone()).flatten());
         dirty.collect()
     }
 }

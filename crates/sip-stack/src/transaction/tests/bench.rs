@@ -81,7 +81,9 @@ impl Bench {
     pub(super) fn serve(&mut self, request: Request, flow: Flow) -> ServerId {
         self.receive(request, flow);
         match self.events.pop() {
-            Some((_, TransactionEvent::Request { server, .. } | TransactionEvent::Cancel { server, .. })) => server,
+            Some((_, TransactionEvent::Request { server, .. } | TransactionEvent::Cancel { server, .. })) => {
+                server
+            }
             other => panic!("no new request but {other:?}"),
         }
     }
@@ -136,7 +138,8 @@ impl Bench {
 
     /// [`Bench::run_until`] with the moments at which something was sent.
     pub(super) fn sends_until(&mut self, millis: u64) -> Vec<(u64, String)> {
-        let mut all: Vec<(u64, String)> = self.take_sent().iter().map(|sent| (sent.at, sent.what())).collect();
+        let mut all: Vec<(u64, String)> =
+            self.take_sent().iter().map(|sent| (sent.at, sent.what())).collect();
         while let Some(next) = self.timers.next_deadline() {
             let next = (next - self.start).as_millis() as u64;
             if next > millis {

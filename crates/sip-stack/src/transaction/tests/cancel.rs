@@ -34,7 +34,11 @@ fn cancel_copies_what_it_must_from_the_invite() {
     assert_eq!(sent[0].flow, tcp(3));
     assert_eq!(cancel.uri_bytes(), invite.uri_bytes());
     for name in [Name::Via, Name::Route, Name::From, Name::To, Name::CallId] {
-        assert_eq!(cancel.raw_all(name).collect::<Vec<_>>(), invite.raw_all(name).collect::<Vec<_>>(), "{name}");
+        assert_eq!(
+            cancel.raw_all(name).collect::<Vec<_>>(),
+            invite.raw_all(name).collect::<Vec<_>>(),
+            "{name}"
+        );
     }
     assert_eq!(cancel.to_tag(), None);
     assert_eq!(cancel.cseq().unwrap().to_string(), "1 CANCEL");

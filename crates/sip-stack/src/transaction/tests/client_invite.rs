@@ -111,10 +111,7 @@ fn every_2xx_is_passed_on_until_timer_m_and_none_is_acknowledged_here() {
         bench.run_until(31_999);
         assert_eq!(bench.table.len(), 1);
         bench.run_until(33_000);
-        assert_eq!(
-            texts(&bench.said()),
-            [(0, "200"), (500, "200"), (500, "200"), (32_000, "client ended")]
-        );
+        assert_eq!(texts(&bench.said()), [(0, "200"), (500, "200"), (500, "200"), (32_000, "client ended")]);
         assert_eq!(bench.sent(), [""; 0]);
         assert!(bench.table.is_empty());
     }
@@ -135,7 +132,8 @@ fn other_responses_after_a_failure_are_absorbed() {
 
 #[test]
 fn a_transport_error_ends_it_and_is_told_unless_there_was_a_final_response() {
-    for (status, expected) in [(None, "transport failed"), (Some(180), "transport failed"), (Some(486), "client ended")]
+    for (status, expected) in
+        [(None, "transport failed"), (Some(180), "transport failed"), (Some(486), "client ended")]
     {
         let mut bench = Bench::new();
         let invite = ours("INVITE");
@@ -160,4 +158,39 @@ fn a_failure_of_another_connection_is_no_failure() {
     bench.flow_failed(udp());
     assert_eq!(texts(&bench.said()), []);
     assert_eq!(bench.table.len(), 1);
+}
+
+#[test]
+fn whatever_stands_in_to_is_acknowledged_as_it_came() {
+    for to in ["<sip:bob@example.com>", "\"a \\\" b\"\r\n <sip:bob@example.com>;tag=b;x=\"\u{e9}\"", "sip:x"]
+    {
+        let mut bench = Bench::new();
+        let invite = ours("INVITE");
+        bench.send(invite.clone(), udp());
+        bench.sent();
+        let text = String::from_utf8(reply(&invite, 486, "b").bytes().to_vec()).unwrap();
+        let text = text.replace("<sip:bob@example.com>;tag=b", to);
+        let response = Message::parse(text.into()).unwrap();
+        let expected = response.headers().raw(Name::To).map(<[u8]>::to_vec);
+        bench.receive(response, udp());
+        let sent = bench.take_sent();
+        assert_eq!(sent[0].message.headers().raw(Name::To).map(<[u8]>::to_vec), expected);
+        assert_eq!(texts(&bench.said()), [(0, "486")]);
+    }
+}
+
+#[test]
+fn a_flood_of_responses_leaves_one_transaction() {
+    let mut bench = Bench::new();
+    let invite = ours("INVITE");
+    bench.send(invite.clone(), udp());
+    for number in 0..1000_u16 {
+        bench.receive(reply(&invite, 100 + number % 100, &number.to_string()), udp());
+    }
+    for number in 0..1000_u16 {
+        bench.receive(reply(&invite, 200 + number % 500, &number.to_string()), udp());
+    }
+    assert_eq!(bench.table.len(), 1);
+    bench.run_until(40_000);
+    assert!(bench.table.is_empty());
 }

@@ -5,10 +5,7 @@ fn unanswered_request_is_sent_eleven_times_then_times_out() {
     let mut bench = Bench::new();
     bench.send(ours("OPTIONS"), udp());
     let moments: Vec<u64> = bench.sends_until(40_000).iter().map(|(at, _)| *at).collect();
-    assert_eq!(
-        moments,
-        [0, 500, 1500, 3500, 7500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500]
-    );
+    assert_eq!(moments, [0, 500, 1500, 3500, 7500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500]);
     assert_eq!(texts(&bench.said()), [(32_000, "timeout")]);
     assert!(bench.table.is_empty());
 }

@@ -25,14 +25,20 @@ fn steps() -> impl Strategy<Value = Step> {
     let (method, branch, way) = (0..METHODS.len(), 0..4_u8, 0..4_u8);
     let status = 0..STATUSES.len();
     prop_oneof![
-        (method.clone(), branch.clone(), way.clone())
-            .prop_map(|(method, branch, way)| Step::Receive { method, branch, way }),
+        (method.clone(), branch.clone(), way.clone()).prop_map(|(method, branch, way)| Step::Receive {
+            method,
+            branch,
+            way
+        }),
         (method.clone(), branch.clone(), way.clone(), any::<bool>())
             .prop_map(|(method, branch, way, large)| Step::Send { method, branch, way, large }),
         (method, branch, way.clone(), status.clone())
             .prop_map(|(method, branch, way, status)| Step::Response { method, branch, way, status }),
-        (0..8_usize, status, any::<bool>())
-            .prop_map(|(server, status, once)| Step::Respond { server, status, once }),
+        (0..8_usize, status, any::<bool>()).prop_map(|(server, status, once)| Step::Respond {
+            server,
+            status,
+            once
+        }),
         (0..8_usize).prop_map(|server| Step::Trying { server }),
         (0..8_usize).prop_map(|client| Step::Cancel { client }),
         way.prop_map(|way| Step::FlowFailed { way }),

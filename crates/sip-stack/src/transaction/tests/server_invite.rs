@@ -53,10 +53,7 @@ fn a_failure_is_sent_eleven_times_then_the_missing_ack_is_told() {
     let server = bench.serve(theirs("INVITE"), udp());
     bench.respond(server, 486);
     let moments: Vec<u64> = bench.sends_until(40_000).iter().map(|(at, _)| *at).collect();
-    assert_eq!(
-        moments,
-        [0, 500, 1500, 3500, 7500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500]
-    );
+    assert_eq!(moments, [0, 500, 1500, 3500, 7500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500]);
     assert_eq!(texts(&bench.said()), [(32_000, "no ack")]);
     assert!(bench.table.is_empty());
 }
@@ -161,7 +158,8 @@ fn a_transport_error_ends_it_before_and_after_a_failure() {
 fn a_response_sent_once_leaves_nothing_behind() {
     let mut bench = Bench::new();
     let server = bench.serve(theirs("INVITE"), udp());
-    let challenge = Response::to_request(&theirs("INVITE"), offhook_sip::Status::UNAUTHORIZED).to_tag("t").finish();
+    let challenge =
+        Response::to_request(&theirs("INVITE"), offhook_sip::Status::UNAUTHORIZED).to_tag("t").finish();
     bench.with(|table, cx| table.respond_once(server, challenge, cx));
     assert_eq!(bench.sent(), ["401"]);
     assert!(bench.table.is_empty());

@@ -41,7 +41,9 @@ fn over_tcp_the_final_response_ends_it() {
 
 #[test]
 fn a_transport_error_ends_it_once_something_was_sent() {
-    for (status, expected) in [(None, vec![]), (Some(100), vec![(0, "server ended")]), (Some(200), vec![(0, "server ended")])] {
+    for (status, expected) in
+        [(None, vec![]), (Some(100), vec![(0, "server ended")]), (Some(200), vec![(0, "server ended")])]
+    {
         let mut bench = Bench::new();
         let server = bench.serve(theirs("OPTIONS"), udp());
         if let Some(status) = status {

@@ -34,7 +34,8 @@ fn a_response_over_udp_goes_where_the_via_and_the_source_say() {
 
 #[test]
 fn the_stamp_is_added_where_it_is_due() {
-    let top = |request: &Request| String::from_utf8(request.values(Name::Via).next().unwrap().to_vec()).unwrap();
+    let top =
+        |request: &Request| String::from_utf8(request.values(Name::Via).next().unwrap().to_vec()).unwrap();
     for (via, expected) in [
         ("UDP 192.0.2.9:5060", None),
         ("UDP phone.example.com", Some((Some("192.0.2.9"), None))),

@@ -51,9 +51,24 @@ enum Phase {
 }
 
 impl Invite {
-    /// Our part of the dialog ids of this call: Call-ID and our tag.
-    pub fn key(&self) -> (Text, Text) {
-        (self.call_id.clone(), self.local_tag.clone())
+    /// Whether dialogs with this Call-ID and tag of ours are of this call.
+    pub fn owns(&self, call_id: &str, local_tag: &str) -> bool {
+        self.call_id == call_id && self.local_tag == local_tag
+    }
+
+    /// The Call-ID.
+    pub fn call_id(&self) -> &str {
+        &self.call_id
+    }
+
+    /// The way to the peer, or to the first proxy.
+    pub fn flow(&self) -> Option<Flow> {
+        let session = match &self.phase {
+            Phase::Answering(answering) => Some(&answering.session),
+            Phase::Established(session) | Phase::Ended(Some(session)) => Some(session.as_ref()),
+            Phase::Calling(_) | Phase::Ended(None) => None,
+        };
+        session.map(|session| session.flow).or_else(|| self.initial.as_ref()?.attempt.flow())
     }
 
     /// Whether a 2xx was sent or received and nobody has hung up.

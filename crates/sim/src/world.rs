@@ -1,0 +1,348 @@
+//! The loop: the earliest event, the clock, the outboxes, the links.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use offhook_exchange::config::Config;
+use offhook_sip::Uri;
+use offhook_sip_stack::{Flow, Rng, Transport};
+use offhook_ua::{
+    CallId, CallOptions, Command, Component, Credentials, Event, Input, Listener, MediaPort, Outbox,
+    UserAgent,
+};
+use rand::{RngExt as _, SeedableRng as _};
+
+use crate::office::Sent;
+use crate::{Habit, Ladder, Link, Nat, Office, Phone, PhoneId};
+
+/// A world with one exchange and some phones.
+pub struct World {
+    /// The exchange.
+    pub office: Office,
+    /// The phones.
+    pub phones: Vec<Phone>,
+    /// The network between all of them.
+    pub link: Link,
+    /// The SIP messages that were sent.
+    pub ladder: Ladder,
+    /// What the users and the network do by chance.
+    pub rng: Rng,
+    now: Instant,
+    start: Instant,
+    nats: Vec<Nat>,
+    /// What is under way, by the time of its arrival.
+    wires: BTreeMap<(Instant, u64), Datagram>,
+    /// What users are about to do.
+    plans: BTreeMap<(Instant, u64), (PhoneId, Command)>,
+    sent: u64,
+}
+
+struct Datagram {
+    from: SocketAddr,
+    to: SocketAddr,
+    bytes: Bytes,
+}
+
+impl World {
+    /// A world without phones. `change` may change the exchange's settings.
+    pub fn new(seed: u64, change: impl FnOnce(&mut Config)) -> Self {
+        #[allow(clippy::disallowed_methods, reason = "a moment to begin with; nothing depends on which")]
+        let now = Instant::now();
+        Self {
+            office: Office::new(now, change),
+            phones: Vec::new(),
+            link: Link::GOOD,
+            ladder: Ladder::default(),
+            rng: Rng::seed_from_u64(seed),
+            now,
+            start: now,
+            nats: Vec::new(),
+            wires: BTreeMap::new(),
+            plans: BTreeMap::new(),
+            sent: 0,
+        }
+    }
+
+    /// The present moment.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// The time since the world began.
+    pub fn time(&self) -> Duration {
+        self.now - self.start
+    }
+
+    /// Adds an account and its phone, which has an address of its own.
+    pub fn phone(&mut self, name: &str, number: Option<&str>) -> PhoneId {
+        let ip = IpAddr::from([192, 0, 2, 10 + self.phones.len() as u8]);
+        self.add(name, number, ip, None)
+    }
+
+    /// Adds an account and its phone behind a NAT.
+    pub fn phone_behind(&mut self, nat: Nat, name: &str, number: Option<&str>) -> PhoneId {
+        self.nats.push(nat);
+        let ip = IpAddr::from([172, 16, self.nats.len() as u8, 2]);
+        self.add(name, number, ip, Some(self.nats.len() - 1))
+    }
+
+    /// Adds another phone of the same account, with a name of its own.
+    pub fn another_phone_of(&mut self, first: PhoneId, name: &str) -> PhoneId {
+        let ip = IpAddr::from([192, 0, 2, 10 + self.phones.len() as u8]);
+        let account = self.phones[first.0].account.clone();
+        self.plug_in(name, &account, ip, None)
+    }
+
+    /// The ladder begins here.
+    pub fn begin_ladder(&mut self) {
+        self.ladder = Ladder::default();
+        self.start = self.now;
+    }
+
+    fn add(&mut self, name: &str, number: Option<&str>, ip: IpAddr, nat: Option<usize>) -> PhoneId {
+        self.office.account(self.now, name, number);
+        self.plug_in(name, name, ip, nat)
+    }
+
+    fn plug_in(&mut self, name: &str, account: &str, ip: IpAddr, nat: Option<usize>) -> PhoneId {
+        let id = PhoneId(self.phones.len());
+        let address = SocketAddr::new(ip, 5060);
+        let config = self.config(account, address, id);
+        let seed = self.rng.random();
+        self.phones.push(Phone {
+            name: name.into(),
+            account: account.into(),
+            address,
+            habit: Habit::Answer(Duration::from_secs(2)),
+            ua: UserAgent::new(config, Rng::from_seed(seed)),
+            events: Vec::new(),
+            sings: None,
+            heard: Vec::new(),
+            dead: false,
+            nat,
+            singing: Default::default(),
+            sung: 0,
+            next_frame: None,
+        });
+        id
+    }
+
+    fn config(&self, name: &str, address: SocketAddr, id: PhoneId) -> offhook_ua::Config {
+        let uri = |text: String| text.parse::<Uri>().unwrap_or_else(|_| unreachable!("a plain URI"));
+        let listener = Listener { transport: Transport::Udp, local: address, advertised: address };
+        let mut config = offhook_ua::Config::new(uri(format!("sip:{name}@example.com")), vec![listener]);
+        config.credentials = Some(Credentials { username: name.into(), password: name.into() });
+        config.registrar = Some(uri("sip:example.com".into()));
+        config.outbound_proxy = Some(uri(format!("sip:{};lr", self.office.address)));
+        config.number = id.0 as u8 + 1;
+        config.media_ports =
+            (0..4).map(|n| MediaPort { advertised: SocketAddr::new(address.ip(), 4000 + 2 * n) }).collect();
+        config
+    }
+
+    /// Lets a user do something now.
+    pub fn command(&mut self, phone: PhoneId, command: Command) {
+        self.input(phone, Input::Command(command));
+    }
+
+    /// Lets a user do something later.
+    pub fn later(&mut self, after: Duration, phone: PhoneId, command: Command) {
+        self.sent += 1;
+        self.plans.insert((self.now + after, self.sent), (phone, command));
+    }
+
+    /// Registers a phone and waits until that is done.
+    pub fn register(&mut self, phone: PhoneId) {
+        self.command(phone, Command::Register);
+        self.pass(Duration::from_secs(1));
+    }
+
+    /// Places a call to a user of the exchange, or any URI.
+    pub fn call(&mut self, phone: PhoneId, target: &str) -> CallId {
+        let call = self.phones[phone.0].ua.next_call();
+        let target =
+            if target.contains(':') { target.to_owned() } else { format!("sip:{target}@example.com") };
+        let target = target.parse().unwrap_or_else(|_| unreachable!("a plain URI"));
+        self.command(phone, Command::Call { call, target, options: CallOptions::default() });
+        call
+    }
+
+    /// A phone loses its power: nothing that is sent to it arrives, nothing is sent by it.
+    pub fn unplug(&mut self, phone: PhoneId) {
+        self.phones[phone.0].dead = true;
+    }
+
+    /// The exchange is killed and started again.
+    pub fn kill_and_restart_exchange(&mut self) {
+        self.office.kill_and_restart(self.now);
+    }
+
+    /// Lets time pass, with all that happens in it.
+    pub fn pass(&mut self, time: Duration) {
+        let until = self.now + time;
+        while let Some(next) = self.next_event().filter(|next| *next <= until) {
+            self.now = next.max(self.now);
+            self.step();
+        }
+        self.now = until;
+    }
+
+    fn next_event(&self) -> Option<Instant> {
+        let wires = self.wires.keys().next().map(|(at, _)| *at);
+        let plans = self.plans.keys().next().map(|(at, _)| *at);
+        let phones = self.phones.iter().filter(|phone| !phone.dead);
+        let phones = phones.flat_map(|phone| [phone.ua.next_deadline(), phone.next_frame]).flatten().min();
+        [wires, plans, phones, self.office.next_deadline()].into_iter().flatten().min()
+    }
+
+    /// Everything that is due at this moment, once.
+    fn step(&mut self) {
+        while let Some(entry) = self.wires.first_entry().filter(|entry| entry.key().0 <= self.now) {
+            let datagram = entry.remove();
+            self.deliver(datagram);
+        }
+        while let Some(entry) = self.plans.first_entry().filter(|entry| entry.key().0 <= self.now) {
+            let (phone, command) = entry.remove();
+            self.command(phone, command);
+        }
+        if self.office.next_deadline().is_some_and(|at| at <= self.now) {
+            let sent = self.office.deadline(self.now);
+            self.send_all(sent);
+        }
+        for id in (0..self.phones.len()).map(PhoneId) {
+            let phone = &self.phones[id.0];
+            if !phone.dead && phone.ua.next_deadline().is_some_and(|at| at <= self.now) {
+                self.input(id, Input::Deadline);
+            }
+            if self.phones[id.0].next_frame.is_some_and(|at| at <= self.now) {
+                self.frame(id);
+            }
+        }
+    }
+
+    fn deliver(&mut self, datagram: Datagram) {
+        let Datagram { from, to, bytes } = datagram;
+        if to.ip() == self.office.address.ip() {
+            let sent = self.office.datagram(self.now, from, to, bytes);
+            return self.send_all(sent);
+        }
+        let to = match self.nats.iter().find(|nat| nat.outside == to.ip()) {
+            Some(nat) => match nat.back_in(from, to.port()) {
+                Some(inside) => inside,
+                None => return,
+            },
+            None => to,
+        };
+        let Some(at) = self.phones.iter().position(|phone| phone.address.ip() == to.ip()) else { return };
+        if self.phones[at].dead {
+            return;
+        }
+        let input = if to.port() == self.phones[at].address.port() {
+            let flow = Flow { transport: Transport::Udp, local: to, remote: from, connection: None };
+            Input::Message { bytes, flow }
+        } else {
+            let component = if to.port() % 2 == 0 { Component::Rtp } else { Component::Rtcp };
+            Input::Media { port: usize::from(to.port().saturating_sub(4000) / 2), component, from, bytes }
+        };
+        self.input(PhoneId(at), input);
+    }
+
+    fn input(&mut self, id: PhoneId, input: Input) {
+        if self.phones[id.0].dead {
+            return;
+        }
+        let mut out = Outbox::default();
+        self.phones[id.0].ua.handle(self.now, input, &mut out);
+        self.carry_out(id, out);
+    }
+
+    fn carry_out(&mut self, id: PhoneId, out: Outbox) {
+        let address = self.phones[id.0].address;
+        for transmit in out.sip.transmits {
+            self.send(address, transmit.flow.remote, transmit.bytes, Some(id));
+        }
+        for media in out.media {
+            let port = self.phones[id.0].ua.config().media_ports[media.port].advertised.port();
+            let port = if media.component == Component::Rtp { port } else { port + 1 };
+            self.send(SocketAddr::new(address.ip(), port), media.to, media.bytes, Some(id));
+        }
+        for event in out.events {
+            self.react(id, &event);
+            self.phones[id.0].events.push(event);
+        }
+    }
+
+    /// What the user does about what the phone says.
+    fn react(&mut self, id: PhoneId, event: &Event) {
+        let phone = &mut self.phones[id.0];
+        match event {
+            Event::Incoming { call, .. } => {
+                let call = *call;
+                match phone.habit {
+                    Habit::Answer(after) => {
+                        self.later(Duration::ZERO, id, Command::Ring { call });
+                        self.later(after, id, Command::Answer { call });
+                    }
+                    Habit::Refuse(code) => self.later(Duration::ZERO, id, Command::Reject { call, code }),
+                    Habit::Ignore => self.later(Duration::ZERO, id, Command::Ring { call }),
+                }
+            }
+            Event::Answered { call, .. } if phone.sings.is_some() => {
+                phone.singing.insert(*call);
+                phone.next_frame = phone.next_frame.or(Some(self.now));
+            }
+            Event::Ended { call, .. } => {
+                phone.singing.remove(call);
+            }
+            _ => {}
+        }
+    }
+
+    fn frame(&mut self, id: PhoneId) {
+        let phone = &mut self.phones[id.0];
+        phone.next_frame =
+            (!phone.singing.is_empty() && !phone.dead).then(|| self.now + Duration::from_millis(20));
+        let mut out = Outbox::default();
+        phone.sing(self.now, &mut out);
+        self.carry_out(id, out);
+    }
+
+    fn send_all(&mut self, sent: Vec<Sent>) {
+        for one in sent {
+            self.send(one.from, one.to, one.bytes, None);
+        }
+    }
+
+    fn send(&mut self, from: SocketAddr, to: SocketAddr, bytes: Bytes, by: Option<PhoneId>) {
+        let arrives = self.link.carry(&mut self.rng);
+        if from.port() == 5060 {
+            let lost = arrives.is_none();
+            let (sender, receiver) = (self.name_of(by, from), self.name_of(None, to));
+            self.ladder.note(self.time(), &sender, &receiver, &bytes, lost);
+        }
+        let from = match by.and_then(|id| self.phones[id.0].nat) {
+            Some(nat) => self.nats[nat].out(from, to),
+            None => from,
+        };
+        let Some(after) = arrives else { return };
+        self.sent += 1;
+        self.wires.insert((self.now + after, self.sent), Datagram { from, to, bytes });
+    }
+
+    fn name_of(&self, phone: Option<PhoneId>, address: SocketAddr) -> String {
+        if let Some(id) = phone {
+            return self.phones[id.0].name.clone();
+        }
+        if address.ip() == self.office.address.ip() {
+            return "exchange".into();
+        }
+        let behind = self.nats.iter().position(|nat| nat.outside == address.ip());
+        let found = self
+            .phones
+            .iter()
+            .find(|one| one.address.ip() == address.ip() || (behind.is_some() && one.nat == behind));
+        found.map_or_else(|| address.to_string(), |phone| phone.name.clone())
+    }
+}

@@ -1,0 +1,29 @@
+//! Seeded users do everything badly, over a network that loses a fifth of everything.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use offhook_sim::sweep::{Plan, run};
+
+const PLAN: Plan = Plan { loss: 0.2, phones: 6, steps: 60 };
+
+#[test]
+fn every_call_ends_and_nothing_is_left_whatever_users_do() {
+    let seeds: Vec<u64> = match std::env::var("SEED") {
+        Ok(seed) => vec![seed.parse().unwrap()],
+        Err(_) => (0..std::env::var("SEEDS").map_or(256, |count| count.parse().unwrap())).collect(),
+    };
+    let (mut placed, mut answered) = (0, 0);
+    for seed in seeds {
+        let outcome = run(seed, PLAN).unwrap_or_else(|what| panic!("{what}"));
+        placed += outcome.placed;
+        answered += outcome.answered;
+    }
+    println!("{placed} calls placed, {answered} times answered");
+    assert!(answered > 0, "a sweep in which nobody ever answers shows nothing");
+}
+
+#[test]
+fn the_same_seed_is_the_same_run() {
+    let once = run(4_711, PLAN).unwrap();
+    assert_eq!(run(4_711, PLAN).unwrap(), once);
+    assert_ne!(run(4_712, PLAN).unwrap().trace, once.trace);
+}

@@ -1,0 +1,205 @@
+//! Accounts and numbers, as commands and the API use them.
+
+use std::path::Path;
+
+use offhook_exchange::directory::{AddressOfRecord, Delta};
+use offhook_store::{AccountChange, NewAccount, Options, Password, Source, Store, StoreError, Use};
+
+const NOW: u64 = 1_700_000_000;
+const REALM: &str = "example.com";
+
+async fn open(directory: &Path) -> Store {
+    Store::open(Options::new(directory, Use::Server)).await.unwrap()
+}
+
+fn address(user: &str) -> AddressOfRecord {
+    AddressOfRecord::new(user, "example.com")
+}
+
+fn new(user: &str, number: Option<&str>) -> NewAccount {
+    NewAccount {
+        address: address(user),
+        password: Some(Password::new("secret").unwrap()),
+        name: None,
+        number: number.map(str::to_owned),
+        email: None,
+        realm: REALM.into(),
+    }
+}
+
+#[tokio::test]
+async fn an_account_is_there_after_it_was_added_and_the_store_opened_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).await;
+    let account = NewAccount { name: Some("Alice 王".into()), ..new("alice", Some("+86 138-0000-0000")) };
+    let added = store.add_account(account, NOW).await.unwrap();
+    assert_eq!(added.generated, None);
+    assert_eq!(added.account.number.as_deref(), Some("+8613800000000"));
+    assert_eq!(added.account.secrets, Password::new("secret").unwrap().secrets(&address("alice"), REALM));
+    store.close().await;
+
+    let store = open(directory.path()).await;
+    assert_eq!(store.load(NOW).await.unwrap(), added.deltas);
+    let stored = store.account(&address("alice")).await.unwrap();
+    assert_eq!((stored.account, stored.source, stored.created_at), (added.account, Source::Store, NOW));
+}
+
+#[tokio::test]
+async fn without_a_password_one_is_generated() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).await;
+    let added = store.add_account(NewAccount { password: None, ..new("alice", None) }, NOW).await.unwrap();
+    let generated = added.generated.unwrap();
+    assert_eq!(added.account.secrets, generated.secrets(&address("alice"), REALM));
+    let change = AccountChange { password: Some((REALM.into(), None)), ..AccountChange::default() };
+    let changed = store.set_account(&address("alice"), change).await.unwrap();
+    assert_ne!(changed.account.secrets, added.account.secrets);
+    assert_ne!(changed.generated.unwrap(), generated);
+}
+
+#[tokio::test]
+async fn no_file_holds_a_password() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).await;
+    let password = Some(Password::new("correct horse battery staple").unwrap());
+    store.add_account(NewAccount { password, ..new("alice", None) }, NOW).await.unwrap();
+    store.close().await;
+    for file in std::fs::read_dir(directory.path()).unwrap() {
+        let bytes = std::fs::read(file.unwrap().path()).unwrap();
+        assert!(!bytes.windows(13).any(|window| window == b"correct horse"));
+    }
+}
+
+#[tokio::test]
+async fn an_account_or_number_that_exists_is_a_conflict() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).await;
+    store.add_account(new("alice", Some("1001")), NOW).await.unwrap();
+    let error = store.add_account(new("alice", None), NOW).await.unwrap_err();
+    assert!(matches!(&error, StoreError::AccountExists(who) if *who == address("alice")));
+    assert!(error.is_conflict());
+    let error = store.add_account(new("bob", Some("tel:1001")), NOW).await.unwrap_err();
+    assert!(matches!(&error, StoreError::NumberTaken { owner: Some(who), .. } if *who == address("alice")));
+    assert!(error.is_conflict());
+    // Nothing of the second remains.
+    assert!(store.account(&address("bob")).await.unwrap_err().is_not_found());
+}
+
+#[tokio::test]
+async fn a_removed_account_is_gone_and_its_number_is_free() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).await;
+    store.add_account(new("alice", Some("1001")), NOW).await.unwrap();
+    let deltas = store.remove_account(&address("alice")).await.unwrap();
+    assert_eq!(deltas, [Delta::AccountRemoved(address("alice"))]);
+    assert_eq!(store.load(NOW).await.unwrap(), []);
+    assert!(store.remove_account(&address("alice")).await.unwrap_err().is_not_found());
+    assert_eq!(store.numbers().await.unwrap()[0].account, None);
+    store.add_account(new("bob", Some("1001")), NOW).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_field_that_is_not_named_stays() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).await;
+    let account =
+        NewAccount { name: Some("A".into()), email: Some("a@example.com".into()), ..new("alice", None) };
+    let added = store.add_account(account, NOW).await.unwrap();
+    let change = AccountChange { name: Some(Some("B".into())), ..AccountChange::default() };
+    let changed = store.set_account(&address("alice"), change).await.unwrap();
+    assert_eq!(changed.deltas, [Delta::Account(changed.account.clone())]);
+    assert_eq!(changed.account.secrets, added.account.secrets);
+    let stored = store.account(&address("alice")).await.unwrap();
+    assert_eq!(stored.account.name.as_deref(), Some("B"));
+    assert_eq!(stored.email.as_deref(), Some("a@example.com"));
+}
+
+#[tokio::test]
+async fn a_name_with_a_line_break_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).await;
+    let account = NewAccount { name: Some("A\r\nVia: x".into()), ..new("alice", None) };
+    let error = store.add_account(account, NOW).await.unwrap_err();
+    assert!(matches!(error, StoreError::BadText { field: "name" }));
+}
+
+#[tokio::test]
+async fn numbers_are_added_assigned_moved_and_released() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).await;
+    store.add_account(new("alice", None), NOW).await.unwrap();
+    store.add_account(new("bob", Some("1002")), NOW).await.unwrap();
+    store.add_number("1001").await.unwrap();
+    assert!(store.add_number("1001").await.unwrap_err().is_conflict());
+
+    let deltas = store.assign_number("1001", &address("alice"), false).await.unwrap();
+    assert_eq!(deltas[0], Delta::Number("1001".into(), Some(address("alice"))));
+    assert!(matches!(&deltas[1], Delta::Account(account) if account.number.as_deref() == Some("1001")));
+    assert!(store.assign_number("1001", &address("bob"), false).await.unwrap_err().is_conflict());
+
+    // A second number does not replace the first as the one that is shown.
+    let deltas = store.assign_number("1001", &address("bob"), true).await.unwrap();
+    let shown: Vec<_> = deltas
+        .iter()
+        .filter_map(|delta| match delta {
+            Delta::Account(account) => Some((account.address.user(), account.number.as_deref())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(shown, [("alice", None), ("bob", Some("1002"))]);
+
+    let deltas = store.release_number("1002").await.unwrap();
+    assert_eq!(deltas[0], Delta::Number("1002".into(), None));
+    assert!(matches!(&deltas[1], Delta::Account(account) if account.number.as_deref() == Some("1001")));
+    assert_eq!(store.remove_number("1002").await.unwrap(), []);
+    assert!(store.remove_number("1002").await.unwrap_err().is_not_found());
+    assert!(store.assign_number("1003", &address("carol"), false).await.unwrap_err().is_not_found());
+    assert_eq!(store.numbers().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn accounts_are_imported_all_or_none() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).await;
+    let text = "address,password,name,number,email\nsip:a@example.com,pw,\"A, B\",1001,\nb@example.com,,,,\n";
+    let made = store.import_accounts(text, REALM, NOW).await.unwrap();
+    assert_eq!(made.len(), 2);
+    assert!(made[0].generated.is_none() && made[1].generated.is_some());
+    let error = store.import_accounts("c@example.com\nd@example.com,,,1001\n", REALM, NOW).await.unwrap_err();
+    assert!(error.is_conflict());
+    assert!(error.to_string().starts_with("line 2: number 1001"), "{error}");
+    assert_eq!(store.accounts().await.unwrap().len(), 2);
+    let exported = store.export_accounts().await.unwrap();
+    assert_eq!(
+        exported,
+        "address,password,name,number,email\nsip:a@example.com,,\"A, B\",1001,\nsip:b@example.com,,,,\n"
+    );
+}
+
+#[tokio::test]
+async fn accounts_of_the_configuration_are_what_it_says() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).await;
+    store.add_account(new("alice", Some("1001")), NOW).await.unwrap();
+    let generated = NewAccount { password: None, ..new("bob", Some("1002")) };
+    let declared = vec![new("alice", Some("1003")), generated.clone()];
+    let changed = store.declare_accounts(declared.clone(), NOW).await.unwrap();
+    assert_eq!(changed[0].deltas.len(), 3);
+    assert!(changed[1].generated.is_some());
+    assert_eq!(changed[0].account.number.as_deref(), Some("1003"));
+
+    // Read once more, nothing changes, and no password is generated.
+    assert!(store.declare_accounts(declared, NOW).await.unwrap().is_empty());
+    for result in [
+        store.remove_account(&address("bob")).await.map(drop),
+        store.set_account(&address("bob"), AccountChange::default()).await.map(drop),
+        store.release_number("1002").await.map(drop),
+    ] {
+        assert!(matches!(result, Err(StoreError::FileOwned(_))));
+    }
+
+    let changed = store.declare_accounts(vec![generated], NOW).await.unwrap();
+    assert_eq!(changed.len(), 1);
+    assert_eq!(changed[0].deltas, [Delta::AccountRemoved(address("alice"))]);
+    assert_eq!(store.accounts().await.unwrap().len(), 1);
+}

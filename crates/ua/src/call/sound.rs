@@ -1,0 +1,304 @@
+//! `Sound`: the session description and the media of one call.
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use offhook_media::codec::{self, by_name};
+use offhook_media::session::{Component, Identity, MediaSession, Outbox, Payload, Settings, Statistics};
+use offhook_media::{FRAME, SILENCE};
+use offhook_rtp::NtpTime;
+use offhook_sdp::offer_answer::{self, Capabilities, Negotiated, Stream};
+use offhook_sdp::{Codec, Direction, Origin, Refusal, Sdp};
+use offhook_sip_stack::Rng;
+use offhook_sip_stack::usage::Body;
+use rand::RngExt as _;
+
+use crate::Config;
+
+/// One stream of sound: what is agreed about it, and the packets.
+#[derive(Debug)]
+pub(crate) struct Sound {
+    pub(crate) port: usize,
+    address: SocketAddr,
+    codecs: Vec<Codec>,
+    session_id: u64,
+    identity: Identity,
+    /// Our last description, offer or answer.
+    local: Option<Sdp>,
+    /// Our offer whose answer has not come.
+    offered: Option<Sdp>,
+    media: Option<MediaSession>,
+    pub(crate) held_by_us: bool,
+    pub(crate) held_by_peer: bool,
+    keys: VecDeque<char>,
+    pause: Option<Instant>,
+}
+
+/// Why a session description cannot be accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unacceptable {
+    /// It is not one.
+    Malformed,
+    /// It has nothing that we have.
+    Refused(Refusal),
+}
+
+impl Sound {
+    pub(crate) fn new(port: usize, config: &Config, now: Instant, rng: &mut Rng) -> Option<Self> {
+        let address = config.media_ports.get(port)?.advertised;
+        let since_1970 = match config.wall_clock {
+            Some((moment, time)) => time + now.saturating_duration_since(moment),
+            None => Duration::ZERO,
+        };
+        let identity = Identity {
+            ssrc: rng.random(),
+            sequence: rng.random(),
+            timestamp: rng.random(),
+            cname: format!("{:024x}", rng.random::<u128>() >> 32),
+            ntp: NtpTime::from_unix(since_1970),
+        };
+        Some(Self {
+            port,
+            address,
+            codecs: codecs(config),
+            // RFC 8866 §5.2 wants it unique and numeric; 63 bits fit everyone's parser.
+            session_id: rng.random::<u64>() >> 1,
+            identity,
+            local: None,
+            offered: None,
+            media: None,
+            held_by_us: false,
+            held_by_peer: false,
+            keys: VecDeque::new(),
+            pause: None,
+        })
+    }
+
+    /// Our offer, the first or a changed one.
+    pub(crate) fn offer(&mut self) -> Body {
+        let capabilities = self.capabilities();
+        let offer = match &self.local {
+            Some(local) => offer_answer::reoffer(local, &capabilities),
+            None => offer_answer::offer(&capabilities),
+        };
+        let body = Body::sdp(offer.as_bytes().to_vec());
+        self.offered = Some(offer);
+        body
+    }
+
+    /// Whether an offer can be answered.
+    pub(crate) fn check(&self, offer: &Body) -> Result<(), Unacceptable> {
+        let offer = Sdp::parse(&offer.bytes).map_err(|_| Unacceptable::Malformed)?;
+        offer_answer::answer(&offer, &self.capabilities()).map_err(Unacceptable::Refused)?;
+        Ok(())
+    }
+
+    /// Answers the peer's offer, and lets sound flow as agreed.
+    pub(crate) fn answer(&mut self, offer: &Body, peer: IpAddr, now: Instant) -> Result<Body, Unacceptable> {
+        let offer = Sdp::parse(&offer.bytes).map_err(|_| Unacceptable::Malformed)?;
+        let (mut answer, streams) =
+            offer_answer::answer(&offer, &self.capabilities()).map_err(Unacceptable::Refused)?;
+        if let Some(local) = &self.local {
+            answer = answer.following(local);
+        }
+        let body = Body::sdp(answer.as_bytes().to_vec());
+        self.local = Some(answer);
+        self.agree(streams.first(), peer, now);
+        Ok(body)
+    }
+
+    /// Takes the peer's answer to our offer. A fork's answer may come after another's: `last` says that no more
+    /// will.
+    pub(crate) fn answered(
+        &mut self,
+        answer: &Body,
+        last: bool,
+        peer: IpAddr,
+        now: Instant,
+    ) -> Result<(), Unacceptable> {
+        let Some(offered) = &self.offered else { return Ok(()) };
+        let answer = Sdp::parse(&answer.bytes).map_err(|_| Unacceptable::Malformed)?;
+        let streams =
+            offer_answer::apply_answer(offered, &answer).map_err(|_| Unacceptable::Malformed)?;
+        if last {
+            self.local = self.offered.take();
+        }
+        self.agree(streams.first(), peer, now);
+        Ok(())
+    }
+
+    /// Our offer was refused.
+    pub(crate) fn abandon(&mut self) {
+        self.offered = None;
+    }
+
+    /// The encoding that we send.
+    pub(crate) fn codec(&self) -> Option<String> {
+        let media = self.media.as_ref()?;
+        media.settings().send.map(|payload| payload.format.name.to_owned())
+    }
+
+    pub(crate) fn statistics(&self) -> Option<Statistics> {
+        self.media.as_ref().map(MediaSession::statistics)
+    }
+
+    pub(crate) fn receive(
+        &mut self,
+        component: Component,
+        from: SocketAddr,
+        bytes: &[u8],
+        now: Instant,
+        out: &mut Outbox,
+    ) -> bool {
+        let Some(media) = &mut self.media else { return false };
+        match component {
+            Component::Rtp => media.receive_rtp(now, from, bytes, out),
+            Component::Rtcp => media.receive_rtcp(now, from, bytes, out),
+        }
+        true
+    }
+
+    /// Moves 20 ms of sound both ways; true if the last key was sent with it.
+    pub(crate) fn frame(
+        &mut self,
+        microphone: &[i16],
+        loudspeaker: &mut [i16; FRAME],
+        now: Instant,
+        out: &mut Outbox,
+    ) -> bool {
+        *loudspeaker = SILENCE;
+        let Some(media) = &mut self.media else { return false };
+        let mut frame = SILENCE;
+        for (to, from) in frame.iter_mut().zip(microphone) {
+            *to = *from;
+        }
+        media.microphone(now, &frame, out);
+        media.loudspeaker(now, loudspeaker);
+        self.press(now)
+    }
+
+    /// Queues keys; a comma is a pause.
+    pub(crate) fn dial(&mut self, digits: &str) {
+        let room = MAX_KEYS.saturating_sub(self.keys.len());
+        self.keys.extend(digits.chars().filter(|key| *key != END).take(room));
+    }
+
+    /// Presses the next key when its time has come; true when the last one is done.
+    fn press(&mut self, now: Instant) -> bool {
+        let Some(media) = &mut self.media else { return false };
+        if self.keys.is_empty() || media.is_dialling() || self.pause.is_some_and(|end| now < end) {
+            return false;
+        }
+        self.pause = None;
+        match self.keys.pop_front() {
+            Some(',') => self.pause = Some(now + PAUSE),
+            // The end of the queue, behind the last key: it has been sent.
+            Some(END) => return true,
+            Some(key) => {
+                media.dial(key, KEY);
+            }
+            None => {}
+        }
+        false
+    }
+
+    /// Marks the end of what was queued, to be told when it is sent.
+    pub(crate) fn dial_end(&mut self) {
+        self.keys.push_back(END);
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.media.as_ref().map(MediaSession::next_deadline)
+    }
+
+    pub(crate) fn deadline(&mut self, now: Instant, out: &mut Outbox) {
+        if let Some(media) = self.media.as_mut().filter(|media| media.next_deadline() <= now) {
+            media.deadline(now, out);
+        }
+    }
+
+    /// Says goodbye and returns what it was like.
+    pub(crate) fn end(&mut self, now: Instant, out: &mut Outbox) -> Option<Statistics> {
+        let mut media = self.media.take()?;
+        media.end(now, out);
+        Some(media.statistics())
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let version = self.local.as_ref().map_or(self.session_id, |local| local.origin().version);
+        let mut stream = Stream::audio(self.address, self.codecs.clone());
+        if self.held_by_us {
+            stream.direction = Direction::SendRecv.held();
+        }
+        Capabilities {
+            origin: Origin::new(self.session_id, version, self.address.ip()),
+            streams: vec![stream],
+        }
+    }
+
+    fn agree(&mut self, stream: Option<&Negotiated>, peer: IpAddr, now: Instant) {
+        let settings = settings(stream, peer);
+        let direction = stream.map_or(Direction::Inactive, |stream| stream.direction);
+        self.held_by_peer = !direction.sends();
+        match &mut self.media {
+            Some(media) => media.configure(now, settings),
+            None => self.media = Some(MediaSession::new(now, settings, self.identity.clone())),
+        }
+    }
+}
+
+/// What the media session needs to know of what was agreed.
+fn settings(stream: Option<&Negotiated>, peer: IpAddr) -> Settings {
+    let format = |format: &offer_answer::Format| by_name(&format.codec.name, format.codec.clock_rate);
+    let payload = |number: u8, codec: &'static codec::Format| Payload { payload_type: number, format: codec };
+    let send = stream.and_then(|stream| format(&stream.codec).map(|codec| payload(stream.codec.send, codec)));
+    let receive = stream
+        .into_iter()
+        .flat_map(|stream| std::iter::once(&stream.codec).chain(&stream.others))
+        .filter_map(|known| format(known).map(|codec| payload(known.receive, codec)))
+        .collect();
+    let event = stream.and_then(|stream| stream.telephone_event.as_ref());
+    Settings {
+        send,
+        receive,
+        event_send: event.map(|event| event.send),
+        event_receive: event.map(|event| event.receive),
+        remote_rtp: stream.and_then(|stream| stream.remote_rtp),
+        remote_rtcp: stream.and_then(|stream| stream.remote_rtcp),
+        signalled_from: Some(peer),
+        rtcp_mux: stream.is_some_and(|stream| stream.rtcp_mux),
+        sends: stream.is_some_and(|stream| stream.direction.sends()),
+        receives: stream.is_some_and(|stream| stream.direction.receives()),
+        ptime_ms: stream.map_or(20, |stream| stream.ptime),
+    }
+}
+
+/// The configured codecs that we have, and telephone events.
+fn codecs(config: &Config) -> Vec<Codec> {
+    let mut codecs = Vec::new();
+    let mut dynamic = 96..=127u8;
+    for name in &config.codecs {
+        let Some(format) = by_name(name, offhook_media::SAMPLE_RATE) else { continue };
+        if let Some(number) = format.payload_type.or_else(|| dynamic.next()) {
+            codecs.push(Codec::new(number, format.name, format.clock_rate));
+        }
+    }
+    codecs.push(Codec::telephone_event(TELEPHONE_EVENT, offhook_media::SAMPLE_RATE));
+    codecs
+}
+
+/// The payload type that everybody uses for telephone events.
+const TELEPHONE_EVENT: u8 = 101;
+
+/// How long a key is held.
+const KEY: Duration = Duration::from_millis(120);
+
+/// What a comma among the keys waits.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// Stands behind the last of the queued keys; no key itself.
+const END: char = '\0';
+
+/// The most keys that wait to be sent.
+const MAX_KEYS: usize = 256;

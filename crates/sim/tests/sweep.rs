@@ -11,13 +11,21 @@ fn every_call_ends_and_nothing_is_left_whatever_users_do() {
         Ok(seed) => vec![seed.parse().unwrap()],
         Err(_) => (0..std::env::var("SEEDS").map_or(256, |count| count.parse().unwrap())).collect(),
     };
-    let (mut placed, mut answered) = (0, 0);
+    let (mut placed, mut answered, mut broken) = (0, 0, Vec::new());
     for seed in seeds {
-        let outcome = run(seed, PLAN).unwrap_or_else(|what| panic!("{what}"));
-        placed += outcome.placed;
-        answered += outcome.answered;
+        match run(seed, PLAN) {
+            Ok(outcome) => {
+                placed += outcome.placed;
+                answered += outcome.answered;
+            }
+            Err(what) => broken.push(what),
+        }
     }
     println!("{placed} calls placed, {answered} times answered");
+    for what in broken.iter().skip(1) {
+        println!("{}", what.lines().next().unwrap());
+    }
+    assert!(broken.is_empty(), "{} seeds\n{}", broken.len(), broken[0]);
     assert!(answered > 0, "a sweep in which nobody ever answers shows nothing");
 }
 

@@ -142,10 +142,11 @@ impl Framer {
         if self.buffer.first().is_some_and(|byte| !lex::is_token(&[*byte])) {
             return Err(FrameErrorKind::NotSip);
         }
-        let Some(head) = self.head_end() else {
-            let too_large = self.buffer.len() >= self.limits.message;
-            return if too_large { Err(FrameErrorKind::HeadTooLarge) } else { Ok(None) };
-        };
+        let head = self.head_end();
+        if head.map_or(self.buffer.len() >= self.limits.message, |head| head > self.limits.message) {
+            return Err(FrameErrorKind::HeadTooLarge);
+        }
+        let Some(head) = head else { return Ok(None) };
         let length = content_length(&self.buffer[..head])?;
         match usize::try_from(length).ok().and_then(|length| head.checked_add(length)) {
             Some(size) if size <= self.limits.message => Ok(Some(size)),

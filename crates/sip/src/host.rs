@@ -173,7 +173,8 @@ pub(crate) fn scan_host_port(bytes: &[u8], from: usize) -> Result<(HostFound, Op
 /// Reads the port number that starts at `from`.
 pub(crate) fn scan_port(bytes: &[u8], from: usize) -> Result<(u16, usize), usize> {
     let digits = bytes[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let port = lex::number(&bytes[from..from + digits]).and_then(|port| u16::try_from(port).ok()).ok_or(from)?;
+    let port =
+        lex::number(&bytes[from..from + digits]).and_then(|port| u16::try_from(port).ok()).ok_or(from)?;
     Ok((port, from + digits))
 }
 

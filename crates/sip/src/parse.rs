@@ -4,8 +4,7 @@ use crate::header::{cseq, name_addr, via};
 use crate::line::{FieldSpan, Line, Lines, first_line, skip_line_ends};
 use crate::uri::{self, UriFound};
 use crate::{
-    Headers, Message, Method, Name, ParseError, ParseErrorKind as Kind, Request, Response, ResponseBuilder, Status,
-    Text, Via, lex,
+    Headers, Message, Method, Name, ParseError, ParseErrorKind as Kind, Request, Response, Status, Text, lex,
 };
 use bytes::Bytes;
 use std::ops::Range;
@@ -29,77 +28,6 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits { message: MAX_MESSAGE, fields: MAX_FIELDS }
     }
-}
-
-/// A request that cannot be accepted, but answered.
-#[derive(Clone, Debug)]
-pub struct RejectedRequest {
-    /// The request as far as it could be read, without its body. Its headers may be missing or malformed.
-    pub request: Request,
-    /// The topmost Via, with those of its parameters that can be read: where the answer goes.
-    pub via: Via,
-    /// Why it is refused.
-    pub error: ParseError,
-}
-
-impl RejectedRequest {
-    /// Makes what can be made of bytes that [`Message::parse`] refused with `error`. `None` if no answer is due or
-    /// possible: a response, an ACK, something that is not SIP, no readable top Via.
-    pub fn salvage(bytes: &Bytes, error: ParseError) -> Option<RejectedRequest> {
-        let limits = Limits::default();
-        let begin = skip_line_ends(bytes);
-        let bytes = bytes.slice(begin..bytes.len().min(begin.saturating_add(limits.message)));
-        let (line_end, fields_at) = first_line(&bytes, 0)?;
-        let method_end = lex::token(&bytes, 0);
-        let method = method_of(&bytes, 0..method_end)?;
-        let rest = trimmed_after(&bytes[..line_end], method_end)?;
-        if method == Method::Ack || !mentions_sip(&bytes[..line_end]) {
-            return None;
-        }
-        let uri_end = memchr::memchr(b' ', &bytes[rest..line_end]).map_or(line_end, |length| rest + length);
-        let (fields, end, bare_lf) = lenient_fields(&bytes, fields_at, limits.fields);
-        let headers = Headers {
-            bytes: bytes.slice(..end),
-            fields: fields.into(),
-            start: rest as u32..uri_end as u32,
-            fields_at: fields_at as u32,
-            body: end as u32,
-            bare_lf,
-        };
-        let top = headers.value_ranges(Name::Via).next()?;
-        let via = via::scan_head(&headers.bytes[top.clone()]).ok()?.of(&headers.bytes.slice(top));
-        Some(RejectedRequest { request: Request { headers, method }, via, error })
-    }
-
-    /// The answer: the error's status, with the error in words as its reason phrase (RFC 3261 §21.4.1).
-    pub fn response(&self) -> ResponseBuilder {
-        let status = self.error.status();
-        let response = Response::to_request(&self.request, status);
-        match status {
-            Status::BAD_REQUEST => response.reason(&self.error.to_string()),
-            _ => response,
-        }
-    }
-}
-
-/// The header fields that can be read, and where they end.
-fn lenient_fields(bytes: &Bytes, from: usize, limit: usize) -> (Vec<FieldSpan>, usize, bool) {
-    let mut lines = Lines::new(bytes, from);
-    let mut fields = Vec::new();
-    loop {
-        match lines.next() {
-            Line::Field(_) if fields.len() >= limit => {}
-            Line::Field(field) => fields.push(field),
-            Line::Bad(_) => {}
-            Line::End(body) => return (fields, body, lines.bare_lf),
-            Line::Truncated => return (fields, lines.at, lines.bare_lf),
-        }
-    }
-}
-
-fn trimmed_after(line: &[u8], at: usize) -> Option<usize> {
-    let start = lex::skip_lws(line, at);
-    (start > at && start < line.len()).then_some(start)
 }
 
 pub(crate) fn message(bytes: Bytes, limits: &Limits) -> Result<Message, ParseError> {
@@ -149,7 +77,7 @@ enum StartKind {
     Response(Status),
 }
 
-fn method_of(bytes: &Bytes, range: Range<usize>) -> Option<Method> {
+pub(crate) fn method_of(bytes: &Bytes, range: Range<usize>) -> Option<Method> {
     if range.is_empty() {
         return None;
     }
@@ -187,7 +115,7 @@ fn start_line(bytes: &[u8]) -> Result<Start, ParseError> {
 }
 
 /// Whether a first line claims to be SIP, so that an answer makes sense.
-fn mentions_sip(line: &[u8]) -> bool {
+pub(crate) fn mentions_sip(line: &[u8]) -> bool {
     line.windows(4).any(|window| window.eq_ignore_ascii_case(b"SIP/"))
 }
 
@@ -288,7 +216,8 @@ impl Found {
             return Err(ParseError::new(Kind::Duplicate(field.name), field.start as usize));
         }
         let [cseq, call_id, from, to, max_forwards, content_length] = self.once;
-        let mandatory = |field: Option<FieldSpan>, name| field.ok_or(ParseError::new(Kind::Missing(name), body));
+        let mandatory =
+            |field: Option<FieldSpan>, name| field.ok_or(ParseError::new(Kind::Missing(name), body));
         let cseq = mandatory(cseq, Name::CSeq)?;
         check_cseq(bytes, cseq, kind)?;
         let call_id = mandatory(call_id, Name::CallId)?;
@@ -351,16 +280,11 @@ fn body_end(bytes: &[u8], content_length: Option<FieldSpan>, body: usize) -> Res
 }
 
 /// A list that needs no allocation for a message of ordinary size.
+#[derive(Default)]
 struct Fields {
     few: [FieldSpan; 32],
     count: usize,
     many: Vec<FieldSpan>,
-}
-
-impl Default for Fields {
-    fn default() -> Fields {
-        Fields { few: [FieldSpan::default(); 32], count: 0, many: Vec::new() }
-    }
 }
 
 impl Fields {

@@ -207,7 +207,9 @@ impl Draft {
     fn add_to_tag(&mut self, tag: &str) {
         let Some(index) = self.fields.iter().position(|field| field.name == Name::To) else { return };
         let value = self.fields[index].value(&self.text);
-        if name_addr::scan(value).is_ok_and(|found| crate::header::params::get(&value[found.params..], "tag").is_some()) {
+        if name_addr::scan(value)
+            .is_ok_and(|found| crate::header::params::get(&value[found.params..], "tag").is_some())
+        {
             return;
         }
         let mut param = Vec::with_capacity(tag.len() + 5);

@@ -85,7 +85,9 @@ fn tag(value: &[u8]) -> Option<&[u8]> {
 }
 
 fn param<'a>(bytes: &'a [u8], name: &str) -> Option<&'a [u8]> {
-    params::get(bytes, name).map(|value| lex::strip_quotes(value).unwrap_or(value)).filter(|value| !value.is_empty())
+    params::get(bytes, name)
+        .map(|value| lex::strip_quotes(value).unwrap_or(value))
+        .filter(|value| !value.is_empty())
 }
 
 #[cfg(test)]

@@ -165,7 +165,9 @@ pub(crate) fn scan(bytes: &[u8]) -> Result<UriFound, usize> {
         [b's' | b'S', b'i' | b'I', b'p' | b'P', b's' | b'S', b':', ..] => {
             return sip::scan(bytes, 5).map(UriFound::Sip);
         }
-        [b't' | b'T', b'e' | b'E', b'l' | b'L', b':', ..] => return tel::scan(bytes, 4).map(|()| UriFound::Tel),
+        [b't' | b'T', b'e' | b'E', b'l' | b'L', b':', ..] => {
+            return tel::scan(bytes, 4).map(|()| UriFound::Tel);
+        }
         _ => {}
     }
     let colon = memchr::memchr(b':', bytes).ok_or(bytes.len())?;

@@ -1,10 +1,11 @@
 //! Every message of RFC 4475 and RFC 5118, and what an element does with it as far as the message itself decides.
 //! Data files are the exact bytes of the RFCs' archives.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use bytes::Bytes;
 use offhook_sip::{
-    Algorithm, Contacts, Frame, FrameErrorKind, Framer, Host, Message, Method, Name, ParseErrorKind, RejectedRequest,
-    Request, Response, Status, Transport, Uri, scan,
+    Algorithm, Contacts, Frame, FrameErrorKind, Framer, Host, Message, Method, Name, ParseErrorKind,
+    RejectedRequest, Request, Response, Status, Transport, Uri, scan,
 };
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -236,11 +237,10 @@ fn wsinv_reads_through_its_white_space() {
     assert_eq!((request.from_tag(), request.to_tag()), (Some("98asjd8"), Some("1918181833n")));
     assert_eq!(&*request.from().unwrap().display_name(), b"J Rosenberg \\\"");
     let vias: Vec<_> = request.vias().map(Result::unwrap).collect();
-    assert_eq!(vias.iter().map(|via| via.branch().unwrap()).collect::<Vec<_>>(), [
-        "390skdjuw",
-        "z9hG4bK9ikj8",
-        "z9hG4bK30239"
-    ]);
+    assert_eq!(
+        vias.iter().map(|via| via.branch().unwrap()).collect::<Vec<_>>(),
+        ["390skdjuw", "z9hG4bK9ikj8", "z9hG4bK30239"]
+    );
     assert!(!vias[0].has_cookie(), "matched by the rules of RFC 2543");
     assert_eq!(request.raw_other("UnknownHeaderWithUnusualValue"), Some(&b";;,,;;,;"[..]));
     assert_eq!(request.raw(Name::Subject), Some(&b""[..]));
@@ -279,7 +279,8 @@ fn escapes_are_neither_undone_nor_invented() {
     assert!(contact.equivalent(&contact.to_string().replace("%75se%72", "user").parse().unwrap()));
 
     let contacts = list(request("rfc4475/escnull").contacts().unwrap());
-    let users: Vec<_> = contacts.iter().map(|contact| contact.uri().as_sip().unwrap().user().unwrap()).collect();
+    let users: Vec<_> =
+        contacts.iter().map(|contact| contact.uri().as_sip().unwrap().user().unwrap()).collect();
     assert_eq!(users, ["%00", "%00%00"]);
     assert!(!contacts[0].uri().equivalent(contacts[1].uri()));
 
@@ -361,8 +362,14 @@ fn answers_to_malformed_requests_are_themselves_well_formed() {
         let read = Message::parse(answer.bytes().clone());
         // These lack or spoil what a response must copy.
         let spoilt = [
-            "rfc4475/insuf", "rfc4475/scalar02", "rfc4475/quotbal", "rfc4475/badaspec", "rfc4475/baddn",
-            "rfc4475/badinv01", "variants/baddn-with-blank-line", "rfc5118/ipv6-bug-abnf-3-colons",
+            "rfc4475/insuf",
+            "rfc4475/scalar02",
+            "rfc4475/quotbal",
+            "rfc4475/badaspec",
+            "rfc4475/baddn",
+            "rfc4475/badinv01",
+            "variants/baddn-with-blank-line",
+            "rfc5118/ipv6-bug-abnf-3-colons",
         ];
         assert_eq!(read.is_err(), spoilt.contains(&name), "{name}: {read:?}");
     }
@@ -377,7 +384,10 @@ fn contacts_that_need_brackets_have_them_or_are_refused() {
     let bracketed = &list(request("rfc4475/cparam02").contacts().unwrap())[0];
     assert_eq!(bracketed.uri().as_sip().unwrap().param("unknownparam"), Some(""));
     let escaped = &list(request("rfc4475/regescrt").contacts().unwrap())[0];
-    assert_eq!(escaped.uri().as_sip().unwrap().header("Route").as_deref(), Some(&b"<sip:sip.example.com>"[..]));
+    assert_eq!(
+        escaped.uri().as_sip().unwrap().header("Route").as_deref(),
+        Some(&b"<sip:sip.example.com>"[..])
+    );
 }
 
 #[test]
@@ -429,9 +439,14 @@ fn ipv6_hosts_keep_their_ports_apart() {
 #[test]
 fn received_addresses_read_with_and_without_brackets() {
     for name in ["rfc5118/via-received-param-with-delim", "rfc5118/via-received-param-no-delim"] {
-        assert_eq!(request(name).via().unwrap().received(), Some("2001:db8::9:255".parse().unwrap()), "{name}");
+        assert_eq!(
+            request(name).via().unwrap().received(),
+            Some("2001:db8::9:255".parse().unwrap()),
+            "{name}"
+        );
     }
-    let hosts: Vec<_> = request("rfc5118/mult-ip-in-header").vias().map(|via| via.unwrap().sent_by.to_string()).collect();
+    let hosts: Vec<_> =
+        request("rfc5118/mult-ip-in-header").vias().map(|via| via.unwrap().sent_by.to_string()).collect();
     assert_eq!(hosts, ["[2001:db8::9:1]:6050", "192.0.2.1", "[2001:db8::9:255]"]);
 }
 
@@ -440,9 +455,11 @@ fn mapped_addresses_can_be_unmapped_and_sdp_arrives_whole() {
     let mapped = request("variants/ipv4-mapped-ipv6-cl");
     let ip = mapped.via().unwrap().sent_by.host.ip().unwrap();
     assert_eq!(ip.to_canonical(), IpAddr::from([192, 0, 2, 10]));
-    for (name, length) in
-        [("variants/ipv4-mapped-ipv6-cl", 245), ("variants/ipv6-in-sdp-cl", 251), ("variants/mult-ip-in-sdp-cl", 189)]
-    {
+    for (name, length) in [
+        ("variants/ipv4-mapped-ipv6-cl", 245),
+        ("variants/ipv6-in-sdp-cl", 251),
+        ("variants/mult-ip-in-sdp-cl", 189),
+    ] {
         assert_eq!(request(name).body().len(), length, "{name}");
     }
 }

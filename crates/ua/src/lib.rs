@@ -16,13 +16,13 @@ mod user_agent;
 
 pub use config::{Config, Credentials, Listener, MediaPort};
 pub use io::{
-    CallId, CallOptions, Command, DropReason, Event, Input, MediaTransmit, Outbox, Question,
-    QuestionId, RequestId, Side,
+    CallId, CallOptions, Command, DropReason, Event, Input, MediaTransmit, Outbox, Question, QuestionId,
+    RequestId, Side,
 };
+/// Samples in 20 ms of sound at 8 kHz.
+pub use offhook_media::FRAME;
 /// RTP or RTCP: which of a pair of ports (RFC 3550 §11).
 pub use offhook_media::session::Component;
 /// What the sound of a call was like, so far or at its end.
 pub use offhook_media::session::Statistics as MediaReport;
-/// Samples in 20 ms of sound at 8 kHz.
-pub use offhook_media::FRAME;
 pub use user_agent::UserAgent;

@@ -17,7 +17,8 @@ impl Ports {
     /// Lends a free port, the one that has been free for longest, so that late packets of an old call find nobody.
     pub(crate) fn lend(&mut self, call: CallId) -> Option<usize> {
         let count = self.lent.len();
-        let port = (0..count).map(|step| (self.next + step) % count).find(|port| self.lent[*port].is_none())?;
+        let port =
+            (0..count).map(|step| (self.next + step) % count).find(|port| self.lent[*port].is_none())?;
         self.next = port + 1;
         self.lent[port] = Some(call);
         Some(port)

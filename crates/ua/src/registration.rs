@@ -79,7 +79,11 @@ impl Registrar {
 }
 
 fn failed(status: Status, reason: &str, env: &mut Env<'_, '_>) {
-    env.event(Event::RegistrationFailed { code: status.code(), reason: reason.to_owned(), retry_after: None });
+    env.event(Event::RegistrationFailed {
+        code: status.code(),
+        reason: reason.to_owned(),
+        retry_after: None,
+    });
 }
 
 /// The Request-URI of REGISTER has no user part (RFC 3261 §10.2).

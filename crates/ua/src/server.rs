@@ -32,7 +32,13 @@ pub(crate) fn receive(
         Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST
     } else {
         inspect(&request, &mut headers, env.config)
-            .or_else(|| if *request.method() == Method::Invite { invite(&request, &mut headers, busy, env) } else { None })
+            .or_else(|| {
+                if *request.method() == Method::Invite {
+                    invite(&request, &mut headers, busy, env)
+                } else {
+                    None
+                }
+            })
             .unwrap_or_else(|| act(&request, &mut headers, env))
     };
     if status == Status::TRYING {
@@ -141,7 +147,9 @@ fn invite(
     }
     let now = env.now();
     // Any port will do to see whether the offer fits.
-    let Some(sound) = Sound::new(0, env.config, now, env.stack.cx.rng) else { return Some(Status::BUSY_HERE) };
+    let Some(sound) = Sound::new(0, env.config, now, env.stack.cx.rng) else {
+        return Some(Status::BUSY_HERE);
+    };
     match sound.check(&body) {
         Ok(()) => Some(Status::TRYING),
         Err(Unacceptable::Malformed) => Some(Status::BAD_REQUEST),
@@ -183,4 +191,3 @@ fn act(request: &Request, headers: &mut Vec<(Name, String)>, env: &mut Env<'_, '
 fn is_known(tag: &str) -> bool {
     ["100rel", "timer"].iter().any(|known| known.eq_ignore_ascii_case(tag))
 }
-

@@ -131,7 +131,10 @@ impl UserAgent {
 
     /// Whether nothing is left of any call, request or transaction: the leak test. A registration may stay.
     pub fn is_idle(&self) -> bool {
-        self.lines.is_empty() && self.ports.all_free() && self.transactions.is_empty() && self.claims.is_empty()
+        self.lines.is_empty()
+            && self.ports.all_free()
+            && self.transactions.is_empty()
+            && self.claims.is_empty()
     }
 
     /// The settings.

@@ -7,62 +7,48 @@ use std::collections::VecDeque;
 #[derive(Debug)]
 pub(super) struct Timing {
     recent: VecDeque<i64>,
+    /// The same, by size.
     sorted: Vec<i64>,
-    since_sorted: usize,
-    base: i64,
     target: i64,
 }
 
 impl Timing {
     pub(super) fn new() -> Timing {
-        let recent = VecDeque::with_capacity(WINDOW);
-        Timing { recent, sorted: Vec::with_capacity(WINDOW), since_sorted: 0, base: 0, target: MIN_TARGET }
+        let (recent, sorted) = (VecDeque::with_capacity(WINDOW), Vec::with_capacity(WINDOW));
+        Timing { recent, sorted, target: MIN_TARGET }
     }
 
     /// Whether a transit time is so far off that the sender's clock must have leapt.
     pub(super) fn is_leap(&self, transit: i64) -> bool {
-        !self.recent.is_empty() && (transit - self.base).abs() > LEAP
+        !self.recent.is_empty() && (transit - self.base()).abs() > LEAP
     }
 
     pub(super) fn measure(&mut self, transit: i64) {
-        if self.recent.is_empty() {
-            self.base = transit;
-        }
-        if self.recent.len() == WINDOW {
-            self.recent.pop_front();
+        if self.recent.len() == WINDOW
+            && let Some(oldest) = self.recent.pop_front()
+            && let Ok(place) = self.sorted.binary_search(&oldest)
+        {
+            self.sorted.remove(place);
         }
         self.recent.push_back(transit);
-        self.base = self.base.min(transit);
-        self.since_sorted += 1;
-        if self.since_sorted >= SORT_EVERY || self.recent.len() <= SORT_EVERY {
-            self.sort();
-        }
+        self.sorted.insert(self.sorted.partition_point(|other| *other < transit), transit);
+        let nearly_all = self.sorted[(self.sorted.len() - 1) * COVERED / 1000];
+        self.target = (nearly_all - self.base() + MARGIN).clamp(MIN_TARGET, MAX_TARGET);
     }
 
     /// The transit time of a packet that suffered no delay.
     pub(super) fn base(&self) -> i64 {
-        self.base
+        self.sorted.first().copied().unwrap_or(0)
     }
 
     /// How long such a packet should wait, in samples.
     pub(super) fn target(&self) -> i64 {
         self.target
     }
-
-    fn sort(&mut self) {
-        self.since_sorted = 0;
-        self.sorted.clear();
-        self.sorted.extend(&self.recent);
-        self.sorted.sort_unstable();
-        let nearly_all = (self.sorted.len() - 1) * COVERED / 1000;
-        self.base = self.sorted[0];
-        self.target = (self.sorted[nearly_all] - self.base + MARGIN).clamp(MIN_TARGET, MAX_TARGET);
-    }
 }
 
 /// Ten seconds of packets of 20 ms.
 const WINDOW: usize = 500;
-const SORT_EVERY: usize = 10;
 /// Thousandths of the packets that are to come in time.
 const COVERED: usize = 975;
 /// 5 ms.

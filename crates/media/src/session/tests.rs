@@ -46,12 +46,14 @@ struct End {
     events: Vec<Event>,
 }
 
+type Flying = (usize, Component, SocketAddr, Vec<u8>);
+
 /// Two sessions over a network of 25 ms each way, in virtual time.
 struct Pair {
     now: Instant,
     ends: [End; 2],
     /// By arrival: to which end, port, source and bytes.
-    air: BTreeMap<(Instant, u64), (usize, Component, SocketAddr, Vec<u8>)>,
+    air: BTreeMap<(Instant, u64), Flying>,
     count: u64,
     loss: f64,
     dice: Dice,

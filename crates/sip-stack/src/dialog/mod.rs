@@ -210,10 +210,7 @@ fn is_secure(uri: &Uri) -> bool {
 }
 
 fn refreshes_target(method: &Method) -> bool {
-    matches!(
-        method,
-        Method::Invite | Method::Update | Method::Subscribe | Method::Notify | Method::Refer
-    )
+    matches!(method, Method::Invite | Method::Update | Method::Subscribe | Method::Notify | Method::Refer)
 }
 
 fn contact_of(message: &Headers) -> Option<Uri> {

@@ -83,7 +83,13 @@ impl Attempt {
 
     /// Sends a changed request with this sequence number and a new branch (§8.1.3.5). False if that was done
     /// too often.
-    pub fn again(&mut self, usage: UsageId, request: Request, number: u32, stack: &mut Stack<'_, '_>) -> bool {
+    pub fn again(
+        &mut self,
+        usage: UsageId,
+        request: Request,
+        number: u32,
+        stack: &mut Stack<'_, '_>,
+    ) -> bool {
         let Some(flow) = self.flow().filter(|_| self.repeats < MAX_ATTEMPTS) else { return false };
         self.repeats += 1;
         let cseq = CSeq { number, method: request.method().clone() };

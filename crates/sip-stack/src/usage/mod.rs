@@ -113,10 +113,9 @@ impl Stack<'_, '_> {
         self.transactions.respond(server, response, self.cx);
     }
 
-    fn cancel(&mut self, usage: UsageId, invite: ClientId) {
-        if let Some(cancel) = self.transactions.cancel(invite, self.cx) {
-            self.claims.client(cancel, usage);
-        }
+    /// Nobody waits for the answer to a CANCEL: what counts is the answer to the INVITE (§9.1).
+    fn cancel(&mut self, invite: ClientId) {
+        self.transactions.cancel(invite, self.cx);
     }
 
     fn event(&mut self, usage: UsageId, event: InviteEvent) {
@@ -139,7 +138,10 @@ impl Settings {
     }
 
     fn describe_response(&self, builder: ResponseBuilder) -> ResponseBuilder {
-        builder.header(Name::Contact, &self.contact).header(Name::Server, &self.agent).header(Name::Allow, &self.allow)
+        builder
+            .header(Name::Contact, &self.contact)
+            .header(Name::Server, &self.agent)
+            .header(Name::Allow, &self.allow)
     }
 }
 

@@ -242,7 +242,8 @@ impl Registration {
         let spread = stack.cx.rng.random_range(0.95..=1.0);
         let next = stack.cx.now + (expires - margin).mul_f64(spread);
         self.state = State::Registered { next: stack.arm(self.id, UsageTimer::Register, next) };
-        let service_route = response.service_routes().map_while(Result::ok).take(8).map(|route| route.detach());
+        let service_route =
+            response.service_routes().map_while(Result::ok).take(8).map(|route| route.detach());
         Some(RegistrationEvent::Registered { expires, service_route: service_route.collect() })
     }
 
@@ -250,9 +251,10 @@ impl Registration {
     fn granted(&self, response: &Response, asked: u32) -> u32 {
         let ours = self.settings.contact.uri();
         let own = match response.contacts() {
-            Ok(Contacts::List(list)) => {
-                list.iter().find(|contact| contact.uri().equivalent(ours)).and_then(|contact| contact.expires())
-            }
+            Ok(Contacts::List(list)) => list
+                .iter()
+                .find(|contact| contact.uri().equivalent(ours))
+                .and_then(|contact| contact.expires()),
             Ok(Contacts::Star) | Err(_) => None,
         };
         own.or_else(|| response.expires()).unwrap_or(asked).clamp(1, LONGEST_EXPIRES)
@@ -313,3 +315,6 @@ const SHORTEST_MARGIN: Duration = Duration::from_secs(32);
 
 /// A registrar that grants years is refreshed at least once a day.
 const LONGEST_EXPIRES: u32 = 86_400;
+
+#[cfg(test)]
+mod tests;

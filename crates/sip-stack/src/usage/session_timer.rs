@@ -186,8 +186,7 @@ mod tests {
     #[test]
     fn the_side_that_the_request_names_refreshes() {
         let timers = SessionTimers::default();
-        let (grant, timer) =
-            timers.answer(ask(600, Some(Refresher::Uas), true), start()).unwrap().unwrap();
+        let (grant, timer) = timers.answer(ask(600, Some(Refresher::Uas), true), start()).unwrap().unwrap();
         assert!(!grant.require && timer.we_refresh());
         let (grant, timer) = timers.answer(ask(600, None, true), start()).unwrap().unwrap();
         assert!(grant.require && !timer.we_refresh());
@@ -196,13 +195,14 @@ mod tests {
 
     #[test]
     fn the_refresher_is_woken_at_half_time_and_the_other_before_the_end() {
-        let we = SessionTimer::new(600, true, start());
-        assert_eq!(we.deadline() - start(), Duration::from_secs(300));
-        assert_eq!(we.due(start() + Duration::from_secs(300)), Some(Due::Refresh));
-        let they = SessionTimer::new(90, false, start());
-        assert_eq!(they.deadline() - start(), Duration::from_secs(60));
-        assert_eq!(they.due(start() + Duration::from_secs(59)), None);
-        assert_eq!(they.due(start() + Duration::from_secs(60)), Some(Due::Expired));
+        let start = start();
+        let we = SessionTimer::new(600, true, start);
+        assert_eq!(we.deadline() - start, Duration::from_secs(300));
+        assert_eq!(we.due(start + Duration::from_secs(300)), Some(Due::Refresh));
+        let they = SessionTimer::new(90, false, start);
+        assert_eq!(they.deadline() - start, Duration::from_secs(60));
+        assert_eq!(they.due(start + Duration::from_secs(59)), None);
+        assert_eq!(they.due(start + Duration::from_secs(60)), Some(Due::Expired));
     }
 
     #[test]

@@ -74,7 +74,8 @@ impl Challenge {
 
     /// Whether `qop` offers this value. A challenge without `qop` offers none (RFC 2069).
     pub fn offers_qop(&self, qop: &str) -> bool {
-        self.param("qop").is_some_and(|offer| offer.split(',').any(|known| known.trim().eq_ignore_ascii_case(qop)))
+        self.param("qop")
+            .is_some_and(|offer| offer.split(',').any(|known| known.trim().eq_ignore_ascii_case(qop)))
     }
 }
 
@@ -340,7 +341,9 @@ mod tests {
 
     #[test]
     fn twice_the_same_parameter_and_broken_digests_are_refused() {
-        for text in ["", "Digest nonce=\"1\", Nonce=\"2\"", "Digest nonce=\"1", "Digest x", "Digest a=b c=d", "=x"] {
+        for text in
+            ["", "Digest nonce=\"1\", Nonce=\"2\"", "Digest nonce=\"1", "Digest x", "Digest a=b c=d", "=x"]
+        {
             assert!(credentials(text).is_err(), "{text}");
         }
     }
@@ -349,7 +352,10 @@ mod tests {
     fn other_schemes_are_kept_as_they_are() {
         let read = credentials("Bearer eyJ0.eXAi==").unwrap();
         assert_eq!((read.scheme(), read.to_string().as_str()), ("Bearer", "Bearer eyJ0.eXAi=="));
-        assert_eq!(credentials("NoOneKnowsThisScheme opaque-data=here").unwrap().algorithm(), Some(Algorithm::Md5));
+        assert_eq!(
+            credentials("NoOneKnowsThisScheme opaque-data=here").unwrap().algorithm(),
+            Some(Algorithm::Md5)
+        );
     }
 
     #[test]
@@ -360,7 +366,8 @@ mod tests {
             .quoted("qop", "auth,auth-int")
             .plain("algorithm", "SHA-256")
             .plain("stale", "TRUE");
-        let text = "Digest realm=\"a \\\"b\\\"\", nonce=\"n\", qop=\"auth,auth-int\", algorithm=SHA-256, stale=TRUE";
+        let text =
+            "Digest realm=\"a \\\"b\\\"\", nonce=\"n\", qop=\"auth,auth-int\", algorithm=SHA-256, stale=TRUE";
         assert_eq!(made.to_string(), text);
         let back = Challenge::parse(made.to_string().into()).unwrap();
         assert_eq!(back.realm().as_deref(), Some("a \"b\""));

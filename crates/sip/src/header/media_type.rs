@@ -24,7 +24,9 @@ impl MediaType {
     pub fn covers(&self, essence: &str) -> bool {
         match self.essence.split_once('/') {
             Some(("*", "*")) => true,
-            Some((kind, "*")) => essence.split('/').next().is_some_and(|other| kind.eq_ignore_ascii_case(other)),
+            Some((kind, "*")) => {
+                essence.split('/').next().is_some_and(|other| kind.eq_ignore_ascii_case(other))
+            }
             _ => self.is(essence),
         }
     }

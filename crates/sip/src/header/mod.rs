@@ -67,7 +67,8 @@ impl Headers {
     pub fn cseq(&self) -> Result<CSeq, ParseError> {
         let field = self.must(Name::CSeq)?;
         let at = field.value as usize;
-        let (number, method) = cseq::scan(field.value(&self.bytes)).map_err(|kind| ParseError::new(kind, at))?;
+        let (number, method) =
+            cseq::scan(field.value(&self.bytes)).map_err(|kind| ParseError::new(kind, at))?;
         let method = Method::parse(method).ok_or(ParseError::new(Kind::Malformed(Name::CSeq), at))?;
         Ok(CSeq { number, method })
     }
@@ -75,7 +76,9 @@ impl Headers {
     /// Max-Forwards, if there.
     pub fn max_forwards(&self) -> Result<Option<u8>, ParseError> {
         let number = self.number(Name::MaxForwards)?;
-        number.map(|number| u8::try_from(number).map_err(|_| self.out_of_range(Name::MaxForwards))).transpose()
+        number
+            .map(|number| u8::try_from(number).map_err(|_| self.out_of_range(Name::MaxForwards)))
+            .transpose()
     }
 
     /// Max-Breadth (RFC 5393 §5.3.3), if there.
@@ -287,7 +290,8 @@ impl Headers {
         name: Name,
         read: fn(Bytes) -> Result<T, usize>,
     ) -> impl Iterator<Item = Result<T, ParseError>> {
-        self.spans(name).map(move |field| self.read(name, field.value as usize..field.value_end as usize, read))
+        self.spans(name)
+            .map(move |field| self.read(name, field.value as usize..field.value_end as usize, read))
     }
 
     fn read<T>(

@@ -90,7 +90,10 @@ impl fmt::Display for NameAddr {
 
 fn thousandths(q: &str) -> Option<u16> {
     let (whole, fraction) = q.split_once('.').unwrap_or((q, ""));
-    if !matches!(whole, "0" | "1") || fraction.len() > 3 || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+    if !matches!(whole, "0" | "1")
+        || fraction.len() > 3
+        || !fraction.bytes().all(|byte| byte.is_ascii_digit())
+    {
         return None;
     }
     let thousandths = format!("{whole}{fraction:0<3}").parse().ok()?;
@@ -214,7 +217,10 @@ mod tests {
     #[test]
     fn q_reads_in_thousandths() {
         let q = |text: &str| read(&format!("<sip:a@b>;q={text}")).unwrap().q();
-        assert_eq!([q("1"), q("0.5"), q("0.333"), q("1.000"), q("0.")].map(Option::unwrap), [1000, 500, 333, 1000, 0]);
+        assert_eq!(
+            [q("1"), q("0.5"), q("0.333"), q("1.000"), q("0.")].map(Option::unwrap),
+            [1000, 500, 333, 1000, 0]
+        );
         assert_eq!([q("1.1"), q("2"), q("0.1234"), q("x"), q("0.-1")], [None; 5]);
     }
 
@@ -222,8 +228,14 @@ mod tests {
     fn a_made_value_reads_back() {
         let uri: Uri = "sip:bob@example.com;transport=tcp".parse().unwrap();
         let made = NameAddr::new(uri.clone()).with_display_name("Bob \"the\" <Builder>").with_tag("t1");
-        assert_eq!(made.to_string(), "\"Bob \\\"the\\\" <Builder>\" <sip:bob@example.com;transport=tcp>;tag=t1");
+        assert_eq!(
+            made.to_string(),
+            "\"Bob \\\"the\\\" <Builder>\" <sip:bob@example.com;transport=tcp>;tag=t1"
+        );
         let back = read(&made.to_string()).unwrap();
-        assert_eq!((&back.uri, back.tag(), &*back.display_name()), (&uri, Some("t1"), &b"Bob \"the\" <Builder>"[..]));
+        assert_eq!(
+            (&back.uri, back.tag(), &*back.display_name()),
+            (&uri, Some("t1"), &b"Bob \"the\" <Builder>"[..])
+        );
     }
 }

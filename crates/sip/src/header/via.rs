@@ -175,7 +175,8 @@ mod tests {
 
     #[test]
     fn a_via_reads_with_white_space_wherever_the_grammar_has_it() {
-        let via = via("SIP  / 2.0 \r\n / TCP     spindle.example.com : 5070  ;\r\n  branch  =   z9hG4bK9ikj8");
+        let via =
+            via("SIP  / 2.0 \r\n / TCP     spindle.example.com : 5070  ;\r\n  branch  =   z9hG4bK9ikj8");
         assert_eq!(via.transport, Transport::Tcp);
         assert_eq!(via.sent_by.to_string(), "spindle.example.com:5070");
         assert_eq!(via.branch(), Some("z9hG4bK9ikj8"));
@@ -205,7 +206,9 @@ mod tests {
 
     #[test]
     fn bad_vias_are_refused() {
-        for text in ["", "SIP/2.0/UDP", "SIP/2.0 h", "SIP/2.0/UDP h;;", "SIP/2.0/UDP 1.2.3", "SIP/2.0/UDP h:99999"] {
+        for text in
+            ["", "SIP/2.0/UDP", "SIP/2.0 h", "SIP/2.0/UDP h;;", "SIP/2.0/UDP 1.2.3", "SIP/2.0/UDP h:99999"]
+        {
             assert!(Via::parse(Bytes::from_static(text.as_bytes())).is_err(), "{text}");
         }
     }

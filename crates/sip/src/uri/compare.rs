@@ -11,7 +11,8 @@ pub(crate) fn sip(a: &SipUri, b: &SipUri) -> bool {
     if a == b {
         return true;
     }
-    let countable = |uri: &SipUri| uri.params().count() <= PAIRWISE_MAX && uri.headers().count() <= PAIRWISE_MAX;
+    let countable =
+        |uri: &SipUri| uri.params().count() <= PAIRWISE_MAX && uri.headers().count() <= PAIRWISE_MAX;
     a.secure() == b.secure()
         && a.host() == b.host()
         && a.port() == b.port()
@@ -38,7 +39,9 @@ fn params_agree(a: &SipUri, b: &SipUri) -> bool {
 fn same_headers(a: &SipUri, b: &SipUri) -> bool {
     let count_in = |uri: &SipUri, (name, value): (&str, &str)| {
         uri.headers()
-            .filter(|(other_name, other)| same_escaped(name, other_name, true) && same_escaped(value, other, false))
+            .filter(|(other_name, other)| {
+                same_escaped(name, other_name, true) && same_escaped(value, other, false)
+            })
             .count()
     };
     a.headers().count() == b.headers().count()
@@ -89,7 +92,11 @@ pub(crate) fn tel(a: &TelUri, b: &TelUri) -> bool {
         && a.params().all(|(name, value)| {
             b.param(name).is_some_and(|other| {
                 let numeric = value.starts_with('+') || name.eq_ignore_ascii_case("ext");
-                if numeric { significant(value).eq(significant(other)) } else { same_escaped(value, other, true) }
+                if numeric {
+                    significant(value).eq(significant(other))
+                } else {
+                    same_escaped(value, other, true)
+                }
             })
         })
 }

@@ -144,7 +144,9 @@ impl SipUri {
 
     /// A URI parameter's value as written; empty for one without a value. Names compare without case.
     pub fn param(&self, name: &str) -> Option<&str> {
-        self.params().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.unwrap_or_default())
+        self.params()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.unwrap_or_default())
     }
 
     /// All URI parameters, as written.
@@ -217,7 +219,9 @@ impl SipUri {
         let host_end = match self.spans.host {
             HostFound::Name(_, end) => end,
             HostFound::V4(_) => lex::host(text.as_bytes(), host_at),
-            HostFound::V6(_) => text.get(host_at..).and_then(|rest| rest.find(']')).map_or(host_at, |i| host_at + i + 1),
+            HostFound::V6(_) => {
+                text.get(host_at..).and_then(|rest| rest.find(']')).map_or(host_at, |i| host_at + i + 1)
+            }
         };
         Parts {
             scheme,

@@ -49,10 +49,8 @@ impl Call {
     /// Reports to the peer how the call goes that it asked for, as the body of a NOTIFY (RFC 3515 §2.4.5).
     pub(crate) fn report(&mut self, status: Status, env: &mut Env<'_, '_>) {
         let state = if status.is_final() { "terminated;reason=noresource" } else { "active;expires=180" };
-        let headers = [
-            ("Event".to_owned(), "refer".to_owned()),
-            ("Subscription-State".to_owned(), state.to_owned()),
-        ];
+        let headers =
+            [("Event".to_owned(), "refer".to_owned()), ("Subscription-State".to_owned(), state.to_owned())];
         let body = Body {
             content_type: SIPFRAG.to_owned(),
             bytes: format!("SIP/2.0 {} {}\r\n", status, status.reason()).into(),
@@ -218,7 +216,8 @@ impl Call {
         } else {
             return Status::UNSUPPORTED_MEDIA_TYPE;
         };
-        let digit = key.as_ref().and_then(|(signal, _)| signal.chars().next()).map(|key| key.to_ascii_uppercase());
+        let digit =
+            key.as_ref().and_then(|(signal, _)| signal.chars().next()).map(|key| key.to_ascii_uppercase());
         match (digit, key) {
             (Some(digit @ ('0'..='9' | '*' | '#' | 'A'..='D')), Some((_, milliseconds))) => {
                 let duration = Duration::from_millis(u64::from(milliseconds));

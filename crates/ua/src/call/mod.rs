@@ -16,7 +16,9 @@ use offhook_sip_stack::usage::{Body, UsageId, UsageTimer};
 pub(crate) use self::event::Followup;
 pub(crate) use self::sound::{Sound, Unacceptable};
 use crate::env::{Env, Way};
-use crate::{CallId, CallOptions, Component, DropReason, Event, MediaReport, MediaTransmit, QuestionId, Side};
+use crate::{
+    CallId, CallOptions, Component, DropReason, Event, MediaReport, MediaTransmit, QuestionId, Side,
+};
 
 /// One call, from its first message until nothing of it is left.
 #[derive(Debug)]
@@ -314,7 +316,12 @@ impl Call {
         self.flush(out, env);
     }
 
-    pub(crate) fn audio(&mut self, microphone: &[i16], loudspeaker: &mut [i16; FRAME], env: &mut Env<'_, '_>) {
+    pub(crate) fn audio(
+        &mut self,
+        microphone: &[i16],
+        loudspeaker: &mut [i16; FRAME],
+        env: &mut Env<'_, '_>,
+    ) {
         let mut out = session::Outbox::default();
         let digits_sent = self.sound.frame(microphone, loudspeaker, env.now(), &mut out);
         self.flush(out, env);

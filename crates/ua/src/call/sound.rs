@@ -119,8 +119,7 @@ impl Sound {
     ) -> Result<(), Unacceptable> {
         let Some(offered) = &self.offered else { return Ok(()) };
         let answer = Sdp::parse(&answer.bytes).map_err(|_| Unacceptable::Malformed)?;
-        let streams =
-            offer_answer::apply_answer(offered, &answer).map_err(|_| Unacceptable::Malformed)?;
+        let streams = offer_answer::apply_answer(offered, &answer).map_err(|_| Unacceptable::Malformed)?;
         if last {
             self.local = self.offered.take();
         }

@@ -76,15 +76,7 @@ impl Invite {
             repeat: None,
         };
         let phase = Phase::Answering(Box::new(answering));
-        Some(Self {
-            id,
-            settings,
-            call_id,
-            local_tag: tag.into(),
-            phase,
-            initial: None,
-            losers: Vec::new(),
-        })
+        Some(Self { id, settings, call_id, local_tag: tag.into(), phase, initial: None, losers: Vec::new() })
     }
 
     /// Sends a provisional response, 101 to 199, reliably if both sides can; a body is the answer or offer of the

@@ -113,7 +113,8 @@ impl Invite {
         match (response.status(), response.min_se().ok().flatten()) {
             (Status::SESSION_INTERVAL_TOO_SMALL, Some(minimum)) => {
                 let Some(expires) = self.settings.session_timers.offer(None, minimum) else { return false };
-                let request = request.edit().set(Name::SessionExpires, expires).set(Name::MinSe, minimum).finish();
+                let request =
+                    request.edit().set(Name::SessionExpires, expires).set(Name::MinSe, minimum).finish();
                 initial.attempt.again(self.id, request, number, stack)
             }
             (Status::SERVICE_UNAVAILABLE, _) => initial.attempt.elsewhere(self.id, stack),

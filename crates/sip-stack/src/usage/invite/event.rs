@@ -111,7 +111,8 @@ impl Ending {
         let Some(value) = request.raw(Name::Reason) else { return self };
         let value = String::from_utf8_lossy(value);
         let text = value.split(';').find_map(|param| param.trim().strip_prefix("text=").map(str::to_owned));
-        self.reason = text.map_or_else(|| value.clone().into_owned(), |text| text.trim_matches('"').to_owned());
+        self.reason =
+            text.map_or_else(|| value.clone().into_owned(), |text| text.trim_matches('"').to_owned());
         self
     }
 

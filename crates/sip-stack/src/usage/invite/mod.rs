@@ -6,6 +6,8 @@ mod event;
 mod modify;
 mod reliable;
 mod session;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -145,7 +147,7 @@ impl Invite {
         match &mut self.phase {
             Phase::Calling(_) => {
                 if let Some(initial) = &self.initial {
-                    stack.cancel(self.id, initial.attempt.client());
+                    stack.cancel(initial.attempt.client());
                 }
                 self.end(Ending::new(Party::Us, Status::REQUEST_TERMINATED), stack);
             }
@@ -263,7 +265,13 @@ impl Invite {
         }
     }
 
-    fn cancelled(&mut self, server: ServerId, invite: ServerId, request: &Request, stack: &mut Stack<'_, '_>) {
+    fn cancelled(
+        &mut self,
+        server: ServerId,
+        invite: ServerId,
+        request: &Request,
+        stack: &mut Stack<'_, '_>,
+    ) {
         session::respond(&self.settings, &self.local_tag, server, request, Status::OK, &[], stack);
         match &mut self.phase {
             Phase::Answering(answering) if answering.server == invite => {

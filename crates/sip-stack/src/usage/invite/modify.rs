@@ -242,7 +242,8 @@ impl Session {
     fn peer_changes(&mut self, server: ServerId, request: Request, stack: &mut Stack<'_, '_>) {
         let invite = *request.method() == Method::Invite;
         let body = Body::of(&request);
-        let ours = self.offered || self.sent.iter().any(|sent| matches!(sent.purpose, Purpose::Change { .. }));
+        let ours =
+            self.offered || self.sent.iter().any(|sent| matches!(sent.purpose, Purpose::Change { .. }));
         if (invite || body.is_some()) && (self.owed.is_some() || self.is_describing()) {
             // §14.2, RFC 3311 §5.2
             let wait = [(Name::RetryAfter.as_str().to_owned(), short_wait(stack.cx).to_string())];

@@ -137,7 +137,12 @@ impl Session {
     }
 
     /// A provisional response to our re-INVITE.
-    pub(super) fn provisional_to_change(&mut self, at: usize, response: &Response, stack: &mut Stack<'_, '_>) {
+    pub(super) fn provisional_to_change(
+        &mut self,
+        at: usize,
+        response: &Response,
+        stack: &mut Stack<'_, '_>,
+    ) {
         let invite = self.sent.get(at).is_some_and(|sent| *sent.attempt.request().method() == Method::Invite);
         let number = response.cseq().map(|cseq| cseq.number).unwrap_or_default();
         // RSeq starts anew with each INVITE (§3), which its CSeq number tells apart.
@@ -159,7 +164,9 @@ impl Session {
 
 /// The RSeq of a response that is to be acknowledged.
 pub(super) fn reliable_number(response: &Response) -> Option<u32> {
-    if !response.status().is_provisional() || !response.require().any(|tag| tag.eq_ignore_ascii_case("100rel")) {
+    if !response.status().is_provisional()
+        || !response.require().any(|tag| tag.eq_ignore_ascii_case("100rel"))
+    {
         return None;
     }
     response.rseq().ok().flatten()

@@ -13,7 +13,9 @@ use crate::Flow;
 use crate::dialog::Dialog;
 use crate::locate::{Located, locate};
 use crate::transaction::{ClientId, ServerId, T1, T1_64, T2};
-use crate::usage::{Attempt, Body, Due, Grant, SessionTimer, Settings, Stack, UsageId, UsageTimer, ends_usage};
+use crate::usage::{
+    Attempt, Body, Due, Grant, SessionTimer, Settings, Stack, UsageId, UsageTimer, ends_usage,
+};
 
 /// A dialog and everything of the call that hangs on it.
 #[derive(Debug)]
@@ -77,7 +79,9 @@ pub(super) struct Sent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
     /// A re-INVITE or UPDATE.
-    Change { offer: bool },
+    Change {
+        offer: bool,
+    },
     Prack,
     Bye,
     User,
@@ -165,7 +169,10 @@ impl Session {
         let Some(target) = targets.first() else { return self.flow };
         let same_host = target.remote.ip() == self.flow.remote.ip();
         let same_transport = target.transport == self.flow.transport || !asks_transport;
-        if same_host && same_transport && (self.flow.transport.is_reliable() || target.remote == self.flow.remote) {
+        if same_host
+            && same_transport
+            && (self.flow.transport.is_reliable() || target.remote == self.flow.remote)
+        {
             return self.flow;
         }
         let transport = if same_transport { self.flow.transport } else { target.transport };
@@ -279,7 +286,13 @@ impl Session {
     }
 
     /// Sends a 2xx to an INVITE and goes on sending it.
-    pub(super) fn answer_invite(&mut self, server: ServerId, request: &Request, response: Response, stack: &mut Stack<'_, '_>) {
+    pub(super) fn answer_invite(
+        &mut self,
+        server: ServerId,
+        request: &Request,
+        response: Response,
+        stack: &mut Stack<'_, '_>,
+    ) {
         stack.respond(server, response.clone());
         let number = request.cseq().map(|cseq| cseq.number).unwrap_or_default();
         let next = stack.arm(self.usage, UsageTimer::Answer, stack.cx.now + T1);
@@ -391,8 +404,7 @@ impl Session {
     /// Lets a new or refreshed session timer run.
     pub(super) fn run(&mut self, timer: Option<SessionTimer>, stack: &mut Stack<'_, '_>) {
         self.timer = timer;
-        self.timer_deadline =
-            timer.map(|timer| stack.arm(self.usage, UsageTimer::Session, timer.deadline()));
+        self.timer_deadline = timer.map(|timer| stack.arm(self.usage, UsageTimer::Session, timer.deadline()));
     }
 
     fn session_due(&mut self, stack: &mut Stack<'_, '_>) -> Option<Ending> {
@@ -451,7 +463,8 @@ pub(super) fn respond(
     headers: &[(String, String)],
     stack: &mut Stack<'_, '_>,
 ) {
-    let mut builder = Response::to_request(request, status).to_tag(local_tag).header(Name::Server, &settings.agent);
+    let mut builder =
+        Response::to_request(request, status).to_tag(local_tag).header(Name::Server, &settings.agent);
     for (name, value) in headers {
         builder = builder.header_other(name, value);
     }

@@ -1,0 +1,68 @@
+//! The flags that all softphone commands share, as written.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::Language;
+use crate::measure::parse_duration;
+
+/// The common flags.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Common options")]
+pub struct Flags {
+    /// Who we are, e.g. sip:alice@example.com
+    ///
+    /// On the machine of a running `offhook demo`, in the directory where it was started, the account flags may be
+    /// left out.
+    #[arg(long, value_name = "URI")]
+    pub account: Option<String>,
+    /// The account's password (visible in the process list: prefer --password-file)
+    #[arg(long, value_name = "P", env = "OFFHOOK_PASSWORD", hide_env_values = true)]
+    pub password: Option<String>,
+    /// A file with the account's password in its first line
+    #[arg(long, value_name = "FILE", conflicts_with = "password")]
+    pub password_file: Option<PathBuf>,
+    /// The exchange; left out: the host of the account
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub server: Option<String>,
+    /// udp or tcp
+    #[arg(long, value_name = "T", default_value = "udp")]
+    pub transport: String,
+    /// The address of ours to use
+    #[arg(long, value_name = "ADDR[:PORT]")]
+    pub local: Option<String>,
+    /// The codecs to offer and accept, best first, e.g. pcma,pcmu
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub codec: Vec<String>,
+    /// Encrypted sound: off, prefer or require
+    #[arg(long, value_name = "WHEN", default_value = "off")]
+    pub srtp: String,
+    /// A header field for every request, e.g. 'X-Test: 1'; may be given several times
+    #[arg(long, value_name = "X: Y")]
+    pub header: Vec<String>,
+    /// Show every SIP message (on stderr)
+    #[arg(long)]
+    pub trace: bool,
+    /// Show every SIP message as an arrow with a word of explanation
+    #[arg(long)]
+    pub ladder: bool,
+    /// Write SIP and RTP, as sent and received, to a capture file
+    #[arg(long, value_name = "FILE")]
+    pub pcap: Option<PathBuf>,
+    /// How long to wait for the whole thing
+    #[arg(long, value_name = "T", value_parser = parse_duration)]
+    pub timeout: Option<Duration>,
+    /// One JSON object instead of sentences
+    #[arg(long)]
+    pub json: bool,
+    /// The language of explanations: en or zh; left out: as the locale says
+    #[arg(long, value_name = "L", value_parser = Language::parse)]
+    pub lang: Option<Language>,
+}
+
+impl Flags {
+    /// The language to speak.
+    pub fn language(&self) -> Language {
+        self.lang.unwrap_or_else(Language::of_locale)
+    }
+}

@@ -1,0 +1,8 @@
+//! Phones that call each other in virtual time, over a wire that may lose packets.
+
+mod calls;
+mod hostile;
+mod registration;
+mod requests;
+mod sound;
+mod wire;

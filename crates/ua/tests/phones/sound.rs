@@ -1,0 +1,85 @@
+//! What is heard: tones, keys, silence.
+
+use std::time::Duration;
+
+use offhook_ua::{Command, Event};
+
+use crate::wire::{Wire, config};
+
+#[test]
+fn both_hear_the_others_tone_with_each_codec() {
+    for codec in ["PCMU", "PCMA"] {
+        let mut caller = config(0);
+        caller.codecs = vec![codec.to_owned()];
+        let mut wire = Wire::new(1, vec![caller, config(1)]);
+        let (call, _) = wire.established();
+        wire.cover_ears();
+        wire.pass(Duration::from_secs(5));
+        assert!((wire.heard_hz(0) - 700.0).abs() < 5.0, "{}", wire.heard_hz(0));
+        assert!((wire.heard_hz(1) - 400.0).abs() < 5.0, "{}", wire.heard_hz(1));
+        wire.command(0, Command::Hangup { call });
+        wire.pass(Duration::from_secs(1));
+        for phone in 0..2 {
+            let report = wire.last_report(phone);
+            assert_eq!((report.codec, report.lost), (codec, 0));
+            assert!(report.sent > 240 && report.received > 240, "{report:?}");
+            assert!(report.mos.unwrap() > 4.0, "{report:?}");
+        }
+        wire.assert_nothing_left();
+    }
+}
+
+#[test]
+fn keys_arrive_in_order_also_over_a_bad_wire() {
+    let mut wire = Wire::pair();
+    let (call, called) = wire.established();
+    wire.loss = 0.1;
+    wire.command(0, Command::Dtmf { call, digits: "19,*#A".to_owned() });
+    wire.pass(Duration::from_secs(6));
+    let digits: String = wire.phones[1]
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Digit { call, digit, .. } if *call == called => Some(*digit),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(digits, "19*#A");
+    assert!(wire.phones[0].events.contains(&Event::DigitsSent { call }));
+    wire.loss = 0.0;
+    wire.command(0, Command::Hangup { call });
+    wire.assert_nothing_left();
+}
+
+#[test]
+fn whoever_holds_the_line_hears_nothing_until_it_is_resumed() {
+    let mut wire = Wire::pair();
+    let (call, _) = wire.established();
+    wire.command(0, Command::Hold { call });
+    wire.pass(Duration::from_secs(1));
+    wire.cover_ears();
+    wire.pass(Duration::from_secs(2));
+    assert!(wire.phones[0].heard.iter().all(|sample| *sample == 0));
+    wire.command(0, Command::Resume { call });
+    wire.pass(Duration::from_secs(1));
+    wire.cover_ears();
+    wire.pass(Duration::from_secs(2));
+    assert!((wire.heard_hz(0) - 700.0).abs() < 5.0);
+    wire.command(0, Command::Hangup { call });
+    wire.assert_nothing_left();
+}
+
+#[test]
+fn lost_sound_is_counted_and_costs_quality() {
+    let mut wire = Wire::pair();
+    let (call, _) = wire.established();
+    wire.loss = 0.05;
+    wire.pass(Duration::from_secs(20));
+    wire.loss = 0.0;
+    wire.command(0, Command::Hangup { call });
+    wire.pass(Duration::from_secs(1));
+    let report = wire.last_report(1);
+    assert!(report.loss_percent > 2.0 && report.loss_percent < 9.0, "{report:?}");
+    assert!(report.mos.unwrap() < 4.2, "{report:?}");
+    wire.assert_nothing_left();
+}

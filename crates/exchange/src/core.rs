@@ -133,7 +133,16 @@ impl Core {
         if let Err(refusal) = self.route(server, request, flow, cx) {
             let answer = refusal.response(request, &self.stateless_tag(request));
             cx.event(refused(request, &flow, &answer));
-            self.transactions.respond_once(server, answer, &mut cx.sip());
+            // Credentials are good once: a retransmission must meet the transaction, not the authenticator.
+            let proven =
+                [Name::Authorization, Name::ProxyAuthorization].iter().any(|name| request.has(*name));
+            if proven
+                && !matches!(refusal.status, Status::UNAUTHORIZED | Status::PROXY_AUTHENTICATION_REQUIRED)
+            {
+                self.transactions.respond(server, answer, &mut cx.sip());
+            } else {
+                self.transactions.respond_once(server, answer, &mut cx.sip());
+            }
         }
     }
 

@@ -78,7 +78,20 @@ fn unknown_is_404_and_known_but_absent_is_480() {
     let mut bench = Bench::new();
     let nobody = request("INVITE", "sip:nobody@example.com", "alice", ALICE, "", "");
     assert_eq!(bench.authenticated(ALICE, "alice", &nobody).status().code(), 404);
-    assert_eq!(bench.authenticated(ALICE, "alice", &invite("")).status().code(), 480);
+    let absent = invite("").replace("INVITEalice", "absent");
+    assert_eq!(bench.authenticated(ALICE, "alice", &absent).status().code(), 480);
+}
+
+#[test]
+fn a_refusal_that_was_lost_is_sent_again_without_asking_for_credentials_again() {
+    let mut bench = Bench::new();
+    let text = request("MESSAGE", "sip:nobody@example.com", "alice", ALICE, "", "");
+    bench.send(ALICE, &text);
+    let challenge = bench.response(ALICE);
+    for _ in 0..3 {
+        bench.authenticated_again(ALICE, "alice", &text, &challenge);
+        assert_eq!(bench.codes(ALICE), [404]);
+    }
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub struct Flags {
     #[arg(long, value_name = "P", env = "OFFHOOK_PASSWORD", hide_env_values = true)]
     pub password: Option<String>,
     /// A file with the account's password in its first line
-    #[arg(long, value_name = "FILE", conflicts_with = "password")]
+    #[arg(long, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
     /// The exchange; left out: the host of the account
     #[arg(long, value_name = "HOST[:PORT]")]

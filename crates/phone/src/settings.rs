@@ -74,10 +74,8 @@ impl Settings {
             json: flags.json,
             language: flags.language(),
         };
-        match &flags.account {
-            Some(address) => settings.account = Some(account(address, password(flags)?)?),
-            None if flags.password.is_some() && flags.password_file.is_some() => {}
-            None => {}
+        if let Some(address) = &flags.account {
+            settings.account = Some(account(address, password(flags)?)?);
         }
         if settings.account.is_none() && settings.server.is_none() {
             settings.borrow_demo(demo)?;

@@ -86,7 +86,7 @@ fn read_all(headers: &Headers) {
     for field in headers.fields() {
         assert!(headers.raw_other(field.name_text).is_some());
     }
-    for name in Name::ALL {
+    for name in Name::ALL.iter().filter(|name| headers.has(**name)) {
         headers.values(*name).count();
         headers.name_addrs(*name).flatten().for_each(|value| {
             let _ = (value.to_string(), value.display_name().len(), value.q(), value.detach());

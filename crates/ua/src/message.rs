@@ -124,7 +124,7 @@ impl Exchange {
             Status::OK
         };
         let response = crate::server::response(request, status, env).finish();
-        env.stack.respond_once(server, response);
+        env.stack.transactions.respond(server, response, env.stack.cx);
         let Some(event) = event.filter(|_| status.is_success()) else { return };
         self.last_notify = number;
         let state = request.subscription_state().ok().flatten();

@@ -54,8 +54,8 @@ pub(crate) fn receive(
         builder = builder.header(name, value);
     }
     let response = builder.finish();
-    if *request.method() == Method::Invite {
-        // Its refusal is sent until the ACK comes.
+    if *request.method() == Method::Invite || status.is_success() {
+        // A copy of the request must not be taken for another, and a refused INVITE awaits its ACK.
         env.stack.transactions.respond(server, response, env.stack.cx);
     } else {
         env.stack.respond_once(server, response);

@@ -11,8 +11,8 @@ use crate::refusal::Refusal;
 pub(crate) struct Forward {
     pub(crate) request: Request,
     pub(crate) sender: PartyName,
-    /// The way to the other party.
-    pub(crate) to: Flow,
+    /// The other party.
+    pub(crate) to: Party,
     pub(crate) anchor: Option<u64>,
 }
 
@@ -28,7 +28,8 @@ pub(crate) fn forward(request: &Request, signed: &SignedRoute) -> Result<Forward
     if request.max_forwards().ok().flatten() == Some(0) {
         return Err(Status::TOO_MANY_HOPS.into());
     }
-    let to = way(request, signed.party(sender.other()));
+    let party = *signed.party(sender.other());
+    let to = Party { flow: way(request, &party), ..party };
     Ok(Forward { request: request.clone(), sender, to, anchor: signed.anchor })
 }
 

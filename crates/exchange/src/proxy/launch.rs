@@ -2,7 +2,7 @@
 
 use offhook_sip::{Method, Name, Request, Status};
 use offhook_sip_stack::Flow;
-use offhook_sip_stack::transaction::{ServerId, Transactions};
+use offhook_sip_stack::transaction::{ClientId, ServerId, Transactions};
 
 use super::forward::{self, Changes};
 use super::in_dialog::Forward;
@@ -124,7 +124,7 @@ impl Proxy {
         let record = request.method().creates_dialog().then_some((&signed, &from.flow));
         let changes = Changes { caller, target: &target, record, body, max_breadth };
         let request = forward::to_target(request, changes, config, cx);
-        let client = transactions.send_request(request, target.flow, &mut cx.sip());
+        let client = send(request, &target.party(), transactions, cx);
         let index = context.branches.len();
         let timer_c = context.is_invite().then_some(cx.now + config.timer_c);
         if let Some(deadline) = timer_c {
@@ -201,7 +201,7 @@ impl Proxy {
         if let Some(dialog) = dialog {
             dialog.passed(sender, &request);
         }
-        let client = transactions.send_request(onward, to, &mut cx.sip());
+        let client = send(onward, &to, transactions, cx);
         let number = self.number();
         let kind = Kind::InDialog { sender, before };
         let mut context = ResponseContext::new(server, request, kind, cx.now);
@@ -226,7 +226,7 @@ impl Proxy {
         // An SDP that cannot be relayed has no way to be refused in an ACK; the call's media will stay silent and
         // be ended for it.
         if let Ok(onward) = self.onward(&forward, config, cx) {
-            cx.out.sip.transmit(forward.to, onward.bytes().clone());
+            cx.out.sip.transmit(forward.to.flow, onward.bytes().clone());
         }
     }
 
@@ -245,12 +245,21 @@ impl Proxy {
             Some(anchor) => Some(self.anchors.pass(anchor, call_id, forward.sender, request.body(), cx)?),
             None => None,
         };
-        Ok(forward::onward(edit, request, &forward.to, body, config, cx))
+        Ok(forward::onward(edit, request, &forward.to.flow, body, config, cx))
     }
 
     fn number(&mut self) -> u64 {
         self.issued += 1;
         self.issued
+    }
+}
+
+/// Sends a request to a party: over a stream if it is large, except where only the party's flow leads to it.
+fn send(request: Request, party: &Party, transactions: &mut Transactions, cx: &mut Context<'_>) -> ClientId {
+    if party.behind_nat {
+        transactions.send_request_on(request, party.flow, &mut cx.sip())
+    } else {
+        transactions.send_request(request, party.flow, &mut cx.sip())
     }
 }
 

@@ -49,11 +49,22 @@ impl Transactions {
     /// is refused (see [`Transactions::flow_failed`]), or if nothing came back for two seconds, the transaction
     /// starts again over UDP: peers that know only UDP, or sit behind a NAT, are reached in spite of the size.
     pub fn send_request(&mut self, request: Request, flow: Flow, cx: &mut Context<'_>) -> ClientId {
+        let transport = choose(flow.transport, request.bytes().len());
+        self.send(request, flow, transport, cx)
+    }
+
+    /// [`Transactions::send_request`] on this very flow, whatever the size: for a peer behind a NAT, which no
+    /// other way leads to.
+    pub fn send_request_on(&mut self, request: Request, flow: Flow, cx: &mut Context<'_>) -> ClientId {
+        self.send(request, flow, flow.transport, cx)
+    }
+
+    fn send(&mut self, request: Request, flow: Flow, transport: Transport, cx: &mut Context<'_>) -> ClientId {
         let id = ClientId(self.next());
         if self.clients.len() >= self.limits.clients || client_key(&mut self.key, &request).is_err() {
             return self.refuse(id, cx);
         }
-        let (first, way, fallback) = match choose(flow.transport, request.bytes().len()) {
+        let (first, way, fallback) = match transport {
             Transport::Tcp if flow.transport == Transport::Udp => {
                 let at = cx.arm(Timer::Fallback.value(Transport::Tcp), Owner::Client(id, Timer::Fallback));
                 let way = Flow { transport: Transport::Tcp, connection: None, ..flow };

@@ -22,16 +22,8 @@ fn a_call_rings_is_answered_and_hung_up() {
     wire.pass(A_MOMENT);
     wire.command(0, Command::Hangup { call });
     wire.pass(A_MOMENT);
-    let ladder = [
-        "0 INVITE",
-        "1 180 INVITE",
-        "0 PRACK",
-        "1 200 PRACK",
-        "1 200 INVITE",
-        "0 ACK",
-        "0 BYE",
-        "1 200 BYE",
-    ];
+    let ladder =
+        ["0 INVITE", "1 180 INVITE", "0 PRACK", "1 200 PRACK", "1 200 INVITE", "0 ACK", "0 BYE", "1 200 BYE"];
     assert_eq!(wire.trace, ladder);
     assert_eq!(wire.ended(0), [(Side::Us, 200)]);
     assert_eq!(wire.ended(1), [(Side::Peer, 200)]);

@@ -117,7 +117,8 @@ fn improper_requests_get_the_status_that_says_why() {
     let foreign = answer("INVITE", "Content-Type: text/html\nContent-Length: 1\n\nx");
     assert_eq!(foreign.status().code(), 415);
     assert!(foreign.raw(Name::Accept).is_some());
-    let packed = answer("MESSAGE", "Content-Type: text/plain\nContent-Encoding: gzip\nContent-Length: 1\n\nx");
+    let packed =
+        answer("MESSAGE", "Content-Type: text/plain\nContent-Encoding: gzip\nContent-Length: 1\n\nx");
     assert_eq!(packed.status().code(), 415);
     assert!(answer("OPTIONS", "Content-Length: 0\nExpires\n\n").status().code() == 400);
 }
@@ -149,10 +150,16 @@ fn a_call_without_offer_is_offered_one_and_its_answer_is_taken_from_the_ack() {
         .replace("To: <sip:phone0@192.0.2.1>", &format!("To: {}", ok.to().unwrap()))
         .replace("ACKContentType", "INVITEContentType");
     let call_id = ok.call_id().unwrap();
-    let ack: String = ack
-        .lines()
-        .map(|line| if line.starts_with("Call-ID:") { format!("Call-ID: {call_id}\n") } else { format!("{line}\n") })
-        .collect();
+    let ack: String =
+        ack.lines()
+            .map(|line| {
+                if line.starts_with("Call-ID:") {
+                    format!("Call-ID: {call_id}\n")
+                } else {
+                    format!("{line}\n")
+                }
+            })
+            .collect();
     wire.inject(0, &ack);
     wire.pass(Duration::from_secs(1));
     assert_eq!(wire.phones[0].ua.media_report(call).unwrap().codec, "PCMU");

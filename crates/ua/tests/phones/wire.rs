@@ -8,21 +8,21 @@ use bytes::Bytes;
 use offhook_sip::{Message, Uri};
 use offhook_sip_stack::{Flow, Rng, Transport};
 use offhook_ua::{
-    CallId, CallOptions, Command, Component, Config, Event, FRAME, Input, Listener, MediaPort, MediaReport, Outbox,
-    Side, UserAgent,
+    CallId, CallOptions, Command, Component, Config, Event, FRAME, Input, Listener, MediaPort, MediaReport,
+    Outbox, Side, UserAgent,
 };
 use rand::{RngExt as _, SeedableRng as _};
 
 const DELAY: Duration = Duration::from_millis(10);
 
 /// A phone, its user's voice, and what the user was told and heard.
-pub struct Phone {
-    pub ua: UserAgent,
-    pub address: SocketAddr,
-    pub events: Vec<Event>,
+pub(crate) struct Phone {
+    pub(crate) ua: UserAgent,
+    pub(crate) address: SocketAddr,
+    pub(crate) events: Vec<Event>,
     /// The tone that the microphone hears, in Hz.
-    pub hz: f32,
-    pub heard: Vec<i16>,
+    pub(crate) hz: f32,
+    pub(crate) heard: Vec<i16>,
     spoken: u32,
     next_frame: Option<Instant>,
 }
@@ -37,19 +37,19 @@ struct Packet {
 }
 
 /// Everything that there is.
-pub struct Wire {
-    pub now: Instant,
-    pub phones: Vec<Phone>,
+pub(crate) struct Wire {
+    pub(crate) now: Instant,
+    pub(crate) phones: Vec<Phone>,
     packets: VecDeque<Packet>,
     rng: Rng,
     /// The share of packets that get lost.
-    pub loss: f64,
+    pub(crate) loss: f64,
     /// Messages that get lost, as they look in the trace, and how many more of them.
-    pub losses: Vec<(String, usize)>,
+    pub(crate) losses: Vec<(String, usize)>,
     /// SIP messages sent: `0 INVITE`, `1 180 INVITE`, `- 401 REGISTER` for scripted ones.
-    pub trace: Vec<String>,
+    pub(crate) trace: Vec<String>,
     /// What went to an address that no phone has.
-    pub strays: Vec<Message>,
+    pub(crate) strays: Vec<Message>,
 }
 
 #[allow(clippy::disallowed_methods)]
@@ -57,22 +57,22 @@ fn epoch() -> Instant {
     Instant::now()
 }
 
-pub fn uri(text: &str) -> Uri {
+pub(crate) fn uri(text: &str) -> Uri {
     text.parse().unwrap()
 }
 
 /// Where phone `n` listens for SIP.
-pub fn address(n: usize) -> SocketAddr {
+pub(crate) fn address(n: usize) -> SocketAddr {
     SocketAddr::from(([192, 0, 2, n as u8 + 1], 5060))
 }
 
 /// Where a scripted peer is.
-pub fn script() -> SocketAddr {
+pub(crate) fn script() -> SocketAddr {
     SocketAddr::from(([192, 0, 2, 99], 5060))
 }
 
 /// The settings of phone `n`.
-pub fn config(n: usize) -> Config {
+pub(crate) fn config(n: usize) -> Config {
     let local = address(n);
     let identity = uri(&format!("sip:phone{n}@{}", local.ip()));
     let listeners = vec![Listener { transport: Transport::Udp, local, advertised: local }];
@@ -81,7 +81,7 @@ pub fn config(n: usize) -> Config {
 }
 
 impl Wire {
-    pub fn new(seed: u64, configs: Vec<Config>) -> Self {
+    pub(crate) fn new(seed: u64, configs: Vec<Config>) -> Self {
         let phone = |(n, config): (usize, Config)| Phone {
             ua: UserAgent::new(config, Rng::seed_from_u64(seed * 100 + n as u64)),
             address: address(n),
@@ -104,39 +104,39 @@ impl Wire {
     }
 
     /// Two phones that know each other's address.
-    pub fn pair() -> Self {
+    pub(crate) fn pair() -> Self {
         Self::new(1, vec![config(0), config(1)])
     }
 
     /// Loses this message so many times.
-    pub fn lose(&mut self, name: &str, times: usize) {
+    pub(crate) fn lose(&mut self, name: &str, times: usize) {
         self.losses.push((name.to_owned(), times));
     }
 
-    pub fn input(&mut self, phone: usize, input: Input) {
+    pub(crate) fn input(&mut self, phone: usize, input: Input) {
         let mut out = Outbox::default();
         self.phones[phone].ua.handle(self.now, input, &mut out);
         self.carry(phone, out);
     }
 
-    pub fn command(&mut self, phone: usize, command: Command) {
+    pub(crate) fn command(&mut self, phone: usize, command: Command) {
         self.input(phone, Input::Command(command));
     }
 
     /// Phone `from` calls phone `to`.
-    pub fn call(&mut self, from: usize, to: usize) -> CallId {
+    pub(crate) fn call(&mut self, from: usize, to: usize) -> CallId {
         let target = uri(&format!("sip:phone{to}@{}", address(to)));
         self.call_uri(from, target, CallOptions::default())
     }
 
-    pub fn call_uri(&mut self, from: usize, target: Uri, options: CallOptions) -> CallId {
+    pub(crate) fn call_uri(&mut self, from: usize, target: Uri, options: CallOptions) -> CallId {
         let call = self.phones[from].ua.next_call();
         self.command(from, Command::Call { call, target, options });
         call
     }
 
     /// Places a call from phone 0 to phone 1 and answers it.
-    pub fn established(&mut self) -> (CallId, CallId) {
+    pub(crate) fn established(&mut self) -> (CallId, CallId) {
         let call = self.call(0, 1);
         self.pass(Duration::from_millis(100));
         let called = self.incoming(1);
@@ -147,7 +147,7 @@ impl Wire {
     }
 
     /// The last call that came in.
-    pub fn incoming(&self, phone: usize) -> CallId {
+    pub(crate) fn incoming(&self, phone: usize) -> CallId {
         let incoming = self.phones[phone].events.iter().rev().find_map(|event| match event {
             Event::Incoming { call, .. } => Some(*call),
             _ => None,
@@ -155,12 +155,12 @@ impl Wire {
         incoming.unwrap()
     }
 
-    pub fn answered(&self, phone: usize) -> bool {
+    pub(crate) fn answered(&self, phone: usize) -> bool {
         self.phones[phone].events.iter().any(|event| matches!(event, Event::Answered { .. }))
     }
 
     /// Who ended the phone's calls, and with which code.
-    pub fn ended(&self, phone: usize) -> Vec<(Side, u16)> {
+    pub(crate) fn ended(&self, phone: usize) -> Vec<(Side, u16)> {
         let ends = self.phones[phone].events.iter().filter_map(|event| match event {
             Event::Ended { by, code, .. } => Some((*by, *code)),
             _ => None,
@@ -168,7 +168,7 @@ impl Wire {
         ends.collect()
     }
 
-    pub fn last_report(&self, phone: usize) -> MediaReport {
+    pub(crate) fn last_report(&self, phone: usize) -> MediaReport {
         let report = self.phones[phone].events.iter().rev().find_map(|event| match event {
             Event::Ended { media, .. } => *media,
             _ => None,
@@ -176,12 +176,12 @@ impl Wire {
         report.unwrap()
     }
 
-    pub fn count(&self, name: &str) -> usize {
+    pub(crate) fn count(&self, name: &str) -> usize {
         self.trace.iter().filter(|sent| *sent == name).count()
     }
 
     /// Gives a phone a message from the scripted peer.
-    pub fn inject(&mut self, to: usize, text: &str) {
+    pub(crate) fn inject(&mut self, to: usize, text: &str) {
         let bytes = Bytes::from(text.replace('\n', "\r\n"));
         let to = address(to);
         self.packets.push_back(Packet { at: self.now, from: script(), to, media: None, bytes });
@@ -225,7 +225,7 @@ impl Wire {
     }
 
     /// Lets time pass; all phones that are in a call speak and listen.
-    pub fn pass(&mut self, time: Duration) {
+    pub(crate) fn pass(&mut self, time: Duration) {
         let end = self.now + time;
         loop {
             let arrival = self.packets.iter().map(|packet| packet.at).min();
@@ -276,7 +276,8 @@ impl Wire {
     /// 20 ms of sound through each call of a phone, when it is time.
     fn speak(&mut self, phone: usize) {
         let one = &mut self.phones[phone];
-        let talking: Vec<CallId> = one.ua.calls().into_iter().filter(|call| is_talking(&one.events, *call)).collect();
+        let talking: Vec<CallId> =
+            one.ua.calls().into_iter().filter(|call| is_talking(&one.events, *call)).collect();
         if talking.is_empty() {
             one.next_frame = None;
             return;
@@ -299,19 +300,19 @@ impl Wire {
     }
 
     /// Forgets what was heard so far.
-    pub fn cover_ears(&mut self) {
+    pub(crate) fn cover_ears(&mut self) {
         for phone in &mut self.phones {
             phone.heard.clear();
         }
     }
 
     /// The strongest frequency that a phone heard.
-    pub fn heard_hz(&self, phone: usize) -> f32 {
+    pub(crate) fn heard_hz(&self, phone: usize) -> f32 {
         offhook_media::tone::analyse(&self.phones[phone].heard, 8000).dominant_hz
     }
 
     /// After everyone has hung up nothing may be left.
-    pub fn assert_nothing_left(&mut self) {
+    pub(crate) fn assert_nothing_left(&mut self) {
         self.pass(Duration::from_secs(140));
         for phone in &self.phones {
             assert!(phone.ua.is_idle(), "{:?}\n{:?}", self.trace, phone.ua);
@@ -328,10 +329,12 @@ fn is_talking(events: &[Event], call: CallId) -> bool {
 }
 
 fn name(bytes: &Bytes, from: &str) -> String {
-    match Message::parse(bytes.clone()).unwrap() {
-        Message::Request(request) => format!("{from} {}", request.method()),
-        Message::Response(response) => {
+    match Message::parse(bytes.clone()) {
+        Ok(Message::Request(request)) => format!("{from} {}", request.method()),
+        Ok(Message::Response(response)) => {
             format!("{from} {} {}", response.status(), response.cseq().unwrap().method)
         }
+        // The answer to something that was no better.
+        Err(_) => format!("{from} ?"),
     }
 }

@@ -1,0 +1,86 @@
+use super::*;
+use crate::clock;
+use std::time::Duration;
+
+const INVITE: &str = "INVITE sip:*43@pbx SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\r\n\
+    From: <sip:alice@pbx>;tag=a\r\nTo: <sip:*43@pbx>\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\nMax-Forwards: 70\r\n";
+const SDP: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n\
+    m=audio 4000 RTP/AVP 96 8 0 101\r\na=rtpmap:96 opus/48000/2\r\na=rtpmap:101 telephone-event/8000\r\n";
+
+fn invite(number: u32, more: &str, body: &str) -> Bytes {
+    let head = INVITE.replace("CSeq: 1", &format!("CSeq: {number}"));
+    format!("{head}{more}Content-Length: {}\r\n\r\n{body}", body.len()).into()
+}
+
+fn response(code: &str, cseq: &str) -> Bytes {
+    format!(
+        "SIP/2.0 {code}\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\r\nFrom: <sip:alice@pbx>;tag=a\r\n\
+         To: <sip:*43@pbx>;tag=b\r\nCall-ID: c\r\nCSeq: {cseq}\r\nContent-Length: 0\r\n\r\n"
+    )
+    .into()
+}
+
+fn draw(language: Language, messages: &[(Way, Bytes)]) -> Vec<String> {
+    let start = clock::now();
+    let mut ladder = Ladder::new("exchange", language);
+    let times = (0..).map(|n| start + Duration::from_millis(n));
+    messages.iter().zip(times).map(|((way, bytes), at)| ladder.draw(at, *way, bytes)).collect()
+}
+
+#[test]
+fn a_call_reads_like_a_conversation() {
+    let lines = draw(
+        Language::English,
+        &[
+            (Way::Sent, invite(1, "", SDP)),
+            (Way::Received, response("401 Unauthorized", "1 INVITE")),
+            (Way::Sent, invite(2, "Authorization: Digest username=\"alice\"\r\n", "")),
+            (Way::Received, response("200 OK", "2 INVITE")),
+        ],
+    );
+    let expected = [
+        "  0.000  phone ── INVITE *43 (SDP: opus, pcma, pcmu) ─▶ exchange   please talk to me",
+        "  0.001  phone ◀─ 401 Unauthorized ──────────────────── exchange   asks who we are (normal)",
+        "  0.002  phone ── INVITE *43 ─────────────────────────▶ exchange   the same with proof of who we are",
+        "  0.003  phone ◀─ 200 OK ────────────────────────────── exchange   answered",
+    ];
+    assert_eq!(lines, expected);
+}
+
+#[test]
+fn a_second_401_means_that_the_password_is_wrong() {
+    let lines = draw(
+        Language::English,
+        &[
+            (Way::Sent, invite(7, "Authorization: Digest username=\"alice\"\r\n", "")),
+            (Way::Received, response("401 Unauthorized", "7 INVITE")),
+        ],
+    );
+    assert!(lines[1].ends_with("name or password is wrong"), "{}", lines[1]);
+}
+
+#[test]
+fn what_is_sent_again_is_said_to_be() {
+    let lines = draw(Language::English, &[(Way::Sent, invite(1, "", "")), (Way::Sent, invite(1, "", ""))]);
+    assert!(lines[1].ends_with("sent again: no answer yet"));
+}
+
+#[test]
+fn explanations_follow_the_language_and_sip_stays_english() {
+    let lines = draw(Language::Chinese, &[(Way::Received, response("486 Busy Here", "1 INVITE"))]);
+    assert_eq!(lines[0], "  0.000  phone ◀─ 486 Busy Here ─────────────────────── exchange   忙");
+}
+
+#[test]
+fn a_hold_shows_its_direction() {
+    let lines = draw(Language::English, &[(Way::Sent, invite(1, "", &format!("{SDP}a=sendonly\r\n")))]);
+    assert!(lines[0].contains("(SDP: opus, pcma, pcmu, sendonly)"), "{}", lines[0]);
+}
+
+#[test]
+fn garbage_and_control_characters_do_no_harm() {
+    let bell = response("486 Busy\x07\x1b[2J", "1 INVITE");
+    let lines = draw(Language::English, &[(Way::Received, Bytes::from_static(b"\x00\x01")), (Way::Received, bell)]);
+    assert!(lines[0].contains("not SIP"));
+    assert!(!lines[1].chars().any(char::is_control), "{}", lines[1]);
+}

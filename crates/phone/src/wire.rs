@@ -1,0 +1,185 @@
+//! The phone's sockets: one address for SIP over UDP and TCP, and pairs of ports for sound.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use offhook_net::udp_batch::SocketOptions;
+use offhook_net::{Inlet, NetInput, StreamLimits, Streams, UdpEndpoint, bind_tcp, bind_udp};
+use offhook_sip_stack::{ConnectionId, Flow, Transmit, Transport};
+use offhook_ua::{Component, MediaTransmit};
+use tokio::net::UdpSocket;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::Failure;
+
+/// The sockets for SIP.
+#[derive(Debug)]
+pub(crate) struct Wire {
+    udp: UdpEndpoint,
+    streams: Streams,
+}
+
+impl Wire {
+    /// Opens UDP and TCP on one address; port 0 finds a free one.
+    pub(crate) fn open(local: SocketAddr) -> Result<(Self, mpsc::Receiver<NetInput>), Failure> {
+        let mut attempts = if local.port() == 0 { ATTEMPTS } else { 1 };
+        let (udp, tcp) = loop {
+            attempts -= 1;
+            let udp = bind_udp(local, &SocketOptions::default()).map_err(cannot_open)?;
+            match bind_tcp(udp.local_addr()) {
+                Ok(tcp) => break (udp, tcp),
+                Err(_) if attempts > 0 => {}
+                Err(error) => return Err(cannot_open(error)),
+            }
+        };
+        let (inlet, inputs) = Inlet::new(QUEUE, || ());
+        let failed = |error: io::Error| Failure::other(format!("the sockets cannot be watched: {error}"));
+        let limits = StreamLimits { connections: 64, per_address: 64, ..StreamLimits::default() };
+        let streams = Streams::start(vec![tcp], limits, inlet.clone()).map_err(failed)?;
+        let udp = UdpEndpoint::start(udp, inlet).map_err(failed)?;
+        Ok((Self { udp, streams }, inputs))
+    }
+
+    /// The address that UDP and TCP are bound to.
+    pub(crate) fn local(&self) -> SocketAddr {
+        self.udp.local_addr()
+    }
+
+    /// Sends a message, or says that its way does not work. What fails later arrives as an input.
+    pub(crate) fn send(&self, transmit: Transmit) -> Result<(), Flow> {
+        let sent = match transmit.flow.transport {
+            Transport::Udp => self.udp.send(transmit),
+            Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => self.streams.send(transmit),
+        };
+        sent.map_err(|failed| failed.transmit.flow)
+    }
+
+    /// Closes a connection after what was sent on it.
+    pub(crate) fn close(&self, connection: ConnectionId) {
+        self.streams.close(connection);
+    }
+}
+
+fn cannot_open(error: offhook_net::BindError) -> Failure {
+    let other = if error.source.kind() == io::ErrorKind::AddrInUse { "; give another with --local" } else { "" };
+    Failure::other(format!("{error}{other}"))
+}
+
+/// A datagram from one of the sound ports.
+#[derive(Debug)]
+pub(crate) struct MediaInput {
+    pub(crate) port: usize,
+    pub(crate) component: Component,
+    pub(crate) from: SocketAddr,
+    pub(crate) bytes: Bytes,
+}
+
+/// The pairs of ports for RTP and RTCP.
+#[derive(Debug)]
+pub(crate) struct MediaPorts {
+    pairs: Vec<Pair>,
+    receiving: Vec<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Pair {
+    rtp: Arc<UdpSocket>,
+    rtcp: Arc<UdpSocket>,
+    local: SocketAddr,
+}
+
+impl MediaPorts {
+    /// Opens `count` pairs at an address, each an even port and the next one (RFC 3550 §11).
+    pub(crate) fn open(ip: IpAddr, count: usize) -> io::Result<(Self, mpsc::Receiver<MediaInput>)> {
+        let (sender, inputs) = mpsc::channel(QUEUE);
+        let mut ports = Self { pairs: Vec::new(), receiving: Vec::new() };
+        for port in 0..count {
+            let pair = Pair::open(ip)?;
+            for (socket, component) in [(&pair.rtp, Component::Rtp), (&pair.rtcp, Component::Rtcp)] {
+                let receiving = receive(Arc::clone(socket), port, component, sender.clone());
+                ports.receiving.push(tokio::spawn(receiving));
+            }
+            ports.pairs.push(pair);
+        }
+        Ok((ports, inputs))
+    }
+
+    /// The RTP addresses.
+    pub(crate) fn locals(&self) -> impl Iterator<Item = SocketAddr> {
+        self.pairs.iter().map(|pair| pair.local)
+    }
+
+    /// The address of a socket.
+    pub(crate) fn local(&self, port: usize, component: Component) -> Option<SocketAddr> {
+        let rtp = self.pairs.get(port)?.local;
+        match component {
+            Component::Rtp => Some(rtp),
+            Component::Rtcp => Some(SocketAddr::new(rtp.ip(), rtp.port() + 1)),
+        }
+    }
+
+    /// Sends a datagram. One that the system does not take now is lost, as any may be on its way.
+    pub(crate) fn send(&self, transmit: &MediaTransmit) {
+        let Some(pair) = self.pairs.get(transmit.port) else { return };
+        let socket = match transmit.component {
+            Component::Rtp => &pair.rtp,
+            Component::Rtcp => &pair.rtcp,
+        };
+        let _ = socket.try_send_to(&transmit.bytes, transmit.to);
+    }
+}
+
+impl Drop for MediaPorts {
+    fn drop(&mut self) {
+        for receiving in &self.receiving {
+            receiving.abort();
+        }
+    }
+}
+
+impl Pair {
+    fn open(ip: IpAddr) -> io::Result<Self> {
+        // Odd ones are kept until a pair is found, so that the system offers others.
+        let mut unfit = Vec::new();
+        for _ in 0..ATTEMPTS {
+            let rtp = bind(SocketAddr::new(ip, 0))?;
+            let local = rtp.local_addr()?;
+            if local.port() % 2 == 0
+                && let Ok(rtcp) = bind(SocketAddr::new(ip, local.port() + 1))
+            {
+                return Ok(Self { rtp: Arc::new(rtp), rtcp: Arc::new(rtcp), local });
+            }
+            unfit.push(rtp);
+        }
+        Err(io::Error::new(io::ErrorKind::AddrInUse, "no two neighbouring ports are free"))
+    }
+}
+
+fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = std::net::UdpSocket::bind(address)?;
+    socket.set_nonblocking(true)?;
+    UdpSocket::from_std(socket)
+}
+
+async fn receive(socket: Arc<UdpSocket>, port: usize, component: Component, inputs: mpsc::Sender<MediaInput>) {
+    let mut buffer = [0; 2048];
+    loop {
+        // An error is of a single peer, by way of ICMP; the socket is as good as before.
+        let Ok((length, from)) = socket.recv_from(&mut buffer).await else {
+            tokio::task::yield_now().await;
+            continue;
+        };
+        let bytes = Bytes::copy_from_slice(&buffer[..length]);
+        if inputs.send(MediaInput { port, component, from, bytes }).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Inputs that may wait for the loop.
+const QUEUE: usize = 1024;
+/// Before giving up on two neighbouring ports, or one that is free for UDP and TCP.
+const ATTEMPTS: usize = 64;

@@ -1,0 +1,176 @@
+//! Every key that may be set: its kind, its default, its sentence.
+
+/// A key of the configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Its path, such as `sip.udp`.
+    pub path: &'static str,
+    /// What its value must be.
+    pub kind: Kind,
+    /// The default, as it would stand in the file; empty where it depends on the machine or there is none.
+    pub default: &'static str,
+    /// What it does.
+    pub doc: &'static str,
+    /// Why setting it changes nothing in this version; shown as a warning.
+    pub inert: Option<&'static str>,
+}
+
+/// What a value must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Any text.
+    Text,
+    /// A file or directory.
+    Path,
+    /// A password, `{ env = "NAME" }` or `{ file = "PATH" }`.
+    Secret,
+    /// Texts, or one of them, or several with commas between.
+    Texts,
+    /// `true` or `false`.
+    Flag,
+    /// A whole number within these bounds.
+    Count(u64, u64),
+    /// A length of time such as `"60s"`, `"10m"`, `"2h"`; a bare number is seconds.
+    Time,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// An address with its port.
+    Address,
+    /// Addresses with their ports to listen on: one, several, or `"off"`.
+    Listen,
+    /// An IP address, or `"auto"`.
+    IpOrAuto,
+    /// Networks such as `"10.0.0.0/8"`.
+    Networks,
+    /// Ports such as `"20000-20999"`.
+    Ports,
+    /// A table of the key `trunk` alone.
+    Trunk,
+}
+
+impl Kind {
+    /// What would have been right, in words.
+    pub fn expected(self) -> String {
+        match self {
+            Self::Text => "text in quotes".into(),
+            Self::Path => "a path in quotes".into(),
+            Self::Secret => "a password in quotes, { env = \"NAME\" } or { file = \"PATH\" }".into(),
+            Self::Texts => "a list such as [\"one\", \"two\"]".into(),
+            Self::Flag => "true or false".into(),
+            Self::Count(least, most) => format!("a whole number from {least} to {most}"),
+            Self::Time => "a time such as \"60s\", \"10m\" or \"2h\"".into(),
+            Self::Choice(words) => {
+                let quoted: Vec<_> = words.iter().map(|word| format!("{word:?}")).collect();
+                quoted.join(" or ")
+            }
+            Self::Address => "an address with a port, such as \"127.0.0.1:8080\"".into(),
+            Self::Listen => "an address with a port, such as \"[::]:5060\", a list of them, or \"off\"".into(),
+            Self::IpOrAuto => "an IP address such as \"203.0.113.7\", or \"auto\"".into(),
+            Self::Networks => "networks such as [\"10.0.0.0/8\"]".into(),
+            Self::Ports => "ports such as \"20000-20999\", at least four".into(),
+            Self::Trunk => "{ trunk = \"NAME\" }".into(),
+        }
+    }
+
+    /// Whether a bare word on a command line is text even if it looks like a number.
+    pub(super) fn is_text(self) -> bool {
+        matches!(self, Self::Text | Self::Path | Self::Texts)
+    }
+}
+
+const fn key(path: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Key {
+    Key { path, kind, default, doc, inert: None }
+}
+
+impl Key {
+    const fn inert(self, why: &'static str) -> Self {
+        Self { inert: Some(why), ..self }
+    }
+
+    /// The variable of the environment that sets it: `OFFHOOK_SIP_UDP` for `sip.udp`.
+    pub fn variable(&self) -> String {
+        format!("OFFHOOK_{}", self.path.replace('.', "_").to_uppercase())
+    }
+}
+
+/// The keys that stand outside `[[account]]`, `[[trunk]]` and `[[route]]`, in the order of the sample.
+pub const KEYS: &[Key] = &[
+    key("domains", Kind::Texts, "", "Names and addresses served here; the first is the realm of new passwords"),
+    key("data_dir", Kind::Path, "", "Where everything is kept"),
+    key("pid_file", Kind::Path, "", "Where the process writes its number"),
+    key("language", Kind::Choice(&["en", "zh"]), "\"en\"", "Language of explanations"),
+    key("sip.udp", Kind::Listen, "\"[::]:5060\"", "Where SIP over UDP is spoken"),
+    key("sip.tcp", Kind::Listen, "\"[::]:5060\"", "Where SIP over TCP is spoken"),
+    key("sip.tls", Kind::Listen, "\"off\"", "Where SIP over TLS is spoken")
+        .inert("this version has no TLS: nothing listens there"),
+    key("sip.external_address", Kind::IpOrAuto, "\"auto\"", "The address that phones outside the local networks are told"),
+    key(
+        "sip.local_networks",
+        Kind::Networks,
+        "[\"10.0.0.0/8\", \"192.168.0.0/16\", \"172.16.0.0/12\", \"fc00::/7\"]",
+        "Networks whose phones reach us by the address that we see",
+    ),
+    key("sip.timer_c", Kind::Time, "\"185s\"", "How long a phone may ring; more than three minutes"),
+    key("sip.registration.min_expires", Kind::Time, "\"60s\"", "Shorter registrations are refused with 423"),
+    key("sip.registration.default_expires", Kind::Time, "\"1h\"", "What a phone gets that asks for nothing"),
+    key("sip.registration.max_expires", Kind::Time, "\"2h\"", "Longer registrations are shortened"),
+    key("sip.registration.max_contacts", Kind::Count(1, 100), "10", "Phones that an account may have"),
+    key("web.http", Kind::Listen, "\"127.0.0.1:8080\"", "Where the API is served over HTTP"),
+    key("web.listen", Kind::Listen, "\"off\"", "Where the API is served over HTTPS")
+        .inert("this version has no TLS: nothing listens there"),
+    key("web.tls", Kind::Choice(&["auto", "files", "off"]), "\"off\"", "Where certificates come from")
+        .inert("this version has no TLS"),
+    key("media.ports", Kind::Ports, "\"20000-20999\"", "Ports for relayed media"),
+    key("media.anchor", Kind::Choice(&["auto", "always", "never"]), "\"auto\"", "Whether media goes through the exchange"),
+    key("media.codecs", Kind::Texts, "[\"opus\", \"g722\", \"pcma\", \"pcmu\"]", "Codecs of the exchange's own voices")
+        .inert("this version has no voices of its own: phones agree on any codec they like"),
+    key("media.srtp", Kind::Choice(&["off", "prefer", "require"]), "\"prefer\"", "Whether media is encrypted; passed on as the phones agree"),
+    key("media.timeout", Kind::Time, "\"60s\"", "A call through us without media for this long is ended"),
+    key("media.hold_timeout", Kind::Time, "\"2h\"", "The same for a call on hold"),
+    key("store.url", Kind::Text, "\"sqlite:offhook.db\"", "The database, in the data directory"),
+    key("security.authentication", Kind::Choice(&["required", "off"]), "\"required\"", "Whether phones must prove who they are"),
+    key("security.strangers", Kind::Choice(&["refuse", "allow"]), "\"refuse\"", "Whether someone without an account may call an account"),
+    key("security.ban.failures", Kind::Count(1, 1_000_000), "8", "Failures that ban an address").inert(NO_BAN),
+    key("security.ban.window", Kind::Time, "\"10m\"", "Within which they are counted").inert(NO_BAN),
+    key("security.ban.duration", Kind::Time, "\"1h\"", "How long a ban lasts").inert(NO_BAN),
+    key("security.max_calls_per_account", Kind::Count(1, 10_000), "4", "Calls that an account may have at a time"),
+    key("security.allow_international", Kind::Flag, "false", "Whether numbers abroad may be called")
+        .inert("this version has no trunks: nobody abroad can be called"),
+];
+
+const NO_BAN: &str = "this version bans nobody";
+
+/// The keys of `[[account]]`.
+pub const ACCOUNT: &[Key] = &[
+    key("address", Kind::Text, "", "sip:alice@example.com"),
+    key("number", Kind::Text, "", "Its number, such as 1001 or +8613800000000"),
+    key("name", Kind::Text, "", "The name shown to those it calls"),
+    key("password", Kind::Secret, "", "Left out: generated, shown once"),
+    key("password_file", Kind::Path, "", "A file that holds the password"),
+    key("email", Kind::Text, "", "Where its owner is reached"),
+];
+
+/// The keys of `[[trunk]]`.
+pub const TRUNK: &[Key] = &[
+    key("name", Kind::Text, "", "Its name"),
+    key("server", Kind::Text, "", "The provider's server"),
+    key("username", Kind::Text, "", "The user name there"),
+    key("password", Kind::Secret, "", "The password there"),
+    key("numbers", Kind::Texts, "", "Numbers whose calls come in here"),
+    key("auth", Kind::Choice(&["register", "address"]), "", "How each side proves who it is"),
+    key("networks", Kind::Networks, "", "Where its calls come from"),
+];
+
+/// The keys of `[[route]]`.
+pub const ROUTE: &[Key] = &[
+    key("name", Kind::Text, "", "Its name"),
+    key("match", Kind::Text, "", "Numbers it is for"),
+    key("to", Kind::Trunk, "", "Where calls go"),
+];
+
+/// The lists of objects: name, keys, and why declaring one changes nothing in this version.
+pub const OBJECTS: &[(&str, &[Key], Option<&str>)] = &[
+    ("account", ACCOUNT, None),
+    ("trunk", TRUNK, Some("this version has no trunks: calls go to accounts only")),
+    ("route", ROUTE, Some("this version has no routes: calls go to accounts only")),
+];

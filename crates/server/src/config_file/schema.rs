@@ -1,0 +1,69 @@
+//! The keys as a JSON Schema, for editors that complete and check TOML.
+
+use serde_json::{Map, Value, json};
+
+use super::key::{KEYS, Key, Kind, OBJECTS};
+
+/// The schema of `offhook.toml` (JSON Schema 2020-12).
+pub fn schema() -> Value {
+    let mut root = table();
+    for key in KEYS {
+        let mut place = &mut root;
+        let mut parts = key.path.split('.').peekable();
+        while let Some(part) = parts.next() {
+            let properties = &mut place["properties"];
+            if parts.peek().is_none() {
+                properties[part] = describe(key);
+                break;
+            }
+            if properties.get(part).is_none() {
+                properties[part] = table();
+            }
+            place = &mut properties[part];
+        }
+    }
+    for (list, keys, inert) in OBJECTS {
+        let mut item = table();
+        item["properties"] = Value::Object(keys.iter().map(|key| (key.path.to_owned(), describe(key))).collect());
+        let mut described = json!({ "type": "array", "items": item });
+        if let Some(inert) = inert {
+            described["description"] = json!(inert);
+        }
+        root["properties"][*list] = described;
+    }
+    root["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
+    root["title"] = json!("offhook.toml");
+    root
+}
+
+fn table() -> Value {
+    json!({ "type": "object", "properties": Map::new(), "additionalProperties": false })
+}
+
+fn describe(key: &Key) -> Value {
+    let mut described = of_kind(key.kind);
+    let text = match key.inert {
+        Some(inert) => format!("{}. Without effect: {inert}.", key.doc),
+        None => key.doc.to_owned(),
+    };
+    described["description"] = json!(text);
+    let default = toml::from_str::<toml::Table>(&format!("value = {}", key.default)).ok();
+    if let Some(default) = default.and_then(|mut table| table.remove("value")) {
+        described["default"] = json!(default);
+    }
+    described
+}
+
+fn of_kind(kind: Kind) -> Value {
+    let texts = json!({ "type": "array", "items": { "type": "string" } });
+    match kind {
+        Kind::Text | Kind::Path | Kind::Address | Kind::IpOrAuto | Kind::Ports => json!({ "type": "string" }),
+        Kind::Choice(words) => json!({ "enum": words }),
+        Kind::Secret => json!({ "type": ["string", "object"] }),
+        Kind::Texts | Kind::Listen | Kind::Networks => json!({ "anyOf": [{ "type": "string" }, texts] }),
+        Kind::Flag => json!({ "type": "boolean" }),
+        Kind::Count(least, most) => json!({ "type": "integer", "minimum": least, "maximum": most }),
+        Kind::Time => json!({ "type": ["string", "integer"] }),
+        Kind::Trunk => json!({ "type": "object", "required": ["trunk"] }),
+    }
+}

@@ -1,0 +1,146 @@
+//! Values: what was written, checked against what the key wants.
+
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use offhook_media::lease::PortBlock;
+use toml::de::DeValue;
+
+use super::key::Kind;
+
+/// A value that is of the kind its key wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// Of [`Kind::Text`], [`Kind::Path`] and [`Kind::Choice`].
+    Text(String),
+    /// Of [`Kind::Secret`].
+    Secret(Secret),
+    /// Of [`Kind::Texts`].
+    Texts(Vec<String>),
+    /// Of [`Kind::Flag`].
+    Flag(bool),
+    /// Of [`Kind::Count`].
+    Count(u64),
+    /// Of [`Kind::Time`].
+    Time(Duration),
+    /// Of [`Kind::Address`] and [`Kind::Listen`].
+    Addresses(Vec<SocketAddr>),
+    /// Of [`Kind::IpOrAuto`].
+    Ip(Option<IpAddr>),
+    /// Of [`Kind::Networks`].
+    Networks(Vec<IpNet>),
+    /// Of [`Kind::Ports`].
+    Ports(RangeInclusive<u16>),
+}
+
+/// Where a password is.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Secret {
+    /// Here.
+    Plain(String),
+    /// In a variable of the environment.
+    Variable(String),
+    /// In a file.
+    File(String),
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// The value, or `None` if it is not of this kind.
+pub(super) fn read(kind: Kind, value: &DeValue<'_>) -> Option<Value> {
+    Some(match kind {
+        Kind::Text | Kind::Path => Value::Text(text(value).filter(|text| !text.is_empty())?),
+        Kind::Choice(words) => Value::Text(text(value).filter(|text| words.contains(&text.as_str()))?),
+        Kind::Secret => Value::Secret(secret(value)?),
+        Kind::Texts => Value::Texts(texts(value)?),
+        Kind::Flag => Value::Flag(value.as_bool()?),
+        Kind::Count(least, most) => Value::Count(count(value).filter(|n| (least..=most).contains(n))?),
+        Kind::Time => Value::Time(time(value)?),
+        Kind::Address => Value::Addresses(vec![text(value)?.parse().ok()?]),
+        Kind::Listen => Value::Addresses(listen(value)?),
+        Kind::IpOrAuto => match text(value)?.as_str() {
+            "auto" => Value::Ip(None),
+            address => Value::Ip(Some(address.parse().ok()?)),
+        },
+        Kind::Networks => {
+            let each = |text: &String| text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).ok();
+            Value::Networks(texts(value)?.iter().map(each).collect::<Option<_>>()?)
+        }
+        Kind::Ports => Value::Ports(ports(&text(value)?)?),
+        Kind::Trunk => Value::Text(text(value.as_table()?.get("trunk")?.get_ref())?),
+    })
+}
+
+fn text(value: &DeValue<'_>) -> Option<String> {
+    Some(value.as_str()?.to_owned())
+}
+
+fn texts(value: &DeValue<'_>) -> Option<Vec<String>> {
+    let texts: Vec<String> = match value {
+        DeValue::Array(array) => array.iter().map(|one| text(one.get_ref())).collect::<Option<_>>()?,
+        one => text(one)?.split(',').map(|part| part.trim().to_owned()).collect(),
+    };
+    texts.iter().all(|text| !text.is_empty()).then_some(texts)
+}
+
+fn count(value: &DeValue<'_>) -> Option<u64> {
+    let integer = value.as_integer()?;
+    u64::from_str_radix(integer.as_str(), integer.radix()).ok()
+}
+
+fn listen(value: &DeValue<'_>) -> Option<Vec<SocketAddr>> {
+    let texts = texts(value)?;
+    if texts == ["off"] {
+        return Some(Vec::new());
+    }
+    texts.iter().map(|text| text.parse().ok()).collect()
+}
+
+fn secret(value: &DeValue<'_>) -> Option<Secret> {
+    if let Some(table) = value.as_table() {
+        let mut entries = table.iter();
+        let (Some((name, place)), None) = (entries.next(), entries.next()) else { return None };
+        let place = text(place.get_ref())?;
+        return match name.get_ref().as_ref() {
+            "env" => Some(Secret::Variable(place)),
+            "file" => Some(Secret::File(place)),
+            _ => None,
+        };
+    }
+    Some(Secret::Plain(text(value).filter(|text| !text.is_empty())?))
+}
+
+fn time(value: &DeValue<'_>) -> Option<Duration> {
+    let seconds = match value {
+        DeValue::Integer(_) => count(value)?,
+        other => {
+            let text = text(other)?;
+            let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
+            let number: u64 = text[..text.len() - unit.len()].parse().ok()?;
+            number.checked_mul(match unit.trim() {
+                "s" => 1,
+                "m" => 60,
+                "h" => 3_600,
+                "d" => 86_400,
+                _ => return None,
+            })?
+        }
+    };
+    (1..=LONGEST).contains(&seconds).then(|| Duration::from_secs(seconds))
+}
+
+fn ports(text: &str) -> Option<RangeInclusive<u16>> {
+    let (first, last) = text.split_once('-')?;
+    let (first, last): (u16, u16) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
+    // A call through us takes two pairs.
+    (first > 0 && first <= last && PortBlock::within(first..=last).pairs >= 2).then_some(first..=last)
+}
+
+/// Ten years, in seconds.
+const LONGEST: u64 = 10 * 365 * 86_400;

@@ -1,0 +1,342 @@
+//! The configuration as meant: settings that belong together and cannot be wrong.
+
+mod account;
+
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use offhook_exchange::config::{
+    AnchorPolicy, Authentication, Config, Key, Listener, RegistrarLimits, Strangers,
+};
+use offhook_sip_stack::Transport;
+
+pub use account::DeclaredAccount;
+
+use crate::config_file::{KEYS, Mistake, Mistakes, OBJECTS, Sources, Value, Written};
+use crate::machine;
+
+/// Everything that a server must know to start.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Names and addresses served here, in lower case; the first is the realm of new passwords.
+    pub domains: Vec<String>,
+    /// Whether they were named, or are the machine's own.
+    pub domains_are_named: bool,
+    /// Where everything is kept.
+    pub data_dir: PathBuf,
+    /// Where the process writes its number.
+    pub pid_file: Option<PathBuf>,
+    /// Where SIP is spoken.
+    pub listeners: Vec<Listener>,
+    /// The address that phones outside the local networks are told.
+    pub external_address: Option<IpAddr>,
+    /// Networks whose phones reach us by the address that we see.
+    pub local_networks: Vec<IpNet>,
+    /// Where the API is served.
+    pub http: Vec<SocketAddr>,
+    /// Whether that was named: if not, another free port will do.
+    pub http_is_named: bool,
+    /// Ports for relayed media.
+    pub media_ports: RangeInclusive<u16>,
+    /// Whether media goes through the exchange.
+    pub anchor: AnchorPolicy,
+    /// A call without media for this long is ended.
+    pub media_timeout: Duration,
+    /// The same for a call on hold.
+    pub hold_timeout: Duration,
+    /// The database.
+    pub store_url: String,
+    /// Whether phones must prove who they are.
+    pub authentication: Authentication,
+    /// Whether someone without an account may call an account.
+    pub strangers: Strangers,
+    /// Calls that an account may have at a time.
+    pub max_calls_per_account: usize,
+    /// Limits of the registrar.
+    pub registrar: RegistrarLimits,
+    /// How long a phone may ring.
+    pub timer_c: Duration,
+    /// Accounts that the files declare.
+    pub accounts: Vec<DeclaredAccount>,
+    /// What the operator should know: keys without effect, and dangers.
+    pub warnings: Vec<String>,
+}
+
+impl Settings {
+    /// Reads the sources and makes sense of them.
+    ///
+    /// # Errors
+    /// All mistakes that there are.
+    pub fn read(sources: &Sources) -> Result<Self, Mistakes> {
+        Self::of(&sources.read()?)
+    }
+
+    /// Makes sense of what was written.
+    ///
+    /// # Errors
+    /// All contradictions that there are.
+    pub fn of(written: &Written) -> Result<Self, Mistakes> {
+        let mut meaning = Meaning { written, mistakes: Vec::new() };
+        let settings = meaning.settings();
+        if meaning.mistakes.is_empty() { Ok(settings) } else { Err(Mistakes(meaning.mistakes)) }
+    }
+
+    /// What the exchange must know of it, for these listeners as they were opened.
+    pub fn exchange(&self, realm: String, listeners: Vec<Listener>, key: Key) -> Config {
+        let mut domains = self.domains.clone();
+        if !self.domains_are_named {
+            // Whoever asks one of our addresses means us.
+            domains.extend(listeners.iter().map(|one| host(one.address.ip())));
+        }
+        let mut config = Config::new(domains, key);
+        config.realm = realm;
+        config.listeners = listeners;
+        config.external_address = self.external_address;
+        config.local_networks.clone_from(&self.local_networks);
+        config.anchor = self.anchor;
+        config.media_timeout = self.media_timeout;
+        config.hold_timeout = self.hold_timeout;
+        config.authentication = self.authentication;
+        config.strangers = self.strangers;
+        config.max_calls_per_account = self.max_calls_per_account;
+        config.registrar = self.registrar;
+        config.timer_c = self.timer_c;
+        config
+    }
+}
+
+/// Names and addresses by which the machine is known: its name, its addresses, and itself.
+fn domains_of_machine() -> Vec<String> {
+    let mut domains: Vec<String> = machine::name().into_iter().collect();
+    domains.extend(machine::addresses().into_iter().map(host));
+    for own in ["localhost", "127.0.0.1", "[::1]"] {
+        if !domains.iter().any(|domain| domain == own) {
+            domains.push(own.into());
+        }
+    }
+    domains
+}
+
+/// An address as the host of a URI.
+fn host(ip: IpAddr) -> String {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+    }
+}
+
+struct Meaning<'a> {
+    written: &'a Written,
+    mistakes: Vec<Mistake>,
+}
+
+impl Meaning<'_> {
+    fn settings(&mut self) -> Settings {
+        let domains = self.domains();
+        let listeners = self.listeners();
+        let choice = |path, word: &str| self.text(path).is_some_and(|text| text == word);
+        let authentication = match choice("security.authentication", "off") {
+            true => Authentication::Off,
+            false => Authentication::Required,
+        };
+        let strangers =
+            if choice("security.strangers", "allow") { Strangers::Allow } else { Strangers::Refuse };
+        let anchor = match self.text("media.anchor").as_deref() {
+            Some("always") => AnchorPolicy::Always,
+            Some("never") => AnchorPolicy::Never,
+            _ => AnchorPolicy::Auto,
+        };
+        let mut warnings = self.warnings();
+        self.check_srtp();
+        if authentication == Authentication::Off {
+            self.check_open_door(&listeners);
+            warnings.push(OPEN_DOOR.into());
+        }
+        Settings {
+            domains_are_named: domains.is_some(),
+            domains: domains.unwrap_or_else(domains_of_machine),
+            data_dir: self.text("data_dir").map_or_else(machine::data_dir, PathBuf::from),
+            pid_file: self.text("pid_file").map(PathBuf::from),
+            listeners,
+            external_address: match self.written.value("sip.external_address") {
+                Some(Value::Ip(address)) => address,
+                _ => None,
+            },
+            local_networks: match self.written.value("sip.local_networks") {
+                Some(Value::Networks(networks)) => networks,
+                _ => Vec::new(),
+            },
+            http: self.addresses("web.http"),
+            http_is_named: self.written.get("web.http").is_some(),
+            media_ports: match self.written.value("media.ports") {
+                Some(Value::Ports(ports)) => ports,
+                _ => 20_000..=20_999,
+            },
+            anchor,
+            media_timeout: self.time("media.timeout"),
+            hold_timeout: self.time("media.hold_timeout"),
+            store_url: self.store_url(),
+            authentication,
+            strangers,
+            max_calls_per_account: self.count("security.max_calls_per_account"),
+            registrar: self.registrar(),
+            timer_c: self.timer_c(),
+            accounts: account::declared(self.written, &mut self.mistakes),
+            warnings,
+        }
+    }
+
+    fn domains(&mut self) -> Option<Vec<String>> {
+        let Some(Value::Texts(named)) = self.written.get("domains").map(|entry| entry.value.clone()) else {
+            return None;
+        };
+        let mut domains: Vec<String> = Vec::with_capacity(named.len());
+        for name in named {
+            let domain = match name.parse::<IpAddr>() {
+                Ok(ip) => host(ip),
+                Err(_) => name.trim_end_matches('.').to_ascii_lowercase(),
+            };
+            if offhook_sip::HostPort::parse(&domain).is_none_or(|parsed| parsed.port.is_some()) {
+                let what = format!("{name:?} is neither a host name nor an address (leave out ports)");
+                self.mistake("domains", what, None);
+            } else if !domains.contains(&domain) {
+                domains.push(domain);
+            }
+        }
+        if domains.is_empty() {
+            self.mistake("domains", "there must be at least one domain".into(), None);
+        }
+        Some(domains)
+    }
+
+    fn listeners(&mut self) -> Vec<Listener> {
+        let mut listeners = Vec::new();
+        for (path, transport) in [("sip.udp", Transport::Udp), ("sip.tcp", Transport::Tcp)] {
+            let listener = |address| Listener { transport, address };
+            listeners.extend(self.addresses(path).into_iter().map(listener));
+        }
+        if listeners.is_empty() {
+            self.mistake("sip.udp", "with sip.udp and sip.tcp off there is nothing to do".into(), None);
+        }
+        listeners
+    }
+
+    fn store_url(&mut self) -> String {
+        let url = self.text("store.url").unwrap_or_default();
+        if url.split_once(':').is_some_and(|(scheme, _)| scheme != "sqlite") {
+            let help = Some("sqlite:FILE is the only one in this version".to_owned());
+            self.mistake("store.url", format!("{url:?} is a database that this version does not know"), help);
+        }
+        url
+    }
+
+    fn registrar(&mut self) -> RegistrarLimits {
+        let limits = RegistrarLimits {
+            min_expires: self.time("sip.registration.min_expires"),
+            default_expires: self.time("sip.registration.default_expires"),
+            max_expires: self.time("sip.registration.max_expires"),
+            max_contacts: self.count("sip.registration.max_contacts"),
+        };
+        if limits.min_expires > limits.max_expires {
+            let what = "min_expires is more than max_expires".to_owned();
+            self.mistake("sip.registration.min_expires", what, None);
+        } else if !(limits.min_expires..=limits.max_expires).contains(&limits.default_expires) {
+            let what = "default_expires is not between min_expires and max_expires".to_owned();
+            self.mistake("sip.registration.default_expires", what, None);
+        }
+        limits
+    }
+
+    fn timer_c(&mut self) -> Duration {
+        let timer = self.time("sip.timer_c");
+        if timer <= Duration::from_secs(180) {
+            let what = "sip.timer_c must be more than three minutes (RFC 3261 §16.6)".to_owned();
+            self.mistake("sip.timer_c", what, None);
+        }
+        timer
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        let mut warnings = self.written.warnings.clone();
+        for key in KEYS {
+            if let (Some(why), Some(entry)) = (key.inert, self.written.get(key.path))
+                && crate::config_file::default_of(key).as_ref() != Some(&entry.value)
+            {
+                warnings.push(format!("{} is set, but {why}", key.path));
+            }
+        }
+        for (list, _, inert) in OBJECTS {
+            let count = self.written.objects.iter().filter(|object| object.list == *list).count();
+            if let Some(why) = inert
+                && count > 0
+            {
+                warnings.push(format!("{count} [[{list}]] declared, but {why}"));
+            }
+        }
+        if self.text("language").as_deref() == Some("zh") {
+            warnings.push("language is set, but this version's server speaks English only".into());
+        }
+        warnings
+    }
+
+    fn check_srtp(&mut self) {
+        if self.text("media.srtp").as_deref() == Some("require") {
+            let help = Some("\"prefer\" passes on what the phones agree on".to_owned());
+            self.mistake("media.srtp", "this version cannot enforce encrypted media".into(), help);
+        }
+    }
+
+    /// Without authentication nobody from outside may get in.
+    fn check_open_door(&mut self, listeners: &[Listener]) {
+        let public = listeners.iter().flat_map(|listener| match listener.address.ip() {
+            any if any.is_unspecified() => machine::addresses(),
+            one => vec![one],
+        });
+        if let Some(address) = public.into_iter().find(|ip| machine::is_public(*ip)) {
+            let what = format!("authentication cannot be off while {address}, a public address, is listened on");
+            let help = Some("set sip.udp and sip.tcp to private addresses".to_owned());
+            self.mistake("security.authentication", what, help);
+        }
+    }
+
+    fn text(&self, path: &'static str) -> Option<String> {
+        match self.written.value(path)? {
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    fn addresses(&self, path: &'static str) -> Vec<SocketAddr> {
+        match self.written.value(path) {
+            Some(Value::Addresses(addresses)) => addresses,
+            _ => Vec::new(),
+        }
+    }
+
+    fn time(&self, path: &'static str) -> Duration {
+        match self.written.value(path) {
+            Some(Value::Time(time)) => time,
+            _ => Duration::ZERO,
+        }
+    }
+
+    fn count(&self, path: &'static str) -> usize {
+        match self.written.value(path) {
+            Some(Value::Count(count)) => count as usize,
+            _ => 0,
+        }
+    }
+
+    fn mistake(&mut self, path: &str, what: String, help: Option<String>) {
+        let place = self.written.get(path).map(|entry| entry.place.clone());
+        self.mistakes.push(Mistake { place, what, help });
+    }
+}
+
+const OPEN_DOOR: &str = "AUTHENTICATION IS OFF: anyone who reaches this exchange may register as any account and call";
+
+#[cfg(test)]
+mod tests;

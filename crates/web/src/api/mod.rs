@@ -1,0 +1,31 @@
+//! `/api/v1`: one file per resource.
+
+mod accounts;
+mod calls;
+mod devices;
+mod input;
+mod numbers;
+mod status;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+
+use crate::{Problem, Site};
+
+pub(crate) fn routes() -> Router<Site> {
+    Router::new()
+        .route("/status", get(status::show))
+        .route("/accounts", get(accounts::list).post(accounts::add))
+        .route("/accounts/import", post(accounts::import))
+        .route("/accounts/export", get(accounts::export))
+        .route("/accounts/{address}", get(accounts::show).patch(accounts::change).delete(accounts::remove))
+        .route("/numbers", get(numbers::list).post(numbers::add))
+        .route("/numbers/{number}", axum::routing::patch(numbers::change).delete(numbers::remove))
+        .route("/devices", get(devices::list))
+        .route("/calls", get(calls::live))
+        .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is nothing here") })
+        .method_not_allowed_fallback(|| async {
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this cannot be done here")
+        })
+}

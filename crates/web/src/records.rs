@@ -1,0 +1,141 @@
+//! What is stored, as the API shows and changes it.
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::{Problem, Reply};
+
+/// Accounts and numbers, wherever they are stored. Addresses are texts such as `sip:alice@example.com`.
+pub trait Records: Send + Sync {
+    /// All accounts, by address.
+    fn accounts(&self) -> Reply<'_, Result<Vec<Account>, Problem>>;
+    /// One account.
+    fn account(&self, address: String) -> Reply<'_, Result<Account, Problem>>;
+    /// Makes an account.
+    fn add_account(&self, new: NewAccount) -> Reply<'_, Result<ChangedAccount, Problem>>;
+    /// Changes what the patch names.
+    fn change_account(
+        &self,
+        address: String,
+        patch: AccountPatch,
+    ) -> Reply<'_, Result<ChangedAccount, Problem>>;
+    /// Removes an account.
+    fn remove_account(&self, address: String) -> Reply<'_, Result<(), Problem>>;
+    /// Makes the accounts of a CSV text (`address,password,name,number,email`), all or none.
+    fn import_accounts(&self, csv: String) -> Reply<'_, Result<Vec<ChangedAccount>, Problem>>;
+    /// All accounts as CSV.
+    fn export_accounts(&self) -> Reply<'_, Result<String, Problem>>;
+    /// All numbers.
+    fn numbers(&self) -> Reply<'_, Result<Vec<Number>, Problem>>;
+    /// Adds a number, and assigns it where an account is named.
+    fn add_number(&self, new: NewNumber) -> Reply<'_, Result<Number, Problem>>;
+    /// Assigns a number, or takes it away.
+    fn change_number(&self, number: String, patch: NumberPatch) -> Reply<'_, Result<Number, Problem>>;
+    /// Removes a number.
+    fn remove_number(&self, number: String) -> Reply<'_, Result<(), Problem>>;
+    /// What is wrong with the store; empty if all is well.
+    fn troubles(&self) -> Vec<String>;
+}
+
+/// An account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// Its address.
+    pub address: String,
+    /// The name shown to those it calls.
+    pub name: Option<String>,
+    /// The first of its numbers.
+    pub number: Option<String>,
+    /// Where its owner is reached.
+    pub email: Option<String>,
+    /// `store`, or `file` if only the configuration file may change it.
+    pub source: String,
+    /// The realm of its password.
+    pub realm: String,
+    /// When it was made (RFC 3339).
+    pub created_at: String,
+}
+
+/// An account that was made or changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangedAccount {
+    /// How it is now.
+    #[serde(flatten)]
+    pub account: Account,
+    /// Its password, where it was generated: shown once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
+}
+
+/// An account to be made.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewAccount {
+    /// Its address.
+    pub address: String,
+    /// Its password; generated if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
+    /// The name shown to those it calls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// A number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<String>,
+    /// Where its owner is reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+}
+
+/// What is to become of an account: a field that is left out stays, `null` empties it.
+#[derive(Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccountPatch {
+    /// A new name.
+    #[serde(default, deserialize_with = "named")]
+    pub name: Option<Option<String>>,
+    /// A new e-mail address.
+    #[serde(default, deserialize_with = "named")]
+    pub email: Option<Option<String>>,
+    /// A new password; `null` generates one.
+    #[serde(default, deserialize_with = "named")]
+    pub password: Option<Option<String>>,
+    /// One more number.
+    #[serde(default)]
+    pub number: Option<String>,
+}
+
+/// A number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Number {
+    /// The number, without visual separators.
+    pub number: String,
+    /// Whose it is, if it is not free.
+    pub account: Option<String>,
+}
+
+/// A number to be added.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewNumber {
+    /// The number.
+    pub number: String,
+    /// Whose it shall be.
+    #[serde(default)]
+    pub account: Option<String>,
+}
+
+/// What is to become of a number.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NumberPatch {
+    /// Whose it shall be; `null`: nobody's.
+    pub account: Option<String>,
+    /// Takes it from whoever has it.
+    #[serde(default)]
+    pub from_anyone: bool,
+}
+
+/// A field that is there, even if it is `null`.
+fn named<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(input).map(Some)
+}

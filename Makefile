@@ -18,7 +18,7 @@ help:
 	@echo 'make test     unit tests, 256 simulated seeds, real phones'
 	@echo 'make interop  real phones only  (ONLY=part-of-a-name)'
 	@echo 'make check    what has to pass before a commit'
-	@echo 'make bench    measures'
+	@echo 'make bench    parsing and forwarding beside other SIP crates'
 	@echo 'make fuzz     every fuzz target for SECONDS_EACH=60 seconds'
 
 run:
@@ -48,7 +48,8 @@ check:
 
 bench:
 	@scripts/install.sh bench
-	$(CARGO) bench --package offhook-sip --bench '*'
+	$(CARGO) run --release --manifest-path bench/Cargo.toml --target-dir '$(TARGET_DIR)/bench' -- \
+	  --results bench/results $(ARGS)
 
 fuzz:
 	@scripts/install.sh fuzz

@@ -12,7 +12,7 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
 };
-use sqlx::{ConnectOptions as _, Sqlite, Transaction};
+use sqlx::{ConnectOptions as _, Connection as _, Sqlite, Transaction};
 
 use crate::lock::DirectoryLock;
 use crate::recovery::{Recovery, positions};
@@ -200,6 +200,11 @@ impl Store {
         self.shared.writer.close().await;
     }
 
+    #[cfg(test)]
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
     pub(crate) async fn reader(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
         Ok(self.shared.readers.acquire().await?)
     }
@@ -242,6 +247,14 @@ fn pool(connections: u32) -> SqlitePoolOptions {
         .test_before_acquire(false)
         .idle_timeout(None)
         .max_lifetime(None)
+        // After an error such as a full disk SQLite has ended the transaction by itself. The connection's own
+        // count of transactions is wrong from then on (its ROLLBACK fails), so that it could never begin one again.
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                connection.ping().await?;
+                Ok(!connection.is_in_transaction())
+            })
+        })
 }
 
 /// Creates the tables or brings them up to date. Where nothing is to be done nothing is written, so that a server

@@ -342,6 +342,11 @@ impl Stream {
         for one in &mut remotes {
             one.rtcp_mux = self.mux == [true; 2];
         }
+        // Also without a change: it opens the relay for a source that moved (a NAT that forgot).
+        let side = SideName::BOTH[sender.index()];
+        let remote = remotes[sender.index()].clone();
+        cx.out.media.push(Command::Update { stream: self.id, side, remote: remote.clone() });
+        self.remotes[sender.index()] = remote;
         self.set(remotes, cx);
     }
 

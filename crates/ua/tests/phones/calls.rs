@@ -236,7 +236,7 @@ fn a_transfer_is_declined_by_default() {
 
 #[test]
 fn with_a_fifth_of_all_packets_lost_every_call_ends_and_nothing_is_left() {
-    for seed in 0..40 {
+    for seed in 0..20 {
         let mut wire = Wire::new(seed, vec![config(0), config(1)]);
         wire.loss = 0.2;
         let call = wire.call(0, 1);

@@ -1,4 +1,5 @@
 //! Phones that call each other in virtual time, over a wire that may lose packets.
+#![allow(clippy::unwrap_used)]
 
 mod calls;
 mod hostile;

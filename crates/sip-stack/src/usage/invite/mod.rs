@@ -1,5 +1,6 @@
 //! The invite usage (RFC 3261 §13–§15): one call seen from one end, with every dialog that it makes.
 
+mod acknowledge;
 mod answering;
 mod calling;
 mod event;

@@ -1,18 +1,18 @@
 //! `Session`: one dialog of a call, with what is under way in it.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use bytes::Bytes;
 use offhook_sip::{Method, Name, Request, Response, ResponseBuilder, Status};
 
+use super::acknowledge::{Acked, Unacked};
 use super::event::{Ending, InviteEvent, Party};
 use super::modify::Change;
 use super::reliable::Reliable;
 use crate::Flow;
 use crate::dialog::Dialog;
 use crate::locate::{Located, locate};
-use crate::transaction::{ClientId, ServerId, T1, T1_64, T2};
+use crate::transaction::{ClientId, ServerId};
 use crate::usage::{
     Attempt, Body, Due, Grant, SessionTimer, Settings, Stack, UsageId, UsageTimer, ends_usage,
 };
@@ -87,25 +87,6 @@ pub(super) enum Purpose {
     User,
 }
 
-/// A 2xx to an INVITE, sent until its ACK comes (§13.3.1.4).
-#[derive(Debug)]
-pub(super) struct Unacked {
-    number: u32,
-    server: ServerId,
-    response: Response,
-    interval: Duration,
-    next: Instant,
-    end: Instant,
-}
-
-/// An ACK that was sent.
-#[derive(Debug)]
-pub(super) struct Acked {
-    number: u32,
-    bytes: Bytes,
-    flow: Flow,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Hangup {
     No,
@@ -155,7 +136,8 @@ impl Session {
 
     /// Requests of the peer show the way back while its connection or its address is another.
     pub(super) fn follow(&mut self, flow: Flow) {
-        if flow.transport == self.flow.transport && flow.remote.ip() == self.flow.remote.ip() {
+        let is_back = !self.we_called || !flow.transport.is_reliable();
+        if is_back && flow.transport == self.flow.transport && flow.remote.ip() == self.flow.remote.ip() {
             self.flow = Flow { local: self.flow.local, ..flow };
         }
     }
@@ -169,10 +151,10 @@ impl Session {
         let Some(target) = targets.first() else { return self.flow };
         let same_host = target.remote.ip() == self.flow.remote.ip();
         let same_transport = target.transport == self.flow.transport || !asks_transport;
-        if same_host
-            && same_transport
-            && (self.flow.transport.is_reliable() || target.remote == self.flow.remote)
-        {
+        // A caller's connection comes from a port that it does not listen on.
+        let same_peer = target.remote == self.flow.remote
+            || same_host && self.flow.transport.is_reliable() && !self.we_called;
+        if same_peer && same_transport {
             return self.flow;
         }
         let transport = if same_transport { self.flow.transport } else { target.transport };
@@ -230,32 +212,6 @@ impl Session {
         respond(&self.settings, &self.dialog.id().local_tag, server, request, status, headers, stack);
     }
 
-    /// Acknowledges a 2xx (§13.2.2.4) with the credentials of its INVITE.
-    pub(super) fn acknowledge(
-        &mut self,
-        number: u32,
-        invite: Option<&Request>,
-        body: Option<&Body>,
-        stack: &mut Stack<'_, '_>,
-    ) {
-        let flow = self.way();
-        let via = stack.via(&flow, &self.settings.sent_by);
-        let mut builder = self.dialog.ack(number, &via).header(Name::UserAgent, &self.settings.agent);
-        if let Some(invite) = invite {
-            builder = builder.copy(Name::Authorization, invite).copy(Name::ProxyAuthorization, invite);
-        }
-        let bytes = Body::in_request(body, builder).finish().bytes().clone();
-        stack.cx.out.transmit(flow, bytes.clone());
-        self.acked = Some(Acked { number, bytes, flow });
-    }
-
-    /// Sends the ACK again for a copy of its 2xx.
-    pub(super) fn acknowledge_again(&self, number: u32, stack: &mut Stack<'_, '_>) {
-        if let Some(acked) = self.acked.as_ref().filter(|acked| acked.number == number) {
-            stack.cx.out.transmit(acked.flow, acked.bytes.clone());
-        }
-    }
-
     /// Sends BYE, as soon as that is allowed.
     pub(super) fn hangup(&mut self, stack: &mut Stack<'_, '_>) {
         if self.hangup == Hangup::Done {
@@ -283,39 +239,6 @@ impl Session {
             Some(Owed::Ack { number }) => self.acknowledge(number, None, None, stack),
             Some(Owed::Initial | Owed::Prack { .. }) | None => {}
         }
-    }
-
-    /// Sends a 2xx to an INVITE and goes on sending it.
-    pub(super) fn answer_invite(
-        &mut self,
-        server: ServerId,
-        request: &Request,
-        response: Response,
-        stack: &mut Stack<'_, '_>,
-    ) {
-        stack.respond(server, response.clone());
-        let number = request.cseq().map(|cseq| cseq.number).unwrap_or_default();
-        let next = stack.arm(self.usage, UsageTimer::Answer, stack.cx.now + T1);
-        let end = stack.cx.now + T1_64;
-        self.unacked.push(Unacked { number, server, response, interval: T1, next, end });
-    }
-
-    pub(super) fn acknowledged(&mut self, ack: &Request, stack: &mut Stack<'_, '_>) {
-        let Ok(number) = ack.cseq().map(|cseq| cseq.number) else { return };
-        let before = self.unacked.len();
-        self.unacked.retain(|unacked| unacked.number != number);
-        if self.unacked.len() == before {
-            return;
-        }
-        if self.hangup == Hangup::Wanted {
-            return self.hangup(stack);
-        }
-        if let Some(body) = Body::of(ack).filter(|_| self.offered) {
-            self.offered = false;
-            stack.event(self.usage, InviteEvent::Settled { body });
-        }
-        stack.event(self.usage, InviteEvent::Confirmed);
-        self.go_on(stack);
     }
 
     /// Takes a response to a request in the dialog.
@@ -422,20 +345,9 @@ impl Session {
         }
     }
 
-    fn answer_again(&mut self, deadline: Instant, stack: &mut Stack<'_, '_>) -> Option<Ending> {
-        let unacked = self.unacked.iter_mut().find(|unacked| unacked.next == deadline)?;
-        if stack.cx.now >= unacked.end {
-            self.unacked.clear();
-            let wanted = self.hangup == Hangup::Wanted;
-            self.hangup(stack);
-            return (!wanted).then(|| Ending::new(Party::Network, Status::REQUEST_TIMEOUT));
-        }
-        unacked.interval = (unacked.interval * 2).min(T2);
-        unacked.next = (stack.cx.now + unacked.interval).min(unacked.end);
-        let (server, response) = (unacked.server, unacked.response.clone());
-        stack.arm(self.usage, UsageTimer::Answer, unacked.next);
-        stack.respond(server, response);
-        None
+    /// Whether BYE waits for an ACK.
+    pub(super) fn wants_hangup(&self) -> bool {
+        self.hangup == Hangup::Wanted
     }
 
     /// Whether BYE was sent or received.

@@ -13,7 +13,7 @@ pub(crate) fn received() -> Vec<u8> {
 }
 
 /// Where it is sent on to.
-pub(crate) const TARGET: &str = "sip:bob@198.51.100.77:5062;transport=udp";
+pub(crate) const TARGET: &str = "sip:bob@198.51.100.77:5062";
 /// The Via of the proxy.
 pub(crate) const VIA: &str = "SIP/2.0/UDP 192.0.2.1:5060;rport;branch=z9hG4bK5d0c11e9a7";
 /// The Record-Route of the proxy.
@@ -56,13 +56,13 @@ fn lines(text: &str) -> String {
 
 const HEAD: &str = "
 INVITE sip:bob@example.net SIP/2.0
-Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK1f8c2a6d0;received=192.0.2.1
+Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK1f8c2a;received=192.0.2.1
 Via: SIP/2.0/UDP 198.51.100.23:5066;rport=5066;branch=z9hG4bKq7x4m2
 Record-Route: <sip:192.0.2.1;lr>
 Max-Forwards: 69
 From: \"Alice\" <sip:alice@example.net>;tag=9c01f4
 To: <sip:bob@example.net>
-Call-ID: 7d1e6ab0f3@198.51.100.23
+Call-ID: 7d1@198.51.100.23
 CSeq: 1 INVITE
 Contact: <sip:alice@198.51.100.23:5066>
 Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE
@@ -85,3 +85,16 @@ a=fmtp:101 0-15
 a=ptime:20
 a=sendrecv
 ";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_message_has_the_length_of_its_title_and_every_subject_forwards_it_rightly() {
+        assert_eq!(received().len(), 781);
+        for subject in crate::subject::all() {
+            assert_eq!(check(&subject), Ok(()));
+        }
+    }
+}

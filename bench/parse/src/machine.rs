@@ -22,9 +22,14 @@ pub(crate) fn describe() -> String {
     format!("{model} × {count}, {system}, Linux {}, {}", kernel.join("."), run("rustc", &["--version"]))
 }
 
-/// The commit, with a mark if files differ from it.
+/// The commit that changed our messages last, and whether they differ from it.
 pub(crate) fn commit() -> String {
-    run("git", &["describe", "--always", "--dirty", "--abbrev=10"])
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../crates/sip");
+    let last = run("git", &["-C", folder, "log", "-1", "--format=%h", "--", "."]);
+    match run("git", &["-C", folder, "status", "--porcelain", "--", "."]).as_str() {
+        "" => last,
+        _ => last + " and changes",
+    }
 }
 
 /// The load averages of 1, 5 and 15 minutes.

@@ -19,7 +19,8 @@ pub(crate) fn text(
         table(&mut out, *task, subjects, outcomes);
     }
     let _ = writeln!(out, "{}\n", NOTES.trim());
-    let _ = writeln!(out, "Command: `make bench` ({rounds} rounds). Commit: {}.", machine::commit());
+    let _ =
+        writeln!(out, "Command: `make bench` ({rounds} rounds). `crates/sip` as of {}.", machine::commit());
     let _ = writeln!(out, "Machine: {}.", machine::describe());
     let _ = writeln!(out, "Load averages before and after: {load_before}; {}.", machine::load());
     out

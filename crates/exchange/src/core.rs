@@ -163,6 +163,11 @@ impl Core {
             Uri::Tel(_) => true,
             Uri::Other(_) => return Err(Status::UNSUPPORTED_URI_SCHEME.into()),
         };
+        // A CANCEL that matched has been dealt with; another has nothing to cancel (§9.2).
+        if *request.method() == Method::Cancel {
+            return Err(Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST.into());
+        }
+        extensions(request, Name::ProxyRequire, &[])?;
         if let Some(signed) = routed.signed {
             let forward = in_dialog::forward(&routed.request, &signed)?;
             return self.proxy.in_dialog(server, forward, &self.config, &mut self.transactions, cx);
@@ -177,11 +182,10 @@ impl Core {
         if here && user.is_none() && *request.method() == Method::Options {
             return self.options(server, request, cx);
         }
-        if request.to_tag().is_some() || *request.method() == Method::Cancel {
+        if request.to_tag().is_some() {
             return Err(Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST.into());
         }
         routes::check_hops(request, &self.config)?;
-        extensions(request, Name::ProxyRequire, &[])?;
         let caller = self.caller(request, here, &flow, cx)?;
         if !here {
             return Err(Refusal::new(Status::FORBIDDEN, "Other domains are not reached from here"));

@@ -17,6 +17,17 @@ use crate::pcap::Capture;
 use crate::settings::Settings;
 use crate::{Failure, clock};
 
+/// Where lines go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shown {
+    /// To stdout and stderr.
+    Terminal,
+    /// To whoever draws the screen.
+    Screen,
+    /// Nobody watches.
+    Nowhere,
+}
+
 /// Sees every message and packet.
 #[derive(Debug)]
 pub(crate) struct Tap {
@@ -30,22 +41,28 @@ pub(crate) struct Tap {
     ours: SocketAddr,
     /// Requests that were sent and have no final answer yet.
     unanswered: BTreeSet<(String, u32)>,
+    received: u64,
 }
 
 impl Tap {
-    /// What the settings ask for. `peer` names the other side; `for_screen` keeps ladder lines for a screen.
-    pub(crate) fn new(settings: &Settings, for_screen: bool) -> Result<Self, Failure> {
-        let console = if for_screen { Console::silent() } else { Console::new(settings.json) };
+    /// What the settings ask for.
+    pub(crate) fn new(settings: &Settings, shown: Shown) -> Result<Self, Failure> {
+        let console = if shown == Shown::Terminal { Console::new(settings.json) } else { Console::silent() };
         let peer = if settings.server.is_some() { "exchange" } else { "peer" };
-        let ladder = settings.observed.ladder || for_screen;
+        let ladder = match shown {
+            Shown::Terminal => settings.observed.ladder,
+            Shown::Screen => true,
+            Shown::Nowhere => false,
+        };
         Ok(Self {
             console,
-            trace: settings.observed.trace && !for_screen,
+            trace: settings.observed.trace && shown == Shown::Terminal,
             ladder: ladder.then(|| Ladder::new(peer, settings.language)),
-            lines: for_screen.then(Vec::new),
+            lines: (shown == Shown::Screen).then(Vec::new),
             capture: settings.observed.pcap.as_deref().map(create).transpose()?,
             ours: SocketAddr::from(([127, 0, 0, 1], 0)),
             unanswered: BTreeSet::new(),
+            received: 0,
         })
     }
 
@@ -56,6 +73,7 @@ impl Tap {
 
     /// A SIP message passed.
     pub(crate) fn message(&mut self, now: Instant, way: Way, flow: &Flow, bytes: &Bytes) {
+        self.received += u64::from(way == Way::Received);
         self.count(way, bytes);
         if let Some(ladder) = &mut self.ladder {
             let line = ladder.draw(now, way, bytes);
@@ -88,6 +106,11 @@ impl Tap {
             self.console.note(&format!("offhook: the capture stops here: {error}"));
             self.capture = None;
         }
+    }
+
+    /// SIP messages that came.
+    pub(crate) fn received(&self) -> u64 {
+        self.received
     }
 
     /// Whether a request of ours still waits for its final answer.

@@ -5,7 +5,7 @@ use crate::header::via;
 use crate::line::FieldSpan;
 use crate::print::{Draft, append_lines, write_request_line};
 use crate::{Headers, Name, Request, Response, lex};
-use std::fmt::Display;
+use std::fmt::{Arguments, Display};
 use std::net::IpAddr;
 use std::ops::Range;
 
@@ -54,7 +54,7 @@ impl<M: std::ops::Deref<Target = Headers>> Edit<M> {
     pub(crate) fn new(of: M) -> Edit<M> {
         let mut slots = Vec::with_capacity(of.fields.len() + 4);
         slots.extend(of.fields.iter().map(|field| Slot { field: *field, received: true }));
-        Edit { of, uri: None, slots, draft: Draft::default(), body: None }
+        Edit { of, uri: None, slots, draft: Draft::roomy(), body: None }
     }
 
     /// Puts a Via on top, in a line of its own.
@@ -64,10 +64,11 @@ impl<M: std::ops::Deref<Target = Headers>> Edit<M> {
 
     /// Sets `received` and `rport` of the topmost Via, adding or replacing them (RFC 3261 §18.2.1, RFC 3581 §4).
     pub fn amend_top_via(&mut self, received: Option<IpAddr>, rport: Option<u16>) -> &mut Self {
-        let received = received.map(|ip| format!("received={ip}"));
-        let rport = rport.map(|port| format!("rport={port}"));
-        for param in [received, rport].into_iter().flatten() {
-            self.set_via_param(&param);
+        if let Some(ip) = received {
+            self.set_via_param("received", ip);
+        }
+        if let Some(port) = rport {
+            self.set_via_param("rport", port);
         }
         self
     }
@@ -210,7 +211,7 @@ impl<M: std::ops::Deref<Target = Headers>> Edit<M> {
         match (values.next(), values.next()) {
             (Some(_), Some(second)) => {
                 let kept = value + second.start..slot.field.end as usize;
-                self.redraft(index, &[slot.field.start as usize..value, kept], "");
+                self.redraft(index, &[slot.field.start as usize..value, kept], format_args!(""));
             }
             _ => {
                 self.slots.remove(index);
@@ -220,7 +221,7 @@ impl<M: std::ops::Deref<Target = Headers>> Edit<M> {
     }
 
     /// Puts `name=value` into the topmost Via, in place of what that name had.
-    fn set_via_param(&mut self, param: &str) {
+    fn set_via_param(&mut self, name: &str, to_value: impl Display) {
         let Some(index) = self.slots.iter().position(|slot| slot.field.name == Name::Via) else { return };
         let slot = self.slots[index];
         let (line_start, base) = (slot.field.start as usize, slot.field.value as usize);
@@ -228,34 +229,36 @@ impl<M: std::ops::Deref<Target = Headers>> Edit<M> {
         let Some(top) = lex::Values::new(value).next() else { return };
         let top_value = &value[top.clone()];
         let Ok(head) = via::scan_head(top_value) else { return };
-        let name = param.split('=').next().unwrap_or_default();
         let same = Spans::new(top_value, head.params())
             .flatten()
             .find(|span| top_value[span.name.clone()].eq_ignore_ascii_case(name.as_bytes()));
-        let (from, to) = match &same {
-            Some(span) => (span.name.start, span.end),
-            None => (top_value.len(), top_value.len()),
+        let (from, to, semicolon) = match same {
+            Some(span) => (span.name.start, span.end, ""),
+            None => (top_value.len(), top_value.len(), ";"),
         };
-        let at = base + top.start;
-        let insert = if same.is_some() { param.to_owned() } else { format!(";{param}") };
-        self.redraft(index, &[line_start..at + from, at + to..slot.field.end as usize], &insert);
+        let (at, end) = (base + top.start, slot.field.end as usize);
+        let param = format_args!("{semicolon}{name}={to_value}");
+        self.redraft(index, &[line_start..at + from, at + to..end], param);
     }
 
     /// Puts a line made of two pieces of the one at `index` in its place, with `insert` between them.
-    fn redraft(&mut self, index: usize, pieces: &[Range<usize>; 2], insert: &str) {
+    fn redraft(&mut self, index: usize, pieces: &[Range<usize>; 2], insert: Arguments<'_>) {
         let slot = self.slots[index];
         let [before, after] = pieces.clone();
         let start = self.draft.text.len();
-        for (piece, insert) in [(before, insert), (after, "")] {
-            if slot.received {
-                append_lines(&mut self.draft.text, &self.of.bytes[piece], self.of.bare_lf);
-            } else {
-                self.draft.text.extend_from_within(piece);
-            }
-            self.draft.text.extend_from_slice(insert.as_bytes());
-        }
+        self.append_piece(slot, before);
+        lex::append(&mut self.draft.text, insert);
+        self.append_piece(slot, after);
         let field = self.draft.line_done(slot.field.name, start);
         self.slots[index] = Slot { field, received: false };
+    }
+
+    fn append_piece(&mut self, slot: Slot, piece: Range<usize>) {
+        if slot.received {
+            append_lines(&mut self.draft.text, &self.of.bytes[piece], self.of.bare_lf);
+        } else {
+            self.draft.text.extend_from_within(piece);
+        }
     }
 
     fn bytes_of(&self, slot: Slot) -> &[u8] {

@@ -131,9 +131,7 @@ impl HostFound {
     /// The host, sharing the bytes it was found in.
     pub(crate) fn of(self, bytes: &Bytes) -> Host {
         match self {
-            HostFound::Name(start, end) => {
-                Host::Name(Text::new(bytes.slice(start..end.min(bytes.len()))).unwrap_or_default())
-            }
+            HostFound::Name(start, end) => Host::Name(Text::found(bytes.slice(start..end.min(bytes.len())))),
             HostFound::V4(ip) => Host::V4(ip),
             HostFound::V6(ip) => Host::V6(ip),
         }
@@ -148,14 +146,25 @@ pub(crate) fn scan_host(bytes: &[u8], from: usize) -> Result<(HostFound, usize),
         return Ok((HostFound::V6(text.parse().map_err(|_| from)?), end + 1));
     }
     let end = lex::host(bytes, from);
-    let text = std::str::from_utf8(&bytes[from..end]).map_err(|_| from)?;
-    let numeric = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let text = &bytes[from.min(end)..end];
     // All digits and dots is an address or nothing (`2001:db8::10` without brackets gets here with `2001`).
-    let found = match numeric {
-        true => HostFound::V4(text.parse().map_err(|_| from)?),
+    let found = match text.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.') {
+        true => HostFound::V4(ipv4(text).ok_or(from)?),
         false => HostFound::Name(from, end),
     };
     Ok((found, end))
+}
+
+/// Four decimal numbers without leading zeros, which some would read as octal.
+fn ipv4(text: &[u8]) -> Option<Ipv4Addr> {
+    let mut octets = [0; 4];
+    let mut parts = text.split(|byte| *byte == b'.');
+    for octet in &mut octets {
+        let part =
+            parts.next().filter(|part| part.len() == 1 || (part.len() <= 3 && !part.starts_with(b"0")))?;
+        *octet = u8::try_from(lex::number(part)?).ok()?;
+    }
+    parts.next().is_none().then(|| octets.into())
 }
 
 /// Finds `host [":" port]`, with white space around the colon only if a port follows.

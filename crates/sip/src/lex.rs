@@ -66,11 +66,8 @@ const fn is(byte: u8, class: u8) -> bool {
 }
 
 fn run(bytes: &[u8], from: usize, class: u8) -> usize {
-    let mut i = from;
-    while i < bytes.len() && is(bytes[i], class) {
-        i += 1;
-    }
-    i
+    let rest = bytes.get(from..).unwrap_or_default();
+    from + rest.iter().position(|byte| !is(*byte, class)).unwrap_or(rest.len())
 }
 
 /// The end of the token that starts at `from`; `from` itself if there is none.
@@ -117,11 +114,8 @@ pub(crate) const fn is_lws(byte: u8) -> bool {
 }
 
 pub(crate) fn skip_lws(bytes: &[u8], from: usize) -> usize {
-    let mut i = from;
-    while i < bytes.len() && is_lws(bytes[i]) {
-        i += 1;
-    }
-    i
+    let rest = bytes.get(from..).unwrap_or_default();
+    from + rest.iter().position(|byte| !is_lws(*byte)).unwrap_or(rest.len())
 }
 
 /// `range` without the white space at both its ends.

@@ -91,13 +91,20 @@ impl<'a> Lines<'a> {
         if end.stray_cr {
             return Line::Bad(start);
         }
-        let name_end = lex::token(bytes, start);
-        let colon = lex::skip_lws(bytes, name_end);
-        if name_end == start || colon >= end.text || bytes[colon] != b':' {
+        let line = &bytes[start..end.text];
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else { return Line::Bad(start) };
+        let mut name_text = &line[..colon];
+        while let [before @ .., last] = name_text
+            && lex::is_lws(*last)
+        {
+            name_text = before;
+        }
+        let name = Name::parse(name_text);
+        // A known name is a token; another must prove it.
+        if name == Name::Other && !lex::is_token(name_text) {
             return Line::Bad(start);
         }
-        let value = lex::trim(bytes, colon + 1..end.text);
-        let name = Name::parse(&bytes[start..name_end]);
+        let value = lex::trim(bytes, start + colon + 1..end.text);
         Line::Field(FieldSpan::of(name, start, value.start, value.end, end.next))
     }
 

@@ -95,16 +95,21 @@ fn start_line(bytes: &[u8]) -> Result<Start, ParseError> {
         let (status, part) = status_line(line)?;
         return Ok(Start { kind: StartKind::Response(status), part, fields_at });
     }
+    request_line(line, fields_at).map_err(|error| match mentions_sip(line) {
+        true => error,
+        false => ParseError::new(Kind::NotSip, 0),
+    })
+}
+
+fn request_line(line: &[u8], fields_at: usize) -> Result<Start, ParseError> {
+    let error = |kind, at| Err(ParseError::new(kind, at));
     let method_end = lex::token(line, 0);
-    if !mentions_sip(line) {
-        return error(Kind::NotSip, 0);
-    }
     if method_end == 0 || line.get(method_end) != Some(&b' ') {
         return error(Kind::StartLine, method_end);
     }
     let uri = method_end + 1;
     let Some(uri_end) = memchr::memchr(b' ', &line[uri..]).map(|length| uri + length) else {
-        return error(Kind::StartLine, end);
+        return error(Kind::StartLine, line.len());
     };
     if uri_end == uri {
         return error(Kind::StartLine, uri);

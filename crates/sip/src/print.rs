@@ -22,7 +22,7 @@ impl RequestBuilder {
             Uri::Sip(uri) if uri.headers().next().is_some() => uri.clone().without_headers().to_string(),
             uri => uri.to_string(),
         };
-        RequestBuilder { method, uri, draft: Draft::default() }
+        RequestBuilder { method, uri, draft: Draft::roomy() }
     }
 
     /// Adds a field. `Name::Other` and Content-Length are ignored: see `header_other` and `body`.
@@ -78,7 +78,7 @@ pub struct ResponseBuilder {
 impl ResponseBuilder {
     /// A response with only its start line.
     pub fn new(status: Status) -> ResponseBuilder {
-        ResponseBuilder { status, reason: None, draft: Draft::default() }
+        ResponseBuilder { status, reason: None, draft: Draft::roomy() }
     }
 
     pub(crate) fn answering(request: &Request, status: Status) -> ResponseBuilder {
@@ -163,6 +163,11 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
+    /// With room for a few header lines, or for all of most messages.
+    pub(crate) fn roomy() -> Draft {
+        Draft { text: Vec::with_capacity(512), fields: Vec::with_capacity(16), ..Draft::default() }
+    }
+
     /// Adds `name: value`.
     pub(crate) fn push(&mut self, name: Name, value: impl Display) {
         if !matches!(name, Name::Other | Name::ContentLength) {

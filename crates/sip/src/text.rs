@@ -14,6 +14,11 @@ impl Text {
         std::str::from_utf8(&bytes).is_ok().then_some(Text(bytes))
     }
 
+    /// Bytes that a scanner has found to be ASCII. Should it be wrong, they read as empty.
+    pub(crate) fn found(bytes: Bytes) -> Text {
+        Text(bytes)
+    }
+
     /// A constant, without a copy.
     pub const fn from_static(text: &'static str) -> Text {
         Text(Bytes::from_static(text.as_bytes()))

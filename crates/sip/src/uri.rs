@@ -153,7 +153,7 @@ impl UriFound {
         match self {
             UriFound::Sip(spans) => Uri::Sip(SipUri::found(bytes, spans)),
             UriFound::Tel => Uri::Tel(TelUri::found(bytes)),
-            UriFound::Other => Uri::Other(OtherUri { text: Text::new(bytes).unwrap_or_default() }),
+            UriFound::Other => Uri::Other(OtherUri { text: Text::found(bytes) }),
         }
     }
 }

@@ -57,8 +57,9 @@ pub enum Input {
     Deadline,
 }
 
-/// What a user wants. Numbers of calls and requests to be made are chosen by [`UserAgent::next_call`]
-/// (crate::UserAgent::next_call) and [`UserAgent::next_request`](crate::UserAgent::next_request).
+/// What a user wants. The numbers of calls and requests to be made come from
+/// [`UserAgent::next_call`](crate::UserAgent::next_call) and
+/// [`UserAgent::next_request`](crate::UserAgent::next_request).
 #[derive(Clone, Debug)]
 pub enum Command {
     /// Register now, and keep the registration fresh.
@@ -202,7 +203,7 @@ pub struct Question {
 /// What happened, as data.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// The registrar has our contact.
+    /// The registrar has our contact; again after each refresh.
     Registered {
         /// For how long.
         expires: Duration,

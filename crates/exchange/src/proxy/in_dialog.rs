@@ -22,8 +22,10 @@ pub(crate) struct Forward {
 /// 403 if the tags are not those of the dialog, 483 after too many hops.
 pub(crate) fn forward(request: &Request, signed: &SignedRoute) -> Result<Forward, Refusal> {
     let tags = (request.from_tag().unwrap_or_default(), request.to_tag().unwrap_or_default());
+    // Without a To tag it would start something new, which has to be proven and routed like any other.
     let sender = signed
         .sender(tags.0, tags.1)
+        .filter(|_| !tags.1.is_empty())
         .ok_or_else(|| Refusal::new(Status::FORBIDDEN, "The tags are not those of this call"))?;
     if request.max_forwards().ok().flatten() == Some(0) {
         return Err(Status::TOO_MANY_HOPS.into());

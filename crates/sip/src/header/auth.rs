@@ -210,7 +210,7 @@ impl Scheme {
             return Err(malformed(end));
         }
         let params = params.min(range.end);
-        let name = Text::new(value.slice(range.start..end)).unwrap_or_default();
+        let name = Text::found(value.slice(range.start..end));
         let scheme = Scheme { name, params: value.slice(params..range.end) };
         if scheme.is_digest() {
             scheme.check().map_err(|at| malformed(params + at))?;

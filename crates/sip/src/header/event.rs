@@ -100,5 +100,5 @@ fn token_and_params(bytes: &Bytes) -> Result<(Text, Params), usize> {
         return Err(0);
     }
     params::scan(bytes, end)?;
-    Ok((Text::new(bytes.slice(..end)).unwrap_or_default(), Params::found(bytes.slice(end..))))
+    Ok((Text::found(bytes.slice(..end)), Params::found(bytes.slice(end..))))
 }

@@ -51,10 +51,10 @@ pub(crate) fn read(bytes: Bytes) -> Result<MediaType, usize> {
     }
     params::scan(&bytes, end)?;
     let essence = if subtype == kind_end + 1 {
-        Text::new(bytes.slice(..end)).unwrap_or_default()
+        Text::found(bytes.slice(..end))
     } else {
         let parts = [&bytes[..kind_end], b"/", &bytes[subtype..end]].concat();
-        Text::new(parts.into()).unwrap_or_default()
+        Text::found(parts.into())
     };
     Ok(MediaType { essence, params: Params::found(bytes.slice(end..)) })
 }

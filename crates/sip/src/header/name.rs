@@ -8,10 +8,10 @@ macro_rules! names {
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[non_exhaustive]
         pub enum Name {
-            $(#[doc = concat!("`", $text, "`")] $variant,)*
-            #[default]
             /// Any other; its text is in the field, see `Headers::raw_other`.
+            #[default]
             Other,
+            $(#[doc = concat!("`", $text, "`")] $variant,)*
         }
 
         impl Name {
@@ -118,13 +118,24 @@ names! {
 impl Name {
     /// Reads a name in full or compact form, in any case.
     pub fn parse(name: &[u8]) -> Name {
-        if let [letter] = name {
-            let index = usize::from(letter.to_ascii_lowercase().wrapping_sub(b'a'));
-            return COMPACT.get(index).copied().unwrap_or(Name::Other);
+        match name {
+            [] => Name::Other,
+            [letter] => {
+                let index = usize::from(letter.to_ascii_lowercase().wrapping_sub(b'a'));
+                COMPACT.get(index).copied().unwrap_or(Name::Other)
+            }
+            [first, .., last] => {
+                let mut slot = slot(name.len(), *first, *last);
+                loop {
+                    let Some((text, known)) = TABLE[slot] else { return Name::Other };
+                    // Nearly everyone writes names as the RFCs do.
+                    if text == name || text.eq_ignore_ascii_case(name) {
+                        return known;
+                    }
+                    slot = (slot + 1) % SLOTS;
+                }
+            }
         }
-        let Some(&(start, end)) = SPANS.get(name.len()) else { return Name::Other };
-        let same = |known: &&Name| known.as_str().as_bytes().eq_ignore_ascii_case(name);
-        BY_LENGTH[start as usize..end as usize].iter().find(same).copied().unwrap_or(Name::Other)
     }
 }
 
@@ -135,7 +146,6 @@ impl fmt::Display for Name {
 }
 
 const COUNT: usize = Name::ALL.len();
-const LONGEST: usize = 21;
 
 /// Indexed by letter.
 const COMPACT: [Name; 26] = {
@@ -150,31 +160,29 @@ const COMPACT: [Name; 26] = {
     table
 };
 
-const BY_LENGTH: [Name; COUNT] = SORTED.0;
+/// Far more slots than names, so that a miss ends soon.
+const SLOTS: usize = 512;
 
-/// Where the names of each length stand in `BY_LENGTH`.
-const SPANS: [(u8, u8); LONGEST + 1] = SORTED.1;
-
-const SORTED: ([Name; COUNT], [(u8, u8); LONGEST + 1]) = {
-    let mut names = [Name::Other; COUNT];
-    let mut spans = [(0, 0); LONGEST + 1];
-    let (mut filled, mut length) = (0, 0);
-    while length <= LONGEST {
-        let start = filled;
-        let mut i = 0;
-        while i < COUNT {
-            if Name::ALL[i].as_str().len() == length {
-                names[filled] = Name::ALL[i];
-                filled += 1;
-            }
-            i += 1;
+/// The full names by their [`slot`]; a taken slot leads to the next.
+static TABLE: [Option<(&[u8], Name)>; SLOTS] = {
+    let mut table: [Option<(&[u8], Name)>; SLOTS] = [None; SLOTS];
+    let mut i = 0;
+    while i < COUNT {
+        let text = Name::ALL[i].as_str().as_bytes();
+        let mut at = slot(text.len(), text[0], text[text.len() - 1]);
+        while table[at].is_some() {
+            at = (at + 1) % SLOTS;
         }
-        spans[length] = (start as u8, filled as u8);
-        length += 1;
+        table[at] = Some((text, Name::ALL[i]));
+        i += 1;
     }
-    assert!(filled == COUNT, "a name is longer than LONGEST");
-    (names, spans)
+    table
 };
+
+const fn slot(length: usize, first: u8, last: u8) -> usize {
+    // The case bit does not count.
+    (length * 23 + (first | 0x20) as usize * 5 + (last | 0x20) as usize * 131) % SLOTS
+}
 
 #[cfg(test)]
 mod tests {

@@ -33,7 +33,7 @@ impl Replaces {
             to_tag: tag("to-tag")?,
             from_tag: tag("from-tag")?,
             early_only: params.has("early-only"),
-            call_id: Text::new(value.slice(call_id)).unwrap_or_default(),
+            call_id: Text::found(value.slice(call_id)),
         })
     }
 }

@@ -126,7 +126,7 @@ impl ViaFound {
         let transport_text = bytes.slice(self.transport.0..self.transport.1);
         Via {
             transport: Transport::parse(&transport_text),
-            transport_text: Text::new(transport_text).unwrap_or_default(),
+            transport_text: Text::found(transport_text),
             sent_by: HostPort { host: self.host.of(bytes), port: self.port },
             params: Params::found(bytes.slice(self.params..)),
         }

@@ -42,7 +42,7 @@ impl SipUri {
     }
 
     pub(crate) fn found(bytes: Bytes, spans: SipSpans) -> SipUri {
-        SipUri { host: spans.host.of(&bytes), text: Text::new(bytes).unwrap_or_default(), spans }
+        SipUri { host: spans.host.of(&bytes), text: Text::found(bytes), spans }
     }
 
     /// The same with scheme `sips`.

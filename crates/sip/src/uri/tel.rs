@@ -20,7 +20,7 @@ impl TelUri {
     }
 
     pub(crate) fn found(bytes: Bytes) -> TelUri {
-        TelUri { text: Text::new(bytes).unwrap_or_default() }
+        TelUri { text: Text::found(bytes) }
     }
 
     /// The text.

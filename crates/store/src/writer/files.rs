@@ -247,9 +247,11 @@ impl Track {
         let initial =
             self.kept.iter().find(|kept| kept.file.generation == self.used).map_or(0, |kept| kept.initial);
         let long = self.has_file && offered == 0 && self.length > limit.max(2 * initial);
-        // The database will have them in a moment, unless it does not work either.
+        let unusable = self.failure.is_some() && offered == 0;
+        // A journal that has ceased to write takes no new file, but what is in the file counts. Unless the database
+        // fails too, it will have these entries in a moment.
         let exposed = failing && self.unwritten > self.safe() && offered < MOST_OFFERED;
-        without || long || exposed
+        without || long || unusable || exposed
     }
 
     /// Gives a new file to the journal.
@@ -264,6 +266,7 @@ impl Track {
             dirty: false,
         });
         self.covered = self.covered.max(covers);
+        self.failure = None;
         if let Some(spares) = &self.spares {
             // A journal that is gone needs no file; this one is removed at the next start.
             let _ = spares.send(Open { file: handle, generation, length });

@@ -1,0 +1,129 @@
+//! Opens a line: finds our address, the sockets, and who we are.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use offhook_net::{resolve, source_towards};
+use offhook_sip::{Host, SipUri, Uri};
+use offhook_sip_stack::Transport;
+use offhook_ua::{Config, Listener, MediaPort, UserAgent};
+
+use crate::line::{Line, Sockets};
+use crate::settings::Settings;
+use crate::tap::{Shown, Tap};
+use crate::wire::{MediaPorts, Wire};
+use crate::{Failure, clock};
+
+/// What a command needs of its line.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted<'a> {
+    /// Calls at a time; each needs a pair of ports.
+    pub(crate) calls: usize,
+    /// The port for SIP where none is given.
+    pub(crate) port: u16,
+    /// Whom we are going to talk to, if there is no server in between.
+    pub(crate) target: Option<&'a Uri>,
+    /// Where what is said goes.
+    pub(crate) shown: Shown,
+    /// Whether to follow a peer that asks us to call someone else.
+    pub(crate) transfers: bool,
+}
+
+impl Wanted<'_> {
+    /// A line for requests and one call.
+    pub(crate) const ONE: Self = Self { calls: 2, port: 0, target: None, shown: Shown::Terminal, transfers: false };
+}
+
+/// Opens a line.
+///
+/// # Errors
+/// When a name has no address, an address is not ours, or a port is taken.
+pub(crate) async fn open(settings: &Settings, wanted: Wanted<'_>) -> Result<Line, Failure> {
+    let mut tap = Tap::new(settings, wanted.shown)?;
+    let (local, ours) = addresses(settings, wanted).await?;
+    let (wire, messages) = Wire::open(local)?;
+    let bound = wire.local();
+    let advertised = SocketAddr::new(ours, bound.port());
+    tap.set_ours(advertised);
+    let cannot = |error| Failure::other(format!("no ports for sound: {error}"));
+    let (ports, packets) = MediaPorts::open(bound.ip(), wanted.calls).map_err(cannot)?;
+
+    let mut config = config(settings, bound, advertised);
+    config.media_ports = ports
+        .locals()
+        .map(|local| MediaPort { advertised: SocketAddr::new(ours, local.port()) })
+        .collect();
+    config.max_calls = wanted.calls;
+    config.accept_transfers = wanted.transfers;
+    let rng = clock::rng().map_err(|error| Failure::other(format!("the system gives no randomness: {error}")))?;
+    Ok(Line::new(UserAgent::new(config, rng), tap, Sockets { wire, messages, ports, packets }))
+}
+
+fn config(settings: &Settings, bound: SocketAddr, advertised: SocketAddr) -> Config {
+    let mut transports = [Transport::Udp, Transport::Tcp];
+    transports.sort_by_key(|transport| *transport != settings.transport);
+    let listener = |transport| Listener { transport, local: bound, advertised };
+    let identity = match &settings.account {
+        Some(account) => account.address.clone().without_params().without_headers(),
+        None => SipUri::new(Some("offhook"), Host::from(advertised.ip())).with_port(advertised.port()),
+    };
+    let domain = settings.account.as_ref().map(|account| SipUri::new(None, account.address.host().clone()));
+    let mut config = Config::new(identity.into(), transports.into_iter().map(listener).collect());
+    config.credentials = settings.account.as_ref().and_then(|account| account.credentials.clone());
+    config.registrar = domain.map(Uri::from);
+    config.outbound_proxy = settings.server_uri().map(Uri::from);
+    config.codecs.clone_from(&settings.codecs);
+    config.headers.clone_from(&settings.headers);
+    config.wall_clock = Some((clock::now(), clock::since_1970()));
+    config
+}
+
+/// The address to bind, and the one by which others reach us.
+async fn addresses(settings: &Settings, wanted: Wanted<'_>) -> Result<(SocketAddr, IpAddr), Failure> {
+    let next_hop = match (settings.server_uri(), wanted.target) {
+        (Some(server), _) => Some(server),
+        (None, Some(target)) => target.as_sip().cloned(),
+        (None, None) => None,
+    };
+    let remote = match &next_hop {
+        Some(uri) => Some(remote(uri, settings.local.map(|local| local.ip())).await?),
+        None => None,
+    };
+    let towards = |remote| {
+        source_towards(remote)
+            .map_err(|error| Failure::network(format!("there is no way to {}: {error}", remote.ip())))
+    };
+    match (settings.local, remote) {
+        (Some(local), remote) if local.ip().is_unspecified() => {
+            let ours = remote.map_or_else(|| Ok(outside_address()), towards)?;
+            Ok((local, ours))
+        }
+        (Some(local), _) => Ok((local, local.ip())),
+        (None, Some(remote)) => {
+            let ours = towards(remote)?;
+            Ok((SocketAddr::new(ours, wanted.port), ours))
+        }
+        // Whoever calls may come by any interface.
+        (None, None) => Ok((SocketAddr::from((Ipv4Addr::UNSPECIFIED, wanted.port)), outside_address())),
+    }
+}
+
+/// The address of the next hop: of our family where we are told which address of ours to use, else IPv4 first.
+async fn remote(uri: &SipUri, local: Option<IpAddr>) -> Result<SocketAddr, Failure> {
+    let port = uri.port().unwrap_or(5060);
+    let host = uri.host().to_string();
+    let found = resolve(&host, port)
+        .await
+        .map_err(|error| Failure::network(format!("the name `{host}` cannot be found: {error}")))?;
+    let ipv6 = local.is_some_and(|local| local.is_ipv6() && !local.is_unspecified());
+    let of_family = found.iter().find(|address| address.is_ipv6() == ipv6);
+    let any = found.first().filter(|_| local.is_none_or(|local| local.is_unspecified()));
+    of_family.or(any).copied().ok_or_else(|| {
+        Failure::network(format!("`{host}` has no address that can be reached from the one in --local"))
+    })
+}
+
+/// Our address as seen from outside, as far as the routing table knows.
+fn outside_address() -> IpAddr {
+    // An address for documentation: nothing is sent to it.
+    source_towards(SocketAddr::from(([192, 0, 2, 1], 9))).unwrap_or(Ipv4Addr::LOCALHOST.into())
+}

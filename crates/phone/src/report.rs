@@ -1,0 +1,248 @@
+//! What became of a call: judged against what was expected, and told as a sentence or as JSON.
+
+use std::time::Duration;
+
+use offhook_media::tone::{Expectation, Heard};
+use offhook_ua::{MediaReport, Side};
+use serde::Serialize;
+
+use crate::{Exit, Language};
+
+/// What a script may expect of a call.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Expected {
+    pub(crate) code: Option<u16>,
+    pub(crate) audio: Option<Expectation>,
+    pub(crate) min_mos: Option<f32>,
+    /// In percent.
+    pub(crate) max_loss: Option<f32>,
+}
+
+/// Everything that is known when a call is over.
+#[derive(Clone, Debug)]
+pub(crate) struct Outcome {
+    pub(crate) call_id: String,
+    /// The final status: 200 for a call that was established.
+    pub(crate) code: u16,
+    pub(crate) reason: String,
+    pub(crate) by: Side,
+    /// From the wish to call to the answer; none if it was never answered.
+    pub(crate) setup: Option<Duration>,
+    /// From the answer to the end.
+    pub(crate) talk: Duration,
+    pub(crate) media: Option<MediaReport>,
+    pub(crate) heard: Option<Heard>,
+    /// Ctrl-C ended it.
+    pub(crate) interrupted: bool,
+    /// Nothing at all came from the other side.
+    pub(crate) silent_peer: bool,
+}
+
+/// A call that is over and judged.
+#[derive(Clone, Debug)]
+pub(crate) struct Report {
+    outcome: Outcome,
+    pub(crate) exit: Exit,
+    /// Which expectation failed, in words.
+    why: Option<String>,
+}
+
+impl Report {
+    /// Judges a call.
+    pub(crate) fn new(outcome: Outcome, expected: &Expected) -> Self {
+        let (exit, why) = match judge(&outcome, expected) {
+            Ok(()) => (Exit::Ok, None),
+            Err((exit, why)) => (exit, why),
+        };
+        Self { outcome, exit, why }
+    }
+
+    /// One JSON object.
+    pub(crate) fn json(&self) -> String {
+        let Outcome { media, .. } = &self.outcome;
+        let record = Record {
+            result: self.exit.word(),
+            code: self.outcome.code,
+            reason: &self.outcome.reason,
+            exit_code: self.exit.code(),
+            duration_ms: millis(self.outcome.talk),
+            setup_ms: self.outcome.setup.map(millis),
+            codec: media.as_ref().map(|media| media.codec).filter(|codec| !codec.is_empty()),
+            sent: media.as_ref().map_or(0, |media| media.sent),
+            received: media.as_ref().map_or(0, |media| media.received),
+            lost: media.as_ref().map_or(0, |media| media.lost),
+            jitter_ms: media.as_ref().map(|media| tenth(media.jitter_ms)),
+            mos: media.as_ref().and_then(|media| media.mos).map(tenth),
+            heard_hz: heard_hz(self.outcome.heard.as_ref()),
+            loss_percent: media.as_ref().map(|media| tenth(media.loss_percent)),
+            why: self.why.as_deref(),
+            call_id: &self.outcome.call_id,
+        };
+        serde_json::to_string(&record).unwrap_or_default()
+    }
+
+    /// The same for a person.
+    pub(crate) fn sentence(&self, language: Language) -> String {
+        let sentence = match language {
+            Language::English => self.english(),
+            Language::Chinese => self.chinese(),
+        };
+        match &self.why {
+            Some(why) => format!("{sentence}\n{why}"),
+            None => sentence,
+        }
+    }
+
+    fn english(&self) -> String {
+        let Outcome { code, reason, talk, media, .. } = &self.outcome;
+        if self.outcome.setup.is_none() {
+            return format!("Call not connected: {code} {reason}");
+        }
+        let how = if (200..300).contains(code) { "normally".to_owned() } else { format!("with {code} {reason}") };
+        let mut text = format!("Call ended {how} after {:.1} s.", talk.as_secs_f64());
+        match media {
+            Some(media) => {
+                text += &format!(
+                    " Sent {}, received {}, lost {} ({:.1} %), jitter {:.1} ms",
+                    media.sent, media.received, media.lost, media.loss_percent, media.jitter_ms
+                );
+                text += &media.mos.map_or(", nothing heard".into(), |mos| format!(", MOS {mos:.1} ({})", word(mos).0));
+            }
+            None => text += " It had no sound.",
+        }
+        text
+    }
+
+    fn chinese(&self) -> String {
+        let Outcome { code, reason, talk, media, .. } = &self.outcome;
+        if self.outcome.setup.is_none() {
+            return format!("呼叫未接通：{code} {reason}");
+        }
+        let how = if (200..300).contains(code) { "通话正常结束".to_owned() } else { format!("通话因 {code} {reason} 结束") };
+        let mut text = format!("{how}，时长 {:.1} 秒。", talk.as_secs_f64());
+        match media {
+            Some(media) => {
+                text += &format!(
+                    "发送 {}，接收 {}，丢失 {} ({:.1} %)，抖动 {:.1} ms",
+                    media.sent, media.received, media.lost, media.loss_percent, media.jitter_ms
+                );
+                text += &media.mos.map_or("，没有听到声音".into(), |mos| format!("，MOS {mos:.1}（{}）", word(mos).1));
+            }
+            None => text += "没有声音。",
+        }
+        text
+    }
+}
+
+/// The quality behind a MOS, in English and Chinese.
+pub(crate) fn word(mos: f32) -> (&'static str, &'static str) {
+    match mos {
+        mos if mos >= 4.0 => ("good", "好"),
+        mos if mos >= 3.6 => ("fair", "尚可"),
+        mos if mos >= 3.1 => ("poor", "较差"),
+        _ => ("bad", "很差"),
+    }
+}
+
+/// What was heard, in words.
+pub(crate) fn heard_words(heard: &Heard) -> String {
+    let kind = match heard {
+        heard if heard.is_silent() => return "silence".into(),
+        heard if heard.is_tone() => "a tone of",
+        heard if heard.is_speech() => "speech, mostly at",
+        _ => "a mixture, mostly at",
+    };
+    format!("{kind} {:.0} Hz ({:.0} dBov)", heard.dominant_hz, heard.level_dbov)
+}
+
+type Verdict = Result<(), (Exit, Option<String>)>;
+
+fn judge(outcome: &Outcome, expected: &Expected) -> Verdict {
+    if outcome.interrupted {
+        return Err((Exit::Interrupted, None));
+    }
+    let exit = if outcome.silent_peer || (outcome.by == Side::Network && outcome.code >= 300) {
+        Exit::Network
+    } else {
+        Exit::of_status(outcome.code)
+    };
+    match expected.code {
+        Some(code) if code == outcome.code => {}
+        Some(code) => {
+            let exit = if exit == Exit::Ok { Exit::Expectation } else { exit };
+            return Err((exit, Some(format!("Expected {code}, got {}", outcome.code))));
+        }
+        None if exit != Exit::Ok => return Err((exit, None)),
+        None => {}
+    }
+    if outcome.setup.is_some() { judge_sound(outcome, expected) } else { Ok(()) }
+}
+
+fn judge_sound(outcome: &Outcome, expected: &Expected) -> Verdict {
+    let failed = |why: String| Err((Exit::Expectation, Some(why)));
+    let received = outcome.media.as_ref().map_or(0, |media| media.received);
+    let wants_silence = expected.audio == Some(Expectation::Silence);
+    let wants_sound = expected.audio.is_some() || outcome.talk >= SOON;
+    if received == 0 && wants_sound && !wants_silence {
+        return failed("No sound came from the other side".into());
+    }
+    if let Some(min) = expected.min_mos {
+        let mos = outcome.media.as_ref().and_then(|media| media.mos).unwrap_or(1.0);
+        if mos < min {
+            return failed(format!("Expected a MOS of at least {min:.1}, got {mos:.1}"));
+        }
+    }
+    if let Some(max) = expected.max_loss {
+        let loss = outcome.media.as_ref().map_or(100.0, |media| media.loss_percent);
+        if loss > max {
+            return failed(format!("Expected at most {max} % loss, got {loss:.1} %"));
+        }
+    }
+    if let Some(audio) = expected.audio {
+        let heard = outcome.heard.unwrap_or_default();
+        if !audio.is_met_by(&heard) {
+            return failed(format!("Expected {audio}, heard {}", heard_words(&heard)));
+        }
+    }
+    Ok(())
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Rounded for people and for JSON.
+fn tenth(value: f32) -> f64 {
+    (f64::from(value) * 10.0).round() / 10.0
+}
+
+fn heard_hz(heard: Option<&Heard>) -> Option<f64> {
+    heard.filter(|heard| !heard.is_silent()).map(|heard| tenth(heard.dominant_hz))
+}
+
+#[derive(Serialize)]
+struct Record<'a> {
+    result: &'a str,
+    code: u16,
+    reason: &'a str,
+    exit_code: u8,
+    duration_ms: u64,
+    setup_ms: Option<u64>,
+    codec: Option<&'a str>,
+    sent: u64,
+    received: u64,
+    lost: u64,
+    jitter_ms: Option<f64>,
+    mos: Option<f64>,
+    heard_hz: Option<f64>,
+    loss_percent: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<&'a str>,
+    call_id: &'a str,
+}
+
+/// A call shorter than this may end before its sound begins.
+const SOON: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,71 @@
+//! The running exchange as the API sees it.
+
+use std::sync::Arc;
+
+use offhook_exchange::command::{Answer, Command};
+use offhook_exchange::directory::Directory;
+use offhook_net::Streams;
+use offhook_web::{About, Exchange, Reply};
+
+use crate::clock;
+use crate::shards::Shards;
+use crate::telemetry::Measures;
+
+/// Shards, connections and measures of this process.
+pub(crate) struct Running {
+    pub(crate) shards: Shards,
+    pub(crate) streams: Streams,
+    pub(crate) measures: Arc<Measures>,
+    pub(crate) about: About,
+}
+
+impl Exchange for Running {
+    fn ask(&self, command: Command) -> Reply<'_, Option<Answer>> {
+        Box::pin(self.shards.ask(command))
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        if self.shards.is_draining() { Err("the exchange takes no new calls: it is stopping".into()) } else { Ok(()) }
+    }
+
+    fn measures(&self) -> Reply<'_, String> {
+        Box::pin(async move {
+            let status = match self.shards.ask(Command::Status).await {
+                Some(Answer::Status(status)) => Some(status),
+                _ => None,
+            };
+            self.measures.text(status, self.streams.counts())
+        })
+    }
+
+    fn about(&self) -> About {
+        self.about.clone()
+    }
+}
+
+/// What is known of the exchange while none runs: the directory as it was stored.
+pub(crate) struct AtRest {
+    pub(crate) directory: Directory,
+}
+
+impl Exchange for AtRest {
+    fn ask(&self, command: Command) -> Reply<'_, Option<Answer>> {
+        let answer = match command {
+            Command::Devices => Some(Answer::Devices(self.directory.devices(clock::unix().as_secs()))),
+            Command::Apply(_) | Command::Status | Command::Calls => None,
+        };
+        Box::pin(std::future::ready(answer))
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        Err("no exchange runs".into())
+    }
+
+    fn measures(&self) -> Reply<'_, String> {
+        Box::pin(std::future::ready(String::new()))
+    }
+
+    fn about(&self) -> About {
+        About::default()
+    }
+}

@@ -1,0 +1,279 @@
+//! The thread that owns a shard: datagrams and everything else in, one flush per batch out.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
+
+use offhook_exchange::Shard;
+use offhook_exchange::command::{Answer, Command, Ticket};
+use offhook_exchange::config::Epoch;
+use offhook_exchange::dispatch;
+use offhook_exchange::io::{Input, Outbox};
+use offhook_media::command as media;
+use offhook_net::{NetInput, SendFailed, Streams, UdpSockets, flow_of};
+use offhook_sip_stack::Transport;
+use offhook_store::Journal;
+use offhook_udp_batch::{Interest, Poller, Ready, ReceiveBatch};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::clock;
+use crate::shards::{Mailbox, Post, Reports};
+use crate::telemetry::{Measures, Notes};
+
+/// A shard with all that it is connected to.
+pub(crate) struct SignalThread {
+    pub(crate) shard: Shard,
+    pub(crate) epoch: Epoch,
+    pub(crate) poller: Poller,
+    pub(crate) udp: UdpSockets,
+    pub(crate) streams: Streams,
+    pub(crate) net: mpsc::Receiver<NetInput>,
+    pub(crate) post: Receiver<Post>,
+    pub(crate) reports: Reports,
+    pub(crate) media: Mailbox<media::Command>,
+    pub(crate) journal: Journal,
+    pub(crate) notes: Notes,
+    pub(crate) measures: Arc<Measures>,
+    pub(crate) state: State,
+}
+
+/// What the thread itself keeps between batches.
+#[derive(Default)]
+pub(crate) struct State {
+    out: Outbox,
+    batch: ReceiveBatch,
+    failed: Vec<SendFailed>,
+    asked: BTreeMap<u64, oneshot::Sender<Answer>>,
+    tickets: u64,
+    journal_fails: bool,
+    ending: Option<Ending>,
+    /// Whether each socket is watched for room to write.
+    watched: Vec<bool>,
+}
+
+/// How the thread comes to its end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    WithLastCall,
+    Now,
+}
+
+impl SignalThread {
+    /// Runs until it is told to end.
+    ///
+    /// # Errors
+    /// When the system no longer lets it wait.
+    pub(crate) fn run(mut self) -> io::Result<()> {
+        for (index, socket) in self.udp.iter().enumerate() {
+            self.poller.add(socket, index as u64, Interest::Read)?;
+        }
+        self.state.watched = vec![false; self.udp.iter().len()];
+        let (mut ready, mut tick) = (Vec::new(), clock::now() + TICK);
+        while !self.is_over() {
+            let deadline = self.shard.next_deadline().map_or(tick, |deadline| deadline.min(tick));
+            self.poller.wait(Some(deadline.saturating_duration_since(clock::now())), &mut ready)?;
+            for one in &ready {
+                self.receive(one)?;
+            }
+            self.take_others();
+            let now = clock::now();
+            if self.shard.next_deadline().is_some_and(|deadline| deadline <= now) {
+                self.shard.handle(now, Input::Deadline, &mut self.state.out);
+            }
+            if now >= tick {
+                tick = now + TICK;
+                self.each_second(now);
+            }
+            self.flush();
+        }
+        Ok(())
+    }
+
+    /// Takes what one socket has, a batch at a time; what is beyond waits for the next round, lest one socket
+    /// starve the rest.
+    fn receive(&mut self, ready: &Ready) -> io::Result<()> {
+        for _ in 0..ROUNDS {
+            let Some(socket) = self.udp.get(ready.token as usize).filter(|_| ready.readable) else { break };
+            let count = match socket.receive(&mut self.state.batch) {
+                Ok(count) => count,
+                // An answer of ours that found a closed port comes back as an error of the socket.
+                Err(error) if is_passing(&error) => continue,
+                Err(error) => return Err(error),
+            };
+            self.measures.datagrams_received.fetch_add(count as u64, Relaxed);
+            let now = clock::now();
+            for datagram in self.state.batch.iter_owned() {
+                debug_assert_eq!(dispatch::owner(&datagram.payload, SHARDS), 0, "there is one shard");
+                let input = Input::Datagram { flow: flow_of(&datagram), bytes: datagram.payload };
+                self.shard.handle(now, input, &mut self.state.out);
+            }
+            self.flush();
+            if count < self.state.batch.capacity() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what came from streams, the media thread and operators.
+    fn take_others(&mut self) {
+        let now = clock::now();
+        for _ in 0..MOST_AT_ONCE {
+            let Ok(input) = self.net.try_recv() else { break };
+            self.measures.stream_inputs.fetch_add(1, Relaxed);
+            if let Some(input) = of_net(input) {
+                self.shard.handle(now, input, &mut self.state.out);
+            }
+        }
+        while let Ok(report) = self.reports.try_recv() {
+            self.shard.handle(now, Input::Media(report), &mut self.state.out);
+        }
+        for _ in 0..MOST_AT_ONCE {
+            let Ok(post) = self.post.try_recv() else { break };
+            self.obey(post, now);
+        }
+    }
+
+    fn obey(&mut self, post: Post, now: Instant) {
+        match post {
+            Post::Command(command, answer) => {
+                self.state.tickets += 1;
+                self.state.asked.insert(self.state.tickets, answer);
+                let input = Input::Command(Ticket(self.state.tickets), command);
+                self.shard.handle(now, input, &mut self.state.out);
+            }
+            Post::Drain => {
+                self.shard.handle(now, Input::Drain, &mut self.state.out);
+                self.state.ending.get_or_insert(Ending::WithLastCall);
+                self.ask_for_calls(now);
+            }
+            Post::Stop => self.state.ending = Some(Ending::Now),
+        }
+    }
+
+    fn each_second(&mut self, now: Instant) {
+        self.measures.datagrams_dropped.store(
+            self.udp.iter().map(|socket| socket.dropped()).sum::<u64>() + self.udp.dropped(),
+            Relaxed,
+        );
+        // Nothing of the journal stays behind when traffic ceases.
+        let _ = self.journal.append(&mut Vec::new());
+        if self.state.ending.is_some() {
+            self.ask_for_calls(now);
+        }
+    }
+
+    /// Asks for the status; its answer ends the thread if no call is left.
+    fn ask_for_calls(&mut self, now: Instant) {
+        self.shard.handle(now, Input::Command(OWN_TICKET, Command::Status), &mut self.state.out);
+    }
+
+    /// Carries out what the batch brought forth: first what must be written, then everything else.
+    fn flush(&mut self) {
+        for _ in 0..ROUNDS {
+            self.write_journal();
+            self.send();
+            self.media.post(&mut self.state.out.media);
+            self.answer();
+            let now = self.epoch.unix(clock::now());
+            for event in self.state.out.events.drain(..) {
+                self.measures.count(&event);
+                self.notes.event(now, event);
+            }
+            debug_assert!(self.state.out.shards.is_empty(), "there is one shard");
+            self.state.out.shards.clear();
+            if self.state.failed.is_empty() {
+                return;
+            }
+            // Whoever waits for an answer to what was not sent need not wait for a timer.
+            let now = clock::now();
+            for failed in std::mem::take(&mut self.state.failed) {
+                self.measures.sends_failed.fetch_add(1, Relaxed);
+                self.shard.handle(now, Input::FlowFailed(failed.transmit.flow), &mut self.state.out);
+            }
+        }
+    }
+
+    fn write_journal(&mut self) {
+        if self.state.out.store.is_empty() {
+            return;
+        }
+        let written = self.journal.append(&mut self.state.out.store);
+        let fails = written.is_err();
+        if fails != self.state.journal_fails {
+            self.notes.journal(written.err().map(|error| error.to_string()));
+        }
+        self.state.journal_fails = fails;
+    }
+
+    fn send(&mut self) {
+        let sip = &mut self.state.out.sip;
+        self.measures.messages_sent.fetch_add(sip.transmits.len() as u64, Relaxed);
+        for transmit in sip.transmits.drain(..) {
+            if transmit.flow.transport == Transport::Udp {
+                self.udp.queue(transmit);
+            } else if let Err(failed) = self.streams.send(transmit) {
+                self.state.failed.push(*failed);
+            }
+        }
+        for close in sip.closes.drain(..) {
+            self.streams.close(close.0);
+        }
+        self.udp.flush(&mut self.state.failed);
+        for (index, watched) in self.state.watched.iter_mut().enumerate() {
+            let waits = self.udp.is_waiting(index);
+            if waits != *watched
+                && let Some(socket) = self.udp.get(index)
+            {
+                let interest = if waits { Interest::ReadWrite } else { Interest::Read };
+                // Should it fail, the next message tries again.
+                *watched = if self.poller.modify(socket, index as u64, interest).is_ok() { waits } else { !waits };
+            }
+        }
+    }
+
+    fn answer(&mut self) {
+        for (ticket, answer) in self.state.out.answers.drain(..) {
+            if ticket == OWN_TICKET {
+                let over = matches!(answer, Answer::Status(status) if status.ringing + status.anchored == 0);
+                if over && self.state.ending == Some(Ending::WithLastCall) {
+                    self.state.ending = Some(Ending::Now);
+                }
+            } else if let Some(waiting) = self.state.asked.remove(&ticket.0) {
+                // Whoever asked may have gone.
+                let _ = waiting.send(answer);
+            }
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.state.ending == Some(Ending::Now)
+    }
+}
+
+/// What the network reports, in the words of the shard.
+fn of_net(input: NetInput) -> Option<Input> {
+    Some(match input {
+        NetInput::Message { bytes, flow } => Input::StreamMessage { flow, bytes },
+        NetInput::ConnectionLost(flow) => Input::FlowFailed(flow),
+        NetInput::SendFailed(failed) => Input::FlowFailed(failed.transmit.flow),
+        NetInput::BadFrame { error, flow } => Input::BrokenStream { flow, head: error.head },
+        // A shard learns of a connection from the first message on it.
+        NetInput::ConnectionOpened(_) => return None,
+    })
+}
+
+fn is_passing(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionRefused, ConnectionReset, HostUnreachable, NetworkUnreachable, OutOfMemory};
+    let kinds = [ConnectionRefused, ConnectionReset, HostUnreachable, NetworkUnreachable, OutOfMemory];
+    kinds.contains(&error.kind())
+}
+
+const SHARDS: u8 = 1;
+const OWN_TICKET: Ticket = Ticket(0);
+const TICK: Duration = Duration::from_secs(1);
+const ROUNDS: usize = 8;
+const MOST_AT_ONCE: usize = 256;

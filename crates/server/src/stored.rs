@@ -1,0 +1,214 @@
+//! The store as the API sees it; what changes there, the shards learn.
+
+use offhook_exchange::command::Command;
+use offhook_exchange::directory::{AddressOfRecord, Delta};
+use offhook_store::{
+    AccountChange, ChangedAccount, NewAccount, Password, Source, Store, StoreError, StoredAccount, StoredNumber,
+    parse_number,
+};
+use offhook_web::calendar::rfc3339;
+use offhook_web::{Account, AccountPatch, NewNumber, Number, NumberPatch, Problem, Records, Reply};
+
+use crate::clock;
+use crate::shards::Shards;
+
+/// The store, with the shards that must know of changes; none while no server runs.
+pub(crate) struct Stored {
+    pub(crate) store: Store,
+    pub(crate) realm: String,
+    pub(crate) shards: Option<Shards>,
+}
+
+impl Stored {
+    async fn tell(&self, deltas: Vec<Delta>) -> Result<(), Problem> {
+        let Some(shards) = &self.shards else { return Ok(()) };
+        for delta in deltas {
+            if shards.ask(Command::Apply(delta)).await.is_none() {
+                return Err(Problem::failed("it is stored, but the exchange will know it only after a restart"));
+            }
+        }
+        Ok(())
+    }
+
+    async fn show(&self, changed: ChangedAccount) -> Result<offhook_web::ChangedAccount, Problem> {
+        let address = changed.account.address.clone();
+        self.tell(changed.deltas).await?;
+        let account = shown(self.store.account(&address).await.map_err(problem)?);
+        let password = changed.generated.map(|password| password.reveal().to_owned());
+        Ok(offhook_web::ChangedAccount { account, password })
+    }
+
+    async fn add(&self, new: offhook_web::NewAccount) -> Result<offhook_web::ChangedAccount, Problem> {
+        let new = NewAccount {
+            address: address(&new.address)?,
+            password: new.password.map(Password::new).transpose().map_err(problem)?,
+            name: new.name,
+            number: new.number,
+            email: new.email,
+            realm: self.realm.clone(),
+        };
+        self.show(self.store.add_account(new, clock::unix().as_secs()).await.map_err(problem)?).await
+    }
+
+    async fn change(&self, name: &str, patch: AccountPatch) -> Result<offhook_web::ChangedAccount, Problem> {
+        let address = address(name)?;
+        let password = match patch.password {
+            Some(Some(text)) => Some((self.realm.clone(), Some(Password::new(text).map_err(problem)?))),
+            Some(None) => Some((self.realm.clone(), None)),
+            None => None,
+        };
+        let change = AccountChange { name: patch.name, email: patch.email, password };
+        let mut changed = self.store.set_account(&address, change).await.map_err(problem)?;
+        if let Some(number) = patch.number {
+            let more = self.store.assign_number(&number, &address, false).await.map_err(problem)?;
+            changed.deltas.extend(more);
+        }
+        self.show(changed).await
+    }
+
+    async fn import(&self, csv: &str) -> Result<Vec<offhook_web::ChangedAccount>, Problem> {
+        let now = clock::unix().as_secs();
+        let made = self.store.import_accounts(csv, &self.realm, now).await.map_err(problem)?;
+        let mut all = Vec::with_capacity(made.len());
+        for one in made {
+            all.push(self.show(one).await?);
+        }
+        Ok(all)
+    }
+
+    async fn number(&self, text: &str) -> Result<Number, Problem> {
+        let wanted = parse_number(text).map_err(problem)?;
+        let numbers = self.store.numbers().await.map_err(problem)?;
+        let found = numbers.into_iter().find(|one| one.number == wanted);
+        found.map(shown_number).ok_or_else(|| problem(StoreError::NoNumber(wanted)))
+    }
+
+    async fn assign(&self, number: &str, patch: NumberPatch) -> Result<Number, Problem> {
+        let deltas = match patch.account {
+            Some(account) => {
+                let address = address(&account)?;
+                self.store.assign_number(number, &address, patch.from_anyone).await
+            }
+            None => self.store.release_number(number).await,
+        };
+        self.tell(deltas.map_err(problem)?).await?;
+        self.number(number).await
+    }
+}
+
+impl Records for Stored {
+    fn accounts(&self) -> Reply<'_, Result<Vec<Account>, Problem>> {
+        Box::pin(async move {
+            let accounts = self.store.accounts().await.map_err(problem)?;
+            Ok(accounts.into_iter().map(shown).collect())
+        })
+    }
+
+    fn account(&self, name: String) -> Reply<'_, Result<Account, Problem>> {
+        Box::pin(async move { Ok(shown(self.store.account(&address(&name)?).await.map_err(problem)?)) })
+    }
+
+    fn add_account(
+        &self,
+        new: offhook_web::NewAccount,
+    ) -> Reply<'_, Result<offhook_web::ChangedAccount, Problem>> {
+        Box::pin(self.add(new))
+    }
+
+    fn change_account(
+        &self,
+        name: String,
+        patch: AccountPatch,
+    ) -> Reply<'_, Result<offhook_web::ChangedAccount, Problem>> {
+        Box::pin(async move { self.change(&name, patch).await })
+    }
+
+    fn remove_account(&self, name: String) -> Reply<'_, Result<(), Problem>> {
+        Box::pin(async move {
+            let deltas = self.store.remove_account(&address(&name)?).await.map_err(problem)?;
+            self.tell(deltas).await
+        })
+    }
+
+    fn import_accounts(&self, csv: String) -> Reply<'_, Result<Vec<offhook_web::ChangedAccount>, Problem>> {
+        Box::pin(async move { self.import(&csv).await })
+    }
+
+    fn export_accounts(&self) -> Reply<'_, Result<String, Problem>> {
+        Box::pin(async move { self.store.export_accounts().await.map_err(problem) })
+    }
+
+    fn numbers(&self) -> Reply<'_, Result<Vec<Number>, Problem>> {
+        Box::pin(async move {
+            let numbers = self.store.numbers().await.map_err(problem)?;
+            Ok(numbers.into_iter().map(shown_number).collect())
+        })
+    }
+
+    fn add_number(&self, new: NewNumber) -> Reply<'_, Result<Number, Problem>> {
+        Box::pin(async move {
+            let added = self.store.add_number(&new.number).await.map_err(problem)?;
+            match new.account {
+                Some(_) => {
+                    self.assign(&new.number, NumberPatch { account: new.account, from_anyone: false }).await
+                }
+                None => Ok(shown_number(added)),
+            }
+        })
+    }
+
+    fn change_number(&self, number: String, patch: NumberPatch) -> Reply<'_, Result<Number, Problem>> {
+        Box::pin(async move { self.assign(&number, patch).await })
+    }
+
+    fn remove_number(&self, number: String) -> Reply<'_, Result<(), Problem>> {
+        Box::pin(async move { self.tell(self.store.remove_number(&number).await.map_err(problem)?).await })
+    }
+
+    fn troubles(&self) -> Vec<String> {
+        let health = self.store.health();
+        let journal = health.journal_error.map(|error| format!("the journal cannot be written: {error}"));
+        let database = health.sqlite_error.map(|error| format!("the database cannot be written: {error}"));
+        let memory = health.memory_only.then(|| "some registrations would be lost in a crash".to_owned());
+        [journal, database, memory].into_iter().flatten().collect()
+    }
+}
+
+fn address(text: &str) -> Result<AddressOfRecord, Problem> {
+    AddressOfRecord::parse(text).map_err(|error| Problem::bad(error.to_string()))
+}
+
+fn shown(stored: StoredAccount) -> Account {
+    Account {
+        address: stored.account.address.to_string(),
+        name: stored.account.name,
+        number: stored.account.number,
+        email: stored.email,
+        source: match stored.source {
+            Source::Store => "store".into(),
+            Source::File => "file".into(),
+        },
+        realm: stored.account.realm,
+        created_at: rfc3339(std::time::Duration::from_secs(stored.created_at)),
+    }
+}
+
+fn shown_number(stored: StoredNumber) -> Number {
+    Number { number: stored.number, account: stored.account.map(|account| account.to_string()) }
+}
+
+fn problem(error: StoreError) -> Problem {
+    let text = error.to_string();
+    match error {
+        _ if error.is_conflict() => Problem::conflict(text),
+        _ if error.is_not_found() => Problem::not_found(text),
+        StoreError::FileOwned(_) => Problem::locked(text),
+        StoreError::BadNumber(_)
+        | StoreError::BadAddress(_)
+        | StoreError::BadText { .. }
+        | StoreError::EmptyPassword
+        | StoreError::Row { .. }
+        | StoreError::Csv(_) => Problem::bad(text),
+        _ => Problem::failed(text),
+    }
+}

@@ -1,0 +1,68 @@
+//! What happened, as logs, measures and call records. The only place that turns events into words.
+
+mod log;
+mod measures;
+mod record;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
+
+use offhook_exchange::event::Event;
+
+pub(crate) use measures::Measures;
+pub use log::{LogFormat, start_log};
+pub(crate) use record::Records;
+
+/// The way of events out of the signal thread, which never waits for a log or a disk.
+pub(crate) struct Notes {
+    sender: SyncSender<Note>,
+    measures: Arc<Measures>,
+}
+
+pub(crate) enum Note {
+    /// Something that the exchange did, at this Unix time.
+    Event(Duration, Event),
+    /// The journal fails, or is well again.
+    Journal(Option<String>),
+}
+
+impl Notes {
+    pub(crate) fn new(measures: Arc<Measures>) -> (Self, Receiver<Note>) {
+        let (sender, received) = sync_channel(WAITING);
+        (Self { sender, measures }, received)
+    }
+
+    pub(crate) fn event(&self, unix: Duration, event: Event) {
+        self.send(Note::Event(unix, event));
+    }
+
+    pub(crate) fn journal(&self, failure: Option<String>) {
+        self.send(Note::Journal(failure));
+    }
+
+    fn send(&self, note: Note) {
+        if let Err(TrySendError::Full(_)) = self.sender.try_send(note) {
+            self.measures.notes_dropped.fetch_add(1, Relaxed);
+        }
+    }
+}
+
+/// Writes logs and call records until all senders are gone.
+pub(crate) fn run(received: &Receiver<Note>, mut records: Records) {
+    while let Ok(note) = received.recv() {
+        match note {
+            Note::Event(unix, event) => {
+                log::event(&event);
+                records.take(unix, event);
+            }
+            Note::Journal(Some(error)) => {
+                tracing::error!(%error, "registrations are not safe from a crash until this is mended");
+            }
+            Note::Journal(None) => tracing::info!("the journal is written again"),
+        }
+    }
+}
+
+const WAITING: usize = 16_384;

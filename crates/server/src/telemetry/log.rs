@@ -1,0 +1,71 @@
+//! Events as log lines: human on a terminal, JSON otherwise.
+
+use std::io::IsTerminal as _;
+
+use offhook_exchange::event::{EndedBy, Event};
+use tracing_subscriber::EnvFilter;
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+impl LogFormat {
+    /// Human on a terminal, JSON otherwise.
+    pub fn of_stderr() -> Self {
+        if std::io::stderr().is_terminal() { Self::Human } else { Self::Json }
+    }
+}
+
+/// Starts to write the log to stderr. `OFFHOOK_LOG` chooses what (`info`, `offhook_server=debug`). A second start in
+/// one process changes nothing.
+pub fn start_log(format: LogFormat) {
+    let filter = EnvFilter::try_from_env("OFFHOOK_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
+    // It fails when a log is written already, as in tests.
+    let _ = match format {
+        LogFormat::Human => builder.with_ansi(colour).try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    };
+}
+
+pub(super) fn event(event: &Event) {
+    match event {
+        Event::Dropped { from, reason } => tracing::debug!(%from, ?reason, "dropped"),
+        Event::Refused { from, status, reason, call } => {
+            tracing::debug!(call_id = call, %from, status = status.code(), reason, "refused");
+        }
+        Event::AuthenticationFailed { from, username } => {
+            tracing::warn!(%from, username, "credentials are wrong");
+        }
+        Event::Registered { account, contacts, from } => {
+            tracing::info!(%account, contacts, %from, "registered");
+        }
+        Event::CallStarted { call, from, to, targets } => {
+            tracing::info!(call_id = call, from, to, targets, "call started");
+        }
+        Event::CallAnswered { call, after, anchored } => {
+            tracing::info!(call_id = call, after_ms = after.as_millis() as u64, anchored, "call answered");
+        }
+        Event::CallFailed { call, status, reason } => {
+            tracing::info!(call_id = call, status = status.code(), reason, "call not answered");
+        }
+        Event::CallEnded { call, by } => {
+            tracing::info!(call_id = call, by = ended_by(*by), "call ended");
+        }
+    }
+}
+
+/// Who ended a call, in a word.
+pub(super) fn ended_by(by: EndedBy) -> &'static str {
+    match by {
+        EndedBy::Caller => "caller",
+        EndedBy::Callee => "callee",
+        EndedBy::MediaStopped => "exchange",
+    }
+}

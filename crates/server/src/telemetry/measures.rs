@@ -1,0 +1,149 @@
+//! Counters in the text format of Prometheus.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use offhook_exchange::command::Status;
+use offhook_exchange::event::{DropReason, EndedBy, Event};
+use offhook_net::StreamCounts;
+
+/// What is counted as it happens. No labels name people or calls.
+#[derive(Debug, Default)]
+pub(crate) struct Measures {
+    pub(crate) datagrams_received: AtomicU64,
+    pub(crate) datagrams_dropped: AtomicU64,
+    pub(crate) stream_inputs: AtomicU64,
+    pub(crate) messages_sent: AtomicU64,
+    pub(crate) sends_failed: AtomicU64,
+    pub(crate) media_packets: AtomicU64,
+    pub(crate) relayed_streams: AtomicU64,
+    pub(crate) notes_dropped: AtomicU64,
+    authentication_failures: AtomicU64,
+    registrations: AtomicU64,
+    calls_started: AtomicU64,
+    calls_answered: AtomicU64,
+    answer_milliseconds: AtomicU64,
+    /// By final status: a closed set, so that strangers cannot make it grow.
+    refused: Classes,
+    calls_failed: Classes,
+    dropped: Mutex<BTreeMap<DropReason, u64>>,
+    calls_ended: [AtomicU64; 3],
+}
+
+/// Counters of 3xx, 4xx, 5xx and 6xx.
+#[derive(Debug, Default)]
+struct Classes([AtomicU64; 4]);
+
+impl Measures {
+    /// Counts an event.
+    pub(crate) fn count(&self, event: &Event) {
+        match event {
+            Event::Dropped { reason, .. } => {
+                *self.dropped.lock().unwrap_or_else(PoisonError::into_inner).entry(*reason).or_default() += 1;
+            }
+            Event::Refused { status, .. } => self.refused.count(status.code()),
+            Event::AuthenticationFailed { .. } => add(&self.authentication_failures, 1),
+            Event::Registered { .. } => add(&self.registrations, 1),
+            Event::CallStarted { .. } => add(&self.calls_started, 1),
+            Event::CallAnswered { after, .. } => {
+                add(&self.calls_answered, 1);
+                add(&self.answer_milliseconds, after.as_millis() as u64);
+            }
+            Event::CallFailed { status, .. } => self.calls_failed.count(status.code()),
+            Event::CallEnded { by, .. } => add(&self.calls_ended[*by as usize], 1),
+        }
+    }
+
+    /// All measures, with those of the shard if it answers.
+    pub(crate) fn text(&self, status: Option<Status>, streams: StreamCounts) -> String {
+        let mut text = Text::default();
+        text.counter("datagrams_received_total", "SIP datagrams received", &self.datagrams_received);
+        text.counter("datagrams_dropped_total", "SIP datagrams dropped for want of room", &self.datagrams_dropped);
+        text.counter("stream_inputs_total", "Messages and changes of connections", &self.stream_inputs);
+        text.counter("messages_sent_total", "SIP messages sent", &self.messages_sent);
+        text.counter("sends_failed_total", "SIP messages that could not be sent", &self.sends_failed);
+        text.counter("media_packets_received_total", "Media packets received", &self.media_packets);
+        text.counter("notes_dropped_total", "Log lines dropped for want of room", &self.notes_dropped);
+        text.counter("authentication_failures_total", "Wrong credentials", &self.authentication_failures);
+        text.counter("registrations_total", "Changes of registrations", &self.registrations);
+        text.counter("calls_started_total", "Calls that began to be set up", &self.calls_started);
+        text.counter("calls_answered_total", "Calls answered", &self.calls_answered);
+        text.head("answer_seconds_total", "Seconds from INVITE to answer, of all answered calls", "counter");
+        let seconds = self.answer_milliseconds.load(Relaxed) as f64 / 1e3;
+        text.line("answer_seconds_total", "", seconds);
+        text.classes("requests_refused_total", "Requests refused", &self.refused);
+        text.classes("calls_failed_total", "Calls not answered", &self.calls_failed);
+        text.head("calls_ended_total", "Answered calls that ended", "counter");
+        for (by, word) in [(EndedBy::Caller, "caller"), (EndedBy::Callee, "callee"), (EndedBy::MediaStopped, "exchange")] {
+            let count = self.calls_ended[by as usize].load(Relaxed);
+            text.line("calls_ended_total", &format!("{{by=\"{word}\"}}"), count as f64);
+        }
+        text.head("messages_dropped_total", "Bytes that were not worth an answer", "counter");
+        for (reason, count) in self.dropped.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            text.line("messages_dropped_total", &format!("{{reason=\"{reason:?}\"}}"), *count as f64);
+        }
+        text.gauge("relayed_streams", "Media streams through the exchange", self.relayed_streams.load(Relaxed));
+        text.gauge("connections", "TCP connections open", streams.open);
+        text.head("connections_accepted_total", "TCP connections accepted", "counter");
+        text.line("connections_accepted_total", "", streams.accepted as f64);
+        text.head("connections_refused_total", "TCP connections turned away", "counter");
+        text.line("connections_refused_total", "", streams.refused as f64);
+        if let Some(status) = status {
+            text.gauge("accounts", "Accounts known", status.accounts as u64);
+            text.gauge("devices", "Contacts registered", status.bindings as u64);
+            text.gauge("transactions", "Transactions that are not over", status.transactions as u64);
+            text.gauge("calls_ringing", "Calls being set up", status.ringing as u64);
+            text.gauge("calls_anchored", "Calls whose media goes through us", status.anchored as u64);
+            text.gauge("free_port_pairs", "Media port pairs that are free", status.free_ports as u64);
+        }
+        text.0
+    }
+}
+
+impl Classes {
+    fn count(&self, code: u16) {
+        let class = usize::from(code / 100).saturating_sub(3);
+        if let Some(counter) = self.0.get(class) {
+            add(counter, 1);
+        }
+    }
+}
+
+#[derive(Default)]
+struct Text(String);
+
+impl Text {
+    fn head(&mut self, name: &str, help: &str, kind: &str) {
+        // Writing into a String cannot fail.
+        let _ = writeln!(self.0, "# HELP offhook_{name} {help}\n# TYPE offhook_{name} {kind}");
+    }
+
+    fn line(&mut self, name: &str, labels: &str, value: f64) {
+        let _ = writeln!(self.0, "offhook_{name}{labels} {value}");
+    }
+
+    fn counter(&mut self, name: &str, help: &str, value: &AtomicU64) {
+        self.head(name, help, "counter");
+        self.line(name, "", value.load(Relaxed) as f64);
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: u64) {
+        self.head(name, help, "gauge");
+        self.line(name, "", value as f64);
+    }
+
+    fn classes(&mut self, name: &str, help: &str, classes: &Classes) {
+        self.head(name, help, "counter");
+        for (index, counter) in classes.0.iter().enumerate() {
+            let labels = format!("{{class=\"{}xx\"}}", index + 3);
+            self.line(name, &labels, counter.load(Relaxed) as f64);
+        }
+    }
+}
+
+fn add(counter: &AtomicU64, n: u64) {
+    counter.fetch_add(n, Relaxed);
+}

@@ -33,13 +33,6 @@ impl Console {
         }
     }
 
-    /// A sentence of the result, where sentences are wanted.
-    pub(crate) fn sentence(&mut self, line: &str) {
-        if !self.json {
-            self.result(line);
-        }
-    }
-
     /// A line that was asked for beside the result: on stderr if stdout is for JSON.
     pub(crate) fn beside(&mut self, line: &str) {
         if self.json { self.note(line) } else { self.result(line) }

@@ -16,6 +16,8 @@ mod flags;
 mod ladder;
 mod language;
 mod line;
+#[cfg(test)]
+mod loopback;
 mod measure;
 mod open;
 mod pcap;

@@ -1,1 +1,29 @@
 //! Reads the configuration, starts threads, wires adapters to the exchange.
+//!
+//! [`Server::start`] makes a running exchange of [`Settings`]; [`Offline`] is the same API while none runs.
+
+mod banner;
+mod clock;
+pub mod config_file;
+mod machine;
+mod media_thread;
+mod notify;
+mod offline;
+mod run_file;
+mod running;
+mod server;
+mod settings;
+mod shards;
+mod signal_thread;
+mod start;
+mod stored;
+mod telemetry;
+
+pub use banner::banner;
+pub use offhook_store::{Password, StoreError};
+pub use offline::Offline;
+pub use run_file::RunFile;
+pub use server::{Ended, Server};
+pub use settings::{DeclaredAccount, Settings};
+pub use start::StartError;
+pub use telemetry::{LogFormat, call_records, start_log};

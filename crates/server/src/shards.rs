@@ -69,14 +69,15 @@ impl Shards {
 /// A queue that wakes the thread which empties it. It has no bound of its own: media commands are bounded by the
 /// ports that are lent, and reports by the commands.
 pub(crate) struct Mailbox<T> {
-    sender: Sender<T>,
+    /// `None` only while it is dropped.
+    sender: Option<Sender<T>>,
     waker: Waker,
 }
 
 impl<T> Mailbox<T> {
     pub(crate) fn new(waker: Waker) -> (Self, Receiver<T>) {
         let (sender, received) = channel();
-        (Self { sender, waker }, received)
+        (Self { sender: Some(sender), waker }, received)
     }
 
     /// Puts everything in and wakes the thread once.
@@ -85,9 +86,17 @@ impl<T> Mailbox<T> {
             return;
         }
         for one in all.drain(..) {
-            // The other thread is gone only when the process ends.
-            let _ = self.sender.send(one);
+            // It fails only when the other thread is gone, at the end of the process.
+            let _ = self.sender.as_ref().map(|sender| sender.send(one));
         }
+        self.waker.wake();
+    }
+}
+
+/// The other thread learns that nothing more will come.
+impl<T> Drop for Mailbox<T> {
+    fn drop(&mut self) {
+        self.sender = None;
         self.waker.wake();
     }
 }

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use offhook_exchange::event::Event;
 
-pub(crate) use measures::Measures;
 pub use log::{LogFormat, start_log};
+pub(crate) use measures::Measures;
 pub(crate) use record::Records;
 
 /// The way of events out of the signal thread, which never waits for a log or a disk.
@@ -63,6 +63,11 @@ pub(crate) fn run(received: &Receiver<Note>, mut records: Records) {
             Note::Journal(None) => tracing::info!("the journal is written again"),
         }
     }
+}
+
+/// The file of call records in a data directory: one JSON object a line, for each call that is over.
+pub fn call_records(data_dir: &std::path::Path) -> std::path::PathBuf {
+    data_dir.join(record::FILE_NAME)
 }
 
 const WAITING: usize = 16_384;

@@ -55,7 +55,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let store = Store::open(options).await?;
     let opened = took();
     let deltas = store.load(NOW).await?.len();
-    println!("the same with all of it in the journal ({deltas} facts) {:?} (of it opening {opened:?})", took());
+    println!(
+        "the same with all of it in the journal ({deltas} facts) {:?} (of it opening {opened:?})",
+        took()
+    );
     store.close().await;
     Ok(std::fs::remove_dir_all(directory)?)
 }
@@ -85,12 +88,8 @@ fn account(number: usize) -> Result<NewAccount, offhook_store::StoreError> {
 fn registration(number: usize) -> StoreRequest {
     let [_, _, high, low] = (number as u32).to_be_bytes();
     let remote = std::net::SocketAddr::from(([10, 0, high, low], 5060));
-    let flow = Flow {
-        transport: Transport::Udp,
-        local: ([0, 0, 0, 0], 5060).into(),
-        remote,
-        connection: None,
-    };
+    let flow =
+        Flow { transport: Transport::Udp, local: ([0, 0, 0, 0], 5060).into(), remote, connection: None };
     let binding = Binding {
         contact: format!("sip:user{number:05}@{remote};transport=udp"),
         q: 1000,

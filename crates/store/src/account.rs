@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use offhook_exchange::directory::{Account, AddressOfRecord, Bindings, Delta, Secrets};
 use offhook_sip::digest::Ha1;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
-use sqlx::{Row as _, Sqlite, Transaction};
+use serde::Deserialize;
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{Sqlite, Transaction};
 
-use crate::number;
 use crate::{Password, Store, StoreError, csv};
+use crate::{binding, number};
 
 /// An account to be made.
 #[derive(Clone, Debug)]
@@ -212,19 +213,31 @@ impl Store {
 }
 
 pub(crate) async fn select_all(connection: &mut SqliteConnection) -> Result<Vec<StoredAccount>, StoreError> {
-    let rows = sqlx::query(concat!(select_accounts!(), " ORDER BY address")).fetch_all(connection).await?;
-    rows.iter().map(read).collect()
+    select_where(connection, None).await
 }
 
 pub(crate) async fn select(
     connection: &mut SqliteConnection,
     address: &AddressOfRecord,
 ) -> Result<StoredAccount, StoreError> {
-    let row = sqlx::query(concat!(select_accounts!(), " WHERE address = ?"))
-        .bind(address.as_str())
-        .fetch_optional(connection)
-        .await?;
-    read(&row.ok_or_else(|| StoreError::NoAccount(address.clone()))?)
+    let found = select_where(connection, Some(address)).await?.pop();
+    found.ok_or_else(|| StoreError::NoAccount(address.clone()))
+}
+
+/// One account or all, by address. As one row, like [`binding::select_all`](crate::binding::select_all).
+async fn select_where(
+    connection: &mut SqliteConnection,
+    address: Option<&AddressOfRecord>,
+) -> Result<Vec<StoredAccount>, StoreError> {
+    let json: String = sqlx::query_scalar(
+        "SELECT json_group_array(json_array(address, name, realm, ha1_md5, ha1_sha256, email, source, \
+         (SELECT number FROM number WHERE account = address ORDER BY position LIMIT 1), created_at) \
+         ORDER BY address) FROM account WHERE address = ?1 OR ?1 IS NULL",
+    )
+    .bind(address.map(AddressOfRecord::as_str))
+    .fetch_one(connection)
+    .await?;
+    binding::table::<Vec<Row>>("account", &json)?.into_iter().map(Row::stored).collect()
 }
 
 /// An account that commands may change.
@@ -262,7 +275,7 @@ async fn insert(
     .bind(stored.account.secrets.sha256.as_hex())
     .bind(&stored.email)
     .bind(source.word())
-    .bind(i64::try_from(now).unwrap_or(i64::MAX))
+    .bind(binding::integer(now))
     .execute(&mut **tx)
     .await?;
     if inserted.rows_affected() == 0 {
@@ -376,35 +389,36 @@ fn check(stored: &StoredAccount) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn read(row: &SqliteRow) -> Result<StoredAccount, StoreError> {
-    let address: &str = row.try_get(0)?;
-    let damaged = || StoreError::Damaged { table: "account", key: address.to_owned() };
-    let hash = |index: usize| Ha1::from_hex(row.try_get(index).ok()?);
-    let account = Account {
-        address: parse_stored(address).ok_or_else(damaged)?,
-        name: row.try_get(1)?,
-        number: row.try_get(7)?,
-        realm: row.try_get(2)?,
-        secrets: Secrets { md5: hash(3).ok_or_else(damaged)?, sha256: hash(4).ok_or_else(damaged)? },
-    };
-    let source = match row.try_get(6)? {
-        "file" => Source::File,
-        _ => Source::Store,
-    };
-    let created_at = u64::try_from(row.try_get::<i64, _>(8)?).unwrap_or(0);
-    Ok(StoredAccount { account, email: row.try_get(5)?, source, created_at })
+/// The columns in the order of [`select_where`].
+#[derive(Deserialize)]
+struct Row {
+    address: String,
+    name: Option<String>,
+    realm: String,
+    ha1_md5: String,
+    ha1_sha256: String,
+    email: Option<String>,
+    source: String,
+    number: Option<String>,
+    created_at: i64,
+}
+
+impl Row {
+    fn stored(self) -> Result<StoredAccount, StoreError> {
+        let damaged = || StoreError::Damaged { table: "account", key: self.address.clone() };
+        let secrets = Secrets {
+            md5: Ha1::from_hex(&self.ha1_md5).ok_or_else(damaged)?,
+            sha256: Ha1::from_hex(&self.ha1_sha256).ok_or_else(damaged)?,
+        };
+        let address = parse_stored(&self.address).ok_or_else(damaged)?;
+        let account = Account { address, name: self.name, number: self.number, realm: self.realm, secrets };
+        let source = if self.source == Source::File.word() { Source::File } else { Source::Store };
+        let created_at = u64::try_from(self.created_at).unwrap_or(0);
+        Ok(StoredAccount { account, email: self.email, source, created_at })
+    }
 }
 
 /// An address as it was stored, which was checked before and is not checked again.
 pub(crate) fn parse_stored(text: &str) -> Option<AddressOfRecord> {
     text.rsplit_once('@').map(|(user, host)| AddressOfRecord::new(user, host))
 }
-
-/// The columns in the order of [`read`].
-macro_rules! select_accounts {
-    () => {
-        "SELECT address, name, realm, ha1_md5, ha1_sha256, email, source, \
-         (SELECT number FROM number WHERE account = address ORDER BY position LIMIT 1), created_at FROM account"
-    };
-}
-use select_accounts;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use offhook_exchange::directory::{AddressOfRecord, Binding, Bindings};
 use offhook_sip_stack::{Flow, Transport};
-use sqlx::Row as _;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use serde::Deserialize;
+use sqlx::sqlite::SqliteConnection;
 
 use crate::StoreError;
 use crate::account::parse_stored;
@@ -15,24 +15,34 @@ pub(crate) async fn select_all(
     connection: &mut SqliteConnection,
     now: u64,
 ) -> Result<BTreeMap<AddressOfRecord, Bindings>, StoreError> {
-    let rows = sqlx::query(
-        "SELECT account, contact, q, expires_at, transport, local, remote, behind_nat, path, call_id, cseq, \
-         instance, reg_id, user_agent FROM binding WHERE expires_at > ? ORDER BY account, position",
+    // One row with everything: each row costs a hand-over between threads, and callers wait for this after a crash.
+    let json: String = sqlx::query_scalar(
+        "SELECT json_group_array(json_array(account, contact, q, expires_at, transport, local, remote, behind_nat, \
+         path, call_id, cseq, instance, reg_id, user_agent) ORDER BY account, position) \
+         FROM binding WHERE expires_at > ?",
     )
     .bind(integer(now))
-    .fetch_all(connection)
+    .fetch_one(connection)
     .await?;
+    let rows: Vec<Row> = table("binding", &json)?;
     let mut all = BTreeMap::<AddressOfRecord, Bindings>::new();
-    for row in &rows {
-        match read(row) {
-            Some((account, binding)) => all.entry(account).or_default().0.push(binding),
-            // A phone registers again by itself, so one that cannot be read is no reason not to start.
-            None => {
-                tracing::error!(account = row.try_get::<&str, _>(0).unwrap_or(""), "a binding is damaged")
-            }
+    for row in rows {
+        // A phone registers again by itself, so one that cannot be read is no reason not to start.
+        let Some(account) = parse_stored(&row.account) else {
+            tracing::error!(row.account, "a binding is damaged");
+            continue;
+        };
+        match row.binding() {
+            Some(binding) => all.entry(account).or_default().0.push(binding),
+            None => tracing::error!(%account, "a binding is damaged"),
         }
     }
     Ok(all)
+}
+
+/// Reads what `json_group_array` made of a table.
+pub(crate) fn table<'a, T: Deserialize<'a>>(table: &'static str, json: &'a str) -> Result<T, StoreError> {
+    serde_json::from_str(json).map_err(|_| StoreError::Damaged { table, key: "*".into() })
 }
 
 /// Makes these the bindings of an account.
@@ -78,31 +88,48 @@ pub(crate) async fn delete_expired(connection: &mut SqliteConnection, now: u64) 
     Ok(())
 }
 
-fn read(row: &SqliteRow) -> Option<(AddressOfRecord, Binding)> {
-    let text = |index: usize| row.try_get::<&str, _>(index).ok();
-    let number = |index: usize| row.try_get::<i64, _>(index).ok();
-    let flow = Flow {
-        transport: Transport::from_name(text(4)?)?,
-        local: text(5)?.parse().ok()?,
-        remote: text(6)?.parse().ok()?,
-        // A connection ends with the process that had it.
-        connection: None,
-    };
-    let reg_id: Option<i64> = row.try_get(12).ok()?;
-    let binding = Binding {
-        contact: text(1)?.into(),
-        q: number(2)?.try_into().ok()?,
-        expires_at: number(3)?.try_into().ok()?,
-        flow,
-        behind_nat: row.try_get(7).ok()?,
-        path: text(8)?.lines().map(str::to_owned).collect(),
-        call_id: text(9)?.into(),
-        cseq: number(10)?.try_into().ok()?,
-        instance: row.try_get(11).ok()?,
-        reg_id: reg_id.map(u32::try_from).transpose().ok()?,
-        user_agent: text(13)?.into(),
-    };
-    Some((parse_stored(text(0)?)?, binding))
+/// The columns in the order of [`select_all`].
+#[derive(Deserialize)]
+struct Row {
+    account: String,
+    contact: String,
+    q: i64,
+    expires_at: i64,
+    transport: String,
+    local: String,
+    remote: String,
+    behind_nat: i64,
+    path: String,
+    call_id: String,
+    cseq: i64,
+    instance: Option<String>,
+    reg_id: Option<i64>,
+    user_agent: String,
+}
+
+impl Row {
+    fn binding(self) -> Option<Binding> {
+        let flow = Flow {
+            transport: Transport::from_name(&self.transport)?,
+            local: self.local.parse().ok()?,
+            remote: self.remote.parse().ok()?,
+            // A connection ends with the process that had it.
+            connection: None,
+        };
+        Some(Binding {
+            contact: self.contact,
+            q: self.q.try_into().ok()?,
+            expires_at: self.expires_at.try_into().ok()?,
+            flow,
+            behind_nat: self.behind_nat != 0,
+            path: self.path.lines().map(str::to_owned).collect(),
+            call_id: self.call_id,
+            cseq: self.cseq.try_into().ok()?,
+            instance: self.instance,
+            reg_id: self.reg_id.map(u32::try_from).transpose().ok()?,
+            user_agent: self.user_agent,
+        })
+    }
 }
 
 /// SQLite has no unsigned numbers.

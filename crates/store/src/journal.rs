@@ -147,6 +147,17 @@ impl Journal {
     }
 }
 
+/// Tells the writer that nothing more will come, so that the files can be removed in time.
+impl Drop for Journal {
+    fn drop(&mut self) {
+        if self.overflow.is_empty() {
+            self.generation = NO_MORE;
+            self.current = None;
+            self.pass_on(Vec::new());
+        }
+    }
+}
+
 /// Why the journal could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
@@ -195,6 +206,8 @@ pub(crate) struct Batch {
     pub(crate) failure: Option<i32>,
 }
 
+/// The generation after all others: no file is in use any more.
+pub(crate) const NO_MORE: u64 = u64::MAX;
 /// What is kept of the buffer after a large batch.
 const BUFFER_KEPT: usize = 1 << 16;
 

@@ -4,8 +4,8 @@ use offhook_exchange::directory::{AddressOfRecord, Delta, number_digits};
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Sqlite, Transaction};
 
-use crate::account;
 use crate::{Store, StoreError};
+use crate::{account, binding};
 
 /// A number that is known here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,8 +111,9 @@ impl Store {
 }
 
 pub(crate) async fn select_all(connection: &mut SqliteConnection) -> Result<Vec<StoredNumber>, StoreError> {
-    let rows: Vec<(String, Option<String>)> =
-        sqlx::query_as("SELECT number, account FROM number ORDER BY position").fetch_all(connection).await?;
+    let select = "SELECT json_group_array(json_array(number, account) ORDER BY position) FROM number";
+    let json: String = sqlx::query_scalar(select).fetch_one(connection).await?;
+    let rows: Vec<(String, Option<String>)> = binding::table("number", &json)?;
     let read = |(number, account): (String, Option<String>)| {
         let account = account.as_deref().and_then(account::parse_stored);
         StoredNumber { number, account }

@@ -69,7 +69,6 @@ impl Store {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(options.busy_timeout)
-            .row_buffer_size(512)
             .disable_statement_logging();
         // One connection writes, or writers would starve each other.
         let writer = pool(1).connect_with(connect.clone()).await?;

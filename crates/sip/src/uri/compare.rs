@@ -29,8 +29,9 @@ pub(crate) fn sip(a: &SipUri, b: &SipUri) -> bool {
 fn params_agree(a: &SipUri, b: &SipUri) -> bool {
     // `transport` was added to the list by the errata of RFC 3261, as its examples show.
     const NEVER_ALONE: [&str; 5] = ["user", "ttl", "method", "maddr", "transport"];
-    a.params().all(|(name, value)| match b.param(name) {
-        Some(other) => same_escaped(value.unwrap_or_default(), other, true),
+    // Of a parameter given twice, which §19.1.1 forbids, the first counts on both sides.
+    a.params().all(|(name, _)| match b.param(name) {
+        Some(other) => same_escaped(a.param(name).unwrap_or_default(), other, true),
         None => !NEVER_ALONE.iter().any(|never| never.eq_ignore_ascii_case(name)),
     })
 }
@@ -89,7 +90,8 @@ pub(crate) fn tel(a: &TelUri, b: &TelUri) -> bool {
         && significant(a.number()).eq(significant(b.number()))
         && counts[0] == counts[1]
         && counts[0] <= PAIRWISE_MAX
-        && a.params().all(|(name, value)| {
+        && a.params().all(|(name, _)| {
+            let value = a.param(name).unwrap_or_default();
             b.param(name).is_some_and(|other| {
                 let numeric = value.starts_with('+') || name.eq_ignore_ascii_case("ext");
                 if numeric {

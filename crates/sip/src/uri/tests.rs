@@ -180,6 +180,14 @@ fn a_uri_is_built_and_changed_part_by_part() {
 }
 
 #[test]
+fn a_parameter_given_twice_counts_once() {
+    let (a, b) = (uri("sip:h;x=1;x=2"), uri("sip:H;x=1;x=2"));
+    assert!(a.equivalent(&b) && b.equivalent(&a));
+    let (a, b) = (uri("tel:+1;ext=1;ext=2"), uri("tel:+1-;ext=1;ext=2"));
+    assert!(a.equivalent(&b) && b.equivalent(&a));
+}
+
+#[test]
 fn a_host_that_is_none_reaches_nobody() {
     let uri = SipUri::new(Some("a"), Host::Name("evil.example>\r\nX: y".into()));
     assert_eq!(uri.to_string(), "sip:host.invalid");

@@ -12,7 +12,7 @@ use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use super::backlog::Backlog;
 use crate::Options;
 use crate::journal::file::JournalFile;
-use crate::journal::{Batch, Open};
+use crate::journal::{Batch, NO_MORE, Open};
 use crate::recovery::Recovery;
 
 #[derive(Debug)]
@@ -117,6 +117,9 @@ impl Files {
         track.has_file = batch.length.is_some();
         track.length = batch.length.unwrap_or(0);
         track.used = batch.generation;
+        if batch.generation == NO_MORE {
+            track.spares = None;
+        }
         for kept in &mut track.kept {
             if kept.file.generation < batch.generation {
                 kept.last.get_or_insert(batch.through);

@@ -96,9 +96,7 @@ async fn a_clean_end_leaves_all_in_the_database() {
     assert_eq!(store.health(), Health::default());
     store.close().await;
 
-    for file in JournalFile::all(directory.path()).unwrap() {
-        std::fs::remove_file(file.path).unwrap();
-    }
+    assert_eq!(JournalFile::all(directory.path()).unwrap(), []);
     let store = open(directory.path()).await;
     assert_eq!(bindings(&store).await, pairs(&[("alice", 1), ("carol", 7)]));
     let StoreRequest::Bindings(address, expected) = request("alice", 1);
@@ -113,11 +111,11 @@ async fn an_old_journal_that_is_read_again_changes_nothing() {
     let (writer, mut journals) = store.journals(1).unwrap();
     let running = tokio::spawn(writer.run());
     journals[0].append(&mut vec![request("alice", 1)]).unwrap();
+    let old = JournalFile::all(directory.path()).unwrap().remove(0);
+    let copy = std::fs::read(&old.path).unwrap();
     drop(journals);
     running.await.unwrap();
     store.close().await;
-    let old = JournalFile::all(directory.path()).unwrap().remove(0);
-    let copy = std::fs::read(&old.path).unwrap();
 
     let store = open(directory.path()).await;
     let (writer, mut journals) = store.journals(1).unwrap();

@@ -1,0 +1,215 @@
+//! A running exchange, from its start to its end.
+
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use offhook_exchange::config::Listener;
+use offhook_sip_stack::Transport;
+use offhook_store::Store;
+use offhook_web::{About, Problem, Site};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle as Task;
+use tokio::time::timeout;
+
+use crate::shards::Shards;
+use crate::start::{self, StartError};
+use crate::{RunFile, Settings, machine, notify};
+
+/// A running exchange. Dropping it without [`Server::run`] or [`Server::stop`] ends it without ceremony.
+pub struct Server {
+    pub(crate) runtime: Runtime,
+    pub(crate) store: Store,
+    pub(crate) site: Site,
+    pub(crate) shards: Shards,
+    pub(crate) streams: offhook_net::Streams,
+    pub(crate) listeners: Vec<Listener>,
+    pub(crate) external_address: Option<IpAddr>,
+    pub(crate) http: Vec<SocketAddr>,
+    pub(crate) threads: Threads,
+    pub(crate) writer: Task<()>,
+    pub(crate) web: Vec<Task<std::io::Result<()>>>,
+    pub(crate) web_end: watch::Sender<bool>,
+    pub(crate) run_file: RunFile,
+    pub(crate) pid_file: Option<PathBuf>,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) warnings: Vec<String>,
+    pub(crate) generated: Vec<(String, String)>,
+}
+
+/// The threads that are not the runtime's.
+pub(crate) struct Threads {
+    pub(crate) signal: JoinHandle<std::io::Result<()>>,
+    pub(crate) media: JoinHandle<std::io::Result<()>>,
+    pub(crate) telemetry: JoinHandle<()>,
+    /// Tells that the signal thread, or the media thread, has ended, however it did.
+    pub(crate) signal_ended: oneshot::Receiver<()>,
+    pub(crate) media_ended: oneshot::Receiver<()>,
+}
+
+/// How a server came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It was told to.
+    AsTold,
+    /// It was told to twice, so calls may have been cut off.
+    Interrupted,
+    /// A thread ended by itself, which is an error of ours; the log says more.
+    Broken,
+}
+
+impl Server {
+    /// Starts an exchange. When this returns, it takes calls.
+    ///
+    /// # Errors
+    /// When a port, the data directory or a thread cannot be had.
+    pub fn start(settings: Settings) -> Result<Self, StartError> {
+        start::start(settings)
+    }
+
+    /// What is the same as long as it runs.
+    pub fn about(&self) -> About {
+        self.site.exchange.about()
+    }
+
+    /// Where SIP is spoken, with the real ports.
+    pub fn listeners(&self) -> &[Listener] {
+        &self.listeners
+    }
+
+    /// Where the API is.
+    pub fn urls(&self) -> Vec<String> {
+        self.http.iter().map(|address| format!("http://{address}")).collect()
+    }
+
+    /// What opens the API.
+    pub fn token(&self) -> &str {
+        &self.site.token
+    }
+
+    /// What the operator should know.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Addresses and passwords of accounts that the configuration declares without a password, and that are new.
+    pub fn generated(&self) -> &[(String, String)] {
+        &self.generated
+    }
+
+    /// The address that phones are told for media, if it is one and the same.
+    pub fn address_told(&self) -> Option<IpAddr> {
+        let bound = self.listeners.first()?.address.ip();
+        let own = if bound.is_unspecified() { machine::addresses().into_iter().next() } else { Some(bound) };
+        self.external_address.or(own)
+    }
+
+    /// Where a phone on this machine reaches the exchange by this transport.
+    pub fn local_sip(&self, transport: Transport) -> Option<SocketAddr> {
+        let of_transport = |one: &&Listener| one.transport == transport;
+        self.listeners.iter().find(of_transport).map(|one| near(one.address))
+    }
+
+    /// Asks the API of this server without a socket.
+    ///
+    /// # Errors
+    /// The problem document of the answer.
+    pub fn ask(&self, method: &str, path: &str, body: Vec<u8>) -> Result<Vec<u8>, Problem> {
+        self.runtime.block_on(crate::offline::ask(&self.site, method, path, body))
+    }
+
+    /// Lets phones of this machine, started by whoever may read the data directory, use an account.
+    ///
+    /// # Errors
+    /// When the run file cannot be written.
+    pub fn lend_account(&mut self, address: &str, password: &str) -> std::io::Result<()> {
+        self.run_file.account = Some(address.to_owned());
+        self.run_file.password = Some(password.to_owned());
+        self.run_file.write(&self.data_dir)
+    }
+
+    /// Runs until SIGTERM or SIGINT: then takes no new calls and ends with the last one, or after 30 seconds, or at
+    /// the next such signal.
+    pub fn run(mut self) -> Ended {
+        notify::notify("READY=1");
+        tracing::info!("ready");
+        let (shards, threads) = (&self.shards, &mut self.threads);
+        let ended = self.runtime.block_on(async { until_end(shards, threads).await });
+        notify::notify("STOPPING=1");
+        self.end();
+        ended
+    }
+
+    /// Ends it now: calls that it carries are cut off, everything that was stored stays.
+    pub fn stop(self) {
+        self.end();
+    }
+
+    fn end(self) {
+        self.shards.stop();
+        // The signal thread holds the ways to the others: they end after it. A panic was reported by then.
+        let signal = self.threads.signal.join();
+        let media = self.threads.media.join();
+        for (name, result) in [("signal", signal), ("media", media)] {
+            if let Ok(Err(error)) = result {
+                tracing::error!(%error, thread = name, "a thread cannot go on");
+            }
+        }
+        let _ = self.web_end.send(true);
+        let (streams, writer, web, store) = (self.streams, self.writer, self.web, self.store);
+        self.runtime.block_on(async move {
+            let _ = timeout(SHORTLY, streams.shutdown()).await;
+            // What is not in the database then is in the journal.
+            let _ = timeout(PATIENCE, writer).await;
+            for task in web {
+                let _ = timeout(SHORTLY, task).await;
+            }
+            let _ = timeout(SHORTLY, store.close()).await;
+        });
+        let _ = self.threads.telemetry.join();
+        self.run_file.remove(&self.data_dir);
+        if let Some(path) = self.pid_file {
+            let _ = fs::remove_file(path);
+        }
+        self.runtime.shutdown_timeout(SHORTLY);
+    }
+}
+
+async fn until_end(shards: &Shards, threads: &mut Threads) -> Ended {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return Ended::Broken;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        _ = &mut threads.signal_ended => return Ended::Broken,
+        _ = &mut threads.media_ended => return Ended::Broken,
+    }
+    tracing::info!("no new calls; ends with the last call, in 30 s at the latest, or at the next signal");
+    shards.drain();
+    tokio::select! {
+        _ = terminate.recv() => Ended::Interrupted,
+        _ = interrupt.recv() => Ended::Interrupted,
+        _ = &mut threads.signal_ended => Ended::AsTold,
+        () = tokio::time::sleep(GRACE) => Ended::AsTold,
+    }
+}
+
+/// An address that reaches a listener from the same machine.
+fn near(address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => (Ipv4Addr::LOCALHOST, address.port()).into(),
+        // Such a listener takes IPv4 too, which no machine lacks on its loopback.
+        IpAddr::V6(ip) if ip == Ipv6Addr::UNSPECIFIED => (Ipv4Addr::LOCALHOST, address.port()).into(),
+        _ => address,
+    }
+}
+
+const GRACE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(10);
+const SHORTLY: Duration = Duration::from_secs(2);

@@ -1,0 +1,388 @@
+//! From settings to a running exchange.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+
+use offhook_exchange::Shard;
+use offhook_exchange::config::{Config, Listener};
+use offhook_exchange::directory::Delta;
+use offhook_exchange::io::{Input, Outbox, ShardMessage};
+use offhook_media::lease::PortBlock;
+use offhook_media::relay;
+use offhook_net::{BindError, Inlet, StreamLimits, Streams, UdpSockets, bind_tcp, bind_udp};
+use offhook_sip_stack::Transport;
+use offhook_store::{Journal, Options, Store, StoreError, Use};
+use offhook_udp_batch::{BatchSocket, Poller, SocketOptions};
+use offhook_web::calendar::rfc3339;
+use offhook_web::{About, Site};
+use tokio::runtime::{self, Runtime};
+use tokio::sync::{oneshot, watch};
+
+use crate::media_thread::MediaThread;
+use crate::running::Running;
+use crate::server::{Server, Threads};
+use crate::shards::{Mailbox, Shards};
+use crate::signal_thread::{SignalThread, State};
+use crate::stored::Stored;
+use crate::telemetry::{self, Measures, Notes};
+use crate::{RunFile, Settings, clock};
+
+/// Why an exchange could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A port cannot be had.
+    #[error("{error}; choose another with --set {key}=ADDRESS:PORT")]
+    Port {
+        /// The key that names it.
+        key: &'static str,
+        /// What is in the way.
+        error: BindError,
+    },
+    /// The store cannot be used.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    /// The system refuses something else.
+    #[error("{what}: {source}")]
+    System {
+        /// What.
+        what: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The system gave no random bytes.
+    #[error("the system gave no random bytes")]
+    Randomness,
+}
+
+/// The sockets on which SIP is spoken.
+struct Doors {
+    udp: Vec<BatchSocket>,
+    tcp: Vec<std::net::TcpListener>,
+    listeners: Vec<Listener>,
+}
+
+pub(crate) fn start(settings: Settings) -> Result<Server, StartError> {
+    let runtime = new_runtime()?;
+    // The ports first: who starts a second server by mistake learns it from them.
+    let doors = open_doors(&settings)?;
+    let http = open_http(&settings)?;
+    let store = runtime.block_on(Store::open(store_options(&settings, Use::Server)))?;
+    let mut warnings = settings.warnings.clone();
+    let realm = runtime.block_on(settle_realm(&store, &settings, &mut warnings))?;
+    let (generated, deltas) = runtime.block_on(read_store(&store, &settings, &realm, &mut warnings))?;
+    let key = runtime.block_on(store.key())?;
+    let config = settings.exchange(realm.clone(), doors.listeners.clone(), key);
+    let (writer, journals) = store.journals(1)?;
+    let writer = runtime.spawn(writer.run());
+    let about = about(&settings, &config, &realm);
+    let listeners = doors.listeners.clone();
+    let guard = runtime.enter();
+    let parts = start_threads(&settings, config, doors, deltas, journals)?;
+    let Parts { shards, streams, measures, threads } = parts;
+    let exchange = Running { shards: shards.clone(), streams: streams.clone(), measures, about };
+    let records = Stored { store: store.clone(), realm, shards: Some(shards.clone()) };
+    let site = Site { token: token()?.into(), exchange: Arc::new(exchange), records: Arc::new(records) };
+    let (web_end, web) = watch::channel(false);
+    let (http, web) = serve_http(http, &site, &web)?;
+    drop(guard);
+    let mut server = Server {
+        runtime,
+        store,
+        shards,
+        streams,
+        listeners,
+        external_address: settings.external_address,
+        threads,
+        writer,
+        web,
+        web_end,
+        run_file: RunFile {
+            url: http.first().map(|address| format!("http://{address}")),
+            token: site.token.to_string(),
+            pid: std::process::id(),
+            sip: None,
+            account: None,
+            password: None,
+        },
+        site,
+        http,
+        pid_file: settings.pid_file.clone(),
+        data_dir: settings.data_dir.clone(),
+        warnings,
+        generated,
+    };
+    let sip = server.local_sip(Transport::Udp).or_else(|| server.local_sip(Transport::Tcp));
+    server.run_file.sip = sip.map(|address| address.to_string());
+    let run_file = RunFile::path(&server.data_dir);
+    server.run_file.write(&server.data_dir).map_err(system(run_file.display()))?;
+    if let Some(path) = &server.pid_file {
+        std::fs::write(path, format!("{}\n", std::process::id())).map_err(system(path.display()))?;
+    }
+    Ok(server)
+}
+
+pub(crate) fn new_runtime() -> Result<Runtime, StartError> {
+    runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .thread_name("offhook-io")
+        .build()
+        .map_err(system("the threads for connections cannot be started"))
+}
+
+pub(crate) fn store_options(settings: &Settings, purpose: Use) -> Options {
+    let mut options = Options::new(&settings.data_dir, purpose);
+    options.url.clone_from(&settings.store_url);
+    options
+}
+
+/// The realm of passwords: what it was when the first was made, for their hashes hold it.
+pub(crate) async fn settle_realm(
+    store: &Store,
+    settings: &Settings,
+    warnings: &mut Vec<String>,
+) -> Result<String, StoreError> {
+    let wanted = settings.domains.first().map_or("localhost", String::as_str);
+    if let Some(kept) = store.realm().await? {
+        let differs = kept != wanted && settings.domains_are_named;
+        if !differs || !store.accounts().await?.is_empty() {
+            if differs {
+                warnings.push(format!("the realm stays {kept}, for which the passwords of the accounts were made"));
+            }
+            return Ok(kept);
+        }
+    }
+    store.set_realm(wanted).await?;
+    Ok(wanted.to_owned())
+}
+
+/// Passwords that were generated for declared accounts, and everything that the shards must know.
+async fn read_store(
+    store: &Store,
+    settings: &Settings,
+    realm: &str,
+    warnings: &mut Vec<String>,
+) -> Result<(Vec<(String, String)>, Vec<Delta>), StoreError> {
+    let now = clock::unix().as_secs();
+    let declared = settings.accounts.iter().map(|account| account.for_realm(realm)).collect();
+    let mut generated = Vec::new();
+    for changed in store.declare_accounts(declared, now).await? {
+        if let Some(password) = changed.generated {
+            generated.push((changed.account.address.to_string(), password.reveal().to_owned()));
+        }
+    }
+    store.forget_expired(now).await?;
+    let deltas = store.load(now).await?;
+    let is_foreign = |delta: &&Delta| match delta {
+        Delta::Account(account) => !settings.domains.iter().any(|domain| domain == account.address.host()),
+        Delta::AccountRemoved(_) | Delta::Number(..) | Delta::Bindings(..) => false,
+    };
+    let foreign = deltas.iter().filter(is_foreign).count();
+    if foreign > 0 {
+        warnings.push(format!("{foreign} of the accounts belong to domains that are not served (see domains)"));
+    }
+    Ok((generated, deltas))
+}
+
+fn open_doors(settings: &Settings) -> Result<Doors, StartError> {
+    let mut doors = Doors { udp: Vec::new(), tcp: Vec::new(), listeners: Vec::new() };
+    for listener in &settings.listeners {
+        let transport = listener.transport;
+        let address = if transport == Transport::Udp {
+            let socket = bind_udp(listener.address, &udp_options()).map_err(taken("sip.udp"))?;
+            let address = socket.local_addr();
+            doors.udp.push(socket);
+            address
+        } else {
+            let socket = bind_tcp(listener.address).map_err(taken("sip.tcp"))?;
+            let address = socket.local_addr().map_err(system("a listener has no address"))?;
+            doors.tcp.push(socket);
+            address
+        };
+        doors.listeners.push(Listener { transport, address });
+    }
+    Ok(doors)
+}
+
+/// The listeners of the API. Where no address was named, the next free port will do.
+fn open_http(settings: &Settings) -> Result<Vec<std::net::TcpListener>, StartError> {
+    let mut listeners = Vec::with_capacity(settings.http.len());
+    for wanted in &settings.http {
+        let mut opened = bind_tcp(*wanted);
+        if !settings.http_is_named {
+            for port in (wanted.port() + 1..wanted.port() + MORE_PORTS).chain([0]) {
+                match &opened {
+                    Err(error) if error.source.kind() == io::ErrorKind::AddrInUse => {
+                        opened = bind_tcp(SocketAddr::new(wanted.ip(), port));
+                    }
+                    _ => break,
+                }
+            }
+        }
+        listeners.push(opened.map_err(taken("web.http"))?);
+    }
+    Ok(listeners)
+}
+
+fn serve_http(
+    listeners: Vec<std::net::TcpListener>,
+    site: &Site,
+    end: &watch::Receiver<bool>,
+) -> Result<(Vec<SocketAddr>, Vec<tokio::task::JoinHandle<io::Result<()>>>), StartError> {
+    let mut addresses = Vec::with_capacity(listeners.len());
+    let mut tasks = Vec::with_capacity(listeners.len());
+    for listener in listeners {
+        addresses.push(listener.local_addr().map_err(system("a listener has no address"))?);
+        let listener = tokio::net::TcpListener::from_std(listener).map_err(system("a listener cannot be watched"))?;
+        let mut end = end.clone();
+        let ended = async move {
+            // An error means that the server is gone.
+            let _ = end.wait_for(|end| *end).await;
+        };
+        tasks.push(tokio::spawn(offhook_web::serve(listener, site.clone(), ended)));
+    }
+    Ok((addresses, tasks))
+}
+
+/// What the threads leave in the hands of the server.
+struct Parts {
+    shards: Shards,
+    streams: Streams,
+    measures: Arc<Measures>,
+    threads: Threads,
+}
+
+fn start_threads(
+    settings: &Settings,
+    config: Config,
+    doors: Doors,
+    deltas: Vec<Delta>,
+    mut journals: Vec<Journal>,
+) -> Result<Parts, StartError> {
+    let cannot_wait = || system("the system's means to wait for sockets");
+    let (poller, media_poller) = (Poller::new().map_err(cannot_wait())?, Poller::new().map_err(cannot_wait())?);
+    let measures = Arc::new(Measures::default());
+    let (shards, post) = Shards::new(poller.waker());
+    let (media, commands) = Mailbox::new(media_poller.waker());
+    let (reporter, reports) = Mailbox::new(poller.waker());
+    let waker = poller.waker();
+    let (inlet, net) = Inlet::new(INLET, move || waker.wake());
+    let streams = Streams::start(doors.tcp, StreamLimits::default(), inlet)
+        .map_err(system("a listener cannot be watched"))?;
+    let (notes, noted) = Notes::new(Arc::clone(&measures));
+    let mut relay = relay::Config::new(settings.media_ports.clone());
+    relay.idle = settings.media_timeout;
+    let listen = media_address(&doors.listeners);
+    let media_thread = MediaThread::new(relay, listen, media_poller, commands, reporter, Arc::clone(&measures));
+    let signal_thread = SignalThread {
+        epoch: clock::epoch(),
+        shard: new_shard(settings, config, deltas)?,
+        poller,
+        udp: UdpSockets::new(doors.udp),
+        streams: streams.clone(),
+        net,
+        post,
+        reports,
+        media,
+        journal: journals.pop().ok_or(StoreError::JournalsTaken)?,
+        notes,
+        measures: Arc::clone(&measures),
+        state: State::default(),
+    };
+    let records = telemetry::Records::new(&settings.data_dir);
+    let telemetry = spawn("offhook-log", move || telemetry::run(&noted, records))?;
+    let (media, media_ended) = spawn_watched("offhook-media", move || media_thread.run())?;
+    let (signal, signal_ended) = spawn_watched("offhook-signal", move || signal_thread.run())?;
+    let threads = Threads { signal, media, telemetry, signal_ended, media_ended };
+    Ok(Parts { shards, streams, measures, threads })
+}
+
+/// The shard, with everything that was stored.
+fn new_shard(settings: &Settings, config: Config, deltas: Vec<Delta>) -> Result<Shard, StartError> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|_| StartError::Randomness)?;
+    let ports = [PortBlock::within(settings.media_ports.clone())];
+    let mut shard = Shard::new(0, config, clock::epoch(), seed, &ports);
+    let mut out = Outbox::default();
+    for delta in deltas {
+        shard.handle(clock::now(), Input::FromShard(ShardMessage::Delta(delta)), &mut out);
+    }
+    Ok(shard)
+}
+
+/// Where media is received: where SIP is, if that is one address, else everywhere.
+fn media_address(listeners: &[Listener]) -> IpAddr {
+    let first = listeners.first().map(|one| one.address.ip());
+    match first {
+        Some(ip) if listeners.iter().all(|one| one.address.ip() == ip) => ip,
+        _ if listeners.iter().any(|one| one.address.is_ipv6()) => Ipv6Addr::UNSPECIFIED.into(),
+        _ => Ipv4Addr::UNSPECIFIED.into(),
+    }
+}
+
+fn about(settings: &Settings, config: &Config, realm: &str) -> About {
+    let told = |one: &Listener| format!("{} {}", one.transport, one.address);
+    About {
+        version: env!("CARGO_PKG_VERSION").into(),
+        pid: std::process::id(),
+        started_at: rfc3339(clock::unix()),
+        domains: config.domains.clone(),
+        realm: realm.to_owned(),
+        listeners: config.listeners.iter().map(told).collect(),
+        media_ports: format!("{}-{}", settings.media_ports.start(), settings.media_ports.end()),
+        data_dir: shown(&settings.data_dir),
+    }
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+fn spawn<T: Send + 'static>(
+    name: &str,
+    body: impl FnOnce() -> T + Send + 'static,
+) -> Result<thread::JoinHandle<T>, StartError> {
+    thread::Builder::new().name(name.into()).spawn(body).map_err(system("a thread cannot be started"))
+}
+
+/// A thread, and the news of its end, however it comes to it.
+fn spawn_watched<T: Send + 'static>(
+    name: &str,
+    body: impl FnOnce() -> T + Send + 'static,
+) -> Result<(thread::JoinHandle<T>, oneshot::Receiver<()>), StartError> {
+    let (ended, told) = oneshot::channel::<()>();
+    let thread = spawn(name, move || {
+        // Dropped at the end, in a panic too.
+        let _ended = ended;
+        body()
+    })?;
+    Ok((thread, told))
+}
+
+/// 256 random bits.
+pub(crate) fn token() -> Result<String, StartError> {
+    let mut random = [0_u8; 32];
+    getrandom::fill(&mut random).map_err(|_| StartError::Randomness)?;
+    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn taken(key: &'static str) -> impl FnOnce(BindError) -> StartError {
+    move |error| StartError::Port { key, error }
+}
+
+fn system(what: impl ToString) -> impl FnOnce(io::Error) -> StartError {
+    move |source| StartError::System { what: what.to_string(), source }
+}
+
+/// A burst of registrations must find room while a batch is handled.
+fn udp_options() -> SocketOptions {
+    let buffer = Some(4 << 20);
+    // Signalling's own class of service (RFC 4594 §4.2).
+    SocketOptions { receive_buffer: buffer, send_buffer: buffer, dscp: Some(40), ..SocketOptions::default() }
+}
+
+const INLET: usize = 1_024;
+const MORE_PORTS: u16 = 20;

@@ -66,8 +66,8 @@ fn joined<H: Digest>(parts: &[&[u8]]) -> String {
     to_hex(&hash.finalize())
 }
 
-/// H(user:realm:password), the secret a server stores instead of a password. Prints as dots; compares in constant
-/// time.
+/// H(user:realm:password), the secret a server stores instead of a password. Prints as dots; compares in
+/// constant time.
 #[derive(Clone)]
 pub struct Ha1(String);
 

@@ -10,8 +10,8 @@ use std::net::IpAddr;
 use std::ops::Range;
 
 /// A request or response being changed. Operations apply in order to the message as left by the ones before;
-/// what none of them touches stays byte for byte (but lines that ended in LF alone are mended). CR and LF in given
-/// values become spaces.
+/// what none of them touches stays byte for byte (but lines that ended in LF alone are mended). CR and LF in
+/// given values become spaces.
 #[derive(Clone, Debug)]
 pub struct Edit<M> {
     of: M,
@@ -62,7 +62,8 @@ impl<M: std::ops::Deref<Target = Headers>> Edit<M> {
         self.push_on_top(Name::Via, None, via)
     }
 
-    /// Sets `received` and `rport` of the topmost Via, adding or replacing them (RFC 3261 §18.2.1, RFC 3581 §4).
+    /// Sets `received` and `rport` of the topmost Via, adding or replacing them (RFC 3261 §18.2.1, RFC 3581
+    /// §4).
     pub fn amend_top_via(&mut self, received: Option<IpAddr>, rport: Option<u16>) -> &mut Self {
         if let Some(ip) = received {
             self.set_via_param("received", ip);
@@ -98,8 +99,8 @@ impl<M: std::ops::Deref<Target = Headers>> Edit<M> {
         self.set(Name::MaxForwards, hops)
     }
 
-    /// Puts one field in place of all fields of this name: where the first stood, or at the end. `Name::Other` and
-    /// Content-Length are ignored: see `set_other` and `set_body`.
+    /// Puts one field in place of all fields of this name: where the first stood, or at the end.
+    /// `Name::Other` and Content-Length are ignored: see `set_other` and `set_body`.
     pub fn set(&mut self, name: Name, value: impl Display) -> &mut Self {
         if matches!(name, Name::Other | Name::ContentLength) {
             return self;

@@ -3,8 +3,8 @@
 use crate::{Name, Status};
 use std::fmt;
 
-/// Why bytes are not an acceptable SIP message or value, and at which byte of the message or value. Its `Display`
-/// is a phrase fit for the reason of a 400.
+/// Why bytes are not an acceptable SIP message or value, and at which byte of the message or value. Its
+/// `Display` is a phrase fit for the reason of a 400.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ParseError {
     /// What is wrong.
@@ -49,7 +49,8 @@ pub enum ParseErrorKind {
     OutOfRange(Name),
     /// The CSeq method is not the request's.
     MethodMismatch,
-    /// The CSeq method is not the request's, and the request's method is unknown (RFC 4475 §3.1.2.18 prefers 501).
+    /// The CSeq method is not the request's, and the request's method is unknown (RFC 4475 §3.1.2.18 prefers
+    /// 501).
     UnknownMethodMismatch,
     /// Fewer body octets than Content-Length says.
     BodyTooShort,

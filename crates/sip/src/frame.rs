@@ -8,8 +8,8 @@ use std::fmt;
 #[cfg(test)]
 mod tests;
 
-/// A stream's buffer. Feed it with [`push`](Framer::push), then take frames until there are none; it then holds
-/// less than one message.
+/// A stream's buffer. Feed it with [`push`](Framer::push), then take frames until there are none; it then
+/// holds less than one message.
 #[derive(Debug, Default)]
 pub struct Framer {
     limits: Limits,
@@ -39,7 +39,8 @@ pub enum Frame {
 pub struct FrameError {
     /// What is wrong.
     pub kind: FrameErrorKind,
-    /// The offending header section, or as much of it as there is. For [`RejectedRequest`](crate::RejectedRequest).
+    /// The offending header section, or as much of it as there is. For
+    /// [`RejectedRequest`](crate::RejectedRequest).
     pub head: Bytes,
 }
 
@@ -114,7 +115,8 @@ impl Framer {
         }
     }
 
-    /// What stands between messages. `None` if a message starts here, else the frame or the wish for more bytes.
+    /// What stands between messages. `None` if a message starts here, else the frame or the wish for more
+    /// bytes.
     fn keep_alive(&mut self) -> Option<Option<Frame>> {
         loop {
             let (length, frame) = match self.buffer[..] {

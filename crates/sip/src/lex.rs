@@ -197,8 +197,8 @@ pub(crate) fn quote(text: &str) -> String {
     out
 }
 
-/// The values of a header that are separated by commas outside quotes and `<>`. Yields trimmed ranges; empty ones
-/// too, unless the header is empty altogether.
+/// The values of a header that are separated by commas outside quotes and `<>`. Yields trimmed ranges; empty
+/// ones too, unless the header is empty altogether.
 pub(crate) struct Values<'a> {
     bytes: &'a [u8],
     at: Option<usize>,

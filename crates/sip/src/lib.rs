@@ -1,9 +1,9 @@
 //! SIP messages: bytes to typed values and back (RFC 3261 §7, §19, §20, §25).
 //!
-//! [`Message::parse`] checks a message at the door and keeps the received bytes; headers stay raw until one of
-//! the accessors of [`Headers`] is asked for them. Forwarding goes through [`Edit`], which changes only what it
-//! is told to; new messages come from [`RequestBuilder`] and [`ResponseBuilder`]. Nothing here does I/O, reads a
-//! clock or panics on received bytes.
+//! [`Message::parse`] checks a message at the door and keeps the received bytes; headers stay raw until one
+//! of the accessors of [`Headers`] is asked for them. Forwarding goes through [`Edit`], which changes only
+//! what it is told to; new messages come from [`RequestBuilder`] and [`ResponseBuilder`]. Nothing here does
+//! I/O, reads a clock or panics on received bytes.
 
 pub mod digest;
 mod edit;

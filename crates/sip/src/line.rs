@@ -108,8 +108,8 @@ impl<'a> Lines<'a> {
         Line::Field(FieldSpan::of(name, start, value.start, value.end, end.next))
     }
 
-    /// Finds the line end that no fold follows. A CR without LF is never one: what another element might take for
-    /// two lines must not pass as one.
+    /// Finds the line end that no fold follows. A CR without LF is never one: what another element might take
+    /// for two lines must not pass as one.
     fn logical_end(&mut self, start: usize) -> Option<LineEnd> {
         let bytes = self.bytes;
         let (mut from, mut stray_cr) = (start, false);

@@ -224,7 +224,8 @@ impl Headers {
         }
     }
 
-    /// The values of all fields of this name, split at the commas between values (not those in quotes or `<>`).
+    /// The values of all fields of this name, split at the commas between values (not those in quotes or
+    /// `<>`).
     pub fn values(&self, name: Name) -> impl Iterator<Item = &[u8]> {
         self.value_ranges(name).map(|range| &self.bytes[range])
     }

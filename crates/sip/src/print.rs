@@ -6,8 +6,8 @@ use crate::{Headers, Method, Name, Request, Response, Status, Uri, lex};
 use std::fmt::Display;
 use std::ops::Range;
 
-/// Builds a request. Fields stand in the order given; Content-Type and Content-Length come last. CR and LF in given
-/// values become spaces, so a value can never become a header of its own.
+/// Builds a request. Fields stand in the order given; Content-Type and Content-Length come last. CR and LF in
+/// given values become spaces, so a value can never become a header of its own.
 #[derive(Clone, Debug)]
 pub struct RequestBuilder {
     method: Method,

@@ -20,8 +20,9 @@ pub struct RejectedRequest {
 }
 
 impl RejectedRequest {
-    /// Makes what can be made of bytes that [`Message::parse`] refused with `error`. `None` if no answer is due or
-    /// possible: a response, an ACK, something that is not SIP, no readable top Via.
+    /// Makes what can be made of bytes that [`Message::parse`](crate::Message::parse) refused with `error`.
+    /// `None` if no answer is due or possible: a response, an ACK, something that is not SIP, no readable top
+    /// Via.
     pub fn salvage(bytes: &Bytes, error: ParseError) -> Option<RejectedRequest> {
         let limits = Limits::default();
         let begin = skip_line_ends(bytes);
@@ -43,7 +44,7 @@ impl RejectedRequest {
             body: end as u32,
             bare_lf,
         };
-        let top = headers.value_ranges(Name::Via).next()?;
+        let top = headers.value_ranges(Name::Via).find(|range| !range.is_empty())?;
         let via = via::scan_head(&headers.bytes[top.clone()]).ok()?.of(&headers.bytes.slice(top));
         Some(RejectedRequest { request: Request { headers, method }, via, error })
     }

@@ -1,5 +1,5 @@
-//! Every message of RFC 4475 and RFC 5118, and what an element does with it as far as the message itself decides.
-//! Data files are the exact bytes of the RFCs' archives.
+//! Every message of RFC 4475 and RFC 5118, and what an element does with it as far as the message itself
+//! decides. Data files are the exact bytes of the RFCs' archives.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use bytes::Bytes;

@@ -1,6 +1,6 @@
 //! `ezk-sip-types`: a map of names to slices of the received bytes.
 
-use super::Subject;
+use super::{Send, Subject};
 use crate::invite::{RECORD_ROUTE, TARGET, VIA};
 use bytes::Bytes;
 use ezk_sip_types::header::typed::{CSeq, CallID, Contact, FromTo, MaxForwards, Via};
@@ -56,7 +56,7 @@ fn typed(received: &[u8]) -> usize {
         + call_id.0.len()
 }
 
-fn forward(received: &[u8], send: &mut dyn FnMut(&[u8])) {
+fn forward(received: &[u8], send: &mut Send<'_>) {
     let Message { mut line, mut headers, body } = message(received);
     if let MessageLine::Request(line) = &mut line {
         line.uri = TARGET_URI.clone();

@@ -15,8 +15,11 @@ pub(crate) struct Subject {
     /// The same, then Via, From, To, CSeq, Contact and Call-ID as typed values. Returns what depends on them all.
     pub(crate) typed: fn(&[u8]) -> usize,
     /// Parse; Via and Record-Route put on top, Max-Forwards one less, the Request-URI replaced; the bytes to send.
-    pub(crate) forward: fn(&[u8], &mut dyn FnMut(&[u8])),
+    pub(crate) forward: fn(&[u8], &mut Send<'_>),
 }
+
+/// Takes the bytes of a forwarded message, as a socket would.
+pub(crate) type Send<'a> = dyn FnMut(&[u8]) + 'a;
 
 /// Everything that is compared, ours first.
 pub(crate) fn all() -> [Subject; 4] {

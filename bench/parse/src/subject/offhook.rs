@@ -1,6 +1,6 @@
 //! `offhook-sip`: splices over the received bytes.
 
-use super::Subject;
+use super::{Send, Subject};
 use crate::invite::{RECORD_ROUTE, TARGET, VIA};
 use bytes::Bytes;
 use offhook_sip::{Message, Request, Uri};
@@ -34,7 +34,7 @@ fn typed(message: &[u8]) -> usize {
         + request.call_id().unwrap().len()
 }
 
-fn forward(message: &[u8], send: &mut dyn FnMut(&[u8])) {
+fn forward(message: &[u8], send: &mut Send<'_>) {
     let request = request(message);
     let hops = request.max_forwards().unwrap().unwrap_or(70);
     let mut edit = request.edit();

@@ -1,6 +1,6 @@
 //! `rsip`: every header an enum arm that owns a string.
 
-use super::Subject;
+use super::{Send, Subject};
 use crate::invite::{RECORD_ROUTE, TARGET, VIA};
 use rsip::headers::{MaxForwards, RecordRoute, UntypedHeader, Via};
 use rsip::prelude::{HasHeaders, HeadersExt, ToTypedHeader};
@@ -27,7 +27,7 @@ fn typed(message: &[u8]) -> usize {
         + request.call_id_header().unwrap().value().len()
 }
 
-fn forward(message: &[u8], send: &mut dyn FnMut(&[u8])) {
+fn forward(message: &[u8], send: &mut Send<'_>) {
     let mut request = Request::try_from(message).unwrap();
     request.uri = TARGET_URI.clone();
     let hops = request.max_forwards_header_mut().unwrap();

@@ -1,6 +1,6 @@
 //! `rsipstack`: its own messages, in the manner of `rsip`.
 
-use super::Subject;
+use super::{Send, Subject};
 use crate::invite::{RECORD_ROUTE, TARGET, VIA};
 use rsipstack::sip::{HasHeaders, Header, HeadersExt, Request, ToTypedHeader, Uri};
 use std::sync::LazyLock;
@@ -25,7 +25,7 @@ fn typed(message: &[u8]) -> usize {
         + request.call_id_header().unwrap().value().len()
 }
 
-fn forward(message: &[u8], send: &mut dyn FnMut(&[u8])) {
+fn forward(message: &[u8], send: &mut Send<'_>) {
     let mut request = Request::try_from(message).unwrap();
     request.uri = TARGET_URI.clone();
     let hops = request.max_forwards_header_mut().unwrap();

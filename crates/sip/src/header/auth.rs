@@ -218,7 +218,8 @@ impl Scheme {
         Ok(scheme)
     }
 
-    /// Every pair must read, and no name may come twice: which of two `response`s counts is not to be guessed.
+    /// Every pair must read, and no name may come twice: which of two `response`s counts is not to be
+    /// guessed.
     fn check(&self) -> Result<(), usize> {
         let mut names: Vec<Range<usize>> = Vec::new();
         for pair in (Pairs { bytes: &self.params, at: 0 }) {

@@ -188,7 +188,8 @@ impl Headers {
         self.tokens(Name::Allow)
     }
 
-    /// The comma-separated tokens of any header. One that is not UTF-8 reads as U+FFFD, which matches nothing.
+    /// The comma-separated tokens of any header. One that is not UTF-8 reads as U+FFFD, which matches
+    /// nothing.
     pub fn tokens(&self, name: Name) -> impl Iterator<Item = &str> {
         self.values(name)
             .filter(|token| !token.is_empty())

@@ -50,8 +50,8 @@ impl Params {
         self.0.is_empty()
     }
 
-    /// The same with this parameter, replacing any of its name; the value is quoted if it must be. A name that is
-    /// not a token changes nothing.
+    /// The same with this parameter, replacing any of its name; the value is quoted if it must be. A name
+    /// that is not a token changes nothing.
     pub fn with(self, name: &str, value: Option<&str>) -> Params {
         if !lex::is_token(name.as_bytes()) {
             return self;

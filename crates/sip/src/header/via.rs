@@ -57,7 +57,8 @@ impl Via {
         self.params.get("branch")
     }
 
-    /// Whether the branch starts with the cookie and has something after it, so that it identifies a transaction.
+    /// Whether the branch starts with the cookie and has something after it, so that it identifies a
+    /// transaction.
     pub fn has_cookie(&self) -> bool {
         let cookie = Via::COOKIE.as_bytes();
         self.branch().is_some_and(|branch| {

@@ -4,7 +4,8 @@ use super::sip::SipUri;
 use super::tel::{SEPARATORS, TelUri};
 use crate::lex;
 
-/// More parameters or headers than this compare by text: the pairwise comparison must stay small for hostile input.
+/// More parameters or headers than this compare by text: the pairwise comparison must stay small for hostile
+/// input.
 const PAIRWISE_MAX: usize = 64;
 
 pub(crate) fn sip(a: &SipUri, b: &SipUri) -> bool {

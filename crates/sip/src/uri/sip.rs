@@ -60,8 +60,8 @@ impl SipUri {
         Parts { port: None, ..self.parts() }.build()
     }
 
-    /// The same with this parameter, replacing any of its name; `None` for one without a value (`;lr`). Characters
-    /// that may not stand there are escaped.
+    /// The same with this parameter, replacing any of its name; `None` for one without a value (`;lr`).
+    /// Characters that may not stand there are escaped.
     pub fn with_param(self, name: &str, value: Option<&str>) -> SipUri {
         let mut params = self.params_but(name);
         params.push(';');
@@ -184,8 +184,9 @@ impl SipUri {
             .map(|(_, value)| lex::percent_decoded(value.as_bytes()))
     }
 
-    /// The canonical address-of-record (RFC 3261 §10.3 step 5): scheme, user and host only; host in lower case;
-    /// needless escapes undone and the needed ones in upper case. Two addresses of one record are `==` after it.
+    /// The canonical address-of-record (RFC 3261 §10.3 step 5): scheme, user and host only; host in lower
+    /// case; needless escapes undone and the needed ones in upper case. Two addresses of one record are `==`
+    /// after it.
     pub fn address_of_record(&self) -> SipUri {
         let mut user = String::new();
         let unescaped = lex::percent_decoded(self.user().unwrap_or_default().as_bytes());
@@ -314,7 +315,8 @@ impl Parts<'_> {
         }
         match scan(text.as_bytes(), self.scheme.len() + 1) {
             Ok(spans) => SipUri::found(text.into(), spans),
-            // Only a `Host::Name` that was never checked leads here: make a URI that reaches nobody (RFC 2606).
+            // Only a `Host::Name` that was never checked leads here: make a URI that reaches nobody (RFC
+            // 2606).
             Err(_) => Parts { scheme: "sip", host: "host.invalid", ..Parts::default() }.build(),
         }
     }

@@ -12,7 +12,8 @@ pub struct TelUri {
 }
 
 impl TelUri {
-    /// `tel:number`; `None` if the number holds anything but digits, `+`, `*`, `#`, A–F and visual separators.
+    /// `tel:number`; `None` if the number holds anything but digits, `+`, `*`, `#`, A–F and visual
+    /// separators.
     pub fn new(number: &str) -> Option<TelUri> {
         let text = format!("tel:{number}");
         let end = scan_number(text.as_bytes(), 4).ok()?;
@@ -53,7 +54,8 @@ impl TelUri {
         self.rest().split(';').skip(1).map(|param| param.split_once('=').unwrap_or((param, "")))
     }
 
-    /// RFC 3966 §4: global and local numbers differ, separators do not count, parameters compare without order.
+    /// RFC 3966 §4: global and local numbers differ, separators do not count, parameters compare without
+    /// order.
     pub fn equivalent(&self, other: &TelUri) -> bool {
         compare::tel(self, other)
     }

@@ -18,7 +18,7 @@ main() {
     case $step in
       build)        packages $build_packages ;;
       test|interop) packages $build_packages $interop_packages; python_environment ;;
-      bench)        packages $build_packages ;;
+      bench)        packages gcc libc6-dev ;;
       fuzz)         packages $build_packages g++; cargo_tool cargo-fuzz ;;
       deny)         cargo_tool cargo-deny ;;
       *) echo "$0: what is \"$step\"?" >&2; exit 2 ;;

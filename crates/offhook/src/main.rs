@@ -1,2 +1,82 @@
-//! The command line.
-fn main() {}
+//! The command line: a telephone exchange and its phones in one program.
+
+mod account;
+mod api;
+mod calls;
+mod config;
+mod demo;
+mod device;
+mod doctor;
+mod exit;
+mod number;
+mod place;
+mod print;
+mod serve;
+mod softphone;
+mod status;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use exit::finish;
+
+/// A telephone exchange and its phones in one program.
+#[derive(Parser, Debug)]
+#[command(name = "offhook", version, about, propagate_version = true)]
+struct Program {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Runs the exchange in the foreground
+    #[command(after_help = "Example: offhook serve --data /var/lib/offhook --set sip.udp=127.0.0.1:5060")]
+    Serve(serve::Serve),
+    /// Runs an exchange to try, with two accounts and a phone that answers
+    #[command(after_help = "Example: offhook demo, and in another terminal: offhook call 1002 --ladder")]
+    Demo(demo::Demo),
+    /// Says how the running exchange is
+    #[command(after_help = "Example: offhook status --json")]
+    Status(status::Status),
+    /// Says what is wrong and how to mend it
+    #[command(after_help = "Example: offhook doctor")]
+    Doctor(doctor::Doctor),
+    /// The configuration: check, show, schema
+    #[command(subcommand)]
+    Config(config::Config),
+    /// Accounts: who may use the exchange
+    #[command(subcommand)]
+    Account(account::Account),
+    /// Telephone numbers and whose they are
+    #[command(subcommand)]
+    Number(number::Number),
+    /// Phones that are registered
+    #[command(subcommand)]
+    Device(device::Device),
+    /// Calls: live, list
+    #[command(subcommand)]
+    Calls(calls::Calls),
+    #[command(flatten)]
+    Softphone(softphone::Softphone),
+}
+
+fn main() -> ExitCode {
+    match Program::parse().command {
+        Command::Serve(serve) => code(serve.run()),
+        Command::Demo(demo) => code(demo.run()),
+        Command::Status(status) => finish(status.run()),
+        Command::Doctor(doctor) => finish(doctor.run()),
+        Command::Config(config) => finish(config.run()),
+        Command::Account(account) => finish(account.run()),
+        Command::Number(number) => finish(number.run()),
+        Command::Device(device) => finish(device.run()),
+        Command::Calls(calls) => finish(calls.run()),
+        Command::Softphone(softphone) => softphone.run(),
+    }
+}
+
+fn code(result: Result<ExitCode, exit::Failure>) -> ExitCode {
+    result.unwrap_or_else(|failure| finish(Err(failure)))
+}

@@ -83,7 +83,16 @@ pub(crate) async fn serve(
     if let (Some(ready), Some(listener)) = (ready, line.agent.config().listeners.first()) {
         let _ = ready.send(listener.advertised);
     }
-    let mut desk = Desk { options, settings: &settings, sounds, waiting: BTreeMap::new(), talks: BTreeMap::new(), taken: 0, ended: 0, exit: Exit::Ok };
+    let mut desk = Desk {
+        options,
+        settings: &settings,
+        sounds,
+        waiting: BTreeMap::new(),
+        talks: BTreeMap::new(),
+        taken: 0,
+        ended: 0,
+        exit: Exit::Ok,
+    };
     desk.work(&mut line, &stop).await?;
     if settings.account.is_some() {
         unregister(&mut line, LAST_WORDS).await;
@@ -121,7 +130,8 @@ impl Desk<'_> {
             }
             if self.talks.is_empty() && give_up.is_some_and(|moment| clock::now() >= moment) {
                 self.exit = if self.exit == Exit::Ok { Exit::NoAnswer } else { self.exit };
-                line.console().note(self.settings.language.pick("No call came in time", "规定时间内没有来电"));
+                line.console()
+                    .note(self.settings.language.pick("No call came in time", "规定时间内没有来电"));
                 return Ok(());
             }
             self.take(line);
@@ -132,8 +142,15 @@ impl Desk<'_> {
 
     fn event(&mut self, event: &Event, line: &mut Line) -> Result<(), Failure> {
         match event {
-            Event::Incoming { call, call_id, from, .. } => self.incoming(*call, call_id, from.as_str(), line)?,
+            Event::Incoming { call, call_id, from, .. } => {
+                self.incoming(*call, call_id, from.as_str(), line)?
+            }
             Event::Digit { digit, .. } => line.console().note(&format!("  key {digit}")),
+            Event::MessageReceived { from, text, .. } => {
+                let text: String = text.chars().filter(|c| !c.is_control()).collect();
+                let words = self.settings.language.pick("Text from", "短信：");
+                line.console().note(&format!("{words} {from}: {text}"));
+            }
             Event::RegistrationFailed { code, reason, retry_after: None } => {
                 line.console().note(&format!("offhook: not registered any more: {code} {reason}"));
             }

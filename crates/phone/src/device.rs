@@ -44,7 +44,8 @@ impl Devices {
             }
         };
         let microphone = or_warn(host.default_input_device().map(|device| open_input(&device)), "microphone");
-        let loudspeaker = or_warn(host.default_output_device().map(|device| open_output(&device)), "loudspeaker");
+        let loudspeaker =
+            or_warn(host.default_output_device().map(|device| open_output(&device)), "loudspeaker");
         (microphone.is_some() || loudspeaker.is_some()).then_some(Self { microphone, loudspeaker })
     }
 
@@ -176,8 +177,7 @@ fn rates(rate: u32, input: bool) -> Result<(usize, Option<Fft<f32>>), String> {
     }
     let (from, to, chunk) = if input { (rate, SAMPLE_RATE, frame) } else { (SAMPLE_RATE, rate, FRAME) };
     let unfit = || format!("its rate of {rate} Hz cannot be converted");
-    let resampler =
-        Fft::new(from as usize, to as usize, chunk, 1, FixedSync::Both).map_err(|_| unfit())?;
+    let resampler = Fft::new(from as usize, to as usize, chunk, 1, FixedSync::Both).map_err(|_| unfit())?;
     let (wanted_in, wanted_out) = if input { (frame, FRAME) } else { (FRAME, frame) };
     let fits = resampler.input_frames_next() == wanted_in && resampler.output_frames_next() == wanted_out;
     if fits { Ok((frame, Some(resampler))) } else { Err(unfit()) }
@@ -189,8 +189,9 @@ fn has_sound() -> bool {
     if !cfg!(target_os = "linux") {
         return true;
     }
-    let card = std::fs::read_dir("/dev/snd")
-        .is_ok_and(|entries| entries.flatten().any(|entry| entry.file_name().to_string_lossy().starts_with("pcm")));
+    let card = std::fs::read_dir("/dev/snd").is_ok_and(|entries| {
+        entries.flatten().any(|entry| entry.file_name().to_string_lossy().starts_with("pcm"))
+    });
     let server = std::env::var_os("XDG_RUNTIME_DIR").is_some_and(|place| {
         ["pulse/native", "pipewire-0"].iter().any(|name| Path::new(&place).join(name).exists())
     });

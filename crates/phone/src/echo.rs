@@ -88,7 +88,10 @@ fn settings(account: EchoAccount) -> Result<Settings, Failure> {
     let address: SipUri = account.uri.parse().map_err(|_| wrong())?;
     let username = address.user_unescaped().ok_or_else(wrong)?.into_owned();
     Ok(Settings {
-        account: Some(Account { credentials: Some(Credentials { username, password: account.password }), address }),
+        account: Some(Account {
+            credentials: Some(Credentials { username, password: account.password }),
+            address,
+        }),
         server: Some(HostPort::from(account.server)),
         transport: Transport::Udp,
         local: None,
@@ -113,7 +116,9 @@ async fn serve(settings: &Settings, stop: &Stop) -> Result<(), Failure> {
                     line.command(Command::Answer { call });
                 }
                 Event::Ended { call, .. } => drop(line.take_sound(call)),
-                Event::RegistrationFailed { retry_after: None, .. } => register_at = Some(clock::now() + AGAIN),
+                Event::RegistrationFailed { retry_after: None, .. } => {
+                    register_at = Some(clock::now() + AGAIN)
+                }
                 _ => {}
             }
         }

@@ -11,6 +11,8 @@ pub(crate) struct Known {
     pub(crate) repeated: bool,
     /// The request that this answers had credentials.
     pub(crate) had_credentials: bool,
+    /// The call was answered before.
+    pub(crate) established: bool,
 }
 
 /// A few words about a message; none where its own words say all.
@@ -31,7 +33,9 @@ fn of_request(request: &Request) -> Option<Words> {
     let inside = request.to_tag().is_some();
     let credentials = request.has(Name::Authorization) || request.has(Name::ProxyAuthorization);
     Some(match request.method() {
-        Method::Invite if inside => ("changes the call: hold, address or codec", "更改通话：保持、地址或编解码"),
+        Method::Invite if inside => {
+            ("changes the call: hold, address or codec", "更改通话：保持、地址或编解码")
+        }
         Method::Invite if credentials => ("the same with proof of who we are", "附上身份证明再次呼叫"),
         Method::Register if credentials => ("the same with proof of who we are", "附上身份证明再次注册"),
         Method::Invite => ("please talk to me", "请求通话"),
@@ -65,6 +69,7 @@ fn of_response(response: &Response, known: Known) -> Option<Words> {
     let method = response.cseq().ok().map(|cseq| cseq.method);
     let code = response.status().code();
     Some(match (code, method) {
+        (200..=299, Some(Method::Invite)) if known.established => ("agreed", "同意"),
         (200..=299, Some(method)) => of_success(&method)?,
         (401 | 407, _) if known.had_credentials => ("name or password is wrong", "用户名或密码错误"),
         (401 | 407, _) => ("asks who we are (normal)", "要求验证身份（正常）"),

@@ -27,12 +27,21 @@ pub(crate) struct Ladder {
     seen: VecDeque<u64>,
     /// Call-ID and CSeq of requests that had credentials.
     proven: VecDeque<(String, u32)>,
+    /// Call-IDs of calls that were answered.
+    answered: VecDeque<String>,
 }
 
 impl Ladder {
     /// A picture of a phone and `peer`.
     pub(crate) fn new(peer: &str, language: Language) -> Self {
-        Self { language, peer: peer.to_owned(), begun: None, seen: VecDeque::new(), proven: VecDeque::new() }
+        Self {
+            language,
+            peer: peer.to_owned(),
+            begun: None,
+            seen: VecDeque::new(),
+            proven: VecDeque::new(),
+            answered: VecDeque::new(),
+        }
     }
 
     /// The arrow of a message.
@@ -43,7 +52,8 @@ impl Ladder {
         let Ok(message) = Message::parse(bytes.clone()) else {
             return format!("  {seconds:5.3}  phone {} {}", arrow(way, "not SIP"), self.peer);
         };
-        let known = Known { repeated, had_credentials: self.had_credentials(&message) };
+        let had_credentials = self.had_credentials(&message);
+        let known = Known { repeated, had_credentials, established: self.is_established(&message) };
         let arrow = arrow(way, &label(&message));
         let line = format!("  {seconds:5.3}  phone {arrow} {}", self.peer);
         match explain(&message, known, self.language) {
@@ -75,6 +85,18 @@ impl Ladder {
                 false
             }
         }
+    }
+
+    /// Remembers calls that are answered, and says whether this one was before.
+    fn is_established(&mut self, message: &Message) -> bool {
+        let headers = message.headers();
+        let (Ok(call_id), Ok(cseq)) = (headers.call_id(), headers.cseq()) else { return false };
+        let before = self.answered.iter().any(|known| known == call_id);
+        let success = message.as_response().is_some_and(|response| response.status().is_success());
+        if success && !before && cseq.method == Method::Invite {
+            remember(&mut self.answered, call_id.to_owned());
+        }
+        before
     }
 }
 
@@ -108,7 +130,8 @@ fn label(message: &Message) -> String {
 fn of_request(request: &Request) -> String {
     let method = request.method();
     // Inside a dialog the target is a contact, which says nothing to a reader.
-    let names_target = !matches!(method, Method::Ack | Method::Bye | Method::Prack) && request.to_tag().is_none();
+    let names_target =
+        !matches!(method, Method::Ack | Method::Bye | Method::Prack) && request.to_tag().is_none();
     let target = if names_target { request.uri().ok().map(|uri| short(&uri)) } else { None };
     match target {
         Some(target) => format!("{method} {}", shortened(&target)),
@@ -154,7 +177,9 @@ fn sound(body: &[u8]) -> Option<String> {
     let name = |number: &&str| mapped(number).or_else(|| fixed(number)).map(|name| shortened(&name));
     let mut names: Vec<String> =
         formats.iter().filter_map(name).filter(|name| name != "telephone-event").take(6).collect();
-    if let Some(direction) = lines.find(|line| matches!(line.trim(), "a=sendonly" | "a=recvonly" | "a=inactive")) {
+    if let Some(direction) =
+        lines.find(|line| matches!(line.trim(), "a=sendonly" | "a=recvonly" | "a=inactive"))
+    {
         names.push(direction.trim().trim_start_matches("a=").to_owned());
     }
     Some(names.join(", "))

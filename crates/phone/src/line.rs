@@ -83,7 +83,12 @@ impl Line {
     }
 
     /// Places a call with this sound.
-    pub(crate) fn call(&mut self, target: offhook_sip::Uri, options: offhook_ua::CallOptions, sound: Sound) -> CallId {
+    pub(crate) fn call(
+        &mut self,
+        target: offhook_sip::Uri,
+        options: offhook_ua::CallOptions,
+        sound: Sound,
+    ) -> CallId {
         let call = self.agent.next_call();
         self.attach(call, sound);
         self.command(Command::Call { call, target, options });
@@ -131,10 +136,10 @@ impl Line {
     }
 
     /// Works for some time and forgets what happens meanwhile: until every request is answered, at most for
-    /// `patience`.
+    /// `patience`, and not at all if nobody ever answered.
     pub(crate) async fn settle(&mut self, patience: Duration) {
         let until = clock::now() + patience;
-        while self.tap.is_waiting() && clock::now() < until {
+        while self.tap.is_waiting() && self.tap.received() > 0 && clock::now() < until {
             self.step(Some(until)).await;
             self.happened.clear();
         }
@@ -146,7 +151,6 @@ impl Line {
         let wake = [deadline, self.next_frame, until].into_iter().flatten().min();
         let wake = wake.unwrap_or_else(|| clock::now() + IDLE);
         tokio::select! {
-            biased;
             () = sleep_until(wake.into()) => self.wake(),
             Some(packet) = self.packets.recv() => self.packet(packet),
             Some(input) = self.messages.recv() => self.message(input),
@@ -195,13 +199,19 @@ impl Line {
     fn message(&mut self, input: NetInput) {
         match input {
             NetInput::Message { bytes, flow } => {
+                self.wire.hear();
                 if bytes.iter().any(|byte| !byte.is_ascii_whitespace()) {
                     self.tap.message(clock::now(), Way::Received, &flow, &bytes);
                 }
                 self.handle(Input::Message { bytes, flow });
             }
             NetInput::ConnectionLost(flow) => self.handle(Input::FlowFailed(flow)),
-            NetInput::SendFailed(failed) => self.handle(Input::FlowFailed(failed.transmit.flow)),
+            NetInput::SendFailed(failed) => {
+                let flow = failed.transmit.flow;
+                let note = format!("offhook: {} {}: {}", flow.transport, flow.remote, failed.failure);
+                self.tap.console.note(&note);
+                self.handle(Input::FlowFailed(flow));
+            }
             // The end of the connection is reported too.
             NetInput::ConnectionOpened(_) | NetInput::BadFrame { .. } => {}
         }

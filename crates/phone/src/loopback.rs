@@ -49,8 +49,12 @@ fn two_phones_without_a_server_hear_each_other() {
 
 #[test]
 fn a_busy_phone_is_busy_and_that_may_be_what_was_expected() {
-    let answering =
-        AnswerOptions { code: Some(486), calls: Some(2), flags: flags("127.0.0.3:0"), ..AnswerOptions::default() };
+    let answering = AnswerOptions {
+        code: Some(486),
+        calls: Some(2),
+        flags: flags("127.0.0.3:0"),
+        ..AnswerOptions::default()
+    };
     let (ready, address) = std::sync::mpsc::channel();
     let bob = std::thread::spawn(move || in_runtime(answering, ready));
     let target = format!("sip:bob@{}", address.recv_timeout(PATIENCE).unwrap());
@@ -62,8 +66,11 @@ fn a_busy_phone_is_busy_and_that_may_be_what_was_expected() {
 
 #[test]
 fn a_name_that_does_not_exist_is_a_network_failure() {
-    let options =
-        CallOptions { target: "sip:x@nowhere.invalid".into(), flags: flags("127.0.0.1:0"), ..CallOptions::default() };
+    let options = CallOptions {
+        target: "sip:x@nowhere.invalid".into(),
+        flags: flags("127.0.0.1:0"),
+        ..CallOptions::default()
+    };
     assert_eq!(call::call(&options), Exit::Network);
 }
 

@@ -44,7 +44,8 @@ mod tests {
 
     #[test]
     fn durations_are_read_as_people_write_them() {
-        for (text, ms) in [("10s", 10_000), ("500ms", 500), ("2m", 120_000), ("1h", 3_600_000), ("1.5", 1500)] {
+        for (text, ms) in [("10s", 10_000), ("500ms", 500), ("2m", 120_000), ("1h", 3_600_000), ("1.5", 1500)]
+        {
             assert_eq!(parse_duration(text), Ok(Duration::from_millis(ms)), "{text}");
         }
         for text in ["", "s", "10 parsecs", "-1s", "1e9h", "99999999h", "."] {
@@ -55,6 +56,8 @@ mod tests {
     #[test]
     fn shares_are_between_nothing_and_all() {
         assert_eq!((parse_percent("1%"), parse_percent("0.5 %")), (Ok(1.0), Ok(0.5)));
-        assert!(parse_percent("101%").is_err() && parse_percent("NaN").is_err() && parse_percent("").is_err());
+        assert!(
+            parse_percent("101%").is_err() && parse_percent("NaN").is_err() && parse_percent("").is_err()
+        );
     }
 }

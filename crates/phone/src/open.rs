@@ -30,7 +30,8 @@ pub(crate) struct Wanted<'a> {
 
 impl Wanted<'_> {
     /// A line for requests and one call.
-    pub(crate) const ONE: Self = Self { calls: 2, port: 0, target: None, shown: Shown::Terminal, transfers: false };
+    pub(crate) const ONE: Self =
+        Self { calls: 2, port: 0, target: None, shown: Shown::Terminal, transfers: false };
 }
 
 /// Opens a line.
@@ -48,13 +49,12 @@ pub(crate) async fn open(settings: &Settings, wanted: Wanted<'_>) -> Result<Line
     let (ports, packets) = MediaPorts::open(bound.ip(), wanted.calls).map_err(cannot)?;
 
     let mut config = config(settings, bound, advertised);
-    config.media_ports = ports
-        .locals()
-        .map(|local| MediaPort { advertised: SocketAddr::new(ours, local.port()) })
-        .collect();
+    config.media_ports =
+        ports.locals().map(|local| MediaPort { advertised: SocketAddr::new(ours, local.port()) }).collect();
     config.max_calls = wanted.calls;
     config.accept_transfers = wanted.transfers;
-    let rng = clock::rng().map_err(|error| Failure::other(format!("the system gives no randomness: {error}")))?;
+    let rng =
+        clock::rng().map_err(|error| Failure::other(format!("the system gives no randomness: {error}")))?;
     Ok(Line::new(UserAgent::new(config, rng), tap, Sockets { wire, messages, ports, packets }))
 }
 

@@ -30,7 +30,13 @@ impl<W: Write> Capture<W> {
     }
 
     /// Adds a datagram. `at` is the time since 1970.
-    pub(crate) fn write(&mut self, at: Duration, from: SocketAddr, to: SocketAddr, payload: &[u8]) -> io::Result<()> {
+    pub(crate) fn write(
+        &mut self,
+        at: Duration,
+        from: SocketAddr,
+        to: SocketAddr,
+        payload: &[u8],
+    ) -> io::Result<()> {
         let room = LONGEST as usize - IPV6 - UDP;
         let payload = payload.get(..room).unwrap_or(payload);
         let packet = self.packet(from, to, payload);
@@ -163,8 +169,8 @@ mod tests {
         let expected = [
             &[0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 101, 0, 0, 0][..],
             &[4, 3, 2, 1, 0x88, 0x13, 0, 0, 33, 0, 0, 0, 33, 0, 0, 0],
-            &[0x45, 0, 0, 33, 0, 1, 0x40, 0, 64, 17, 0xb6, 0xc5, 192, 0, 2, 1, 192, 0, 2, 2],
-            &[0x13, 0xc4, 0x13, 0xce, 0, 13, 0xfe, 0x6c],
+            &[0x45, 0, 0, 33, 0, 1, 0x40, 0, 64, 17, 0xb6, 0xc7, 192, 0, 2, 1, 192, 0, 2, 2],
+            &[0x13, 0xc4, 0x13, 0xce, 0, 13, 0x10, 0x6c],
             b"hello",
         ]
         .concat();

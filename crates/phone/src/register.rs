@@ -33,7 +33,9 @@ pub fn unregister_once(options: &RegisterOptions) -> Exit {
 async fn once(options: &RegisterOptions, remove: bool) -> Result<Exit, Failure> {
     let settings = Settings::new(&options.flags, Demo::Welcome)?;
     let Some(account) = &settings.account else {
-        return Err(Failure::usage("which account? Give --account, or start `offhook demo` in this directory"));
+        return Err(Failure::usage(
+            "which account? Give --account, or start `offhook demo` in this directory",
+        ));
     };
     // The same port each time, so that `unregister` means the contact that `register` left.
     let address = account.address.as_str().to_owned();
@@ -56,7 +58,9 @@ async fn once(options: &RegisterOptions, remove: bool) -> Result<Exit, Failure> 
         line.console().result(&object.to_string());
     } else {
         let sentence = match remove {
-            true => settings.language.pick(format!("{address} is not registered any more"), format!("{address} 已注销")),
+            true => settings
+                .language
+                .pick(format!("{address} is not registered any more"), format!("{address} 已注销")),
             false => settings.language.pick(
                 format!("{address} is registered for {seconds} s"),
                 format!("{address} 已注册，有效期 {seconds} 秒"),

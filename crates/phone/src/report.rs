@@ -98,7 +98,8 @@ impl Report {
         if self.outcome.setup.is_none() {
             return format!("Call not connected: {code} {reason}");
         }
-        let how = if (200..300).contains(code) { "normally".to_owned() } else { format!("with {code} {reason}") };
+        let how =
+            if (200..300).contains(code) { "normally".to_owned() } else { format!("with {code} {reason}") };
         let mut text = format!("Call ended {how} after {:.1} s.", talk.as_secs_f64());
         match media {
             Some(media) => {
@@ -106,7 +107,9 @@ impl Report {
                     " Sent {}, received {}, lost {} ({:.1} %), jitter {:.1} ms",
                     media.sent, media.received, media.lost, media.loss_percent, media.jitter_ms
                 );
-                text += &media.mos.map_or(", nothing heard".into(), |mos| format!(", MOS {mos:.1} ({})", word(mos).0));
+                text += &media
+                    .mos
+                    .map_or(", nothing heard".into(), |mos| format!(", MOS {mos:.1} ({})", word(mos).0));
             }
             None => text += " It had no sound.",
         }
@@ -118,7 +121,11 @@ impl Report {
         if self.outcome.setup.is_none() {
             return format!("呼叫未接通：{code} {reason}");
         }
-        let how = if (200..300).contains(code) { "通话正常结束".to_owned() } else { format!("通话因 {code} {reason} 结束") };
+        let how = if (200..300).contains(code) {
+            "通话正常结束".to_owned()
+        } else {
+            format!("通话因 {code} {reason} 结束")
+        };
         let mut text = format!("{how}，时长 {:.1} 秒。", talk.as_secs_f64());
         match media {
             Some(media) => {
@@ -126,7 +133,9 @@ impl Report {
                     "发送 {}，接收 {}，丢失 {} ({:.1} %)，抖动 {:.1} ms",
                     media.sent, media.received, media.lost, media.loss_percent, media.jitter_ms
                 );
-                text += &media.mos.map_or("，没有听到声音".into(), |mos| format!("，MOS {mos:.1}（{}）", word(mos).1));
+                text += &media.mos.map_or("，没有听到声音".into(), |mos| {
+                    format!("，MOS {mos:.1}（{}）", word(mos).1)
+                });
             }
             None => text += "没有声音。",
         }
@@ -161,6 +170,7 @@ fn judge(outcome: &Outcome, expected: &Expected) -> Verdict {
     if outcome.interrupted {
         return Err((Exit::Interrupted, None));
     }
+    let silence = || outcome.silent_peer.then(|| "Nothing at all came from the other side".to_owned());
     let exit = if outcome.silent_peer || (outcome.by == Side::Network && outcome.code >= 300) {
         Exit::Network
     } else {
@@ -172,7 +182,7 @@ fn judge(outcome: &Outcome, expected: &Expected) -> Verdict {
             let exit = if exit == Exit::Ok { Exit::Expectation } else { exit };
             return Err((exit, Some(format!("Expected {code}, got {}", outcome.code))));
         }
-        None if exit != Exit::Ok => return Err((exit, None)),
+        None if exit != Exit::Ok => return Err((exit, silence())),
         None => {}
     }
     if outcome.setup.is_some() { judge_sound(outcome, expected) } else { Ok(()) }

@@ -56,7 +56,9 @@ pub fn phone(options: &PhoneOptions) -> Exit {
 
 async fn show(options: &PhoneOptions) -> Result<Exit, Failure> {
     if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
-        return Err(Failure::usage("`offhook phone` needs a terminal; for scripts there are call, answer and run"));
+        return Err(Failure::usage(
+            "`offhook phone` needs a terminal; for scripts there are call, answer and run",
+        ));
     }
     let settings = Settings::new(&options.flags, Demo::Welcome)?;
     let sounds = SoundPlan::new(options.play.as_deref(), options.loops, options.record.as_deref(), false)?;

@@ -48,7 +48,10 @@ pub(crate) enum Action {
     Register,
     Unregister,
     /// Sends a text, and waits for the answer.
-    Message { target: String, text: String },
+    Message {
+        target: String,
+        text: String,
+    },
 }
 
 /// A line that is no step.
@@ -136,7 +139,10 @@ fn expectation(text: &str) -> Result<Action, String> {
         "mos" => value.parse().map(Action::ExpectMos).map_err(|_| format!("`{value}` is no MOS; 1.0 to 4.5")),
         "loss" => parse_percent(value).map(Action::ExpectLoss),
         "dtmf" => parse_keys(value).map(Action::ExpectDtmf),
-        _ => Err("`expect` needs one of: audio tone:HZ|speech|silence, code N, mos N, loss N%, dtmf KEYS".into()),
+        _ => {
+            Err("`expect` needs one of: audio tone:HZ|speech|silence, code N, mos N, loss N%, dtmf KEYS"
+                .into())
+        }
     }
 }
 

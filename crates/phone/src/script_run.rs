@@ -55,7 +55,16 @@ async fn perform(options: &RunOptions) -> Result<Exit, Failure> {
     let sounds = SoundPlan::new(None, false, options.record.as_deref(), false)?;
     let line = open(&settings, Wanted { calls: 4, target: first.as_ref(), ..Wanted::ONE }).await?;
     let stop = Stop::listen();
-    let mut stage = Stage { line, settings: &settings, sounds, stop, call: None, code: None, keys: String::new(), registered: false };
+    let mut stage = Stage {
+        line,
+        settings: &settings,
+        sounds,
+        stop,
+        call: None,
+        code: None,
+        keys: String::new(),
+        registered: false,
+    };
     let exit = stage.play(&steps).await;
     stage.leave().await;
     Ok(exit)
@@ -96,7 +105,8 @@ impl Stage<'_> {
             let begun = clock::now();
             let mut result = self.step(&step.action).await;
             // A refusal that the next step expects is none.
-            let expects_code = matches!(steps.get(index + 1).map(|next| &next.action), Some(Action::ExpectCode(_)));
+            let expects_code =
+                matches!(steps.get(index + 1).map(|next| &next.action), Some(Action::ExpectCode(_)));
             if expects_code && matches!(step.action, Action::Call(_)) && self.code.is_some() {
                 result = Ok(());
             }
@@ -112,7 +122,8 @@ impl Stage<'_> {
     }
 
     fn tell(&mut self, step: &Step, begun: Instant, result: &Result<(), Failed>) {
-        let took = u64::try_from(clock::now().saturating_duration_since(begun).as_millis()).unwrap_or(u64::MAX);
+        let took =
+            u64::try_from(clock::now().saturating_duration_since(begun).as_millis()).unwrap_or(u64::MAX);
         if self.settings.json {
             let (exit, why) = match result {
                 Ok(()) => (Exit::Ok, None),
@@ -126,7 +137,9 @@ impl Stage<'_> {
             return;
         }
         match result {
-            Ok(()) => self.line.console().result(&format!("line {}: {}  ok ({took} ms)", step.line, step.text)),
+            Ok(()) => {
+                self.line.console().result(&format!("line {}: {}  ok ({took} ms)", step.line, step.text))
+            }
             Err((_, why)) => {
                 self.line.console().result(&format!("line {}: {}  failed: {why}", step.line, step.text));
             }
@@ -198,8 +211,12 @@ impl Stage<'_> {
         self.call = Some(call);
         let patience = self.settings.timeout.unwrap_or(RINGING);
         let end = self.wait(patience, |event| match event {
-            Event::Answered { call: answered, .. } if *answered == call => Some((Side::Us, 200, String::new())),
-            Event::Ended { call: ended, by, code, reason, .. } if *ended == call => Some((*by, *code, reason.clone())),
+            Event::Answered { call: answered, .. } if *answered == call => {
+                Some((Side::Us, 200, String::new()))
+            }
+            Event::Ended { call: ended, by, code, reason, .. } if *ended == call => {
+                Some((*by, *code, reason.clone()))
+            }
             _ => None,
         });
         match end.await {
@@ -247,7 +264,9 @@ impl Stage<'_> {
         self.line.command(if hold { Command::Hold { call } } else { Command::Resume { call } });
         let done = self.wait(PATIENCE, |event| match event {
             Event::Held { by_us, .. } if *by_us == hold => Some(Ok(())),
-            Event::ModifyFailed { code, .. } => Some(Err((Exit::of_status(*code), format!("refused with {code}")))),
+            Event::ModifyFailed { code, .. } => {
+                Some(Err((Exit::of_status(*code), format!("refused with {code}"))))
+            }
             Event::Ended { .. } => Some(Err((Exit::Failed, "the call ended".into()))),
             _ => None,
         });
@@ -265,7 +284,9 @@ impl Stage<'_> {
             _ => None,
         });
         match done.await {
-            Some(Some(code)) if !(200..300).contains(&code) => Err((Exit::of_status(code), format!("it got {code}"))),
+            Some(Some(code)) if !(200..300).contains(&code) => {
+                Err((Exit::of_status(code), format!("it got {code}")))
+            }
             Some(_) => Ok(()),
             None => Err((Exit::Network, "no answer".into())),
         }
@@ -308,7 +329,8 @@ impl Stage<'_> {
     async fn wait<T>(&mut self, long: Duration, wanted: impl Fn(&Event) -> Option<T>) -> Option<T> {
         let until = clock::now() + long;
         while clock::now() < until && !self.stop.is_wanted() {
-            let Some(event) = self.line.next_until((clock::now() + crate::call::TICK).min(until)).await else {
+            let Some(event) = self.line.next_until((clock::now() + crate::call::TICK).min(until)).await
+            else {
                 continue;
             };
             match &event {

@@ -96,7 +96,8 @@ impl Settings {
     /// The server as a URI, with its transport.
     pub(crate) fn server_uri(&self) -> Option<SipUri> {
         let server = self.server.as_ref()?;
-        let uri = SipUri::new(None, server.host.clone()).with_param("transport", Some(self.transport.uri_name()));
+        let uri =
+            SipUri::new(None, server.host.clone()).with_param("transport", Some(self.transport.uri_name()));
         Some(server.port.map_or(uri.clone(), |port| uri.with_port(port)))
     }
 
@@ -155,18 +156,18 @@ fn read_password(place: &Path) -> Result<String, Failure> {
 fn server(text: &str) -> Result<HostPort, Failure> {
     let bare = text.strip_prefix("sip:").unwrap_or(text);
     let unbracketed = bare.parse::<IpAddr>().ok().map(|ip| HostPort { host: ip.into(), port: None });
-    unbracketed
-        .or_else(|| HostPort::parse(bare))
-        .ok_or_else(|| Failure::usage(format!("--server `{text}`: write it like pbx.example.com or 192.0.2.1:5060")))
+    unbracketed.or_else(|| HostPort::parse(bare)).ok_or_else(|| {
+        Failure::usage(format!("--server `{text}`: write it like pbx.example.com or 192.0.2.1:5060"))
+    })
 }
 
 fn transport(name: &str) -> Result<Transport, Failure> {
     match name.to_ascii_lowercase().as_str() {
         "udp" => Ok(Transport::Udp),
         "tcp" => Ok(Transport::Tcp),
-        "tls" | "ws" | "wss" => {
-            Err(Failure::usage(format!("--transport {name}: TLS comes with a later version, and so do ws and wss")))
-        }
+        "tls" | "ws" | "wss" => Err(Failure::usage(format!(
+            "--transport {name}: TLS comes with a later version, and so do ws and wss"
+        ))),
         _ => Err(Failure::usage(format!("--transport `{name}`: udp or tcp"))),
     }
 }
@@ -174,14 +175,18 @@ fn transport(name: &str) -> Result<Transport, Failure> {
 fn check_srtp(when: &str) -> Result<(), Failure> {
     match when {
         "off" | "prefer" => Ok(()),
-        "require" => Err(Failure::usage("--srtp require: SRTP comes with a later version; off or prefer for now")),
+        "require" => {
+            Err(Failure::usage("--srtp require: SRTP comes with a later version; off or prefer for now"))
+        }
         _ => Err(Failure::usage(format!("--srtp `{when}`: off, prefer or require"))),
     }
 }
 
 fn local(text: &str) -> Result<SocketAddr, Failure> {
     let address = text.parse().ok().or_else(|| Some(SocketAddr::new(text.parse().ok()?, 0)));
-    address.ok_or_else(|| Failure::usage(format!("--local `{text}`: write it like 192.0.2.7:5070 or [::1]:5070")))
+    address.ok_or_else(|| {
+        Failure::usage(format!("--local `{text}`: write it like 192.0.2.7:5070 or [::1]:5070"))
+    })
 }
 
 fn codecs(names: &[String]) -> Result<Vec<String>, Failure> {
@@ -192,7 +197,10 @@ fn codecs(names: &[String]) -> Result<Vec<String>, Failure> {
         let format = CODECS.iter().find(|format| format.name.eq_ignore_ascii_case(name.trim()));
         format.map(|format| format.name.to_owned()).ok_or_else(|| {
             let all: Vec<_> = CODECS.iter().map(|format| format.name.to_ascii_lowercase()).collect();
-            Failure::usage(format!("--codec `{name}` is not spoken here; this version knows {}", all.join(", ")))
+            Failure::usage(format!(
+                "--codec `{name}` is not spoken here; this version knows {}",
+                all.join(", ")
+            ))
         })
     };
     names.iter().map(known).collect()
@@ -267,7 +275,9 @@ mod tests {
         for target in ["1002", "*43", "bob", "tel:+4930", "sip:bob@pbx.example", "sip:bob@127.0.0.1"] {
             assert!(belongs_to(target, &file), "{target}");
         }
-        for target in ["sip:x@127.0.0.2:5070", "sip:127.0.0.1:5060", "sip:bob@other.example", "bob@other.example"] {
+        for target in
+            ["sip:x@127.0.0.2:5070", "sip:127.0.0.1:5060", "sip:bob@other.example", "bob@other.example"]
+        {
             assert!(!belongs_to(target, &file), "{target}");
         }
     }

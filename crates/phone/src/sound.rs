@@ -78,7 +78,8 @@ impl Sound {
 
     /// Also writes what is heard into a file.
     pub(crate) fn recording(mut self, place: &Path) -> Result<Self, Failure> {
-        let wrong = |error: &dyn std::fmt::Display| Failure::usage(format!("--record {}: {error}", place.display()));
+        let wrong =
+            |error: &dyn std::fmt::Display| Failure::usage(format!("--record {}: {error}", place.display()));
         let file = File::create(place).map_err(|error| wrong(&error))?;
         self.recorder = Some(Recorder::new(BufWriter::new(file)).map_err(|error| wrong(&error))?);
         Ok(self)
@@ -210,9 +211,7 @@ impl SoundPlan {
             (_, true) => Sound::echo(),
             (Some(player), false) => Sound::new(Source::File(player.clone())),
             (None, false) if self.record.is_some() => Sound::new(Source::Silence),
-            (None, false) => {
-                Sound::new(Devices::open(warn).map_or(Source::Silence, |open| Source::Devices(Box::new(open))))
-            }
+            (None, false) => Sound::new(devices(warn)),
         };
         match &self.record {
             Some(place) => sound.recording(&numbered(place, self.made)),
@@ -221,11 +220,23 @@ impl SoundPlan {
     }
 }
 
+/// The machine's devices; on a machine without any, silence.
+fn devices(mut warn: impl FnMut(&str)) -> Source {
+    match Devices::open(&mut warn) {
+        Some(devices) => Source::Devices(Box::new(devices)),
+        None => {
+            warn("offhook: no sound device here, so nothing is said; --play WAV says something");
+            Source::Silence
+        }
+    }
+}
+
 /// Reads a WAV file.
 pub(crate) fn player(place: &Path, loops: bool) -> Result<Player, Failure> {
     let name = place.display().to_string();
     let file = File::open(place).map_err(|error| Failure::usage(format!("cannot play {name}: {error}")))?;
-    Player::new(std::io::BufReader::new(file), &name, loops).map_err(|error| Failure::usage(error.to_string()))
+    Player::new(std::io::BufReader::new(file), &name, loops)
+        .map_err(|error| Failure::usage(error.to_string()))
 }
 
 /// `heard.wav`, `heard-2.wav`, `heard-3.wav` …

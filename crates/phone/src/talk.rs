@@ -86,7 +86,7 @@ impl Talk {
             }
             Event::DigitsSent { call } if *call == self.call => self.pressing = false,
             Event::Ended { call, by, code, reason, media } if *call == self.call => {
-                self.end(line, *by, *code, reason, media.clone());
+                self.end(line, *by, *code, reason, *media);
             }
             _ => {}
         }
@@ -102,7 +102,13 @@ impl Talk {
             // Nobody confirms the end: it is one all the same.
             if now >= at + PATIENCE {
                 let media = line.media_report(self.call);
-                self.end(line, Side::Us, if self.is_answered() { 200 } else { 487 }, "No answer to the end", media);
+                self.end(
+                    line,
+                    Side::Us,
+                    if self.is_answered() { 200 } else { 487 },
+                    "No answer to the end",
+                    media,
+                );
             }
             return;
         }
@@ -175,7 +181,7 @@ impl Talk {
             media,
             heard: heard.map(|sound| sound.heard()),
             interrupted: self.interrupted,
-            silent_peer: self.gave_up && line.tap.received() == 0,
+            silent_peer: (self.gave_up || by == Side::Network) && line.tap.received() == 0,
         });
     }
 }

@@ -1,6 +1,7 @@
 //! Whom a command means: a SIP or tel URI, a number or a name.
 
 use offhook_sip::{SipUri, Uri};
+use offhook_sip_stack::Transport;
 
 use crate::Failure;
 use crate::settings::Settings;
@@ -15,7 +16,7 @@ pub(crate) fn target(text: &str, settings: &Settings) -> Result<Uri, Failure> {
         Ok(Uri::Sip(uri)) if uri.secure() => {
             return Err(Failure::usage("sips: TLS comes with a later version; use sip: for now"));
         }
-        Ok(Uri::Sip(uri)) => return Ok(uri.into()),
+        Ok(Uri::Sip(uri)) => return Ok(over(uri, settings).into()),
         Ok(Uri::Tel(uri)) if settings.server.is_some() => return Ok(uri.into()),
         Ok(Uri::Tel(_)) => return Err(needs_server(text)),
         Ok(Uri::Other(_)) | Err(_) => {}
@@ -25,13 +26,23 @@ pub(crate) fn target(text: &str, settings: &Settings) -> Result<Uri, Failure> {
         return Err(wrong());
     }
     if text.contains('@') {
-        return format!("sip:{text}").parse::<SipUri>().map(Uri::from).map_err(|_| wrong());
+        let uri = format!("sip:{text}").parse::<SipUri>().map_err(|_| wrong())?;
+        return Ok(over(uri, settings).into());
     }
     if text.contains(':') {
         return Err(Failure::usage(format!("`{text}` is no number; did you mean `sip:{text}`?")));
     }
     let domain = settings.domain().ok_or_else(|| needs_server(text))?;
     Ok(domain.with_user(&dialled(text)).into())
+}
+
+/// With the transport that was asked for, where no server is in between and the address names none.
+fn over(uri: SipUri, settings: &Settings) -> SipUri {
+    let silent = settings.server.is_none() && uri.transport().is_none();
+    if silent && settings.transport != Transport::Udp {
+        return uri.with_param("transport", Some(settings.transport.uri_name()));
+    }
+    uri
 }
 
 /// A phone number without what people put in between its digits; a name as it is.
@@ -77,6 +88,15 @@ mod tests {
         for text in ["", "127.0.0.1:5060", "sips:bob@example.com", "a b@c"] {
             assert_eq!(target(text, &settings).unwrap_err().exit.code(), 2, "{text}");
         }
+    }
+
+    #[test]
+    fn the_transport_flag_holds_for_direct_calls_too() {
+        let flags = Flags { transport: "tcp".into(), srtp: "off".into(), ..Flags::default() };
+        let settings = Settings::new(&flags, Demo::For("sip:x@192.0.2.9")).unwrap();
+        let uri = |text| target(text, &settings).unwrap().to_string();
+        assert_eq!(uri("sip:x@192.0.2.9:5070"), "sip:x@192.0.2.9:5070;transport=tcp");
+        assert_eq!(uri("sip:x@192.0.2.9;transport=udp"), "sip:x@192.0.2.9;transport=udp");
     }
 
     #[test]

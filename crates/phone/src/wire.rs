@@ -1,12 +1,17 @@
 //! The phone's sockets: one address for SIP over UDP and TCP, and pairs of ports for sound.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use offhook_net::udp_batch::SocketOptions;
-use offhook_net::{Inlet, NetInput, StreamLimits, Streams, UdpEndpoint, bind_tcp, bind_udp};
+use offhook_net::{
+    Inlet, NetInput, SendFailed, SendFailure, StreamLimits, Streams, UdpEndpoint, bind_tcp, bind_udp,
+};
 use offhook_sip_stack::{ConnectionId, Flow, Transmit, Transport};
 use offhook_ua::{Component, MediaTransmit};
 use tokio::net::UdpSocket;
@@ -20,6 +25,11 @@ use crate::Failure;
 pub(crate) struct Wire {
     udp: UdpEndpoint,
     streams: Streams,
+    inlet: Inlet,
+    /// Peers that were asked whether they are there.
+    probed: BTreeSet<SocketAddr>,
+    /// Whether anything has come at all.
+    heard: Arc<AtomicBool>,
 }
 
 impl Wire {
@@ -39,8 +49,9 @@ impl Wire {
         let failed = |error: io::Error| Failure::other(format!("the sockets cannot be watched: {error}"));
         let limits = StreamLimits { connections: 64, per_address: 64, ..StreamLimits::default() };
         let streams = Streams::start(vec![tcp], limits, inlet.clone()).map_err(failed)?;
-        let udp = UdpEndpoint::start(udp, inlet).map_err(failed)?;
-        Ok((Self { udp, streams }, inputs))
+        let udp = UdpEndpoint::start(udp, inlet.clone()).map_err(failed)?;
+        let heard = Arc::new(AtomicBool::new(false));
+        Ok((Self { udp, streams, inlet, probed: BTreeSet::new(), heard }, inputs))
     }
 
     /// The address that UDP and TCP are bound to.
@@ -49,12 +60,28 @@ impl Wire {
     }
 
     /// Sends a message, or says that its way does not work. What fails later arrives as an input.
-    pub(crate) fn send(&self, transmit: Transmit) -> Result<(), Flow> {
+    pub(crate) fn send(&mut self, transmit: Transmit) -> Result<(), Flow> {
         let sent = match transmit.flow.transport {
-            Transport::Udp => self.udp.send(transmit),
+            Transport::Udp => {
+                self.probe(&transmit);
+                self.udp.send(transmit)
+            }
             Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => self.streams.send(transmit),
         };
         sent.map_err(|failed| failed.transmit.flow)
+    }
+
+    /// Something came: whoever sent it is there.
+    pub(crate) fn hear(&self) {
+        self.heard.store(true, Ordering::Relaxed);
+    }
+
+    /// Finds out early that nobody listens at an address, which a socket for many peers is never told.
+    fn probe(&mut self, transmit: &Transmit) {
+        let silent = !self.heard.load(Ordering::Relaxed);
+        if silent && self.probed.len() < MAX_PROBED && self.probed.insert(transmit.flow.remote) {
+            tokio::spawn(probe(transmit.clone(), Arc::clone(&self.heard), self.inlet.clone()));
+        }
     }
 
     /// Closes a connection after what was sent on it.
@@ -63,8 +90,30 @@ impl Wire {
     }
 }
 
+/// If nothing came for a moment, sends a keep-alive (RFC 5626 §3.5.1) by a socket of its own, and reports it if the
+/// peer's system says that the port is closed.
+async fn probe(transmit: Transmit, heard: Arc<AtomicBool>, inlet: Inlet) {
+    tokio::time::sleep(PROBE_AFTER).await;
+    let local = SocketAddr::new(transmit.flow.local.ip(), 0);
+    if heard.load(Ordering::Relaxed) {
+        return;
+    }
+    let Ok(socket) = UdpSocket::bind(local).await else { return };
+    if socket.connect(transmit.flow.remote).await.is_err() || socket.send(b"\r\n\r\n").await.is_err() {
+        return;
+    }
+    let answer = tokio::time::timeout(PROBE_FOR, socket.recv(&mut [0; 16])).await;
+    if let Ok(Err(error)) = answer
+        && error.kind() == io::ErrorKind::ConnectionRefused
+    {
+        let failed = SendFailed { transmit, failure: SendFailure::Refused };
+        let _ = inlet.deliver(NetInput::SendFailed(failed)).await;
+    }
+}
+
 fn cannot_open(error: offhook_net::BindError) -> Failure {
-    let other = if error.source.kind() == io::ErrorKind::AddrInUse { "; give another with --local" } else { "" };
+    let other =
+        if error.source.kind() == io::ErrorKind::AddrInUse { "; give another with --local" } else { "" };
     Failure::other(format!("{error}{other}"))
 }
 
@@ -164,7 +213,12 @@ fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
     UdpSocket::from_std(socket)
 }
 
-async fn receive(socket: Arc<UdpSocket>, port: usize, component: Component, inputs: mpsc::Sender<MediaInput>) {
+async fn receive(
+    socket: Arc<UdpSocket>,
+    port: usize,
+    component: Component,
+    inputs: mpsc::Sender<MediaInput>,
+) {
     let mut buffer = [0; 2048];
     loop {
         // An error is of a single peer, by way of ICMP; the socket is as good as before.
@@ -183,3 +237,9 @@ async fn receive(socket: Arc<UdpSocket>, port: usize, component: Component, inpu
 const QUEUE: usize = 1024;
 /// Before giving up on two neighbouring ports, or one that is free for UDP and TCP.
 const ATTEMPTS: usize = 64;
+/// Peers that are asked whether they are there.
+const MAX_PROBED: usize = 64;
+/// Most answers are there by then.
+const PROBE_AFTER: Duration = Duration::from_millis(250);
+/// For a system to say that a port is closed.
+const PROBE_FOR: Duration = Duration::from_secs(1);

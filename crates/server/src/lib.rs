@@ -20,6 +20,8 @@ mod stored;
 mod telemetry;
 
 pub use banner::banner;
+pub use clock::unix as unix_time;
+pub use offhook_sip_stack::Transport;
 pub use offhook_store::{Password, StoreError};
 pub use offline::Offline;
 pub use run_file::RunFile;

@@ -18,13 +18,11 @@ use crate::telemetry::Measures;
 /// The relay with its sockets.
 pub(crate) struct MediaThread {
     relay: Relay,
-    poller: Poller,
     sockets: Sockets,
     commands: Receiver<Command>,
     reports: Mailbox<Report>,
     measures: Arc<Measures>,
     out: Outbox,
-    batch: ReceiveBatch,
 }
 
 /// The sockets by their ports.
@@ -45,7 +43,6 @@ impl MediaThread {
     pub(crate) fn new(
         config: Config,
         listen: IpAddr,
-        poller: Poller,
         commands: Receiver<Command>,
         reports: Mailbox<Report>,
         measures: Arc<Measures>,
@@ -53,30 +50,30 @@ impl MediaThread {
         let open = std::iter::repeat_with(|| None).take(config.ports.len()).collect();
         let sockets = Sockets { first: *config.ports.start(), listen, open };
         let (relay, out) = (Relay::new(config), Outbox::default());
-        // A longer packet than this is not media: it arrives truncated, and is dropped.
-        let batch = ReceiveBatch::with_slots(SLOTS, LONGEST);
-        Self { relay, poller, sockets, commands, reports, measures, out, batch }
+        Self { relay, sockets, commands, reports, measures, out }
     }
 
     /// Runs until nobody can send commands any more.
     ///
     /// # Errors
     /// When the system no longer lets it wait.
-    pub(crate) fn run(mut self) -> io::Result<()> {
+    pub(crate) fn run(mut self, mut poller: Poller) -> io::Result<()> {
+        // A longer packet than this is not media: it arrives truncated, and is dropped.
+        let mut batch = ReceiveBatch::with_slots(SLOTS, LONGEST);
         let mut ready = Vec::new();
         loop {
             let deadline = self.relay.next_deadline();
             let pause = deadline.map(|deadline| deadline.saturating_duration_since(clock::now()));
-            self.poller.wait(pause, &mut ready)?;
+            poller.wait(pause, &mut ready)?;
             let now = clock::now();
             for one in &ready {
-                self.drain(one, now);
+                self.drain(one, &mut batch, now);
             }
             loop {
                 match self.commands.try_recv() {
                     Ok(command) => {
                         self.relay.handle(now, Input::Command(command), &mut self.out);
-                        self.arrange_ports(now);
+                        self.arrange_ports(&poller, now);
                     }
                     Err(TryRecvError::Empty) => break,
                     Err(TryRecvError::Disconnected) => return Ok(()),
@@ -84,7 +81,7 @@ impl MediaThread {
             }
             if deadline.is_some_and(|deadline| deadline <= now) {
                 self.relay.handle(now, Input::Deadline, &mut self.out);
-                self.arrange_ports(now);
+                self.arrange_ports(&poller, now);
             }
             self.measures.relayed_streams.store(self.relay.len() as u64, Relaxed);
             self.reports.post(&mut self.out.reports);
@@ -92,28 +89,28 @@ impl MediaThread {
     }
 
     /// Passes on everything that a port has, but not for ever.
-    fn drain(&mut self, ready: &Ready, now: Instant) {
+    fn drain(&mut self, ready: &Ready, batch: &mut ReceiveBatch, now: Instant) {
         let port = ready.token as u16;
         for _ in 0..ROUNDS {
             let Some(line) = self.sockets.line(port) else { return };
-            let Ok(count) = line.socket.receive(&mut self.batch) else { continue };
+            let Ok(count) = line.socket.receive(batch) else { continue };
             if count == 0 {
                 return;
             }
-            line.known_as = self.batch.iter().last().map(|datagram| datagram.destination.ip());
+            line.known_as = batch.iter().last().map(|datagram| datagram.destination.ip());
             self.measures.media_packets.fetch_add(count as u64, Relaxed);
-            self.pass_on(port, now);
-            if count < self.batch.capacity() {
+            self.pass_on(port, batch, now);
+            if count < batch.capacity() {
                 return;
             }
         }
     }
 
     /// Sends each packet of the batch where it belongs; those that leave by one port leave together.
-    fn pass_on(&mut self, port: u16, now: Instant) {
-        let mut waiting: Vec<Outgoing<'_>> = Vec::with_capacity(self.batch.len());
+    fn pass_on(&mut self, port: u16, batch: &ReceiveBatch, now: Instant) {
+        let mut waiting: Vec<Outgoing<'_>> = Vec::with_capacity(batch.len());
         let mut by = None;
-        for datagram in self.batch.iter().filter(|datagram| !datagram.truncated) {
+        for datagram in batch.iter().filter(|datagram| !datagram.truncated) {
             let passed = self.relay.forward(now, port, datagram.source, datagram.payload, &mut self.out);
             let Some(Forward { from_port, to }) = passed else { continue };
             if by != Some(from_port) {
@@ -126,17 +123,17 @@ impl MediaThread {
     }
 
     /// Opens and closes sockets as the relay asks.
-    fn arrange_ports(&mut self, now: Instant) {
+    fn arrange_ports(&mut self, poller: &Poller, now: Instant) {
         // A port that cannot be opened makes the relay close others, so the list may grow.
         while !self.out.ports.is_empty() {
             for one in std::mem::take(&mut self.out.ports) {
                 match one {
                     Ports::Open { port, local_ip, .. } => {
-                        if self.sockets.open(port, local_ip, &self.poller).is_err() {
+                        if self.sockets.open(port, local_ip, poller).is_err() {
                             self.relay.handle(now, Input::PortUnavailable { port }, &mut self.out);
                         }
                     }
-                    Ports::Close { port } => self.sockets.close(port, &self.poller),
+                    Ports::Close { port } => self.sockets.close(port, poller),
                 }
             }
         }

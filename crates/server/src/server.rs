@@ -136,7 +136,6 @@ impl Server {
     /// the next such signal.
     pub fn run(mut self) -> Ended {
         notify::notify("READY=1");
-        tracing::info!("ready");
         let (shards, threads) = (&self.shards, &mut self.threads);
         let ended = self.runtime.block_on(async { until_end(shards, threads).await });
         notify::notify("STOPPING=1");

@@ -27,7 +27,6 @@ use crate::telemetry::{Measures, Notes};
 pub(crate) struct SignalThread {
     pub(crate) shard: Shard,
     pub(crate) epoch: Epoch,
-    pub(crate) poller: Poller,
     pub(crate) udp: UdpSockets,
     pub(crate) streams: Streams,
     pub(crate) net: mpsc::Receiver<NetInput>,
@@ -44,7 +43,6 @@ pub(crate) struct SignalThread {
 #[derive(Default)]
 pub(crate) struct State {
     out: Outbox,
-    batch: ReceiveBatch,
     failed: Vec<SendFailed>,
     asked: BTreeMap<u64, oneshot::Sender<Answer>>,
     tickets: u64,
@@ -66,17 +64,18 @@ impl SignalThread {
     ///
     /// # Errors
     /// When the system no longer lets it wait.
-    pub(crate) fn run(mut self) -> io::Result<()> {
+    pub(crate) fn run(mut self, mut poller: Poller) -> io::Result<()> {
         for (index, socket) in self.udp.iter().enumerate() {
-            self.poller.add(socket, index as u64, Interest::Read)?;
+            poller.add(socket, index as u64, Interest::Read)?;
         }
         self.state.watched = vec![false; self.udp.iter().len()];
-        let (mut ready, mut tick) = (Vec::new(), clock::now() + TICK);
+        let (mut batch, mut ready) = (ReceiveBatch::new(), Vec::new());
+        let mut tick = clock::now() + TICK;
         while !self.is_over() {
             let deadline = self.shard.next_deadline().map_or(tick, |deadline| deadline.min(tick));
-            self.poller.wait(Some(deadline.saturating_duration_since(clock::now())), &mut ready)?;
+            poller.wait(Some(deadline.saturating_duration_since(clock::now())), &mut ready)?;
             for one in &ready {
-                self.receive(one)?;
+                self.receive(one, &mut batch, &poller)?;
             }
             self.take_others();
             let now = clock::now();
@@ -87,17 +86,17 @@ impl SignalThread {
                 tick = now + TICK;
                 self.each_second(now);
             }
-            self.flush();
+            self.flush(&poller);
         }
         Ok(())
     }
 
     /// Takes what one socket has, a batch at a time; what is beyond waits for the next round, lest one socket
     /// starve the rest.
-    fn receive(&mut self, ready: &Ready) -> io::Result<()> {
+    fn receive(&mut self, ready: &Ready, batch: &mut ReceiveBatch, poller: &Poller) -> io::Result<()> {
         for _ in 0..ROUNDS {
             let Some(socket) = self.udp.get(ready.token as usize).filter(|_| ready.readable) else { break };
-            let count = match socket.receive(&mut self.state.batch) {
+            let count = match socket.receive(batch) {
                 Ok(count) => count,
                 // An answer of ours that found a closed port comes back as an error of the socket.
                 Err(error) if is_passing(&error) => continue,
@@ -105,13 +104,13 @@ impl SignalThread {
             };
             self.measures.datagrams_received.fetch_add(count as u64, Relaxed);
             let now = clock::now();
-            for datagram in self.state.batch.iter_owned() {
+            for datagram in batch.iter_owned() {
                 debug_assert_eq!(dispatch::owner(&datagram.payload, SHARDS), 0, "there is one shard");
                 let input = Input::Datagram { flow: flow_of(&datagram), bytes: datagram.payload };
                 self.shard.handle(now, input, &mut self.state.out);
             }
-            self.flush();
-            if count < self.state.batch.capacity() {
+            self.flush(poller);
+            if count < batch.capacity() {
                 break;
             }
         }
@@ -172,10 +171,10 @@ impl SignalThread {
     }
 
     /// Carries out what the batch brought forth: first what must be written, then everything else.
-    fn flush(&mut self) {
+    fn flush(&mut self, poller: &Poller) {
         for _ in 0..ROUNDS {
             self.write_journal();
-            self.send();
+            self.send(poller);
             self.media.post(&mut self.state.out.media);
             self.answer();
             let now = self.epoch.unix(clock::now());
@@ -209,7 +208,7 @@ impl SignalThread {
         self.state.journal_fails = fails;
     }
 
-    fn send(&mut self) {
+    fn send(&mut self, poller: &Poller) {
         let sip = &mut self.state.out.sip;
         self.measures.messages_sent.fetch_add(sip.transmits.len() as u64, Relaxed);
         for transmit in sip.transmits.drain(..) {
@@ -230,7 +229,7 @@ impl SignalThread {
             {
                 let interest = if waits { Interest::ReadWrite } else { Interest::Read };
                 // Should it fail, the next message tries again.
-                *watched = if self.poller.modify(socket, index as u64, interest).is_ok() { waits } else { !waits };
+                *watched = if poller.modify(socket, index as u64, interest).is_ok() { waits } else { !waits };
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 
 use offhook_exchange::Shard;
@@ -15,7 +15,7 @@ use offhook_media::relay;
 use offhook_net::{BindError, Inlet, StreamLimits, Streams, UdpSockets, bind_tcp, bind_udp};
 use offhook_sip_stack::Transport;
 use offhook_store::{Journal, Options, Store, StoreError, Use};
-use offhook_udp_batch::{BatchSocket, Poller, SocketOptions};
+use offhook_udp_batch::{BatchSocket, Poller, SocketOptions, Waker};
 use offhook_web::calendar::rfc3339;
 use offhook_web::{About, Site};
 use tokio::runtime::{self, Runtime};
@@ -262,13 +262,13 @@ fn start_threads(
     deltas: Vec<Delta>,
     mut journals: Vec<Journal>,
 ) -> Result<Parts, StartError> {
-    let cannot_wait = || system("the system's means to wait for sockets");
-    let (poller, media_poller) = (Poller::new().map_err(cannot_wait())?, Poller::new().map_err(cannot_wait())?);
+    let signal = Sleeper::start("offhook-signal", SignalThread::run)?;
+    let media = Sleeper::start("offhook-media", MediaThread::run)?;
     let measures = Arc::new(Measures::default());
-    let (shards, post) = Shards::new(poller.waker());
-    let (media, commands) = Mailbox::new(media_poller.waker());
-    let (reporter, reports) = Mailbox::new(poller.waker());
-    let waker = poller.waker();
+    let (shards, post) = Shards::new(signal.waker.clone());
+    let (to_media, commands) = Mailbox::new(media.waker.clone());
+    let (reporter, reports) = Mailbox::new(signal.waker.clone());
+    let waker = signal.waker.clone();
     let (inlet, net) = Inlet::new(INLET, move || waker.wake());
     let streams = Streams::start(doors.tcp, StreamLimits::default(), inlet)
         .map_err(system("a listener cannot be watched"))?;
@@ -276,17 +276,16 @@ fn start_threads(
     let mut relay = relay::Config::new(settings.media_ports.clone());
     relay.idle = settings.media_timeout;
     let listen = media_address(&doors.listeners);
-    let media_thread = MediaThread::new(relay, listen, media_poller, commands, reporter, Arc::clone(&measures));
+    let media_thread = MediaThread::new(relay, listen, commands, reporter, Arc::clone(&measures));
     let signal_thread = SignalThread {
         epoch: clock::epoch(),
         shard: new_shard(settings, config, deltas)?,
-        poller,
         udp: UdpSockets::new(doors.udp),
         streams: streams.clone(),
         net,
         post,
         reports,
-        media,
+        media: to_media,
         journal: journals.pop().ok_or(StoreError::JournalsTaken)?,
         notes,
         measures: Arc::clone(&measures),
@@ -294,8 +293,8 @@ fn start_threads(
     };
     let records = telemetry::Records::new(&settings.data_dir);
     let telemetry = spawn("offhook-log", move || telemetry::run(&noted, records))?;
-    let (media, media_ended) = spawn_watched("offhook-media", move || media_thread.run())?;
-    let (signal, signal_ended) = spawn_watched("offhook-signal", move || signal_thread.run())?;
+    let (media, media_ended) = media.wake_up(media_thread);
+    let (signal, signal_ended) = signal.wake_up(signal_thread);
     let threads = Threads { signal, media, telemetry, signal_ended, media_ended };
     Ok(Parts { shards, streams, measures, threads })
 }
@@ -348,18 +347,40 @@ fn spawn<T: Send + 'static>(
     thread::Builder::new().name(name.into()).spawn(body).map_err(system("a thread cannot be started"))
 }
 
-/// A thread, and the news of its end, however it comes to it.
-fn spawn_watched<T: Send + 'static>(
-    name: &str,
-    body: impl FnOnce() -> T + Send + 'static,
-) -> Result<(thread::JoinHandle<T>, oneshot::Receiver<()>), StartError> {
-    let (ended, told) = oneshot::channel::<()>();
-    let thread = spawn(name, move || {
-        // Dropped at the end, in a panic too.
-        let _ended = ended;
-        body()
-    })?;
-    Ok((thread, told))
+/// A thread with a poller, which is made where it stays; the thread waits for its work.
+struct Sleeper<T> {
+    waker: Waker,
+    work: mpsc::Sender<T>,
+    thread: thread::JoinHandle<io::Result<()>>,
+    ended: oneshot::Receiver<()>,
+}
+
+impl<T: Send + 'static> Sleeper<T> {
+    fn start(name: &str, run: fn(T, Poller) -> io::Result<()>) -> Result<Self, StartError> {
+        let (ended, told) = oneshot::channel::<()>();
+        let (work, given) = mpsc::channel();
+        let (made, waker) = mpsc::channel();
+        let thread = spawn(name, move || {
+            // Dropped at the end, in a panic too.
+            let _ended = ended;
+            let poller = Poller::new().inspect_err(|error| {
+                let _ = made.send(Err(io::Error::from(error.kind())));
+            })?;
+            let _ = made.send(Ok(poller.waker()));
+            // Without work the start has failed elsewhere.
+            given.recv().map_or(Ok(()), |work| run(work, poller))
+        })?;
+        let waker = waker.recv().unwrap_or_else(|_| Err(io::ErrorKind::Other.into()));
+        let waker = waker.map_err(system("a thread cannot wait for sockets"))?;
+        Ok(Self { waker, work, thread, ended: told })
+    }
+
+    /// Gives the thread its work. Returns the thread, and the news of its end, however it comes to it.
+    fn wake_up(self, work: T) -> (thread::JoinHandle<io::Result<()>>, oneshot::Receiver<()>) {
+        // The thread waits for nothing else.
+        let _ = self.work.send(work);
+        (self.thread, self.ended)
+    }
 }
 
 /// 256 random bits.

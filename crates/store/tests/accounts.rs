@@ -1,5 +1,7 @@
 //! Accounts and numbers, as commands and the API use them.
 
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
 use std::path::Path;
 
 use offhook_exchange::directory::{AddressOfRecord, Delta};

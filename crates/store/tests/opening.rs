@@ -1,5 +1,7 @@
 //! The data directory: who may open it, its files, and what is made once.
 
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
 use std::path::Path;
 
 use offhook_store::{Options, Store, StoreError, Use};

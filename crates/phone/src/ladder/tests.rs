@@ -73,14 +73,19 @@ fn explanations_follow_the_language_and_sip_stays_english() {
 
 #[test]
 fn a_hold_shows_its_direction() {
-    let lines = draw(Language::English, &[(Way::Sent, invite(1, "", &format!("{SDP}a=sendonly\r\n")))]);
-    assert!(lines[0].contains("(SDP: opus, pcma, pcmu, sendonly)"), "{}", lines[0]);
+    let hold = invite(2, "", &format!("{SDP}a=sendonly\r\n"));
+    let (answer, agreement) = (response("200 OK", "1 INVITE"), response("200 OK", "2 INVITE"));
+    let lines =
+        draw(Language::English, &[(Way::Received, answer), (Way::Sent, hold), (Way::Received, agreement)]);
+    assert!(lines[1].contains("(SDP: opus, pcma, pcmu, sendonly)"), "{}", lines[1]);
+    assert!(lines[0].ends_with("answered") && lines[2].ends_with("agreed"), "{lines:?}");
 }
 
 #[test]
 fn garbage_and_control_characters_do_no_harm() {
     let bell = response("486 Busy\x07\x1b[2J", "1 INVITE");
-    let lines = draw(Language::English, &[(Way::Received, Bytes::from_static(b"\x00\x01")), (Way::Received, bell)]);
+    let lines =
+        draw(Language::English, &[(Way::Received, Bytes::from_static(b"\x00\x01")), (Way::Received, bell)]);
     assert!(lines[0].contains("not SIP"));
     assert!(!lines[1].chars().any(char::is_control), "{}", lines[1]);
 }

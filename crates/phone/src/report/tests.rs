@@ -29,7 +29,13 @@ fn answered() -> Outcome {
         setup: Some(Duration::from_millis(120)),
         talk: Duration::from_secs(5),
         media: Some(media(250)),
-        heard: Some(Heard { dominant_hz: 440.0, share: 0.9, level_dbov: -20.0, active: 1.0, ..Heard::default() }),
+        heard: Some(Heard {
+            dominant_hz: 440.0,
+            share: 0.9,
+            level_dbov: -20.0,
+            active: 1.0,
+            ..Heard::default()
+        }),
         interrupted: false,
         silent_peer: false,
     }
@@ -64,7 +70,10 @@ fn json_has_the_names_of_the_contract() {
         serde_json::from_str(&Report::new(answered(), &Expected::default()).json()).unwrap();
     assert_eq!((&json["result"], &json["exit_code"], &json["code"]), (&"ok".into(), &0.into(), &200.into()));
     assert_eq!((&json["setup_ms"], &json["duration_ms"]), (&120.into(), &5000.into()));
-    assert_eq!((&json["mos"], &json["heard_hz"], &json["jitter_ms"]), (&4.4.into(), &440.0.into(), &0.3.into()));
+    assert_eq!(
+        (&json["mos"], &json["heard_hz"], &json["jitter_ms"]),
+        (&4.4.into(), &440.0.into(), &0.3.into())
+    );
     for name in ["reason", "codec", "sent", "received", "lost"] {
         assert!(!json[name].is_null(), "{name}");
     }

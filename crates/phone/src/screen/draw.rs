@@ -11,13 +11,21 @@ use crate::report::word;
 
 /// Draws everything.
 pub(crate) fn draw(model: &Model, frame: &mut Frame<'_>) {
-    let rows = Layout::vertical([Constraint::Length(1), Constraint::Min(6), Constraint::Length(3), Constraint::Length(2)]);
+    let rows = Layout::vertical([
+        Constraint::Length(1),
+        Constraint::Min(6),
+        Constraint::Length(3),
+        Constraint::Length(2),
+    ]);
     let [top, middle, input, help] = rows.areas(frame.area());
-    let [left, right] = Layout::horizontal([Constraint::Length(44), Constraint::Min(20)]).areas(middle);
+    let [left, right] = Layout::horizontal([Constraint::Length(50), Constraint::Min(20)]).areas(middle);
     let [calls, pad] = Layout::vertical([Constraint::Min(4), Constraint::Length(6)]).areas(left);
     frame.render_widget(Paragraph::new(head(model)), top);
     frame.render_widget(Paragraph::new(call_lines(model)).block(titled(model, "Calls", "通话")), calls);
-    frame.render_widget(Paragraph::new(pad_lines(model)).block(titled(model, "Keypad (Tab)", "拨号盘 (Tab)")), pad);
+    frame.render_widget(
+        Paragraph::new(pad_lines(model)).block(titled(model, "Keypad (Tab)", "拨号盘 (Tab)")),
+        pad,
+    );
     draw_ladder(model, frame, right);
     draw_input(model, frame, input);
     frame.render_widget(Paragraph::new(help_lines(model)).style(paint(Color::DarkGray)), help);
@@ -26,9 +34,13 @@ pub(crate) fn draw(model: &Model, frame: &mut Frame<'_>) {
 fn head(model: &Model) -> Line<'_> {
     let (text, color) = match &model.registration {
         Registration::None => (model.language.pick("no exchange", "无服务器").to_owned(), Color::DarkGray),
-        Registration::Trying => (model.language.pick("registering …", "正在注册 …").to_owned(), Color::Yellow),
+        Registration::Trying => {
+            (model.language.pick("registering …", "正在注册 …").to_owned(), Color::Yellow)
+        }
         Registration::Registered => (model.language.pick("registered", "已注册").to_owned(), Color::Green),
-        Registration::Failed(why) => (format!("{}: {why}", model.language.pick("not registered", "注册失败")), Color::Red),
+        Registration::Failed(why) => {
+            (format!("{}: {why}", model.language.pick("not registered", "注册失败")), Color::Red)
+        }
     };
     Line::from(vec![
         Span::styled(" offhook ", Style::new().add_modifier(Modifier::BOLD)),
@@ -39,12 +51,14 @@ fn head(model: &Model) -> Line<'_> {
 
 fn call_lines(model: &Model) -> Vec<Line<'_>> {
     if model.calls.is_empty() {
-        let words = model.language.pick("no call; type a number and press Enter", "无通话；输入号码后按 Enter");
+        let words =
+            model.language.pick("no call; type a number and press Enter", "无通话；输入号码后按 Enter");
         return vec![Line::styled(words, paint(Color::DarkGray))];
     }
     let lines = |(at, row): (usize, &'_ Row)| {
         let mark = if at == model.selected { "▶ " } else { "  " };
-        let style = if at == model.selected { Style::new().add_modifier(Modifier::BOLD) } else { Style::new() };
+        let style =
+            if at == model.selected { Style::new().add_modifier(Modifier::BOLD) } else { Style::new() };
         [
             Line::styled(format!("{mark}{}", row.who), style),
             Line::styled(format!("    {}", state_words(model, row)), paint(state_color(row))),
@@ -54,9 +68,12 @@ fn call_lines(model: &Model) -> Vec<Line<'_>> {
 }
 
 fn state_words(model: &Model, row: &Row) -> String {
-    let pick = |english: &'static str, chinese: &'static str| model.language.pick(english, chinese).to_owned();
+    let pick =
+        |english: &'static str, chinese: &'static str| model.language.pick(english, chinese).to_owned();
     let since = match row.state {
-        State::Incoming => return pick("calls you: Enter answers, Esc refuses", "来电：Enter 接听，Esc 拒接"),
+        State::Incoming => {
+            return pick("calls you: Enter answers, Esc refuses", "来电：Enter 接听，Esc 拒接");
+        }
         State::Calling => return pick("calling …", "呼叫中 …"),
         State::Ringing => return pick("ringing …", "振铃中 …"),
         State::Talking { since } => model.now.saturating_duration_since(since).as_secs(),
@@ -90,8 +107,11 @@ fn pad_lines(model: &Model) -> Vec<Line<'_>> {
         Span::styled(format!(" {key} "), style)
     };
     let rows = ["123A", "456B", "789C", "*0#D"];
-    let mut lines: Vec<Line<'_>> = rows.iter().map(|row| row.chars().map(key).collect::<Vec<_>>().into()).collect();
-    if model.keypad && let Some(first) = lines.first_mut() {
+    let mut lines: Vec<Line<'_>> =
+        rows.iter().map(|row| row.chars().map(key).collect::<Vec<_>>().into()).collect();
+    if model.keypad
+        && let Some(first) = lines.first_mut()
+    {
         let words = model.language.pick("   keys go into the call", "   按键直接发送到通话");
         first.spans.push(Span::styled(words, paint(Color::Yellow)));
     }
@@ -101,8 +121,13 @@ fn pad_lines(model: &Model) -> Vec<Line<'_>> {
 fn draw_ladder(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     let height = usize::from(area.height.saturating_sub(2));
     let end = model.ladder.len().saturating_sub(model.scrolled).max(height.min(model.ladder.len()));
-    let lines: Vec<Line<'_>> =
-        model.ladder.iter().take(end).skip(end.saturating_sub(height)).map(|line| Line::raw(line.as_str())).collect();
+    let lines: Vec<Line<'_>> = model
+        .ladder
+        .iter()
+        .take(end)
+        .skip(end.saturating_sub(height))
+        .map(|line| Line::raw(line.as_str()))
+        .collect();
     frame.render_widget(Paragraph::new(lines).block(titled(model, "Messages", "信令")), area);
 }
 
@@ -113,7 +138,10 @@ fn draw_input(model: &Model, frame: &mut Frame<'_>, area: Rect) {
         Span::styled("▏", paint(Color::DarkGray)),
         Span::styled(format!("  {}", model.notice), paint(Color::Yellow)),
     ]);
-    frame.render_widget(Paragraph::new(input).block(titled(model, "Number, name or address", "号码、名字或地址")), area);
+    frame.render_widget(
+        Paragraph::new(input).block(titled(model, "Number, name or address", "号码、名字或地址")),
+        area,
+    );
 }
 
 fn help_lines(model: &Model) -> Vec<Line<'static>> {

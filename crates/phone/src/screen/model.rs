@@ -158,7 +158,9 @@ impl Model {
         let Some(at) = self.calls.iter().position(|row| row.call == call) else { return };
         let row = self.calls.remove(at);
         self.notice = match row.state {
-            State::Talking { .. } if code < 300 => self.language.pick("ended: ", "已结束：").to_owned() + &row.who,
+            State::Talking { .. } if code < 300 => {
+                self.language.pick("ended: ", "已结束：").to_owned() + &row.who
+            }
             _ => shown(&format!("{}: {code} {reason}", row.who)),
         };
         self.selected = self.selected.min(self.calls.len().saturating_sub(1));

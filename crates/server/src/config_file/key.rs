@@ -141,7 +141,7 @@ pub const KEYS: &[Key] = &[
 const NO_BAN: &str = "this version bans nobody";
 
 /// The keys of `[[account]]`.
-pub const ACCOUNT: &[Key] = &[
+pub(super) const ACCOUNT: &[Key] = &[
     key("address", Kind::Text, "", "sip:alice@example.com"),
     key("number", Kind::Text, "", "Its number, such as 1001 or +8613800000000"),
     key("name", Kind::Text, "", "The name shown to those it calls"),
@@ -151,7 +151,7 @@ pub const ACCOUNT: &[Key] = &[
 ];
 
 /// The keys of `[[trunk]]`.
-pub const TRUNK: &[Key] = &[
+pub(super) const TRUNK: &[Key] = &[
     key("name", Kind::Text, "", "Its name"),
     key("server", Kind::Text, "", "The provider's server"),
     key("username", Kind::Text, "", "The user name there"),
@@ -162,7 +162,7 @@ pub const TRUNK: &[Key] = &[
 ];
 
 /// The keys of `[[route]]`.
-pub const ROUTE: &[Key] = &[
+pub(super) const ROUTE: &[Key] = &[
     key("name", Kind::Text, "", "Its name"),
     key("match", Kind::Text, "", "Numbers it is for"),
     key("to", Kind::Trunk, "", "Where calls go"),

@@ -117,9 +117,6 @@ impl Files {
         track.has_file = batch.length.is_some();
         track.length = batch.length.unwrap_or(0);
         track.used = batch.generation;
-        if batch.generation == NO_MORE {
-            track.spares = None;
-        }
         for kept in &mut track.kept {
             if kept.file.generation < batch.generation {
                 kept.last.get_or_insert(batch.through);
@@ -254,7 +251,7 @@ impl Track {
         // A journal that has ceased to write takes no new file, but what is in the file counts. Unless the database
         // fails too, it will have these entries in a moment.
         let exposed = failing && self.unwritten > self.safe() && offered < MOST_OFFERED;
-        without || long || unusable || exposed
+        exposed || self.used != NO_MORE && (without || long || unusable)
     }
 
     /// Gives a new file to the journal.

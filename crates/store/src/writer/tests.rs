@@ -253,6 +253,24 @@ async fn after_a_full_disk_what_was_in_memory_only_is_written() {
 }
 
 #[tokio::test]
+#[cfg(target_os = "linux")]
+async fn what_is_in_memory_only_is_written_before_the_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).await;
+    let (writer, mut journals) = store.journals(1).unwrap();
+    let other = lock(directory.path()).await;
+    journals[0].put(dev_full(1));
+    assert!(journals[0].append(&mut vec![request("alice", 1)]).is_err());
+    drop(journals);
+    writer.run().await;
+    store.close().await;
+    other.close().await.unwrap();
+
+    let store = open(directory.path()).await;
+    assert_eq!(bindings(&store).await, pairs(&[("alice", 1)]));
+}
+
+#[tokio::test]
 async fn without_any_file_registrations_go_into_the_database() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path()).await;

@@ -1,0 +1,236 @@
+//! `offhook account`: who may use the exchange.
+
+use std::io::Read as _;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use crate::api::{Api, segment};
+use crate::exit::Failure;
+use crate::place::Place;
+use crate::print;
+
+/// What to do with accounts.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Account {
+    /// Makes an account; prints its password if none is given
+    #[command(after_help = "Example: offhook account add sip:alice@example.com --name Alice --number 1001")]
+    Add {
+        /// Its address, such as sip:alice@example.com
+        address: String,
+        #[command(flatten)]
+        secret: Secret,
+        /// The name shown to those it calls
+        #[arg(long)]
+        name: Option<String>,
+        /// Its number, such as 1001 or +8613800000000
+        #[arg(long)]
+        number: Option<String>,
+        /// Where its owner is reached
+        #[arg(long)]
+        email: Option<String>,
+        #[command(flatten)]
+        common: Flags,
+    },
+    /// Lists all accounts
+    #[command(after_help = "Example: offhook account list --json")]
+    List {
+        #[command(flatten)]
+        common: Flags,
+    },
+    /// Shows an account
+    #[command(after_help = "Example: offhook account show sip:alice@example.com")]
+    Show {
+        /// Its address
+        address: String,
+        #[command(flatten)]
+        common: Flags,
+    },
+    /// Changes an account; what is not named stays
+    #[command(after_help = "Example: offhook account set sip:alice@example.com --name 'Alice 王'")]
+    Set {
+        /// Its address
+        address: String,
+        #[command(flatten)]
+        secret: Secret,
+        /// Generates a new password and prints it
+        #[arg(long, conflicts_with_all = ["password", "password_file"])]
+        new_password: bool,
+        /// The name shown to those it calls; empty for none
+        #[arg(long)]
+        name: Option<String>,
+        /// One more number
+        #[arg(long)]
+        number: Option<String>,
+        /// Where its owner is reached; empty for nowhere
+        #[arg(long)]
+        email: Option<String>,
+        #[command(flatten)]
+        common: Flags,
+    },
+    /// Removes an account; its numbers become free
+    #[command(after_help = "Example: offhook account remove sip:alice@example.com")]
+    Remove {
+        /// Its address
+        address: String,
+        #[command(flatten)]
+        common: Flags,
+    },
+    /// Makes the accounts of a CSV file (address,password,name,number,email), all or none
+    #[command(after_help = "Example: offhook account import staff.csv")]
+    Import {
+        /// The file, or - for stdin
+        file: PathBuf,
+        #[command(flatten)]
+        common: Flags,
+    },
+    /// Writes all accounts as CSV; passwords are not known and stay empty
+    #[command(after_help = "Example: offhook account export > staff.csv")]
+    Export {
+        #[command(flatten)]
+        common: Flags,
+    },
+}
+
+/// A password, or where it is.
+#[derive(Args, Debug)]
+pub(crate) struct Secret {
+    /// Its password
+    #[arg(long)]
+    password: Option<String>,
+    /// A file that holds its password
+    #[arg(long, value_name = "FILE", conflicts_with = "password")]
+    password_file: Option<PathBuf>,
+}
+
+/// Flags of all commands about objects.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Flags {
+    /// Prints one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) place: Place,
+}
+
+impl Secret {
+    fn read(self) -> Result<Option<String>, Failure> {
+        let Some(path) = self.password_file else { return Ok(self.password) };
+        let text = std::fs::read_to_string(&path)
+            .map_err(|error| Failure::other(format!("{}: {error}", path.display())))?;
+        Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()))
+    }
+}
+
+impl Account {
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Add { address, secret, name, number, email, common } => {
+                let mut body = json!({ "address": address });
+                for (key, value) in
+                    [("password", secret.read()?), ("name", name), ("number", number), ("email", email)]
+                {
+                    if let Some(value) = value {
+                        body[key] = json!(value);
+                    }
+                }
+                let made = Api::open(&common.place)?.ask("POST", "/api/v1/accounts", Some(&body))?;
+                show(&made, common.json);
+            }
+            Self::List { common } => {
+                let all = Api::open(&common.place)?.ask("GET", "/api/v1/accounts", None)?;
+                list(&all, common.json);
+            }
+            Self::Show { address, common } => {
+                show(&Api::open(&common.place)?.ask("GET", &path(&address), None)?, common.json);
+            }
+            Self::Set { address, secret, new_password, name, number, email, common } => {
+                let mut body = json!({});
+                for (key, value) in [("name", name), ("email", email)] {
+                    if let Some(value) = value {
+                        body[key] = if value.is_empty() { Value::Null } else { json!(value) };
+                    }
+                }
+                if let Some(number) = number {
+                    body["number"] = json!(number);
+                }
+                match secret.read()? {
+                    Some(password) => body["password"] = json!(password),
+                    None if new_password => body["password"] = Value::Null,
+                    None => {}
+                }
+                let changed = Api::open(&common.place)?.ask("PATCH", &path(&address), Some(&body))?;
+                show(&changed, common.json);
+            }
+            Self::Remove { address, common } => {
+                Api::open(&common.place)?.ask("DELETE", &path(&address), None)?;
+                if common.json {
+                    print::line(&json!({ "removed": address }).to_string());
+                }
+            }
+            Self::Import { file, common } => {
+                let made = Api::open(&common.place)?.send("POST", "/api/v1/accounts/import", text_of(&file)?)?;
+                list(&serde_json::from_slice(&made).map_err(Failure::other)?, common.json);
+            }
+            Self::Export { common } => {
+                let csv = Api::open(&common.place)?.send("GET", "/api/v1/accounts/export", Vec::new())?;
+                let csv = String::from_utf8_lossy(&csv);
+                if common.json {
+                    print::line(&json!({ "csv": csv }).to_string());
+                } else {
+                    print::line(csv.trim_end());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn text_of(file: &PathBuf) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    let read = if file.as_os_str() == "-" {
+        std::io::stdin().lock().read_to_end(&mut bytes).map(|_| ())
+    } else {
+        std::fs::read(file).map(|read| bytes = read)
+    };
+    read.map_err(|error| Failure::other(format!("{}: {error}", file.display())))?;
+    Ok(bytes)
+}
+
+fn path(address: &str) -> String {
+    format!("/api/v1/accounts/{}", segment(address))
+}
+
+fn list(answer: &Value, json: bool) {
+    if json {
+        return print::line(&answer.to_string());
+    }
+    let mut columns =
+        vec![("ADDRESS", "address"), ("NUMBER", "number"), ("NAME", "name"), ("FROM", "source")];
+    let shows_passwords =
+        answer["accounts"].as_array().is_some_and(|all| all.iter().any(|one| one["password"].is_string()));
+    if shows_passwords {
+        columns.push(("PASSWORD (shown once)", "password"));
+    }
+    print::objects(answer, "accounts", &columns);
+}
+
+fn show(account: &Value, json: bool) {
+    if json {
+        return print::line(&account.to_string());
+    }
+    for (head, key) in [
+        ("Address", "address"),
+        ("Name", "name"),
+        ("Number", "number"),
+        ("E-mail", "email"),
+        ("Declared in", "source"),
+        ("Since", "created_at"),
+        ("Password", "password"),
+    ] {
+        if !account[key].is_null() {
+            print::line(&format!("{head:<12} {}", print::word(&account[key])));
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The API, of the running server or, when none runs, of its store.
+
+use std::time::Duration;
+
+use offhook_server::{Offline, RunFile};
+use offhook_web::Problem;
+use serde_json::Value;
+
+use crate::exit::{CANNOT_CONNECT, Failure, NOT_RUNNING};
+use crate::place::Place;
+
+/// Who answers.
+pub(crate) enum Api {
+    /// A running server.
+    Server { url: String, token: String, agent: ureq::Agent },
+    /// This process, with the store open.
+    Store(Box<Offline>),
+}
+
+impl Api {
+    /// The running server, or else the store.
+    pub(crate) fn open(place: &Place) -> Result<Self, Failure> {
+        let settings = place.settings()?;
+        if let Some(server) = running(&settings.data_dir) {
+            return Ok(server);
+        }
+        let offline = Offline::open(&settings)?;
+        for warning in &offline.warnings {
+            eprintln!("offhook: {warning}");
+        }
+        Ok(Self::Store(Box::new(offline)))
+    }
+
+    /// The running server.
+    pub(crate) fn of_running(place: &Place) -> Result<Self, Failure> {
+        let settings = place.settings()?;
+        running(&settings.data_dir).ok_or_else(|| {
+            let text = format!("no server runs with the data directory {}", settings.data_dir.display());
+            Failure::new(NOT_RUNNING, text)
+        })
+    }
+
+    /// Asks, and reads the answer as JSON.
+    pub(crate) fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
+        let body = body.map(Value::to_string).unwrap_or_default();
+        let answer = self.send(method, path, body.into_bytes())?;
+        if answer.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_slice(&answer).map_err(Failure::other)
+    }
+
+    /// Asks, and returns the answer as it is.
+    pub(crate) fn send(&self, method: &str, path: &str, body: Vec<u8>) -> Result<Vec<u8>, Failure> {
+        match self {
+            Self::Store(offline) => Ok(offline.ask(method, path, body)?),
+            Self::Server { url, token, agent } => over_http(agent, url, token, method, path, body),
+        }
+    }
+}
+
+/// The server that left its run file there, if it lives.
+fn running(data_dir: &std::path::Path) -> Option<Api> {
+    let file = RunFile::read(data_dir)?;
+    let url = file.url?;
+    let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE));
+    let agent: ureq::Agent = config.build().into();
+    agent.get(format!("{url}/health/live")).call().ok()?;
+    Some(Api::Server { url, token: file.token, agent })
+}
+
+fn over_http(
+    agent: &ureq::Agent,
+    url: &str,
+    token: &str,
+    method: &str,
+    path: &str,
+    body: Vec<u8>,
+) -> Result<Vec<u8>, Failure> {
+    let kind = if body.first() == Some(&b'{') { "application/json" } else { "text/csv" };
+    let request = ureq::http::Request::builder()
+        .method(method)
+        .uri(format!("{url}{path}"))
+        .header("Authorization", format!("Bearer {token}"))
+        .header("Content-Type", kind)
+        .body(body)
+        .map_err(Failure::other)?;
+    let mut response =
+        agent.run(request).map_err(|error| Failure::new(CANNOT_CONNECT, format!("{url}: {error}")))?;
+    let bytes = response.body_mut().with_config().limit(MOST_ANSWERED).read_to_vec().map_err(Failure::other)?;
+    let status = response.status().as_u16();
+    if response.status().is_success() {
+        return Ok(bytes);
+    }
+    let problem = serde_json::from_slice::<Problem>(&bytes);
+    Err(problem.map_or_else(|_| Failure::other(format!("{url} answers {status}")), Failure::from))
+}
+
+/// A part of a path: an address or a number.
+pub(crate) fn segment(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~@:".contains(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            escaped.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    escaped
+}
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const MOST_ANSWERED: u64 = 256 << 20;

@@ -1,0 +1,82 @@
+//! `offhook serve`: the exchange, in the foreground.
+
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use offhook_server::{Ended, LogFormat, Server, banner, start_log};
+use serde_json::json;
+
+use crate::exit::{Failure, INTERRUPTED, OTHER};
+use crate::place::Place;
+
+/// Flags of the command.
+#[derive(Args, Debug)]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    log: Log,
+}
+
+/// How the log looks.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct Log {
+    /// Human on a terminal, JSON otherwise, unless said here
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<Format>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    Human,
+    Json,
+}
+
+impl Log {
+    /// Starts the log.
+    pub(crate) fn start(self) -> LogFormat {
+        let format = match self.log_format {
+            Some(Format::Human) => LogFormat::Human,
+            Some(Format::Json) => LogFormat::Json,
+            None => LogFormat::of_stderr(),
+        };
+        start_log(format);
+        format
+    }
+}
+
+impl Serve {
+    pub(crate) fn run(self) -> Result<ExitCode, Failure> {
+        let format = self.log.start();
+        let server = Server::start(self.place.settings()?)?;
+        let notes: Vec<String> = server
+            .generated()
+            .iter()
+            .map(|(address, password)| format!("New account {address}   password {password}   (shown once)"))
+            .collect();
+        greet(format, &banner(&server, &notes));
+        Ok(until_end(server))
+    }
+}
+
+/// Says on stderr what was started, and that it is ready: as text, or as JSON lines like the log.
+pub(crate) fn greet(format: LogFormat, lines: &[String]) {
+    let timestamp = offhook_web::calendar::rfc3339(offhook_server::unix_time());
+    for line in lines.iter().map(String::as_str).chain(["ready"]) {
+        match format {
+            LogFormat::Human => eprintln!("{line}"),
+            LogFormat::Json => {
+                eprintln!("{}", json!({ "timestamp": timestamp, "level": "INFO", "message": line }));
+            }
+        }
+    }
+}
+
+/// Runs to the end.
+pub(crate) fn until_end(server: Server) -> ExitCode {
+    match server.run() {
+        Ended::AsTold => ExitCode::SUCCESS,
+        Ended::Interrupted => ExitCode::from(INTERRUPTED),
+        Ended::Broken => ExitCode::from(OTHER),
+    }
+}

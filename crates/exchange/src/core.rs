@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use offhook_media::command::Report;
 use offhook_media::lease::PortBlock;
-use offhook_sip::{Message, Method, Name, ParseErrorKind, RejectedRequest, Request, Response, Status, Uri};
+use offhook_sip::{
+    Message, Method, Name, NameAddr, ParseErrorKind, RejectedRequest, Request, Response, Status, Uri,
+};
 use offhook_sip_stack::auth::{Authenticator, Failure, Kind};
 use offhook_sip_stack::transaction::{Limits, Owner, ServerId, TransactionEvent, Transactions};
 use offhook_sip_stack::{CloseConnection, Flow, transport};
@@ -102,8 +104,8 @@ impl Core {
                 self.proxy.cancel(invite, &self.config, &mut self.transactions, cx);
             }
             TransactionEvent::Ack { request, flow, .. } => self.ack(&request, &flow, cx),
-            TransactionEvent::Response { client, response, flow } => {
-                self.proxy.response(client, &response, &flow, &self.config, &mut self.transactions, cx);
+            TransactionEvent::Response { client, response, .. } => {
+                self.proxy.response(client, &response, &self.config, &mut self.transactions, cx);
             }
             TransactionEvent::Stray { flow, .. } => {
                 cx.event(Event::Dropped { from: flow.remote, reason: DropReason::StrayResponse });
@@ -123,7 +125,7 @@ impl Core {
             }
             TransactionEvent::ClientEnded { client } => self.proxy.client_ended(client),
             TransactionEvent::ServerEnded { server } | TransactionEvent::NoAck { server } => {
-                self.proxy.server_ended(server);
+                self.proxy.server_ended(server, &mut self.transactions, cx);
             }
         }
     }
@@ -133,12 +135,7 @@ impl Core {
         if let Err(refusal) = self.route(server, request, flow, cx) {
             let answer = refusal.response(request, &self.stateless_tag(request));
             cx.event(refused(request, &flow, &answer));
-            // Credentials are good once: a retransmission must meet the transaction, not the authenticator.
-            let proven =
-                [Name::Authorization, Name::ProxyAuthorization].iter().any(|name| request.has(*name));
-            if proven
-                && !matches!(refusal.status, Status::UNAUTHORIZED | Status::PROXY_AUTHENTICATION_REQUIRED)
-            {
+            if refusal.proven {
                 self.transactions.respond(server, answer, &mut cx.sip());
             } else {
                 self.transactions.respond_once(server, answer, &mut cx.sip());
@@ -169,8 +166,9 @@ impl Core {
         }
         extensions(request, Name::ProxyRequire, &[])?;
         if let Some(signed) = routed.signed {
-            let forward = in_dialog::forward(&routed.request, &signed)?;
-            return self.proxy.in_dialog(server, forward, &self.config, &mut self.transactions, cx);
+            let forward = in_dialog::forward(&routed.request, &signed).map_err(Refusal::proven)?;
+            let forwarded = self.proxy.in_dialog(server, forward, &self.config, &mut self.transactions, cx);
+            return forwarded.map_err(Refusal::proven);
         }
         if routed.foreign_route {
             return Err(Refusal::new(Status::FORBIDDEN, "Nothing is relayed along a route that is not ours"));
@@ -185,18 +183,18 @@ impl Core {
         if request.to_tag().is_some() {
             return Err(Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST.into());
         }
-        routes::check_hops(request, &self.config)?;
+        routes::check_hops(&routed.request, &self.config)?;
         let caller = self.caller(request, here, &flow, cx)?;
-        if !here {
-            return Err(Refusal::new(Status::FORBIDDEN, "Other domains are not reached from here"));
-        }
-        let user = user.ok_or_else(|| Refusal::from(Status::NOT_FOUND))?;
-        let targets = self.targets(&user, &uri, cx.unix())?;
-        if self.draining {
-            return Err(Refusal::from(Status::SERVICE_UNAVAILABLE).with(Name::RetryAfter, 30));
-        }
-        let forwarding = Forwarding { request: routed.request, from: flow, caller, targets };
-        self.proxy.start(server, forwarding, &self.config, &mut self.transactions, cx)
+        let proven = caller.account().is_some();
+        let started = match (here, user) {
+            (false, _) => Err(Refusal::new(Status::FORBIDDEN, "Other domains are not reached from here")),
+            (true, None) => Err(Status::NOT_FOUND.into()),
+            (true, Some(user)) => self.targets(&user, &uri, cx.unix()).and_then(|targets| {
+                let forwarding = Forwarding { request: routed.request, from: flow, caller, targets };
+                self.proxy.start(server, forwarding, &self.config, &mut self.transactions, cx)
+            }),
+        };
+        started.map_err(|refusal| if proven { refusal.proven() } else { refusal })
     }
 
     /// Who is calling, proven unless configured otherwise (RFC 3261 §22.3).
@@ -208,11 +206,11 @@ impl Core {
         cx: &mut Context<'_>,
     ) -> Result<Caller, Refusal> {
         let from = request.from().map_err(|error| Refusal::new(error.status(), error.to_string()))?;
-        let claims_us = identity::claims_us(&from, &self.config);
+        let claims_us = identity::claims_us(&from, flow, &self.config);
         if self.config.authentication == Authentication::Off {
             return Ok(Caller::Unproven);
         }
-        let account = match self.prove(request, Kind::ProxyToUser, flow, cx) {
+        let account = match self.prove(request, &from, Kind::ProxyToUser, flow, cx) {
             Ok(account) => account,
             Err(_) if !here && !claims_us => {
                 return Err(Refusal::new(Status::FORBIDDEN, "Nothing is relayed for strangers"));
@@ -222,21 +220,22 @@ impl Core {
             }
             Err(refusal) => return Err(refusal),
         };
-        identity::may_use(&account, &from, &self.directory, &self.config)?;
+        identity::may_use(&account, &from, flow, &self.directory, &self.config).map_err(Refusal::proven)?;
         Ok(Caller::Account(account))
     }
 
-    /// The account whose credentials a request carries, or a challenge.
+    /// The account whose credentials a request carries, or a challenge. `claimed` is who it says to be.
     fn prove(
         &mut self,
         request: &Request,
+        claimed: &NameAddr,
         kind: Kind,
         flow: &Flow,
         cx: &mut Context<'_>,
     ) -> Result<Account, Refusal> {
         let now = cx.unix();
         let (directory, config) = (&self.directory, &self.config);
-        let find = |user: &str| identity::by_username(user, directory, config);
+        let find = |user: &str| identity::by_username(user, claimed, directory, config);
         let verified = self
             .authenticator
             .verify(request, kind, now, |user| find(user).map(|account| account.secrets.clone().into()));
@@ -266,24 +265,39 @@ impl Core {
         cx: &mut Context<'_>,
     ) -> Result<(), Refusal> {
         extensions(request, Name::Require, &["path"])?;
-        let asked = registrar::record(request)?;
-        if !self.config.serves(asked.host()) {
+        let (asked, host) = registrar::record(request)?;
+        if !self.config.is_ours(&host, &flow) {
             return Err(not_served());
         }
-        let record = if self.config.authentication == Authentication::Off {
+        if self.config.authentication == Authentication::Off {
             let known = self.directory.find(asked.user(), asked.host(), &self.config.domains);
-            known.map_or_else(|| self.unproven(asked.user()), |account| account.address.clone())
-        } else {
-            let account = self.prove(request, Kind::UserToUser, &flow, cx)?;
-            let owner = self.directory.find(asked.user(), asked.host(), &self.config.domains);
-            if owner.is_none_or(|owner| owner.address != account.address) {
-                return Err(Refusal::new(Status::FORBIDDEN, "This is not your address"));
+            let record = known.map_or_else(|| self.unproven(asked.user()), |one| one.address.clone());
+            if !self.directory.has_room_for(&record) {
+                return Err(Status::SERVICE_UNAVAILABLE.into());
             }
-            account.address
-        };
+            return self.bind(server, request, &flow, record, cx);
+        }
+        let to = request.to().map_err(|error| Refusal::new(error.status(), error.to_string()))?;
+        let account = self.prove(request, &to, Kind::UserToUser, &flow, cx)?;
+        let owner = self.directory.find(asked.user(), asked.host(), &self.config.domains);
+        if owner.is_none_or(|owner| owner.address != account.address) {
+            return Err(Refusal::new(Status::FORBIDDEN, "This is not your address").proven());
+        }
+        self.bind(server, request, &flow, account.address, cx).map_err(Refusal::proven)
+    }
+
+    /// Carries out a REGISTER for a record that its sender may change.
+    fn bind(
+        &mut self,
+        server: ServerId,
+        request: &Request,
+        flow: &Flow,
+        record: AddressOfRecord,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Refusal> {
         let now = cx.unix();
         let present = self.directory.bindings(&record);
-        let changed = registrar::register(request, &flow, present, &self.config.registrar, now)?;
+        let changed = registrar::register(request, flow, present, &self.config, now)?;
         let bindings = changed.as_ref().map_or(present, |bindings| &bindings.0);
         let answer = registrar::accepted(request, bindings, now, &self.stateless_tag(request));
         if let Some(bindings) = changed {
@@ -307,12 +321,16 @@ impl Core {
             .header(Name::Accept, "application/sdp")
             .header(Name::Supported, "path")
             .finish();
-        self.transactions.respond(server, answer, &mut cx.sip());
+        // Anyone may ask, and asking again changes nothing: no state is kept.
+        self.transactions.respond_once(server, answer, &mut cx.sip());
         Ok(())
     }
 
     /// Where the user of a Request-URI is now, the preferred phones first (§16.5).
     fn targets(&self, user: &str, uri: &Uri, now: u64) -> Result<Vec<Target>, Refusal> {
+        if self.draining {
+            return Err(Refusal::from(Status::SERVICE_UNAVAILABLE).with(Name::RetryAfter, 30));
+        }
         let account = match uri {
             Uri::Tel(_) => self.directory.by_number(user),
             Uri::Sip(uri) => self.directory.find(user, &uri.host().to_string(), &self.config.domains),

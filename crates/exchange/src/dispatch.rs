@@ -33,7 +33,8 @@ pub fn owner(message: &[u8], shards: u8) -> u8 {
 
 /// The URI of a To value, without its parameters.
 fn address(to: &[u8]) -> &[u8] {
-    let uri = match to.iter().position(|byte| *byte == b'<') {
+    // The last one: a display name in quotes may have another.
+    let uri = match to.iter().rposition(|byte| *byte == b'<') {
         Some(open) => &to[open + 1..],
         None => to,
     };
@@ -76,8 +77,11 @@ mod tests {
     #[test]
     fn registrations_of_one_address_meet_whatever_their_call() {
         let one = message("REGISTER sip:b SIP/2.0", "To: \"A\" <sip:a@b;x=y>;z\r\n");
-        let two = String::from_utf8(message("REGISTER sip:b SIP/2.0", "t: sip:A@b\r\n")).unwrap();
-        assert_eq!(owner(&one, 8), owner(two.replace("some@where", "other").as_bytes(), 8));
+        for to in ["t: sip:A@b", "To: \"<x\" <sip:a@b>"] {
+            let two = message("REGISTER sip:b SIP/2.0", &format!("{to}\r\n"));
+            let two = String::from_utf8(two).unwrap().replace("some@where", "other");
+            assert_eq!(owner(&one, 8), owner(two.as_bytes(), 8), "{to}");
+        }
     }
 
     #[test]

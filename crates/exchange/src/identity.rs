@@ -3,7 +3,7 @@
 use std::ops::Deref;
 
 use offhook_sip::{Edit, Headers, Name, NameAddr, Request, Status, Uri};
-use offhook_sip_stack::auth;
+use offhook_sip_stack::{Flow, auth};
 
 use crate::config::Config;
 use crate::directory::{Account, AddressOfRecord, Directory, Secrets};
@@ -43,25 +43,24 @@ impl Caller {
     }
 }
 
-/// The account of a digest user name: the user part of its address, or the whole address.
+/// The account of a digest user name, which is the user part of its address. `claimed` is the address that the
+/// request is sent under: it decides between users of the same name in several domains.
 pub(crate) fn by_username<'a>(
     username: &str,
+    claimed: &NameAddr,
     directory: &'a Directory,
     config: &Config,
 ) -> Option<&'a Account> {
-    let user = match username.rsplit_once('@') {
-        Some((user, host)) if config.serves(host) => user,
-        _ => username,
-    };
-    let account = directory.find(user, &config.realm, &config.domains)?;
+    let host = claimed.uri.as_sip().map_or_else(|| config.realm.clone(), |uri| uri.host().to_string());
+    let account = directory.find(username, &host, &config.domains)?;
     // Secrets are computed for the user part, so a number is no user name.
-    (account.address.user() == user).then_some(account)
+    (account.address.user() == username).then_some(account)
 }
 
 /// Whether From claims to be one of ours.
-pub(crate) fn claims_us(from: &NameAddr, config: &Config) -> bool {
+pub(crate) fn claims_us(from: &NameAddr, flow: &Flow, config: &Config) -> bool {
     match &from.uri {
-        Uri::Sip(uri) => config.serves(&uri.host().to_string()),
+        Uri::Sip(uri) => config.is_ours(uri.host(), flow),
         Uri::Tel(_) | Uri::Other(_) => false,
     }
 }
@@ -70,14 +69,15 @@ pub(crate) fn claims_us(from: &NameAddr, config: &Config) -> bool {
 pub(crate) fn may_use(
     account: &Account,
     from: &NameAddr,
+    flow: &Flow,
     directory: &Directory,
     config: &Config,
 ) -> Result<(), Refusal> {
     let own = match &from.uri {
         Uri::Sip(uri) if uri.host().to_string().eq_ignore_ascii_case("anonymous.invalid") => true,
         Uri::Sip(uri) => user_of(&from.uri).is_some_and(|user| {
-            let host = uri.host().to_string();
-            config.serves(&host) && is(account, directory.find(&user, &host, &config.domains))
+            let found = directory.find(&user, &uri.host().to_string(), &config.domains);
+            config.is_ours(uri.host(), flow) && is(account, found)
         }),
         Uri::Tel(uri) => is(account, directory.by_number(&uri.digits())),
         Uri::Other(_) => false,

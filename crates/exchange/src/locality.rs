@@ -13,15 +13,25 @@ impl Config {
     /// A name is served with any port; an address only with a port of ours, since a phone on the same machine
     /// has the same address.
     pub(crate) fn is_here(&self, uri: &SipUri, flow: &Flow) -> bool {
-        match uri.host().ip() {
-            None => self.serves(&uri.host().to_string()),
-            Some(ip) => {
-                let port = uri.port().is_none_or(|port| {
-                    port == flow.local.port() || self.listeners.iter().any(|one| one.address.port() == port)
-                });
-                port && self.is_our_address(ip.to_canonical(), flow)
-            }
+        let port = uri.host().ip().and(uri.port());
+        port.is_none_or(|port| self.is_our_port(port, flow)) && self.is_ours(uri.host(), flow)
+    }
+
+    /// Whether a host is a domain or an address of ours.
+    pub(crate) fn is_ours(&self, host: &Host, flow: &Flow) -> bool {
+        match host.ip() {
+            None => self.serves(&host.to_string()),
+            Some(ip) => self.is_our_address(ip.to_canonical(), flow),
         }
+    }
+
+    /// Whether what is sent to an address comes back to us.
+    pub(crate) fn is_us(&self, address: SocketAddr, flow: &Flow) -> bool {
+        self.is_our_port(address.port(), flow) && self.is_our_address(address.ip(), flow)
+    }
+
+    fn is_our_port(&self, port: u16, flow: &Flow) -> bool {
+        port == flow.local.port() || self.listeners.iter().any(|one| one.address.port() == port)
     }
 
     fn is_our_address(&self, ip: IpAddr, flow: &Flow) -> bool {
@@ -49,7 +59,9 @@ impl Config {
         let remote = flow.remote.ip();
         match self.external_address {
             Some(external)
-                if !remote.is_loopback() && !self.local_networks.iter().any(|one| one.contains(&remote)) =>
+                if external.is_ipv4() == remote.is_ipv4()
+                    && !remote.is_loopback()
+                    && !self.local_networks.iter().any(|one| one.contains(&remote)) =>
             {
                 external
             }

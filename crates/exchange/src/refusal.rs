@@ -8,12 +8,20 @@ pub(crate) struct Refusal {
     pub(crate) status: Status,
     pub(crate) reason: String,
     headers: Vec<(Name, String)>,
+    /// Whether the sender had proven who it is. Proofs are good once, so a repetition of the request has to meet
+    /// its transaction; of one without proof nothing is kept.
+    pub(crate) proven: bool,
 }
 
 impl Refusal {
     /// A refusal whose reason phrase says what was wrong.
     pub(crate) fn new(status: Status, reason: impl Into<String>) -> Self {
-        Self { status, reason: reason.into(), headers: Vec::new() }
+        Self { status, reason: reason.into(), headers: Vec::new(), proven: false }
+    }
+
+    /// The same for someone who has proven who it is.
+    pub(crate) fn proven(self) -> Self {
+        Self { proven: true, ..self }
     }
 
     /// The same with a header.

@@ -51,11 +51,14 @@ impl Shard {
             timers: &mut self.timers,
             out,
         };
-        while let Some((deadline, owner)) = cx.sip_timers.pop_due(now) {
-            self.core.transaction_timeout(owner, deadline, &mut cx);
-        }
-        while let Some((_, alarm)) = cx.timers.pop_due(now) {
-            self.core.alarm(alarm, &mut cx);
+        loop {
+            if let Some((deadline, owner)) = cx.sip_timers.pop_due(now) {
+                self.core.transaction_timeout(owner, deadline, &mut cx);
+            } else if let Some((_, alarm)) = cx.timers.pop_due(now) {
+                self.core.alarm(alarm, &mut cx);
+            } else {
+                break;
+            }
         }
         match input {
             Input::Datagram { flow, bytes }

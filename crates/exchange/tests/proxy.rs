@@ -5,41 +5,13 @@ mod bench;
 
 use std::time::Duration;
 
+use bench::call::{ALICE, BOB, BOB_TOO, EVE, call, invite, ring};
 use bench::{Bench, in_dialog, raw, reply, request, sdp};
 use offhook_exchange::config::{AnchorPolicy, Authentication, Strangers};
 use offhook_exchange::event::{EndedBy, Event};
 use offhook_exchange::io::Input;
 use offhook_media::command::{Command, Counters, Report};
-use offhook_sip::{Name, Request, Response};
-
-const ALICE: &str = "192.0.2.10:5060";
-const BOB: &str = "192.0.2.20:5060";
-const BOB_TOO: &str = "192.0.2.21:5060";
-const EVE: &str = "203.0.113.66:5060";
-
-fn invite(body: &str) -> String {
-    request("INVITE", "sip:bob@example.com", "alice", ALICE, "", body)
-}
-
-/// Alice calls Bob; returns what Bob got.
-fn ring(bench: &mut Bench) -> Request {
-    bench.register("bob", BOB);
-    assert_eq!(bench.authenticated(ALICE, "alice", &invite(&sdp("192.0.2.10", 4000))).status().code(), 100);
-    bench.request(BOB)
-}
-
-/// … and he answers; returns what each got.
-fn call(bench: &mut Bench) -> (Request, Response) {
-    let got = ring(bench);
-    bench.send(
-        BOB,
-        &reply(&got, 200, "tbob", &format!("Contact: <sip:bob@{BOB}>\n"), &sdp("192.0.2.20", 6000)),
-    );
-    let ok = bench.response(ALICE);
-    bench.send(ALICE, &in_dialog("ACK", 2, &got, &ok, true, ALICE));
-    assert_eq!(bench.request(BOB).method().as_str(), "ACK");
-    (got, ok)
-}
+use offhook_sip::Name;
 
 #[test]
 fn a_call_is_challenged_forwarded_answered_and_ended() {

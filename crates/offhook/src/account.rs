@@ -170,7 +170,8 @@ impl Account {
                 }
             }
             Self::Import { file, common } => {
-                let made = Api::open(&common.place)?.send("POST", "/api/v1/accounts/import", text_of(&file)?)?;
+                let made =
+                    Api::open(&common.place)?.send("POST", "/api/v1/accounts/import", text_of(&file)?)?;
                 list(&serde_json::from_slice(&made).map_err(Failure::other)?, common.json);
             }
             Self::Export { common } => {

@@ -87,7 +87,8 @@ fn over_http(
         .map_err(Failure::other)?;
     let mut response =
         agent.run(request).map_err(|error| Failure::new(CANNOT_CONNECT, format!("{url}: {error}")))?;
-    let bytes = response.body_mut().with_config().limit(MOST_ANSWERED).read_to_vec().map_err(Failure::other)?;
+    let bytes =
+        response.body_mut().with_config().limit(MOST_ANSWERED).read_to_vec().map_err(Failure::other)?;
     let status = response.status().as_u16();
     if response.status().is_success() {
         return Ok(bytes);

@@ -99,7 +99,11 @@ fn show(origin: bool, common: &Flags) -> Result<(), Failure> {
 fn origin_of(entry: &offhook_server::config_file::Entry) -> String {
     let (line, _) = entry.place.line_and_column();
     let name = &entry.place.source.name;
-    if name.starts_with("--") || name.starts_with("OFFHOOK_") { name.clone() } else { format!("{name}:{line}") }
+    if name.starts_with("--") || name.starts_with("OFFHOOK_") {
+        name.clone()
+    } else {
+        format!("{name}:{line}")
+    }
 }
 
 const MACHINE: &str = "this machine";

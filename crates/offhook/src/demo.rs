@@ -52,9 +52,8 @@ impl Demo {
         let mut lines = banner(&server, &notes);
         lines.push("  Next, in another terminal:  offhook call 1002 --ladder".into());
         greet(format, &lines);
-        let code = until_end(server);
-        drop(echo);
-        Ok(code)
+        // The phone takes its leave while the exchange still listens.
+        Ok(until_end(server, move || drop(echo)))
     }
 }
 

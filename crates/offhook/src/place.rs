@@ -37,8 +37,8 @@ impl Place {
     /// The configuration as meant.
     pub(crate) fn settings(&self) -> Result<Settings, Failure> {
         let written = self.written()?;
-        let mut settings =
-            Settings::of(&written).map_err(|mistakes| Failure::new(CONFIGURATION, format!("\n{mistakes}")))?;
+        let mut settings = Settings::of(&written)
+            .map_err(|mistakes| Failure::new(CONFIGURATION, format!("\n{mistakes}")))?;
         // A demo that was started here is meant before a server of the system.
         if written.get("data_dir").is_none() && RunFile::path(Path::new(DEMO_DATA)).exists() {
             settings.data_dir = DEMO_DATA.into();
@@ -62,4 +62,4 @@ impl Place {
 }
 
 /// Where a demo keeps everything.
-pub(crate) const DEMO_DATA: &str = "offhook-data";
+pub(crate) const DEMO_DATA: &str = "./offhook-data";

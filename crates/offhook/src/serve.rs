@@ -55,7 +55,7 @@ impl Serve {
             .map(|(address, password)| format!("New account {address}   password {password}   (shown once)"))
             .collect();
         greet(format, &banner(&server, &notes));
-        Ok(until_end(server))
+        Ok(until_end(server, || {}))
     }
 }
 
@@ -72,9 +72,9 @@ pub(crate) fn greet(format: LogFormat, lines: &[String]) {
     }
 }
 
-/// Runs to the end.
-pub(crate) fn until_end(server: Server) -> ExitCode {
-    match server.run() {
+/// Runs to the end; `first` is called when it is told to end.
+pub(crate) fn until_end(server: Server, first: impl FnOnce()) -> ExitCode {
+    match server.run(first) {
         Ended::AsTold => ExitCode::SUCCESS,
         Ended::Interrupted => ExitCode::from(INTERRUPTED),
         Ended::Broken => ExitCode::from(OTHER),

@@ -75,7 +75,7 @@ pub(crate) async fn serve(
         SoundPlan::new(options.play.as_deref(), options.loops, options.record.as_deref(), options.echo)?;
     let stop = Stop::listen();
     let port = if settings.server.is_none() { 5060 } else { 0 };
-    let mut line = open(&settings, Wanted { calls: AT_A_TIME, port, ..Wanted::ONE }).await?;
+    let mut line = open(&settings, Wanted { calls: AT_A_TIME, port, registers: true, ..Wanted::ONE }).await?;
     if settings.account.is_some() {
         register(&mut line, settings.timeout.unwrap_or(PATIENCE)).await?;
     }

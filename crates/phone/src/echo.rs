@@ -105,7 +105,9 @@ fn settings(account: EchoAccount) -> Result<Settings, Failure> {
 }
 
 async fn serve(settings: &Settings, stop: &Stop) -> Result<(), Failure> {
-    let mut line = open(settings, Wanted { calls: AT_A_TIME, shown: Shown::Nowhere, ..Wanted::ONE }).await?;
+    let mut line =
+        open(settings, Wanted { calls: AT_A_TIME, shown: Shown::Nowhere, registers: true, ..Wanted::ONE })
+            .await?;
     line.command(Command::Register);
     let mut register_at = None;
     while !stop.is_wanted() {

@@ -9,8 +9,12 @@ use crate::Language;
 pub(crate) struct Known {
     /// The very same bytes were seen before.
     pub(crate) repeated: bool,
-    /// The request that this answers had credentials.
+    /// The request that this answers had credentials of the kind that this asks for.
     pub(crate) had_credentials: bool,
+    /// The same was asked before, in this call.
+    pub(crate) asked_before: bool,
+    /// The request that this answers took a registration back.
+    pub(crate) was_removal: bool,
     /// The call was answered before.
     pub(crate) established: bool,
 }
@@ -21,7 +25,7 @@ pub(crate) fn explain(message: &Message, known: Known, language: Language) -> Op
         return Some(language.pick("sent again: no answer yet", "重发：尚无应答"));
     }
     let (english, chinese) = match message {
-        Message::Request(request) => of_request(request)?,
+        Message::Request(request) => of_request(request, known)?,
         Message::Response(response) => of_response(response, known)?,
     };
     Some(language.pick(english, chinese))
@@ -29,17 +33,18 @@ pub(crate) fn explain(message: &Message, known: Known, language: Language) -> Op
 
 type Words = (&'static str, &'static str);
 
-fn of_request(request: &Request) -> Option<Words> {
+fn of_request(request: &Request, known: Known) -> Option<Words> {
     let inside = request.to_tag().is_some();
     let credentials = request.has(Name::Authorization) || request.has(Name::ProxyAuthorization);
+    let retried = credentials && known.asked_before;
     Some(match request.method() {
         Method::Invite if inside => {
             ("changes the call: hold, address or codec", "更改通话：保持、地址或编解码")
         }
-        Method::Invite if credentials => ("the same with proof of who we are", "附上身份证明再次呼叫"),
-        Method::Register if credentials => ("the same with proof of who we are", "附上身份证明再次注册"),
+        Method::Invite if retried => ("the same with proof of who we are", "附上身份证明再次呼叫"),
         Method::Invite => ("please talk to me", "请求通话"),
         Method::Register if is_removal(request) => ("do not send me calls any more", "不再接收来电"),
+        Method::Register if retried => ("the same with proof of who we are", "附上身份证明再次注册"),
         Method::Register => ("calls for me go to this phone", "我的来电请转到这部话机"),
         Method::Ack => ("got the answer", "已收到应答"),
         Method::Bye => ("hangs up", "挂断"),
@@ -57,12 +62,15 @@ fn of_request(request: &Request) -> Option<Words> {
     })
 }
 
-fn is_removal(request: &Request) -> bool {
-    request.expires() == Some(0)
+/// Whether a request takes a registration back (RFC 3261 §10.2.2).
+pub(crate) fn is_removal(request: &Request) -> bool {
+    let register = *request.method() == Method::Register;
+    let zero = request.expires() == Some(0)
         || request.raw(Name::Contact).is_some_and(|contact| {
             let text = String::from_utf8_lossy(contact);
             text.trim() == "*" || text.ends_with("expires=0")
-        })
+        });
+    register && zero
 }
 
 fn of_response(response: &Response, known: Known) -> Option<Words> {
@@ -70,11 +78,21 @@ fn of_response(response: &Response, known: Known) -> Option<Words> {
     let code = response.status().code();
     Some(match (code, method) {
         (200..=299, Some(Method::Invite)) if known.established => ("agreed", "同意"),
+        (200..=299, Some(Method::Register)) if known.was_removal => ("not registered any more", "已注销"),
         (200..=299, Some(method)) => of_success(&method)?,
-        (401 | 407, _) if known.had_credentials => ("name or password is wrong", "用户名或密码错误"),
+        (401 | 407, _) if known.had_credentials && !is_stale(response) => {
+            ("name or password is wrong", "用户名或密码错误")
+        }
         (401 | 407, _) => ("asks who we are (normal)", "要求验证身份（正常）"),
         _ => return of_code(code),
     })
+}
+
+/// Whether only the time of the proof is over (RFC 7616 §3.3).
+fn is_stale(response: &Response) -> bool {
+    let challenges =
+        response.challenges(Name::WwwAuthenticate).chain(response.challenges(Name::ProxyAuthenticate));
+    challenges.flatten().any(|challenge| challenge.stale())
 }
 
 fn of_success(method: &Method) -> Option<Words> {

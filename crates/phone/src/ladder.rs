@@ -5,10 +5,10 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Instant;
 
 use bytes::Bytes;
-use offhook_sip::{Message, Method, Name, Request, Response, Uri};
+use offhook_sip::{Message, Method, Name, Request, Response, Status, Uri};
 
 use crate::Language;
-use crate::explain::{Known, explain};
+use crate::explain::{Known, explain, is_removal};
 
 /// Which way a message went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,10 +25,20 @@ pub(crate) struct Ladder {
     begun: Option<Instant>,
     /// Messages seen lately, to know one that is sent again.
     seen: VecDeque<u64>,
-    /// Call-ID and CSeq of requests that had credentials.
-    proven: VecDeque<(String, u32)>,
+    /// Requests seen lately.
+    asked: VecDeque<Asked>,
     /// Call-IDs of calls that were answered.
     answered: VecDeque<String>,
+}
+
+/// A request, and what its response should be read with.
+#[derive(Debug)]
+struct Asked {
+    call_id: String,
+    number: u32,
+    proved: bool,
+    proved_to_proxy: bool,
+    removal: bool,
 }
 
 impl Ladder {
@@ -39,7 +49,7 @@ impl Ladder {
             peer: peer.to_owned(),
             begun: None,
             seen: VecDeque::new(),
-            proven: VecDeque::new(),
+            asked: VecDeque::new(),
             answered: VecDeque::new(),
         }
     }
@@ -52,8 +62,7 @@ impl Ladder {
         let Ok(message) = Message::parse(bytes.clone()) else {
             return format!("  {seconds:5.3}  phone {} {}", arrow(way, "not SIP"), self.peer);
         };
-        let had_credentials = self.had_credentials(&message);
-        let known = Known { repeated, had_credentials, established: self.is_established(&message) };
+        let known = Known { repeated, established: self.is_established(&message), ..self.asked(&message) };
         let arrow = arrow(way, &label(&message));
         let line = format!("  {seconds:5.3}  phone {arrow} {}", self.peer);
         match explain(&message, known, self.language) {
@@ -71,18 +80,31 @@ impl Ladder {
         repeated
     }
 
-    /// Remembers requests with credentials, and says of a response whether its request had some.
-    fn had_credentials(&mut self, message: &Message) -> bool {
+    /// Remembers requests, and says of a response what its request was.
+    fn asked(&mut self, message: &Message) -> Known {
         let headers = message.headers();
-        let (Ok(call_id), Ok(cseq)) = (headers.call_id(), headers.cseq()) else { return false };
-        let key = (call_id.to_owned(), cseq.number);
+        let (Ok(call_id), Ok(cseq)) = (headers.call_id(), headers.cseq()) else { return Known::default() };
         match message {
-            Message::Response(_) => self.proven.contains(&key),
+            Message::Response(response) => {
+                let of = |asked: &&Asked| asked.call_id == call_id && asked.number == cseq.number;
+                let Some(asked) = self.asked.iter().rev().find(of) else { return Known::default() };
+                let had_credentials = match response.status() {
+                    Status::PROXY_AUTHENTICATION_REQUIRED => asked.proved_to_proxy,
+                    _ => asked.proved,
+                };
+                Known { had_credentials, was_removal: asked.removal, ..Known::default() }
+            }
             Message::Request(request) => {
-                if request.has(Name::Authorization) || request.has(Name::ProxyAuthorization) {
-                    remember(&mut self.proven, key);
-                }
-                false
+                let asked_before = self.asked.iter().any(|asked| asked.call_id == call_id);
+                let asked = Asked {
+                    call_id: call_id.to_owned(),
+                    number: cseq.number,
+                    proved: request.has(Name::Authorization),
+                    proved_to_proxy: request.has(Name::ProxyAuthorization),
+                    removal: is_removal(request),
+                };
+                remember(&mut self.asked, asked);
+                Known { asked_before, ..Known::default() }
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Opens a line: finds our address, the sockets, and who we are.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use offhook_net::{resolve, source_towards};
@@ -24,6 +25,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) target: Option<&'a Uri>,
     /// Where what is said goes.
     pub(crate) shown: Shown,
+    /// Whether the line registers.
+    pub(crate) registers: bool,
     /// Whether to follow a peer that asks us to call someone else.
     pub(crate) transfers: bool,
 }
@@ -31,7 +34,7 @@ pub(crate) struct Wanted<'a> {
 impl Wanted<'_> {
     /// A line for requests and one call.
     pub(crate) const ONE: Self =
-        Self { calls: 2, port: 0, target: None, shown: Shown::Terminal, transfers: false };
+        Self { calls: 2, port: 0, target: None, shown: Shown::Terminal, registers: false, transfers: false };
 }
 
 /// Opens a line.
@@ -41,7 +44,12 @@ impl Wanted<'_> {
 pub(crate) async fn open(settings: &Settings, wanted: Wanted<'_>) -> Result<Line, Failure> {
     let mut tap = Tap::new(settings, wanted.shown)?;
     let (local, ours) = addresses(settings, wanted).await?;
-    let (wire, messages) = Wire::open(local)?;
+    let (wire, messages) = match usual_port(settings, wanted) {
+        Some(port) if local.port() == 0 => {
+            Wire::open(SocketAddr::new(local.ip(), port)).or_else(|_| Wire::open(local))?
+        }
+        _ => Wire::open(local)?,
+    };
     let bound = wire.local();
     let advertised = SocketAddr::new(ours, bound.port());
     tap.set_ours(advertised);
@@ -56,6 +64,15 @@ pub(crate) async fn open(settings: &Settings, wanted: Wanted<'_>) -> Result<Line
     let rng =
         clock::rng().map_err(|error| Failure::other(format!("the system gives no randomness: {error}")))?;
     Ok(Line::new(UserAgent::new(config, rng), tap, Sockets { wire, messages, ports, packets }))
+}
+
+/// A registered phone has the same port each time, if it is free: so a contact that was left behind, as by a power cut,
+/// is replaced and not added to, and `offhook unregister` means what `offhook register` left.
+fn usual_port(settings: &Settings, wanted: Wanted<'_>) -> Option<u16> {
+    let account = settings.account.as_ref().filter(|_| wanted.registers)?;
+    let mut hasher = DefaultHasher::new();
+    account.address.as_str().hash(&mut hasher);
+    Some(10_000 + (hasher.finish() % 9_000) as u16)
 }
 
 fn config(settings: &Settings, bound: SocketAddr, advertised: SocketAddr) -> Config {

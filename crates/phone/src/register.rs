@@ -1,6 +1,5 @@
 //! `offhook register` and `offhook unregister`.
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
 
 use offhook_ua::{Command, Event};
@@ -37,14 +36,8 @@ async fn once(options: &RegisterOptions, remove: bool) -> Result<Exit, Failure> 
             "which account? Give --account, or start `offhook demo` in this directory",
         ));
     };
-    // The same port each time, so that `unregister` means the contact that `register` left.
     let address = account.address.as_str().to_owned();
-    let mut line = match open(&settings, Wanted { port: port_of(&address), ..Wanted::ONE }).await {
-        Err(failure) if settings.local.is_none() && failure.exit == Exit::Failed => {
-            open(&settings, Wanted::ONE).await?
-        }
-        result => result?,
-    };
+    let mut line = open(&settings, Wanted { registers: true, ..Wanted::ONE }).await?;
     let patience = settings.timeout.unwrap_or(PATIENCE);
     let expires = register(&mut line, patience).await?;
     if remove && !unregister(&mut line, patience).await {
@@ -78,11 +71,10 @@ pub(crate) async fn register(line: &mut Line, patience: Duration) -> Result<Dura
     loop {
         match line.next_until(until).await {
             Some(Event::Registered { expires }) => return Ok(expires),
-            Some(Event::RegistrationFailed { code, reason, retry_after }) => {
+            Some(Event::RegistrationFailed { code, reason, .. }) => {
                 // 408 and 503 also stand for no answer at all.
                 let silent = line.tap.received() == 0;
                 let exit = if silent { Exit::Network } else { Exit::of_status(code) };
-                let _ = retry_after;
                 return Err(Failure { exit, text: format!("not registered: {code} {reason}") });
             }
             Some(_) => {}
@@ -102,10 +94,4 @@ pub(crate) async fn unregister(line: &mut Line, patience: Duration) -> bool {
             Some(_) => {}
         }
     }
-}
-
-fn port_of(address: &str) -> u16 {
-    let mut hasher = DefaultHasher::new();
-    address.hash(&mut hasher);
-    20_000 + (hasher.finish() % 10_000) as u16
 }

@@ -63,7 +63,8 @@ async fn show(options: &PhoneOptions) -> Result<Exit, Failure> {
     let settings = Settings::new(&options.flags, Demo::Welcome)?;
     let sounds = SoundPlan::new(options.play.as_deref(), options.loops, options.record.as_deref(), false)?;
     let port = if settings.server.is_none() { 5060 } else { 0 };
-    let wanted = Wanted { calls: LINES, port, target: None, shown: Shown::Screen, transfers: true };
+    let wanted =
+        Wanted { calls: LINES, port, target: None, shown: Shown::Screen, registers: true, transfers: true };
     let line = open(&settings, wanted).await?;
     let identity = line.agent.config().identity.to_string();
     let model = Model::new(&identity, settings.account.is_some(), settings.language);

@@ -40,7 +40,7 @@ pub(crate) struct Tap {
     /// Stands in captures for our address where a socket is bound to all.
     ours: SocketAddr,
     /// Requests that were sent and have no final answer yet.
-    unanswered: BTreeSet<(String, u32)>,
+    unanswered: BTreeSet<(String, u32, String)>,
     received: u64,
 }
 
@@ -122,7 +122,8 @@ impl Tap {
         let Ok(message) = Message::parse(bytes.clone()) else { return };
         let headers = message.headers();
         let (Ok(call_id), Ok(cseq)) = (headers.call_id(), headers.cseq()) else { return };
-        let key = (call_id.to_owned(), cseq.number);
+        // A CANCEL has the number of what it cancels.
+        let key = (call_id.to_owned(), cseq.number, cseq.method.to_string());
         match (way, &message) {
             (Way::Sent, Message::Request(request)) => {
                 let answered = !matches!(request.method(), Method::Ack | Method::Cancel);

@@ -24,8 +24,12 @@ pub fn banner(server: &Server, notes: &[String]) -> Vec<String> {
 /// `udp+tcp 0.0.0.0:5060` where both are the same.
 fn sip(server: &Server) -> String {
     let of = |transport| {
-        let mut addresses: Vec<_> =
-            server.listeners().iter().filter(|one| one.transport == transport).map(|one| one.address).collect();
+        let mut addresses: Vec<_> = server
+            .listeners()
+            .iter()
+            .filter(|one| one.transport == transport)
+            .map(|one| one.address)
+            .collect();
         addresses.sort();
         addresses
     };
@@ -39,7 +43,8 @@ fn sip(server: &Server) -> String {
 
 fn domains(domains: &[String]) -> String {
     let shown = domains.len().min(4);
-    let more = if domains.len() > shown { format!(" and {} more", domains.len() - shown) } else { String::new() };
+    let more =
+        if domains.len() > shown { format!(" and {} more", domains.len() - shown) } else { String::new() };
     format!("{}{more}", domains[..shown].join(", "))
 }
 

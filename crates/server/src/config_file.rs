@@ -174,7 +174,7 @@ impl Reader {
     }
 
     fn read_text(&mut self, source: Source) {
-        let source = Arc::new(source);
+        let (source, before) = (Arc::new(source), self.mistakes.len());
         let (table, errors) = DeTable::parse_recoverable(&source.text);
         for error in &errors {
             let span = error.span().unwrap_or(0..0);
@@ -184,11 +184,17 @@ impl Reader {
         if errors.is_empty() {
             self.read_table("", table.get_ref(), &source);
         }
+        // Tables are read by name; people read from the top.
+        self.mistakes[before..].sort_by_key(|one| one.place.as_ref().map(|place| place.span.start));
     }
 
     fn read_table(&mut self, prefix: &str, table: &DeTable<'_>, source: &Arc<Source>) {
         for (name, value) in table {
-            let path = if prefix.is_empty() { name.get_ref().to_string() } else { format!("{prefix}.{}", name.get_ref()) };
+            let path = if prefix.is_empty() {
+                name.get_ref().to_string()
+            } else {
+                format!("{prefix}.{}", name.get_ref())
+            };
             if let Some(key) = KEYS.iter().find(|key| key.path == path) {
                 if let Some(entry) = self.read_value(key, value, source) {
                     self.written.values.insert(key.path, entry);
@@ -198,7 +204,12 @@ impl Reader {
             } else if KEYS.iter().any(|key| key.path.starts_with(&format!("{path}."))) {
                 match value.get_ref().as_table() {
                     Some(inner) => self.read_table(&path, inner, source),
-                    None => self.mistake(source, value.span(), format!("{path} is a table"), Some(format!("write [{path}] on a line of its own, and its keys below"))),
+                    None => self.mistake(
+                        source,
+                        value.span(),
+                        format!("{path} is a table"),
+                        Some(format!("write [{path}] on a line of its own, and its keys below")),
+                    ),
                 }
             } else {
                 self.unknown(prefix, name, source);
@@ -233,7 +244,12 @@ impl Reader {
         source: &Arc<Source>,
     ) {
         let Some(array) = value.get_ref().as_array() else {
-            return self.mistake(source, value.span(), format!("{list} is a list"), Some(format!("write [[{list}]]")));
+            return self.mistake(
+                source,
+                value.span(),
+                format!("{list} is a list"),
+                Some(format!("write [[{list}]]")),
+            );
         };
         for object in array.iter() {
             let Some(table) = object.get_ref().as_table() else {

@@ -9,7 +9,8 @@ use offhook_net::source_towards;
 
 /// The machine's name, if it has one that can stand in a SIP URI.
 pub(crate) fn name() -> Option<String> {
-    let name = fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| std::env::var("HOSTNAME").ok())?;
+    let name =
+        fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| std::env::var("HOSTNAME").ok())?;
     let name = name.trim().trim_end_matches('.').to_ascii_lowercase();
     let fits = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '.');
     fits.then_some(name)
@@ -112,7 +113,9 @@ mod tests {
 
     #[test]
     fn private_networks_are_not_public() {
-        for private in ["127.0.0.1", "10.1.2.3", "192.168.0.1", "172.31.0.1", "100.64.0.1", "::1", "fd00::1", "fe80::1"] {
+        for private in
+            ["127.0.0.1", "10.1.2.3", "192.168.0.1", "172.31.0.1", "100.64.0.1", "::1", "fd00::1", "fe80::1"]
+        {
             assert!(!is_public(private.parse().unwrap()), "{private}");
         }
         for public in ["8.8.8.8", "172.32.0.1", "100.128.0.1", "2a00::1"] {

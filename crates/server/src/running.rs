@@ -25,7 +25,11 @@ impl Exchange for Running {
     }
 
     fn ready(&self) -> Result<(), String> {
-        if self.shards.is_draining() { Err("the exchange takes no new calls: it is stopping".into()) } else { Ok(()) }
+        if self.shards.is_draining() {
+            Err("the exchange takes no new calls: it is stopping".into())
+        } else {
+            Ok(())
+        }
     }
 
     fn measures(&self) -> Reply<'_, String> {

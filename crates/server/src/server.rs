@@ -17,7 +17,7 @@ use tokio::task::JoinHandle as Task;
 use tokio::time::timeout;
 
 use crate::shards::Shards;
-use crate::start::{self, StartError};
+use crate::start::{self, StartError, WebTask};
 use crate::{RunFile, Settings, machine, notify};
 
 /// A running exchange. Dropping it without [`Server::run`] or [`Server::stop`] ends it without ceremony.
@@ -32,7 +32,7 @@ pub struct Server {
     pub(crate) http: Vec<SocketAddr>,
     pub(crate) threads: Threads,
     pub(crate) writer: Task<()>,
-    pub(crate) web: Vec<Task<std::io::Result<()>>>,
+    pub(crate) web: Vec<WebTask>,
     pub(crate) web_end: watch::Sender<bool>,
     pub(crate) run_file: RunFile,
     pub(crate) pid_file: Option<PathBuf>,
@@ -133,12 +133,11 @@ impl Server {
     }
 
     /// Runs until SIGTERM or SIGINT: then takes no new calls and ends with the last one, or after 30 seconds, or at
-    /// the next such signal.
-    pub fn run(mut self) -> Ended {
+    /// the next such signal. `first` is called at the signal, before anything else.
+    pub fn run(mut self, first: impl FnOnce()) -> Ended {
         notify::notify("READY=1");
         let (shards, threads) = (&self.shards, &mut self.threads);
-        let ended = self.runtime.block_on(async { until_end(shards, threads).await });
-        notify::notify("STOPPING=1");
+        let ended = self.runtime.block_on(until_end(shards, threads, first));
         self.end();
         ended
     }
@@ -178,8 +177,9 @@ impl Server {
     }
 }
 
-async fn until_end(shards: &Shards, threads: &mut Threads) -> Ended {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+async fn until_end(shards: &Shards, threads: &mut Threads, first: impl FnOnce()) -> Ended {
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
     else {
         return Ended::Broken;
     };
@@ -189,6 +189,8 @@ async fn until_end(shards: &Shards, threads: &mut Threads) -> Ended {
         _ = &mut threads.signal_ended => return Ended::Broken,
         _ = &mut threads.media_ended => return Ended::Broken,
     }
+    notify::notify("STOPPING=1");
+    first();
     tracing::info!("no new calls; ends with the last call, in 30 s at the latest, or at the next signal");
     shards.drain();
     tokio::select! {

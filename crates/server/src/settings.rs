@@ -89,7 +89,11 @@ impl Settings {
         let mut domains = self.domains.clone();
         if !self.domains_are_named {
             // Whoever asks one of our addresses means us.
-            domains.extend(listeners.iter().map(|one| host(one.address.ip())));
+            for ip in listeners.iter().map(|one| one.address.ip()).filter(|ip| !ip.is_unspecified()) {
+                if !domains.contains(&host(ip)) {
+                    domains.push(host(ip));
+                }
+            }
         }
         let mut config = Config::new(domains, key);
         config.realm = realm;
@@ -296,7 +300,8 @@ impl Meaning<'_> {
             one => vec![one],
         });
         if let Some(address) = public.into_iter().find(|ip| machine::is_public(*ip)) {
-            let what = format!("authentication cannot be off while {address}, a public address, is listened on");
+            let what =
+                format!("authentication cannot be off while {address}, a public address, is listened on");
             let help = Some("set sip.udp and sip.tcp to private addresses".to_owned());
             self.mistake("security.authentication", what, help);
         }
@@ -336,7 +341,8 @@ impl Meaning<'_> {
     }
 }
 
-const OPEN_DOOR: &str = "AUTHENTICATION IS OFF: anyone who reaches this exchange may register as any account and call";
+const OPEN_DOOR: &str =
+    "AUTHENTICATION IS OFF: anyone who reaches this exchange may register as any account and call";
 
 #[cfg(test)]
 mod tests;

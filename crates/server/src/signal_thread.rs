@@ -154,10 +154,9 @@ impl SignalThread {
     }
 
     fn each_second(&mut self, now: Instant) {
-        self.measures.datagrams_dropped.store(
-            self.udp.iter().map(|socket| socket.dropped()).sum::<u64>() + self.udp.dropped(),
-            Relaxed,
-        );
+        self.measures
+            .datagrams_dropped
+            .store(self.udp.iter().map(|socket| socket.dropped()).sum::<u64>() + self.udp.dropped(), Relaxed);
         // Nothing of the journal stays behind when traffic ceases.
         let _ = self.journal.append(&mut Vec::new());
         if self.state.ending.is_some() {
@@ -266,7 +265,9 @@ fn of_net(input: NetInput) -> Option<Input> {
 }
 
 fn is_passing(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionRefused, ConnectionReset, HostUnreachable, NetworkUnreachable, OutOfMemory};
+    use io::ErrorKind::{
+        ConnectionRefused, ConnectionReset, HostUnreachable, NetworkUnreachable, OutOfMemory,
+    };
     let kinds = [ConnectionRefused, ConnectionReset, HostUnreachable, NetworkUnreachable, OutOfMemory];
     kinds.contains(&error.kind())
 }

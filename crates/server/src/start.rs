@@ -150,7 +150,9 @@ pub(crate) async fn settle_realm(
         let differs = kept != wanted && settings.domains_are_named;
         if !differs || !store.accounts().await?.is_empty() {
             if differs {
-                warnings.push(format!("the realm stays {kept}, for which the passwords of the accounts were made"));
+                warnings.push(format!(
+                    "the realm stays {kept}, for which the passwords of the accounts were made"
+                ));
             }
             return Ok(kept);
         }
@@ -182,7 +184,8 @@ async fn read_store(
     };
     let foreign = deltas.iter().filter(is_foreign).count();
     if foreign > 0 {
-        warnings.push(format!("{foreign} of the accounts belong to domains that are not served (see domains)"));
+        warnings
+            .push(format!("{foreign} of the accounts belong to domains that are not served (see domains)"));
     }
     Ok((generated, deltas))
 }
@@ -227,16 +230,20 @@ fn open_http(settings: &Settings) -> Result<Vec<std::net::TcpListener>, StartErr
     Ok(listeners)
 }
 
+/// An HTTP listener at work.
+pub(crate) type WebTask = tokio::task::JoinHandle<io::Result<()>>;
+
 fn serve_http(
     listeners: Vec<std::net::TcpListener>,
     site: &Site,
     end: &watch::Receiver<bool>,
-) -> Result<(Vec<SocketAddr>, Vec<tokio::task::JoinHandle<io::Result<()>>>), StartError> {
+) -> Result<(Vec<SocketAddr>, Vec<WebTask>), StartError> {
     let mut addresses = Vec::with_capacity(listeners.len());
     let mut tasks = Vec::with_capacity(listeners.len());
     for listener in listeners {
         addresses.push(listener.local_addr().map_err(system("a listener has no address"))?);
-        let listener = tokio::net::TcpListener::from_std(listener).map_err(system("a listener cannot be watched"))?;
+        let listener =
+            tokio::net::TcpListener::from_std(listener).map_err(system("a listener cannot be watched"))?;
         let mut end = end.clone();
         let ended = async move {
             // An error means that the server is gone.

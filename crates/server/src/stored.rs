@@ -3,8 +3,8 @@
 use offhook_exchange::command::Command;
 use offhook_exchange::directory::{AddressOfRecord, Delta};
 use offhook_store::{
-    AccountChange, ChangedAccount, NewAccount, Password, Source, Store, StoreError, StoredAccount, StoredNumber,
-    parse_number,
+    AccountChange, ChangedAccount, NewAccount, Password, Source, Store, StoreError, StoredAccount,
+    StoredNumber, parse_number,
 };
 use offhook_web::calendar::rfc3339;
 use offhook_web::{Account, AccountPatch, NewNumber, Number, NumberPatch, Problem, Records, Reply};
@@ -24,7 +24,9 @@ impl Stored {
         let Some(shards) = &self.shards else { return Ok(()) };
         for delta in deltas {
             if shards.ask(Command::Apply(delta)).await.is_none() {
-                return Err(Problem::failed("it is stored, but the exchange will know it only after a restart"));
+                return Err(Problem::failed(
+                    "it is stored, but the exchange will know it only after a restart",
+                ));
             }
         }
         Ok(())

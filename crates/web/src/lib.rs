@@ -14,5 +14,7 @@ mod site;
 
 pub use exchange::{About, Exchange, Reply};
 pub use problem::Problem;
-pub use records::{Account, AccountPatch, ChangedAccount, NewAccount, NewNumber, Number, NumberPatch, Records};
+pub use records::{
+    Account, AccountPatch, ChangedAccount, NewAccount, NewNumber, Number, NumberPatch, Records,
+};
 pub use site::{Site, answer, serve};

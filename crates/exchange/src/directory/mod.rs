@@ -7,7 +7,7 @@ mod account;
 mod binding;
 mod delta;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use offhook_sip::Uri;
 use offhook_sip_stack::{ConnectionId, Flow};
@@ -26,7 +26,7 @@ pub struct Directory {
     numbers: HashMap<String, AddressOfRecord>,
     bindings: HashMap<AddressOfRecord, Bindings>,
     /// Who registered over which connection.
-    connections: HashMap<ConnectionId, AddressOfRecord>,
+    connections: HashMap<ConnectionId, BTreeSet<AddressOfRecord>>,
 }
 
 impl Directory {
@@ -38,7 +38,7 @@ impl Directory {
             }
             Delta::AccountRemoved(address) => {
                 self.accounts.remove(&address);
-                self.bindings.remove(&address);
+                self.bind(address.clone(), Bindings::default());
                 self.numbers.retain(|_, owner| *owner != address);
             }
             Delta::Number(number, Some(address)) => {
@@ -47,19 +47,25 @@ impl Directory {
             Delta::Number(number, None) => {
                 self.numbers.remove(&number);
             }
-            Delta::Bindings(address, bindings) => {
-                for old in self.bindings.get(&address).iter().flat_map(|old| &old.0) {
-                    old.flow.connection.and_then(|old| self.connections.remove(&old));
-                }
-                for connection in bindings.0.iter().filter_map(|new| new.flow.connection) {
-                    self.connections.insert(connection, address.clone());
-                }
-                if bindings.0.is_empty() {
-                    self.bindings.remove(&address);
-                } else {
-                    self.bindings.insert(address, bindings);
+            Delta::Bindings(address, bindings) => self.bind(address, bindings),
+        }
+    }
+
+    fn bind(&mut self, address: AddressOfRecord, bindings: Bindings) {
+        let old = self.bindings.remove(&address);
+        for connection in old.iter().flat_map(|old| &old.0).filter_map(|old| old.flow.connection) {
+            if let Some(owners) = self.connections.get_mut(&connection) {
+                owners.remove(&address);
+                if owners.is_empty() {
+                    self.connections.remove(&connection);
                 }
             }
+        }
+        for connection in bindings.0.iter().filter_map(|new| new.flow.connection) {
+            self.connections.entry(connection).or_default().insert(address.clone());
+        }
+        if !bindings.0.is_empty() {
+            self.bindings.insert(address, bindings);
         }
     }
 
@@ -125,17 +131,25 @@ impl Directory {
     /// registers again.
     pub(crate) fn connection_lost(&mut self, flow: &Flow) {
         let Some(lost) = flow.connection else { return };
-        let Some(address) = self.connections.remove(&lost) else { return };
-        let Some(bindings) = self.bindings.get_mut(&address) else { return };
-        for binding in bindings.0.iter_mut().filter(|one| one.flow.connection == Some(lost)) {
-            binding.flow.connection = None;
-            if !binding.behind_nat
-                && let Ok(Uri::Sip(contact)) = binding.contact.parse()
-                && let Some(remote) = address_of(&contact, binding.flow.transport.default_port())
-            {
-                binding.flow.remote = remote;
+        let owners = self.connections.remove(&lost).unwrap_or_default();
+        let lost = |one: &&mut Binding| one.flow.connection == Some(lost);
+        for address in owners {
+            let bindings = self.bindings.get_mut(&address).into_iter().flat_map(|bindings| &mut bindings.0);
+            for binding in bindings.filter(lost) {
+                binding.flow.connection = None;
+                if !binding.behind_nat
+                    && let Ok(Uri::Sip(contact)) = binding.contact.parse()
+                    && let Some(remote) = address_of(&contact, binding.flow.transport.default_port())
+                {
+                    binding.flow.remote = remote;
+                }
             }
         }
+    }
+
+    /// Whether one more address may have bindings, where accounts do not bound them.
+    pub(crate) fn has_room_for(&self, address: &AddressOfRecord) -> bool {
+        self.bindings.len() < MAX_RECORDS || self.bindings.contains_key(address)
     }
 
     /// How many accounts there are.
@@ -143,3 +157,6 @@ impl Directory {
         self.accounts.len()
     }
 }
+
+/// Addresses that may have bindings where nobody has to have an account.
+const MAX_RECORDS: usize = 1_000_000;

@@ -5,7 +5,7 @@
 //! and answer stay between the phones.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use offhook_media::command::{Command, Content, PortPair, Remote, Report, Side, SideName, StreamId};
@@ -25,8 +25,15 @@ pub(crate) struct Anchors {
     shard: u8,
     issued: u64,
     anchors: BTreeMap<u64, Anchor>,
-    streams: HashMap<StreamId, u64>,
+    /// All that the relay was asked to open, until it says that they are gone.
+    streams: HashMap<StreamId, Opened>,
     lease: Lease,
+}
+
+/// A stream as it was asked for.
+struct Opened {
+    anchor: u64,
+    ports: [PortPair; 2],
 }
 
 /// One call, or one branch of a call that rings at several phones.
@@ -34,9 +41,7 @@ pub(crate) struct Anchor {
     pub(crate) call_id: String,
     pub(crate) account: Option<AddressOfRecord>,
     pub(crate) started: Instant,
-    /// What a BYE of ours would need, once the call is answered.
-    pub(crate) dialog: Option<Dialog>,
-    pub(crate) answered: Option<Instant>,
+    pub(crate) answered: Option<Answered>,
     parties: [Party; 2],
     /// Our address as each party sees it.
     told: [IpAddr; 2],
@@ -46,19 +51,39 @@ pub(crate) struct Anchor {
     quiet_since: Option<Instant>,
 }
 
-#[derive(Clone)]
+/// What is known of an answered call.
+pub(crate) struct Answered {
+    pub(crate) at: Instant,
+    /// The callee's tag: a proxy behind us may fork, and this is the one answer of several that has the media.
+    pub(crate) callee_tag: String,
+    /// What a BYE of ours would need; `None` if a party did not say where it is.
+    pub(crate) dialog: Option<Dialog>,
+}
+
+/// A session description in the exchange of offer and answer (RFC 3264 §4).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// It may be refused.
+    Offer,
+    /// It is in force.
+    Answer,
+}
+
 struct Stream {
     id: StreamId,
     ports: [PortPair; 2],
     remotes: [Remote; 2],
-    /// What each party's SDP says of rtcp-mux; in force when both do (RFC 5761 §5.1.1).
-    mux: [bool; 2],
+    /// What each party's SDP says of rtcp-mux; in force when both do (RFC 5761 §5.1.1). `None`: it said nothing yet.
+    mux: [Option<bool>; 2],
     stopped_at: Option<Instant>,
 }
 
-/// The addresses of an anchor as they were before an offer, for when the offer is refused (RFC 3264 §8).
-#[derive(Clone)]
-pub(crate) struct Snapshot(Vec<Option<[Remote; 2]>>);
+/// What a party had said before an offer of it, for when that is refused (RFC 3264 §8). Only its own side: the other
+/// party may have made an offer too, which is refused by itself (glare, RFC 3261 §14.2).
+pub(crate) struct Snapshot {
+    of: PartyName,
+    streams: Vec<Option<(Remote, Option<bool>)>>,
+}
 
 impl Anchors {
     pub(crate) fn new(shard: u8, ports: &[PortBlock]) -> Self {
@@ -85,7 +110,6 @@ impl Anchors {
             call_id: call_id.to_owned(),
             account: None,
             started: cx.now,
-            dialog: None,
             answered: None,
             parties,
             told,
@@ -101,19 +125,21 @@ impl Anchors {
     /// An anchor that is not known, because we were restarted, leaves it as it is.
     ///
     /// # Errors
-    /// 400 if it cannot be read, 503 if no port is free.
+    /// 400 if it cannot be read, 488 if it has too many streams, 503 if no port is free.
     pub(crate) fn pass(
         &mut self,
         number: u64,
         call_id: &str,
-        sender: PartyName,
+        (sender, role): (PartyName, Role),
         body: &[u8],
         cx: &mut Context<'_>,
     ) -> Result<Vec<u8>, Refusal> {
-        let Some(mut anchor) = self.anchors.remove(&number).filter(|one| one.call_id == call_id) else {
-            return Ok(body.to_vec());
+        let Some(mut anchor) = self.anchors.remove(&number) else { return Ok(body.to_vec()) };
+        let passed = if anchor.call_id == call_id {
+            self.pass_through(number, &mut anchor, (sender, role), body, cx)
+        } else {
+            Ok(body.to_vec())
         };
-        let passed = self.pass_through(number, &mut anchor, sender, body, cx);
         self.anchors.insert(number, anchor);
         passed
     }
@@ -122,12 +148,15 @@ impl Anchors {
         &mut self,
         number: u64,
         anchor: &mut Anchor,
-        sender: PartyName,
+        (sender, role): (PartyName, Role),
         body: &[u8],
         cx: &mut Context<'_>,
     ) -> Result<Vec<u8>, Refusal> {
         let bad = |reason: String| Refusal::new(Status::BAD_REQUEST, format!("SDP: {reason}"));
         let sdp = Sdp::parse(body).map_err(|error| bad(error.to_string()))?;
+        if remotes(&sdp).iter().filter(|one| !one.off).count() > MAX_STREAMS {
+            return Err(Refusal::new(Status::NOT_ACCEPTABLE_HERE, "Too many media streams"));
+        }
         let mut plan = Vec::new();
         for (at, (said, media)) in remotes(&sdp).into_iter().zip(sdp.media()).enumerate() {
             if anchor.streams.len() <= at {
@@ -135,22 +164,28 @@ impl Anchors {
             }
             let opaque = media.profile_name().eq_ignore_ascii_case("udptl")
                 || matches!(said.profile, Profile::TlsSavp | Profile::TlsSavpf);
+            let remote = anchor.remote(sender, &said);
             if said.off || !(said.profile.is_rtp() || opaque) {
-                self.close_stream(anchor.streams[at].take(), cx);
+                match &mut anchor.streams[at] {
+                    // Only the answer ends it.
+                    Some(stream) if role == Role::Offer => {
+                        stream.update(sender, remote, Some(said.rtcp_mux), cx)
+                    }
+                    slot => self.close_stream(slot.take(), cx),
+                }
                 plan.push(if said.off { Relay::Off } else { Relay::Direct });
                 continue;
             }
             let content = if opaque { Content::Opaque } else { Content::Rtp };
-            let remote = anchor.remote(sender, &said);
             let ports = match &mut anchor.streams[at] {
                 Some(stream) => {
-                    stream.update(sender, remote, said.rtcp_mux, cx);
+                    stream.update(sender, remote, Some(said.rtcp_mux), cx);
                     stream.ports
                 }
                 None => {
                     let stream = self.open_stream(anchor, sender, remote, said.rtcp_mux, content, cx)?;
-                    self.streams.insert(stream.id, number);
                     let ports = stream.ports;
+                    self.streams.insert(stream.id, Opened { anchor: number, ports });
                     anchor.streams[at] = Some(stream);
                     ports
                 }
@@ -185,8 +220,8 @@ impl Anchors {
         let mut remotes = [Remote::default(), Remote::default()];
         remotes[sender.other().index()].signalled_from = Some(anchor.parties[sender.other().index()].ip());
         remotes[sender.index()] = remote;
-        let mut muxes = [false; 2];
-        muxes[sender.index()] = mux;
+        let mut muxes = [None; 2];
+        muxes[sender.index()] = Some(mux);
         let stream = Stream {
             id: StreamId(self.number()),
             ports: [first, second],
@@ -204,19 +239,21 @@ impl Anchors {
         Ok(stream)
     }
 
-    /// The addresses now, to come back to if an offer is refused.
-    pub(crate) fn snapshot(&self, number: u64) -> Option<Snapshot> {
-        let anchor = self.anchors.get(&number)?;
-        let streams = anchor.streams.iter().map(|one| one.as_ref().map(|stream| stream.remotes.clone()));
-        Some(Snapshot(streams.collect()))
+    /// What a party has said until now, to come back to if an offer of it is refused.
+    pub(crate) fn snapshot(&self, number: u64, of: PartyName) -> Option<Snapshot> {
+        let said = |one: &Stream| (one.remotes[of.index()].clone(), one.mux[of.index()]);
+        let streams = self.anchors.get(&number)?.streams.iter();
+        Some(Snapshot { of, streams: streams.map(|one| one.as_ref().map(said)).collect() })
     }
 
     /// An offer was refused: back to what was. A stream that it added is closed again.
     pub(crate) fn restore(&mut self, number: u64, snapshot: &Snapshot, cx: &mut Context<'_>) {
         let Some(mut anchor) = self.anchors.remove(&number) else { return };
         for (at, slot) in anchor.streams.iter_mut().enumerate() {
-            match (snapshot.0.get(at), &mut *slot) {
-                (Some(Some(before)), Some(stream)) => stream.set(before.clone(), cx),
+            match (snapshot.streams.get(at), &mut *slot) {
+                (Some(Some((remote, mux))), Some(stream)) => {
+                    stream.update(snapshot.of, remote.clone(), *mux, cx);
+                }
                 _ => self.close_stream(slot.take(), cx),
             }
         }
@@ -235,34 +272,38 @@ impl Anchors {
 
     fn close_stream(&mut self, stream: Option<Stream>, cx: &mut Context<'_>) {
         if let Some(stream) = stream {
-            self.streams.remove(&stream.id);
             cx.out.media.push(Command::Close { stream: stream.id });
         }
     }
 
-    /// Takes a report of the relay; returns the anchor whose call is over because of it.
+    /// Takes a report of the relay; returns the anchor whose call cannot go on because of it.
     pub(crate) fn report(&mut self, report: Report, config: &Config, now: Instant) -> Option<u64> {
         match report {
-            Report::Closed { ports, .. } => {
+            Report::Closed { stream, ports, .. } => {
+                self.streams.remove(&stream);
                 for pair in ports {
                     self.lease.give_back(now, pair);
                 }
                 None
             }
             Report::Latched { .. } => None,
-            Report::Refused { stream, .. } => self.streams.get(&stream).copied(),
-            Report::PortUnavailable { stream, port } => {
-                let number = self.streams.get(&stream).copied()?;
-                let streams = self.anchors.get(&number)?.streams.iter().flatten();
-                let pairs: Vec<_> =
-                    streams.flat_map(|one| one.ports).filter(|one| one.contains(port)).collect();
-                for pair in pairs {
+            // It was never opened, so nothing will say that it is closed.
+            Report::Refused { stream, .. } => {
+                let Opened { anchor, ports } = self.streams.remove(&stream)?;
+                for pair in ports {
                     self.lease.set_aside(now, pair, SET_ASIDE);
                 }
-                Some(number)
+                Some(anchor)
+            }
+            Report::PortUnavailable { stream, port } => {
+                let Opened { anchor, ports } = self.streams.get(&stream)?;
+                for pair in ports.iter().filter(|one| one.contains(port)) {
+                    self.lease.set_aside(now, *pair, SET_ASIDE);
+                }
+                Some(*anchor)
             }
             Report::Stopped { stream, .. } => {
-                let number = self.streams.get(&stream).copied()?;
+                let number = self.streams.get(&stream)?.anchor;
                 let anchor = self.anchors.get_mut(&number)?;
                 let recently = config.media_timeout + Duration::from_secs(5);
                 for one in anchor.streams.iter_mut().flatten().filter(|one| one.id == stream) {
@@ -270,9 +311,9 @@ impl Anchors {
                 }
                 // A silent picture does not end a call in which someone speaks.
                 let all = anchor.streams.iter().flatten().all(|one| {
-                    one.held() || one.stopped_at.is_some_and(|at| now.duration_since(at) < recently)
+                    one.may_be_silent() || one.stopped_at.is_some_and(|at| now.duration_since(at) < recently)
                 });
-                (all && anchor.dialog.is_some()).then_some(number)
+                (all && anchor.answered.is_some()).then_some(number)
             }
         }
     }
@@ -281,12 +322,20 @@ impl Anchors {
     pub(crate) fn held_too_long(&self, config: &Config, now: Instant) -> Vec<u64> {
         let too_long = |since: Instant| now.duration_since(since) >= config.hold_timeout;
         let anchors = self.anchors.iter();
-        let over = anchors.filter(|(_, one)| one.dialog.is_some() && one.quiet_since.is_some_and(too_long));
+        let over = anchors.filter(|(_, one)| one.answered.is_some() && one.quiet_since.is_some_and(too_long));
         over.map(|(number, _)| *number).collect()
     }
 
     pub(crate) fn get_mut(&mut self, number: u64, call_id: &str) -> Option<&mut Anchor> {
         self.anchors.get_mut(&number).filter(|anchor| anchor.call_id == call_id)
+    }
+
+    /// Whether an anchor has the media of this very dialog.
+    pub(crate) fn holds(&self, number: u64, call_id: &str, callee_tag: &str) -> bool {
+        let answered = |one: &Answered| one.callee_tag == callee_tag;
+        self.anchors
+            .get(&number)
+            .is_some_and(|one| one.call_id == call_id && one.answered.as_ref().is_none_or(answered))
     }
 
     /// The answered calls, oldest first.
@@ -313,51 +362,49 @@ impl Anchor {
     /// What the relay is told about a party from what its SDP says.
     fn remote(&self, sender: PartyName, said: &offhook_sdp::Remote) -> Remote {
         let party = &self.parties[sender.index()];
-        let elsewhere = said.rtp.is_some_and(|address| address.ip() != party.ip());
+        // A packet to a port of its own call would come back for ever.
+        let rtp = said.rtp.filter(|address| !self.is_own(*address));
+        let elsewhere = rtp.is_some_and(|address| address.ip() != party.ip());
         Remote {
-            rtp: said.rtp,
-            rtcp: said.rtcp,
+            rtp,
+            rtcp: said.rtcp.filter(|address| !self.is_own(*address)),
             signalled_from: Some(party.ip()),
             rtcp_mux: false,
-            hold: said.direction != offhook_sdp::Direction::SendRecv,
+            hold: said.off || said.direction != offhook_sdp::Direction::SendRecv,
             behind_nat: party.behind_nat && elsewhere,
         }
     }
 
+    fn is_own(&self, address: SocketAddr) -> bool {
+        let mut ports = self.streams.iter().flatten().flat_map(|stream| stream.ports);
+        self.told.contains(&address.ip()) && ports.any(|pair| pair.contains(address.port()))
+    }
+
     fn note_quiet(&mut self, now: Instant) {
-        let quiet = self.streams.iter().flatten().all(Stream::held);
+        let quiet = self.streams.iter().flatten().all(Stream::may_be_silent);
         self.quiet_since = if quiet { self.quiet_since.or(Some(now)) } else { None };
     }
 }
 
 impl Stream {
-    fn held(&self) -> bool {
-        self.remotes.iter().any(|remote| remote.hold)
+    /// Whether it is on hold, or was never agreed on because one party did not describe it: of neither does the
+    /// relay report that it stopped.
+    fn may_be_silent(&self) -> bool {
+        self.remotes.iter().any(|remote| remote.hold) || self.mux.contains(&None)
     }
 
-    fn update(&mut self, sender: PartyName, remote: Remote, mux: bool, cx: &mut Context<'_>) {
+    fn update(&mut self, sender: PartyName, remote: Remote, mux: Option<bool>, cx: &mut Context<'_>) {
         self.mux[sender.index()] = mux;
-        let mut remotes = self.remotes.clone();
-        remotes[sender.index()] = remote;
-        for one in &mut remotes {
-            one.rtcp_mux = self.mux == [true; 2];
-        }
-        // Also without a change: it opens the relay for a source that moved (a NAT that forgot).
-        let side = SideName::BOTH[sender.index()];
-        let remote = remotes[sender.index()].clone();
-        cx.out.media.push(Command::Update { stream: self.id, side, remote: remote.clone() });
         self.remotes[sender.index()] = remote;
-        self.set(remotes, cx);
-    }
-
-    fn set(&mut self, remotes: [Remote; 2], cx: &mut Context<'_>) {
+        let both = self.mux == [Some(true); 2];
         for side in SideName::BOTH {
-            let remote = &remotes[side.index()];
-            if *remote != self.remotes[side.index()] {
+            let remote = &mut self.remotes[side.index()];
+            let changed = std::mem::replace(&mut remote.rtcp_mux, both) != both;
+            // The sender's also without a change: it opens the relay for a source that moved (a NAT that forgot).
+            if changed || side.index() == sender.index() {
                 cx.out.media.push(Command::Update { stream: self.id, side, remote: remote.clone() });
             }
         }
-        self.remotes = remotes;
         self.stopped_at = None;
     }
 }
@@ -375,6 +422,8 @@ impl PartyName {
     }
 }
 
+/// Streams of one call at most, so that one call does not take all ports.
+const MAX_STREAMS: usize = 8;
 /// How long a port rests between two calls, so that late packets of one never reach the other.
 const QUARANTINE: Duration = Duration::from_secs(5);
 /// How long a port is left alone that another program has.

@@ -88,13 +88,14 @@ fn record_route(
 
 /// Takes out the credentials for us, and only those (§22.3): they are nobody else's business.
 pub(super) fn forget_credentials(edit: &mut Edit<Request>, request: &Request, config: &Config) {
-    let name = Name::ProxyAuthorization;
-    if !request.has(name) {
-        return;
-    }
-    edit.remove(name);
-    for one in request.credentials(name).flatten() {
-        if one.realm().is_none_or(|realm| realm != config.realm) {
+    // A phone may answer its registrar's last challenge in any request, so Authorization too.
+    for name in [Name::ProxyAuthorization, Name::Authorization] {
+        let ours = |realm: Option<&str>| realm == Some(config.realm.as_str());
+        if !request.credentials(name).flatten().any(|one| ours(one.realm().as_deref())) {
+            continue;
+        }
+        edit.remove(name);
+        for one in request.credentials(name).flatten().filter(|one| !ours(one.realm().as_deref())) {
             edit.add(name, one);
         }
     }

@@ -38,7 +38,9 @@ impl Dialog {
         beyond.truncate(beyond.len().saturating_sub(before.len()));
         beyond.retain(|one| !one.contains(&format!(";{}=", super::signed_route::PARAMETER)));
         beyond.reverse();
-        let end = |party, headers: &Headers, address, routes, cseq| {
+        let end = |mut party: Party, headers: &Headers, address, routes, cseq| {
+            // The connection may be another by then: it is found again by the peer's address.
+            party.flow.connection = None;
             Some(End { party, address, target: target(headers)?, cseq, routes })
         };
         let caller = invite.raw(Name::From).map(lossy)?;

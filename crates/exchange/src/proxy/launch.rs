@@ -4,6 +4,7 @@ use offhook_sip::{Method, Name, Request, Status};
 use offhook_sip_stack::Flow;
 use offhook_sip_stack::transaction::{ClientId, ServerId, Transactions};
 
+use super::anchor::Role;
 use super::forward::{self, Changes};
 use super::in_dialog::Forward;
 use super::response_context::{Branch, Kind, ResponseContext};
@@ -125,24 +126,27 @@ impl Proxy {
         let changes = Changes { caller, target: &target, record, body, max_breadth };
         let request = forward::to_target(request, changes, config, cx);
         let client = send(request, &target.party(), transactions, cx);
+        self.branch(number, context, Branch::new(client, Some(target), anchor), config, cx);
+        Ok(())
+    }
+
+    /// Takes a new branch into its context; one of an INVITE has Timer C (§16.6 step 11).
+    fn branch(
+        &mut self,
+        number: u64,
+        context: &mut ResponseContext,
+        mut branch: Branch,
+        config: &Config,
+        cx: &mut Context<'_>,
+    ) {
         let index = context.branches.len();
-        let timer_c = context.is_invite().then_some(cx.now + config.timer_c);
-        if let Some(deadline) = timer_c {
+        if context.is_invite() {
+            let deadline = cx.now + config.timer_c;
+            branch.timer_c = Some(deadline);
             cx.timers.arm(deadline, Alarm::TimerC(number, index));
         }
-        self.clients.insert(client, (number, index));
-        let branch = Branch {
-            client,
-            target: Some(target),
-            anchor,
-            done: false,
-            answered: false,
-            ended: false,
-            timer_c,
-            timed_out: false,
-        };
+        self.clients.insert(branch.client, (number, index));
         context.branches.push(branch);
-        Ok(())
     }
 
     /// Takes the media of a new call through us, if it must.
@@ -162,7 +166,7 @@ impl Proxy {
         if !is_sdp(request) {
             return Ok((Some(number), None));
         }
-        match self.anchors.pass(number, call_id, PartyName::Caller, request.body(), cx) {
+        match self.anchors.pass(number, call_id, (PartyName::Caller, Role::Offer), request.body(), cx) {
             Ok(body) => Ok((Some(number), Some(body))),
             Err(refusal) => {
                 self.anchors.close(number, cx);
@@ -178,51 +182,62 @@ impl Proxy {
     pub(crate) fn in_dialog(
         &mut self,
         server: ServerId,
-        forward: Forward,
+        mut forward: Forward,
         config: &Config,
         transactions: &mut Transactions,
         cx: &mut Context<'_>,
     ) -> Result<(), Refusal> {
-        let before =
-            forward.anchor.filter(|_| is_sdp(&forward.request)).and_then(|one| self.anchors.snapshot(one));
-        let onward = self.onward(&forward, config, cx)?;
+        self.check_anchor(&mut forward);
+        let offered = forward.anchor.filter(|_| is_sdp(&forward.request));
+        let before = offered.and_then(|anchor| self.anchors.snapshot(anchor, forward.sender));
+        let onward = match self.onward(&forward, config, cx) {
+            Ok(onward) => onward,
+            Err(refusal) => {
+                if let (Some(anchor), Some(before)) = (offered, &before) {
+                    self.anchors.restore(anchor, before, cx);
+                }
+                return Err(refusal);
+            }
+        };
         let Forward { request, sender, to, anchor, .. } = forward;
-        let call_id = request.call_id().unwrap_or_default().to_owned();
+        let call_id = request.call_id().unwrap_or_default();
         match request.method() {
             Method::Invite => transactions.trying(server, &mut cx.sip()),
             Method::Bye => {
                 let by = if sender == PartyName::Caller { EndedBy::Caller } else { EndedBy::Callee };
-                anchor.into_iter().for_each(|anchor| self.end_media(anchor, &call_id, cx));
-                cx.event(Event::CallEnded { call: call_id.clone(), by });
+                anchor.into_iter().for_each(|anchor| self.end_media(anchor, call_id, cx));
+                cx.event(Event::CallEnded { call: call_id.to_owned(), by });
             }
             _ => {}
         }
-        let dialog = anchor.and_then(|one| self.anchors.get_mut(one, &call_id)?.dialog.as_mut());
-        if let Some(dialog) = dialog {
+        let answered = anchor.and_then(|one| self.anchors.get_mut(one, call_id)?.answered.as_mut());
+        if let Some(dialog) = answered.and_then(|one| one.dialog.as_mut()) {
             dialog.passed(sender, &request);
         }
         let client = send(onward, &to, transactions, cx);
         let number = self.number();
         let kind = Kind::InDialog { sender, before };
         let mut context = ResponseContext::new(server, request, kind, cx.now);
-        context.branches.push(Branch {
-            client,
-            target: None,
-            anchor,
-            done: false,
-            answered: false,
-            ended: false,
-            timer_c: None,
-            timed_out: false,
-        });
-        self.clients.insert(client, (number, 0));
+        self.branch(number, &mut context, Branch::new(client, None, anchor), config, cx);
         self.servers.insert(server, number);
         self.contexts.insert(number, context);
         Ok(())
     }
 
+    /// An anchor has the media of one dialog. Another answer to the same INVITE has to do without.
+    fn check_anchor(&self, forward: &mut Forward) {
+        let request = &forward.request;
+        let callee_tag = match forward.sender {
+            PartyName::Caller => request.to_tag(),
+            PartyName::Callee => request.from_tag(),
+        };
+        let (call_id, tag) = (request.call_id().unwrap_or_default(), callee_tag.unwrap_or_default());
+        forward.anchor = forward.anchor.filter(|anchor| self.anchors.holds(*anchor, call_id, tag));
+    }
+
     /// Forwards an ACK to a 2xx, which has no transaction (§16.11 by analogy; §17).
-    pub(crate) fn ack(&mut self, forward: Forward, config: &Config, cx: &mut Context<'_>) {
+    pub(crate) fn ack(&mut self, mut forward: Forward, config: &Config, cx: &mut Context<'_>) {
+        self.check_anchor(&mut forward);
         // An SDP that cannot be relayed has no way to be refused in an ACK; the call's media will stay silent and
         // be ended for it.
         if let Ok(onward) = self.onward(&forward, config, cx) {
@@ -241,8 +256,14 @@ impl Proxy {
         forward::forget_credentials(&mut edit, request, config);
         identity::forget_claims(&mut edit, request);
         let call_id = request.call_id().unwrap_or_default();
+        // An offer in a PRACK cannot be refused (RFC 6337 §3.2), so it may be taken for an answer.
+        let role = match request.method() {
+            Method::Ack | Method::Prack => Role::Answer,
+            _ => Role::Offer,
+        };
+        let said = (forward.sender, role);
         let body = match forward.anchor.filter(|_| is_sdp(request)) {
-            Some(anchor) => Some(self.anchors.pass(anchor, call_id, forward.sender, request.body(), cx)?),
+            Some(anchor) => Some(self.anchors.pass(anchor, call_id, said, request.body(), cx)?),
             None => None,
         };
         Ok(forward::onward(edit, request, &forward.to.flow, body, config, cx))

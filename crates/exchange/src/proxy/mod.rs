@@ -18,7 +18,6 @@ use std::time::Instant;
 use offhook_media::command::Report;
 use offhook_media::lease::PortBlock;
 use offhook_sip::{Headers, Method, Name, Response, Status};
-use offhook_sip_stack::Flow;
 use offhook_sip_stack::transaction::{ClientId, ServerId, Transactions};
 
 use crate::command::LiveCall;
@@ -27,7 +26,7 @@ use crate::context::{Alarm, Context};
 use crate::directory::AddressOfRecord;
 use crate::event::{EndedBy, Event};
 use crate::identity;
-use anchor::Anchors;
+use anchor::{Anchors, Answered, Role};
 use hangup::Dialog;
 pub(crate) use launch::Forwarding;
 use response_context::{Branch, Kind, ResponseContext};
@@ -64,7 +63,6 @@ impl Proxy {
         &mut self,
         client: ClientId,
         response: &Response,
-        flow: &Flow,
         config: &Config,
         transactions: &mut Transactions,
         cx: &mut Context<'_>,
@@ -78,22 +76,21 @@ impl Proxy {
             Status::TRYING => {}
             status if status.is_provisional() => {
                 branch.timer_c = branch.timer_c.map(|_| cx.now + config.timer_c);
-                if !context.final_sent {
+                // RFC 4320 §4.1: there is none but 100 for other methods.
+                if !context.final_sent && context.is_invite() {
                     transactions.respond(context.server, passed, &mut cx.sip());
                 }
             }
             status if status.is_success() => {
-                self.success(&mut context, index, response, passed, flow, transactions, cx);
+                self.success(&mut context, index, response, passed, transactions, cx);
             }
             status => {
                 branch.done = true;
-                let timed_out = branch.timed_out;
+                let given_up = branch.given_up;
                 self.drop_branch_media(&context, index, cx);
-                if timed_out {
-                    let tag = cx.sip().tag();
-                    context.failed_with(Status::REQUEST_TIMEOUT, "Nobody answered", &tag);
-                } else {
-                    context.failed(passed);
+                match given_up {
+                    Some((status, reason)) => context.failed_with(status, reason, &cx.sip().tag()),
+                    None => context.failed(passed),
                 }
                 if status.class() == 6 {
                     context.groups.clear();
@@ -115,28 +112,35 @@ impl Proxy {
         let mut edit = response.edit();
         edit.pop_via();
         identity::forget_claims(&mut edit, response);
-        if let Some(anchor) = context.branches[index].anchor.filter(|_| is_sdp(response)) {
-            let responder = match &context.kind {
-                Kind::Initial { .. } => PartyName::Callee,
-                Kind::InDialog { sender, .. } => sender.other(),
-            };
-            // What cannot be read passes as it is: the caller will tell its user.
-            if let Ok(body) = self.anchors.pass(anchor, context.call_id(), responder, response.body(), cx) {
-                edit.set_body(None, &body);
+        let (responder, tag) = match &context.kind {
+            Kind::Initial { .. } => (PartyName::Callee, response.to_tag()),
+            Kind::InDialog { sender: PartyName::Caller, .. } => (PartyName::Callee, context.request.to_tag()),
+            Kind::InDialog { sender: PartyName::Callee, .. } => {
+                (PartyName::Caller, context.request.from_tag())
             }
+        };
+        let (call_id, tag) = (context.call_id(), tag.unwrap_or_default());
+        // What a refusal describes is what would be possible, not what is (RFC 3261 §21.4.26).
+        let described = is_sdp(response) && response.status().class() <= 2;
+        let anchor =
+            context.branches[index].anchor.filter(|one| described && self.anchors.holds(*one, call_id, tag));
+        let role = if is_sdp(&context.request) { Role::Answer } else { Role::Offer };
+        // What cannot be read passes as it is: the caller will tell its user.
+        if let Some(anchor) = anchor
+            && let Ok(body) = self.anchors.pass(anchor, call_id, (responder, role), response.body(), cx)
+        {
+            edit.set_body(None, &body);
         }
         edit.finish()
     }
 
     /// A 2xx: it goes back at once, and the other phones stop ringing (§16.7 steps 5 and 10).
-    #[expect(clippy::too_many_arguments, reason = "the parts of a shard are lent one by one")]
     fn success(
         &mut self,
         context: &mut ResponseContext,
         index: usize,
         response: &Response,
         passed: Response,
-        flow: &Flow,
         transactions: &mut Transactions,
         cx: &mut Context<'_>,
     ) {
@@ -150,7 +154,7 @@ impl Proxy {
         if std::mem::replace(&mut branch.answered, true) || !context.is_invite() {
             return;
         }
-        self.answered(context, index, response, flow, first_final, cx);
+        self.answered(context, index, response, first_final, cx);
         context.groups.clear();
         cancel_pending(context, Some(COMPLETED_ELSEWHERE), transactions, cx);
     }
@@ -161,7 +165,6 @@ impl Proxy {
         context: &mut ResponseContext,
         index: usize,
         response: &Response,
-        flow: &Flow,
         first: bool,
         cx: &mut Context<'_>,
     ) {
@@ -173,10 +176,12 @@ impl Proxy {
         let anchored = anchor.is_some();
         match anchor {
             Some(anchor) => {
-                let mut callee = branch.target.as_ref().map_or(*from, Target::party);
-                callee.flow.connection = flow.connection;
-                anchor.dialog = Dialog::new(&context.request, response, [*from, callee]);
-                anchor.answered = Some(cx.now);
+                let callee = branch.target.as_ref().map_or(*from, Target::party);
+                anchor.answered = Some(Answered {
+                    at: cx.now,
+                    callee_tag: response.to_tag().unwrap_or_default().to_owned(),
+                    dialog: Dialog::new(&context.request, response, [*from, callee]),
+                });
                 anchor.account = account;
             }
             None => self.release(account.as_ref()),
@@ -201,15 +206,17 @@ impl Proxy {
         let branch = &mut context.branches[index];
         branch.ended = true;
         if !std::mem::replace(&mut branch.done, true) {
-            let (status, reason) = match (&context.kind, status) {
-                (Kind::Initial { .. }, Status::SERVICE_UNAVAILABLE) => {
+            let (status, reason) = match (branch.given_up, &context.kind, status) {
+                (Some(given_up), _, _) => given_up,
+                // The phone would have said so, had it heard of the INVITE or of the CANCEL.
+                _ if context.cancelled => (Status::REQUEST_TERMINATED, Status::REQUEST_TERMINATED.reason()),
+                (None, Kind::Initial { .. }, Status::SERVICE_UNAVAILABLE) => {
                     (Status::TEMPORARILY_UNAVAILABLE, "The phone cannot be reached")
                 }
-                (_, Status::REQUEST_TIMEOUT) => (status, "The phone does not respond"),
-                _ => (status, "The other phone cannot be reached"),
+                (None, _, Status::REQUEST_TIMEOUT) => (status, "The phone does not respond"),
+                (None, _, _) => (status, "The other phone cannot be reached"),
             };
-            let tag = cx.sip().tag();
-            context.failed_with(status, reason, &tag);
+            context.failed_with(status, reason, &cx.sip().tag());
             self.drop_branch_media(&context, index, cx);
         }
         self.settle(number, context, config, transactions, cx);
@@ -247,7 +254,7 @@ impl Proxy {
             Some(deadline) if deadline > cx.now => cx.timers.arm(deadline, Alarm::TimerC(number, index)),
             Some(_) if !branch.done => {
                 branch.timer_c = None;
-                branch.timed_out = true;
+                branch.given_up.get_or_insert((Status::REQUEST_TIMEOUT, "Nobody answered"));
                 transactions.cancel(branch.client, &mut cx.sip());
             }
             Some(_) | None => {}
@@ -264,8 +271,19 @@ impl Proxy {
         }
     }
 
-    pub(crate) fn server_ended(&mut self, server: ServerId) {
-        self.servers.remove(&server);
+    /// A server transaction is over. If nothing was answered yet, its client cannot be reached any more, and nobody
+    /// needs to ring for it.
+    pub(crate) fn server_ended(
+        &mut self,
+        server: ServerId,
+        transactions: &mut Transactions,
+        cx: &mut Context<'_>,
+    ) {
+        let Some(number) = self.servers.remove(&server) else { return };
+        let Some(context) = self.contexts.get_mut(&number).filter(|one| !one.final_sent) else { return };
+        context.cancelled = true;
+        context.groups.clear();
+        cancel_pending(context, None, transactions, cx);
     }
 
     /// After a change: the next targets, or the best failure, or nothing yet.
@@ -285,7 +303,10 @@ impl Proxy {
             let best = context.best(&tag);
             context.final_sent = true;
             self.failed(&mut context, &best, cx);
-            transactions.respond(context.server, best, &mut cx.sip());
+            // RFC 4320 §4.2: too late for any other method, whose client has given up by itself.
+            if context.is_invite() || best.status() != Status::REQUEST_TIMEOUT {
+                transactions.respond(context.server, best, &mut cx.sip());
+            }
         }
         if context.is_over() {
             self.servers.remove(&context.server);
@@ -347,8 +368,13 @@ impl Proxy {
         transactions: &mut Transactions,
         cx: &mut Context<'_>,
     ) {
-        if let Some(number) = self.anchors.report(report, config, cx.now) {
-            self.end_call(number, "SIP;cause=408;text=\"Media stopped\"", config, transactions, cx);
+        let Some(number) = self.anchors.report(report, config, cx.now) else { return };
+        self.end_call(number, "SIP;cause=408;text=\"Media stopped\"", config, transactions, cx);
+        // A call that still rings has been told ports that it cannot have.
+        let ringing = self.contexts.values_mut().flat_map(|context| &mut context.branches);
+        for branch in ringing.filter(|one| one.anchor == Some(number) && !one.done) {
+            branch.given_up = Some((Status::SERVICE_UNAVAILABLE, "A media port cannot be had"));
+            transactions.cancel(branch.client, &mut cx.sip());
         }
     }
 
@@ -374,10 +400,11 @@ impl Proxy {
     ) {
         let Some(anchor) = self.anchors.close(number, cx) else { return };
         self.release(anchor.account.as_ref());
-        if let Some(dialog) = anchor.dialog {
+        let Some(answered) = anchor.answered else { return };
+        if let Some(dialog) = answered.dialog {
             dialog.hang_up(reason, config, transactions, cx);
-            cx.event(Event::CallEnded { call: anchor.call_id, by: EndedBy::MediaStopped });
         }
+        cx.event(Event::CallEnded { call: anchor.call_id, by: EndedBy::MediaStopped });
     }
 
     /// Calls being set up.
@@ -411,13 +438,14 @@ impl Proxy {
             answered_at: None,
         });
         let answered = self.anchors.answered().filter_map(|one| {
-            let (from, to) = one.dialog.as_ref()?.addresses();
+            let answered = one.answered.as_ref()?;
+            let (from, to) = answered.dialog.as_ref().map_or(("", ""), Dialog::addresses);
             Some(LiveCall {
                 id: one.call_id.clone(),
                 from: from.to_owned(),
                 to: to.to_owned(),
                 started_at: unix(one.started),
-                answered_at: one.answered.map(unix),
+                answered_at: Some(unix(answered.at)),
             })
         });
         ringing.chain(answered).collect()

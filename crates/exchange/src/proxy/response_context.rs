@@ -58,7 +58,23 @@ pub(crate) struct Branch {
     pub(crate) ended: bool,
     /// When ringing has lasted too long (§16.8).
     pub(crate) timer_c: Option<Instant>,
-    pub(crate) timed_out: bool,
+    /// Why we cancelled it, when that is not the caller's wish: what its 487 stands for.
+    pub(crate) given_up: Option<(Status, &'static str)>,
+}
+
+impl Branch {
+    pub(crate) fn new(client: ClientId, target: Option<Target>, anchor: Option<u64>) -> Self {
+        Self {
+            client,
+            target,
+            anchor,
+            done: false,
+            answered: false,
+            ended: false,
+            timer_c: None,
+            given_up: None,
+        }
+    }
 }
 
 impl ResponseContext {
@@ -120,7 +136,7 @@ impl ResponseContext {
         };
         match best.status() {
             // What a phone cannot do now says nothing about us (§16.7 step 6).
-            Status::SERVICE_UNAVAILABLE if matches!(self.kind, Kind::Initial { .. }) => {
+            Status::SERVICE_UNAVAILABLE => {
                 let reason = String::from_utf8_lossy(best.reason()).into_owned();
                 answer(Status::SERVER_INTERNAL_ERROR).reason(&reason).finish()
             }

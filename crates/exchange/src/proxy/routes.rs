@@ -30,22 +30,27 @@ pub(crate) fn strip(request: &Request, flow: &Flow, config: &Config) -> Result<R
     let mut signed = None;
     let mut edit = request.edit();
     let uri = request.uri().map_err(|error| Refusal::new(error.status(), error.to_string()))?;
-    if let Some(opened) = open(&uri, request, config)? {
+    // A phone's own URI may have a parameter of the same name, so one that does not open is none of ours.
+    if let Ok(Some(opened)) = open(&uri, request, config)
+        && let Some(target) = routes.pop()
+    {
         // A strict router put our Record-Route into the Request-URI and the target at the end (§16.4).
         signed = Some(opened);
-        if let Some(target) = routes.pop() {
-            edit.set_uri(&target.uri).remove(Name::Route);
-            for route in &routes {
-                edit.add(Name::Route, route);
-            }
+        edit.set_uri(&target.uri).remove(Name::Route);
+        for route in &routes {
+            edit.add(Name::Route, route);
         }
     }
     let mut left = routes.into_iter().peekable();
     while let Some(top) = left.peek() {
-        match open(&top.uri, request, config)? {
-            Some(opened) => signed = signed.or(Some(opened)),
-            None if matches!(&top.uri, Uri::Sip(uri) if config.is_here(uri, flow)) => {}
-            None => break,
+        match open(&top.uri, request, config) {
+            // The last one counts: those before it led here in a spiral.
+            Ok(Some(opened)) => signed = Some(opened),
+            Ok(None) if matches!(&top.uri, Uri::Sip(uri) if config.is_here(uri, flow)) => {}
+            Ok(None) => break,
+            // It belongs to another exchange, further on.
+            Err(_) if signed.is_some() => break,
+            Err(refusal) => return Err(refusal),
         }
         edit.pop_route();
         left.next();

@@ -85,13 +85,14 @@ impl SignedRoute {
         if take::<1>(&mut rest)? != [VERSION] {
             return None;
         }
-        Some(Self {
+        let route = Self {
             shard: take::<1>(&mut rest)?[0],
             caller_tag: u32::from_be_bytes(take(&mut rest)?),
             caller: take_party(&mut rest)?,
             callee: take_party(&mut rest)?,
             anchor: if rest.is_empty() { None } else { Some(u64::from_be_bytes(take(&mut rest)?)) },
-        })
+        };
+        rest.is_empty().then_some(route)
     }
 
     /// The shard written into a parameter, before its signature is looked at: for dispatch only.
@@ -129,6 +130,8 @@ fn sign(signed: &[u8], call_id: &str, key: &Key) -> Hmac<Sha256> {
     let mut mac =
         Hmac::<Sha256>::new_from_slice(&key.0).unwrap_or_else(|_| unreachable!("any length will do"));
     mac.update(b"route");
+    // The length keeps the two apart: who chooses the Call-ID must not choose a part of the route.
+    mac.update(&(signed.len() as u64).to_be_bytes());
     mac.update(signed);
     mac.update(call_id.as_bytes());
     mac
@@ -254,6 +257,15 @@ mod tests {
             assert_eq!(SignedRoute::open(&changed, "call", &key), None, "letter {at}");
             assert_eq!(SignedRoute::open(&text[..at], "call", &key), None, "cut at {at}");
         }
+    }
+
+    #[test]
+    fn letters_of_the_call_id_cannot_be_moved_into_the_route() {
+        let key = Key([3; 32]);
+        let bytes = unbase64(&SignedRoute { anchor: None, ..route() }.seal("12345678call", &key)).unwrap();
+        let (signed, signature) = bytes.split_at(bytes.len() - SIGNATURE);
+        let moved = base64(&[signed, b"12345678", signature].concat());
+        assert_eq!(SignedRoute::open(&moved, "call", &key), None);
     }
 
     #[test]

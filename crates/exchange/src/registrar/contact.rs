@@ -1,10 +1,13 @@
 //! One Contact of a REGISTER, and the way to it.
 
+use std::net::SocketAddr;
+
 use offhook_sip::{Contact, Name, Request, SipUri, Status, Uri};
+use offhook_sip_stack::transport::is_unicast;
 use offhook_sip_stack::{Flow, Transport};
 
 use super::bad;
-use crate::config::RegistrarLimits;
+use crate::config::{Config, RegistrarLimits};
 use crate::directory::Binding;
 use crate::locality::address_of;
 use crate::refusal::Refusal;
@@ -30,16 +33,20 @@ pub(super) fn granted(
 /// The binding of a contact.
 ///
 /// # Errors
-/// 400 if it is no sip address, or absurdly long.
+/// 400 if it is no sip address, one that asks for more security than its way has, or absurdly long.
 pub(super) fn binding(
     contact: &Contact,
     request: &Request,
     flow: &Flow,
     expires_at: u64,
+    config: &Config,
 ) -> Result<Binding, Refusal> {
     let uri = contact.uri().as_sip().ok_or_else(|| bad("Contact is no sip address"))?;
     if uri.as_str().len() > MAX_URI {
         return Err(bad("Contact is too long"));
+    }
+    if uri.secure() && !matches!(flow.transport, Transport::Tls | Transport::Wss) {
+        return Err(bad("A sips Contact needs TLS"));
     }
     let path = path(request)?;
     let behind_nat = path.is_empty() && behind_nat(request, uri, flow);
@@ -47,7 +54,7 @@ pub(super) fn binding(
         contact: uri.to_string(),
         q: contact.q().unwrap_or(1000),
         expires_at,
-        flow: if path.is_empty() { way_to(uri, flow, behind_nat) } else { *flow },
+        flow: if path.is_empty() { way_to(uri, flow, behind_nat, config) } else { *flow },
         behind_nat,
         path,
         call_id: request.call_id().map_err(|error| bad(error.to_string()))?.into(),
@@ -96,16 +103,18 @@ pub(crate) fn behind_nat(request: &Request, contact: &SipUri, flow: &Flow) -> bo
     let seen = flow.remote.ip();
     let says_where_it_is = via.sent_by.host.ip().map(|ip| ip.to_canonical()) == Some(seen);
     let port = via.sent_by.port.unwrap_or(flow.transport.default_port());
-    // A stream's port is the connection's own: it tells nothing.
-    let same_port = flow.transport.is_reliable() || port == flow.remote.port();
+    // A stream's port is the connection's own: it tells nothing. Nor does that of a phone that sends from another
+    // port than it listens on, which it shows by not asking for rport (RFC 3581 §3).
+    let same_port = flow.transport.is_reliable() || port == flow.remote.port() || !via.has_rport();
     // A phone that knows its address names it as contact too. Another host as contact is a wish to be
     // called elsewhere, unless the Via already showed a NAT.
-    !(says_where_it_is && same_port) || ip.is_unspecified()
+    let reached_as_it_says = says_where_it_is && same_port && is_unicast(ip);
+    !reached_as_it_says || ip.is_loopback() != seen.is_loopback()
 }
 
-/// The way to a contact: the flow of its request where there is a NAT or a connection, else the address that it
-/// names.
-fn way_to(contact: &SipUri, flow: &Flow, behind_nat: bool) -> Flow {
+/// The way to a contact: the flow of its request where there is a NAT or a connection, or where the address that it
+/// names does not lead to it; else that address.
+fn way_to(contact: &SipUri, flow: &Flow, behind_nat: bool, config: &Config) -> Flow {
     let transport = match contact.transport() {
         Some(named) => Transport::from_name(named.as_str()).unwrap_or(flow.transport),
         // RFC 3263 would say UDP; a phone that came by a stream and names nothing means that stream.
@@ -116,21 +125,31 @@ fn way_to(contact: &SipUri, flow: &Flow, behind_nat: bool) -> Flow {
     // RFC 5923 §5: a connection is used again for requests to the peer at its other end.
     let connected = flow.connection.is_some() && here && transport == flow.transport;
     let other_family = remote.is_ipv4() != flow.local.is_ipv4();
-    if behind_nat || connected || other_family {
-        return *flow;
+    // The port from which we send is that of the listener for this transport.
+    let local = match config.listeners.iter().find(|one| one.transport == transport) {
+        _ if transport == flow.transport => Some(flow.local),
+        Some(listener) => Some(SocketAddr::new(flow.local.ip(), listener.address.port())),
+        None => None,
+    };
+    match local {
+        // Our own address would make a loop.
+        Some(local) if !(behind_nat || connected || other_family || config.is_us(remote, flow)) => {
+            Flow { transport, local, remote, connection: None }
+        }
+        _ => *flow,
     }
-    Flow { transport, local: flow.local, remote, connection: None }
 }
 
-/// The proxies between phone and us (RFC 3327 §5.3), as they stand in the header.
+/// The proxies between phone and us (RFC 3327 §5.3), each on one line.
 fn path(request: &Request) -> Result<Vec<String>, Refusal> {
     if request.has(Name::Path) && !request.supports("path") {
         // RFC 3327 §5.3: the phone would not understand; refuse rather than lose the way.
         return Err(Refusal::new(Status::EXTENSION_REQUIRED, "Path needs Supported: path")
             .with(Name::Require, "path"));
     }
-    let path: Vec<String> =
-        request.values(Name::Path).map(|value| String::from_utf8_lossy(value).into_owned()).collect();
+    let path: Result<Vec<String>, _> =
+        request.paths().map(|one| one.map(|one| one.to_string().replace(['\r', '\n'], " "))).collect();
+    let path = path.map_err(|error| bad(error.to_string()))?;
     if path.len() > MAX_PATH || path.iter().any(|one| one.len() > MAX_URI) {
         return Err(bad("Path is too long"));
     }

@@ -2,10 +2,10 @@
 
 mod contact;
 
-use offhook_sip::{Contacts, Name, Request, Response, Status};
+use offhook_sip::{Contacts, Host, Name, Request, Response, Status};
 use offhook_sip_stack::Flow;
 
-use crate::config::RegistrarLimits;
+use crate::config::Config;
 use crate::directory::{AddressOfRecord, Binding, Bindings};
 use crate::refusal::Refusal;
 
@@ -21,9 +21,10 @@ pub(crate) fn register(
     request: &Request,
     flow: &Flow,
     present: &[Binding],
-    limits: &RegistrarLimits,
+    config: &Config,
     now: u64,
 ) -> Result<Option<Bindings>, Refusal> {
+    let limits = &config.registrar;
     let contacts = request.contacts().map_err(|error| bad(error.to_string()))?;
     let mut bindings: Vec<Binding> = present.iter().filter(|one| one.expires_at > now).cloned().collect();
     let call_id = request.call_id().map_err(|error| bad(error.to_string()))?;
@@ -33,7 +34,7 @@ pub(crate) fn register(
             if request.raw(Name::Expires).map(trimmed) != Some(b"0") {
                 return Err(bad("Contact: * needs Expires: 0"));
             }
-            in_order(bindings.iter(), call_id, cseq)?;
+            in_order(bindings.iter(), None, call_id, cseq)?;
             bindings.clear();
         }
         Contacts::List(list) if list.is_empty() => return Ok(None),
@@ -41,17 +42,21 @@ pub(crate) fn register(
             if list.len() > limits.max_contacts {
                 return Err(Refusal::new(Status::FORBIDDEN, "Too many contacts"));
             }
+            let mut added: Vec<Binding> = Vec::new();
             for one in &list {
                 let seconds = contact::granted(one, request, limits)?;
-                let new = contact::binding(one, request, flow, now + u64::from(seconds))?;
+                let new = contact::binding(one, request, flow, now + u64::from(seconds), config)?;
                 let (same, others): (Vec<_>, Vec<_>) =
                     bindings.into_iter().partition(|old| contact::replaces(&new, old));
-                in_order(same.iter(), call_id, cseq)?;
+                in_order(same.iter(), Some(&new).filter(|_| seconds > 0), call_id, cseq)?;
                 bindings = others;
+                // Of a contact that is named twice, the last counts.
+                added.retain(|old| !contact::replaces(&new, old));
                 if seconds > 0 {
-                    bindings.push(new);
+                    added.push(new);
                 }
             }
+            bindings.extend(added);
             // A phone that forgot its old contact in a restart must not lock its user out: the one that would
             // end first makes room.
             while bindings.len() > limits.max_contacts {
@@ -76,24 +81,31 @@ pub(crate) fn accepted(request: &Request, bindings: &[Binding], now: u64, tag: &
     answer.finish()
 }
 
-/// The address-of-record that a REGISTER is about: its To (§10.3 step 5), as user and host.
+/// The address-of-record that a REGISTER is about: its To (§10.3 step 5), and the host in it.
 ///
 /// # Errors
-/// 400 if To is no sip address with a user.
-pub(crate) fn record(request: &Request) -> Result<AddressOfRecord, Refusal> {
+/// 400 if To is no sip address with a user, or too long for one.
+pub(crate) fn record(request: &Request) -> Result<(AddressOfRecord, Host), Refusal> {
     let to = request.to().map_err(|error| bad(error.to_string()))?;
     let uri = to.uri.as_sip().ok_or_else(|| bad("To of a REGISTER is a sip address"))?;
     let user = uri.user_unescaped().ok_or_else(|| bad("To of a REGISTER has a user"))?;
-    Ok(AddressOfRecord::new(&user, &uri.host().to_string()))
+    let record = AddressOfRecord::new(&user, &uri.host().to_string());
+    if record.as_str().len() > MAX_RECORD {
+        return Err(bad("To of a REGISTER is too long"));
+    }
+    Ok((record, uri.host().clone()))
 }
 
-/// Whether the request is newer than each binding made under the same Call-ID (§10.3 step 7).
+/// Whether the request is newer than each binding made under the same Call-ID (§10.3 step 7). One that says the
+/// same again is in order: its answer was lost, perhaps in a restart, which forgets transactions.
 fn in_order<'a>(
     mut bindings: impl Iterator<Item = &'a Binding>,
+    again: Option<&Binding>,
     call_id: &str,
     cseq: u32,
 ) -> Result<(), Refusal> {
-    if bindings.any(|one| one.call_id == call_id && cseq <= one.cseq) {
+    let same = |one: &Binding| cseq == one.cseq && again.is_some_and(|again| again.contact == one.contact);
+    if bindings.any(|one| one.call_id == call_id && cseq <= one.cseq && !same(one)) {
         return Err(Refusal::new(Status::SERVER_INTERNAL_ERROR, "CSeq is not higher than before"));
     }
     Ok(())
@@ -106,6 +118,9 @@ fn bad(reason: impl Into<String>) -> Refusal {
 fn trimmed(value: &[u8]) -> &[u8] {
     value.trim_ascii()
 }
+
+/// Octets of an address-of-record, as for accounts.
+const MAX_RECORD: usize = 255;
 
 #[cfg(test)]
 mod tests;

@@ -1,12 +1,14 @@
 //! A shard on a table: texts go in, texts come out, the clock is turned by hand.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub(crate) mod call;
+
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use offhook_exchange::Shard;
-use offhook_exchange::command::{Command, Ticket};
+use offhook_exchange::command::{Answer, Command, Status, Ticket};
 use offhook_exchange::config::{AnchorPolicy, Config, Epoch, Key, Listener};
 use offhook_exchange::directory::{Account, AddressOfRecord, Delta, Secrets};
 use offhook_exchange::event::Event;
@@ -15,7 +17,7 @@ use offhook_media::command as media;
 use offhook_media::lease::PortBlock;
 use offhook_sip::digest::{self, Algorithm, Parts, Qop};
 use offhook_sip::{Message, Name, Request, Response};
-use offhook_sip_stack::{Flow, Transport};
+use offhook_sip_stack::{ConnectionId, Flow, Transport};
 
 pub(crate) const SERVER: &str = "192.0.2.1:5060";
 
@@ -26,7 +28,10 @@ pub(crate) struct Bench {
     pub(crate) events: Vec<Event>,
     pub(crate) stored: Vec<StoreRequest>,
     pub(crate) media: Vec<media::Command>,
-    sent: Vec<(SocketAddr, Bytes)>,
+    pub(crate) answers: Vec<Answer>,
+    /// How many of `media` the relay has seen.
+    reported: usize,
+    sent: Vec<(Flow, Bytes)>,
 }
 
 impl Bench {
@@ -52,6 +57,8 @@ impl Bench {
             events: Vec::new(),
             stored: Vec::new(),
             media: Vec::new(),
+            answers: Vec::new(),
+            reported: 0,
             sent: Vec::new(),
         };
         for (user, number) in [("alice", Some("1001")), ("bob", Some("1002")), ("carol", None)] {
@@ -60,9 +67,18 @@ impl Bench {
         bench
     }
 
+    /// An account in another domain.
+    pub(crate) fn account_at(&mut self, user: &str, domain: &str, password: &str) {
+        self.add(AddressOfRecord::new(user, domain), None, password);
+    }
+
     pub(crate) fn account(&mut self, user: &str, number: Option<&str>) {
-        let address = AddressOfRecord::new(user, "example.com");
-        let ha1 = |algorithm| digest::ha1(algorithm, user, "example.com", user);
+        self.add(AddressOfRecord::new(user, "example.com"), number, user);
+    }
+
+    fn add(&mut self, address: AddressOfRecord, number: Option<&str>, password: &str) {
+        let user = address.user().to_owned();
+        let ha1 = |algorithm| digest::ha1(algorithm, &user, "example.com", password);
         let account = Account {
             address: address.clone(),
             name: Some(user.to_uppercase()),
@@ -79,11 +95,11 @@ impl Bench {
 
     pub(crate) fn input(&mut self, input: Input) {
         self.shard.handle(self.now, input, &mut self.out);
-        self.sent.extend(self.out.sip.transmits.drain(..).map(|one| (one.flow.remote, one.bytes)));
+        self.sent.extend(self.out.sip.transmits.drain(..).map(|one| (one.flow, one.bytes)));
         self.events.append(&mut self.out.events);
         self.stored.append(&mut self.out.store);
         self.media.append(&mut self.out.media);
-        self.out.answers.clear();
+        self.answers.extend(self.out.answers.drain(..).map(|(_, answer)| answer));
     }
 
     /// Sends a message from a phone's address; line ends may be bare.
@@ -93,13 +109,70 @@ impl Bench {
     }
 
     pub(crate) fn send_bytes(&mut self, from: &str, bytes: Bytes) {
-        let flow = Flow {
-            transport: Transport::Udp,
-            local: SERVER.parse().unwrap(),
-            remote: from.parse().unwrap(),
-            connection: None,
-        };
-        self.input(Input::Datagram { flow, bytes });
+        self.input(Input::Datagram { flow: udp(from), bytes });
+    }
+
+    /// Sends a message on any way; line ends may be bare.
+    pub(crate) fn send_on(&mut self, flow: Flow, text: &str) {
+        let bytes = Bytes::from(text.replace("\r\n", "\n").replace('\n', "\r\n"));
+        self.input(match flow.connection {
+            Some(_) => Input::StreamMessage { flow, bytes },
+            None => Input::Datagram { flow, bytes },
+        });
+    }
+
+    /// How the shard is.
+    pub(crate) fn status(&mut self) -> Status {
+        self.input(Input::Command(Ticket(0), Command::Status));
+        match self.answers.pop() {
+            Some(Answer::Status(status)) => status,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// What the relay would report of the streams that were closed since it was last asked.
+    pub(crate) fn relay(&mut self) {
+        let from = std::mem::replace(&mut self.reported, self.media.len());
+        for command in self.media[from..].to_vec() {
+            if let media::Command::Close { stream } = command
+                && let Some(ports) = opened(&self.media, stream)
+            {
+                let counters = [media::Counters::default(); 2];
+                self.input(Input::Media(media::Report::Closed { stream, ports, counters }));
+            }
+        }
+    }
+
+    /// The streams that were opened and not closed.
+    pub(crate) fn open_streams(&self) -> Vec<media::StreamId> {
+        let mut open = Vec::new();
+        for command in &self.media {
+            match command {
+                media::Command::Open { stream, .. } => open.push(*stream),
+                media::Command::Close { stream } => open.retain(|one| one != stream),
+                media::Command::Update { .. } => {}
+            }
+        }
+        open
+    }
+
+    /// The ports of a stream.
+    pub(crate) fn ports(&self, stream: media::StreamId) -> [media::PortPair; 2] {
+        opened(&self.media, stream).unwrap_or_else(|| panic!("{stream:?} was never opened"))
+    }
+
+    /// What the relay knows of one side of a stream.
+    pub(crate) fn remote(&self, stream: media::StreamId, side: media::SideName) -> media::Remote {
+        let known = self.media.iter().rev().find_map(|command| match command {
+            media::Command::Open { stream: one, sides, .. } if *one == stream => {
+                Some(sides[side.index()].remote.clone())
+            }
+            media::Command::Update { stream: one, side: of, remote } if *one == stream && *of == side => {
+                Some(remote.clone())
+            }
+            _ => None,
+        });
+        known.unwrap_or_else(|| panic!("{stream:?} was never opened"))
     }
 
     /// Lets time pass, with all that happens in it.
@@ -114,11 +187,21 @@ impl Bench {
 
     /// What was sent to an address since it was last asked for.
     pub(crate) fn take(&mut self, to: &str) -> Vec<Message> {
+        self.take_with_way(to).into_iter().map(|(_, message)| message).collect()
+    }
+
+    /// The same, with the way of each.
+    pub(crate) fn take_with_way(&mut self, to: &str) -> Vec<(Flow, Message)> {
         let to: SocketAddr = to.parse().unwrap();
         let (mine, others) =
-            std::mem::take(&mut self.sent).into_iter().partition(|(remote, _)| *remote == to);
+            std::mem::take(&mut self.sent).into_iter().partition(|(flow, _)| flow.remote == to);
         self.sent = others;
-        mine.into_iter().map(|(_, bytes)| Message::parse(bytes).unwrap()).collect()
+        mine.into_iter().map(|(flow, bytes)| (flow, Message::parse(bytes).unwrap())).collect()
+    }
+
+    /// Everything that was sent since it was last asked for.
+    pub(crate) fn take_all(&mut self) -> Vec<(Flow, Bytes)> {
+        std::mem::take(&mut self.sent)
     }
 
     pub(crate) fn nothing_sent(&self) -> bool {
@@ -151,19 +234,62 @@ impl Bench {
         if text.starts_with("INVITE") {
             self.send(from, &ack_of(text, &challenge));
         }
-        self.send(from, &with_credentials(text, user, &challenge));
+        self.send(from, &with_credentials(text, user, user, &challenge));
         self.take(from).iter().rev().find_map(|one| one.as_response().cloned()).unwrap()
     }
 
     /// Sends a request again, with credentials for a challenge.
     pub(crate) fn authenticated_again(&mut self, from: &str, user: &str, text: &str, challenge: &Response) {
-        self.send(from, &with_credentials(text, user, challenge));
+        self.authenticated_with(from, user, user, text, challenge);
+    }
+
+    /// The same with a password that is not the user's name.
+    pub(crate) fn authenticated_with(
+        &mut self,
+        from: &str,
+        user: &str,
+        password: &str,
+        text: &str,
+        challenge: &Response,
+    ) {
+        self.send(from, &with_credentials(text, user, password, challenge));
     }
 
     pub(crate) fn register(&mut self, user: &str, at: &str) {
         let text = register(user, at, &format!("Contact: <sip:{user}@{at}>\nExpires: 600\n"));
         assert_eq!(self.authenticated(at, user, &text).status().code(), 200, "{user} registers");
     }
+}
+
+/// The way of a datagram from a phone.
+pub(crate) fn udp(from: &str) -> Flow {
+    Flow {
+        transport: Transport::Udp,
+        local: SERVER.parse().unwrap(),
+        remote: from.parse().unwrap(),
+        connection: None,
+    }
+}
+
+/// The way of a message on a connection that a phone opened.
+pub(crate) fn tcp(from: &str, connection: u64) -> Flow {
+    Flow { transport: Transport::Tcp, connection: Some(ConnectionId(connection)), ..udp(from) }
+}
+
+fn opened(commands: &[media::Command], stream: media::StreamId) -> Option<[media::PortPair; 2]> {
+    commands.iter().find_map(|command| match command {
+        media::Command::Open { stream: one, sides, .. } if *one == stream => {
+            Some([sides[0].ports, sides[1].ports])
+        }
+        _ => None,
+    })
+}
+
+/// The message with an SDP as its body, instead of none.
+pub(crate) fn with_sdp(text: &str, sdp: &str) -> String {
+    let sdp = sdp.replace('\n', "\r\n");
+    let length = format!("Content-Type: application/sdp\nContent-Length: {}\n\n{sdp}", sdp.len());
+    text.replace("Content-Length: 0\n\n", &length)
 }
 
 pub(crate) fn register(user: &str, at: &str, headers: &str) -> String {
@@ -185,7 +311,7 @@ pub(crate) fn request(method: &str, uri: &str, user: &str, at: &str, headers: &s
 }
 
 /// The request with credentials for a challenge: a new branch and CSeq number.
-fn with_credentials(text: &str, user: &str, challenge: &Response) -> String {
+pub(crate) fn with_credentials(text: &str, user: &str, password: &str, challenge: &Response) -> String {
     let (name, credentials) = match challenge.status().code() {
         401 => (Name::WwwAuthenticate, "Authorization"),
         _ => (Name::ProxyAuthenticate, "Proxy-Authorization"),
@@ -195,7 +321,7 @@ fn with_credentials(text: &str, user: &str, challenge: &Response) -> String {
     let (realm, nonce) = (offered.realm().unwrap(), offered.nonce().unwrap());
     let mut words = text.split_ascii_whitespace();
     let (method, uri) = (words.next().unwrap(), words.next().unwrap());
-    let ha1 = digest::ha1(algorithm, user, &realm, user);
+    let ha1 = digest::ha1(algorithm, user, &realm, password);
     let qop = Some(Qop::Auth { nc: "00000001", cnonce: "abc" });
     let response = digest::response(algorithm, &ha1, &Parts { nonce: &nonce, method, uri, qop });
     let header = format!(

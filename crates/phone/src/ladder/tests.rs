@@ -60,6 +60,20 @@ fn a_second_401_means_that_the_password_is_wrong() {
 }
 
 #[test]
+fn proof_of_another_kind_or_out_of_date_is_asked_for_again_as_usual() {
+    let invite = || (Way::Sent, invite(7, "Authorization: Digest username=\"alice\"\r\n", ""));
+    let proxy = (Way::Received, response("407 Proxy Authentication Required", "7 INVITE"));
+    let stale = "CSeq: 7 INVITE\r\nWWW-Authenticate: Digest realm=\"pbx\", nonce=\"n\", stale=true";
+    let text = String::from_utf8(response("401 Unauthorized", "7 INVITE").to_vec()).unwrap();
+    let stale = (Way::Received, Bytes::from(text.replace("CSeq: 7 INVITE", stale)));
+    for challenge in [proxy, stale] {
+        let lines = draw(Language::English, &[invite(), challenge]);
+        assert!(lines[0].ends_with("please talk to me"), "{}", lines[0]);
+        assert!(lines[1].ends_with("asks who we are (normal)"), "{}", lines[1]);
+    }
+}
+
+#[test]
 fn what_is_sent_again_is_said_to_be() {
     let lines = draw(Language::English, &[(Way::Sent, invite(1, "", "")), (Way::Sent, invite(1, "", ""))]);
     assert!(lines[1].ends_with("sent again: no answer yet"));

@@ -64,7 +64,9 @@ impl Kind {
                 quoted.join(" or ")
             }
             Self::Address => "an address with a port, such as \"127.0.0.1:8080\"".into(),
-            Self::Listen => "an address with a port, such as \"[::]:5060\", a list of them, or \"off\"".into(),
+            Self::Listen => {
+                "an address with a port, such as \"[::]:5060\", a list of them, or \"off\"".into()
+            }
             Self::IpOrAuto => "an IP address such as \"203.0.113.7\", or \"auto\"".into(),
             Self::Networks => "networks such as [\"10.0.0.0/8\"]".into(),
             Self::Ports => "ports such as \"20000-20999\", at least four".into(),
@@ -95,7 +97,12 @@ impl Key {
 
 /// The keys that stand outside `[[account]]`, `[[trunk]]` and `[[route]]`, in the order of the sample.
 pub const KEYS: &[Key] = &[
-    key("domains", Kind::Texts, "", "Names and addresses served here; the first is the realm of new passwords"),
+    key(
+        "domains",
+        Kind::Texts,
+        "",
+        "Names and addresses served here; the first is the realm of new passwords",
+    ),
     key("data_dir", Kind::Path, "", "Where everything is kept"),
     key("pid_file", Kind::Path, "", "Where the process writes its number"),
     key("language", Kind::Choice(&["en", "zh"]), "\"en\"", "Language of explanations"),
@@ -103,7 +110,12 @@ pub const KEYS: &[Key] = &[
     key("sip.tcp", Kind::Listen, "\"[::]:5060\"", "Where SIP over TCP is spoken"),
     key("sip.tls", Kind::Listen, "\"off\"", "Where SIP over TLS is spoken")
         .inert("this version has no TLS: nothing listens there"),
-    key("sip.external_address", Kind::IpOrAuto, "\"auto\"", "The address that phones outside the local networks are told"),
+    key(
+        "sip.external_address",
+        Kind::IpOrAuto,
+        "\"auto\"",
+        "The address that phones outside the local networks are told",
+    ),
     key(
         "sip.local_networks",
         Kind::Networks,
@@ -121,19 +133,50 @@ pub const KEYS: &[Key] = &[
     key("web.tls", Kind::Choice(&["auto", "files", "off"]), "\"off\"", "Where certificates come from")
         .inert("this version has no TLS"),
     key("media.ports", Kind::Ports, "\"20000-20999\"", "Ports for relayed media"),
-    key("media.anchor", Kind::Choice(&["auto", "always", "never"]), "\"auto\"", "Whether media goes through the exchange"),
-    key("media.codecs", Kind::Texts, "[\"opus\", \"g722\", \"pcma\", \"pcmu\"]", "Codecs of the exchange's own voices")
-        .inert("this version has no voices of its own: phones agree on any codec they like"),
-    key("media.srtp", Kind::Choice(&["off", "prefer", "require"]), "\"prefer\"", "Whether media is encrypted; passed on as the phones agree"),
+    key(
+        "media.anchor",
+        Kind::Choice(&["auto", "always", "never"]),
+        "\"auto\"",
+        "Whether media goes through the exchange",
+    ),
+    key(
+        "media.codecs",
+        Kind::Texts,
+        "[\"opus\", \"g722\", \"pcma\", \"pcmu\"]",
+        "Codecs of the exchange's own voices",
+    )
+    .inert("this version has no voices of its own: phones agree on any codec they like"),
+    key(
+        "media.srtp",
+        Kind::Choice(&["off", "prefer", "require"]),
+        "\"prefer\"",
+        "Whether media is encrypted; passed on as the phones agree",
+    ),
     key("media.timeout", Kind::Time, "\"60s\"", "A call through us without media for this long is ended"),
     key("media.hold_timeout", Kind::Time, "\"2h\"", "The same for a call on hold"),
     key("store.url", Kind::Text, "\"sqlite:offhook.db\"", "The database, in the data directory"),
-    key("security.authentication", Kind::Choice(&["required", "off"]), "\"required\"", "Whether phones must prove who they are"),
-    key("security.strangers", Kind::Choice(&["refuse", "allow"]), "\"refuse\"", "Whether someone without an account may call an account"),
-    key("security.ban.failures", Kind::Count(1, 1_000_000), "8", "Failures that ban an address").inert(NO_BAN),
+    key(
+        "security.authentication",
+        Kind::Choice(&["required", "off"]),
+        "\"required\"",
+        "Whether phones must prove who they are",
+    ),
+    key(
+        "security.strangers",
+        Kind::Choice(&["refuse", "allow"]),
+        "\"refuse\"",
+        "Whether someone without an account may call an account",
+    ),
+    key("security.ban.failures", Kind::Count(1, 1_000_000), "8", "Failures that ban an address")
+        .inert(NO_BAN),
     key("security.ban.window", Kind::Time, "\"10m\"", "Within which they are counted").inert(NO_BAN),
     key("security.ban.duration", Kind::Time, "\"1h\"", "How long a ban lasts").inert(NO_BAN),
-    key("security.max_calls_per_account", Kind::Count(1, 10_000), "4", "Calls that an account may have at a time"),
+    key(
+        "security.max_calls_per_account",
+        Kind::Count(1, 10_000),
+        "4",
+        "Calls that an account may have at a time",
+    ),
     key("security.allow_international", Kind::Flag, "false", "Whether numbers abroad may be called")
         .inert("this version has no trunks: nobody abroad can be called"),
 ];

@@ -24,7 +24,8 @@ pub fn schema() -> Value {
     }
     for (list, keys, inert) in OBJECTS {
         let mut item = table();
-        item["properties"] = Value::Object(keys.iter().map(|key| (key.path.to_owned(), describe(key))).collect());
+        item["properties"] =
+            Value::Object(keys.iter().map(|key| (key.path.to_owned(), describe(key))).collect());
         let mut described = json!({ "type": "array", "items": item });
         if let Some(inert) = inert {
             described["description"] = json!(inert);

@@ -1,1 +1,122 @@
+use super::*;
 
+fn settings(text: &str) -> Result<Settings, Mistakes> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("offhook.toml");
+    std::fs::write(&file, text).unwrap();
+    std::fs::write(folder.path().join("alice.secret"), "in a file\n").unwrap();
+    Settings::read(&Sources { file: Some(file), ..Sources::default() })
+}
+
+fn mistakes(text: &str) -> String {
+    settings(text).err().map(|mistakes| mistakes.to_string()).unwrap_or_default()
+}
+
+#[test]
+fn nothing_written_means_the_defaults_of_the_exchange() {
+    let settings = settings("").unwrap();
+    let config = settings.exchange("realm".into(), settings.listeners.clone(), Key([0; 32]));
+    let defaults = Config::new(vec!["x".into()], Key([0; 32]));
+    assert_eq!(config.media_timeout, defaults.media_timeout);
+    assert_eq!(config.hold_timeout, defaults.hold_timeout);
+    assert_eq!(config.timer_c, defaults.timer_c);
+    assert_eq!(config.max_calls_per_account, defaults.max_calls_per_account);
+    assert_eq!(config.registrar.min_expires, defaults.registrar.min_expires);
+    assert_eq!(config.registrar.default_expires, defaults.registrar.default_expires);
+    assert_eq!(config.registrar.max_expires, defaults.registrar.max_expires);
+    assert_eq!(config.registrar.max_contacts, defaults.registrar.max_contacts);
+    assert_eq!((config.authentication, config.strangers), (defaults.authentication, defaults.strangers));
+    assert_eq!(config.anchor, defaults.anchor);
+    assert_eq!(config.realm, "realm");
+    for own in ["localhost", "127.0.0.1", "[::1]"] {
+        assert!(config.serves(own), "{own}");
+    }
+    assert!(settings.warnings.is_empty(), "{:?}", settings.warnings);
+}
+
+#[test]
+fn the_addresses_listened_on_are_served_unless_domains_are_named() {
+    let of = |text: &str| {
+        let settings = settings(text).unwrap();
+        let config = settings.exchange("realm".into(), settings.listeners.clone(), Key([0; 32]));
+        config.domains.iter().filter(|domain| *domain == "127.0.0.9").count()
+    };
+    assert_eq!(of("sip.udp = \"127.0.0.9:5060\"\nsip.tcp = \"127.0.0.9:5060\""), 1);
+    assert_eq!(of("domains = \"example.com\"\nsip.udp = \"127.0.0.9:5060\""), 0);
+}
+
+#[test]
+fn keys_without_effect_are_warned_of_and_defaults_are_not() {
+    let text = "language = \"zh\"\nsip.tls = \"[::]:5061\"\nweb.tls = \"off\"\n[[trunk]]\nname = \"p\"\n[[trunk]]\n[[route]]\n";
+    assert_eq!(
+        settings(text).unwrap().warnings,
+        [
+            "sip.tls is set, but this version has no TLS: nothing listens there",
+            "2 [[trunk]] declared, but this version has no trunks: calls go to accounts only",
+            "1 [[route]] declared, but this version has no routes: calls go to accounts only",
+            "language is set, but this version's server speaks English only",
+        ]
+    );
+}
+
+#[test]
+fn what_contradicts_itself_is_refused() {
+    for (text, what) in [
+        ("media.srtp = \"require\"", "this version cannot enforce encrypted media"),
+        ("sip.timer_c = \"180s\"", "sip.timer_c must be more than three minutes"),
+        ("sip.registration.min_expires = \"3h\"", "min_expires is more than max_expires"),
+        ("sip.registration.default_expires = \"3h\"", "default_expires is not between"),
+        ("sip.udp = \"off\"\nsip.tcp = \"off\"", "there is nothing to do"),
+        ("store.url = \"postgres://x\"", "a database that this version does not know"),
+        ("domains = [\"example.com:5060\"]", "neither a host name nor an address"),
+        ("domains = [\"a b\"]", "neither a host name nor an address"),
+        ("security.authentication = \"off\"\nsip.udp = \"8.8.8.8:5060\"", "8.8.8.8, a public address"),
+        ("[[account]]\nname = \"x\"", "this [[account]] has no address"),
+        ("[[account]]\naddress = \"alice\"", "there is no @"),
+        (
+            "[[account]]\naddress = \"sip:a@b\"\n[[account]]\naddress = \"sip:a@B\"",
+            "sip:a@b is declared twice",
+        ),
+        ("[[account]]\naddress = \"sip:a@b\"\nnumber = \"x\"", "no telephone number"),
+        (
+            "[[account]]\naddress = \"sip:a@b\"\npassword = \"x\"\npassword_file = \"y\"",
+            "password is given already",
+        ),
+        ("[[account]]\naddress = \"sip:a@b\"\npassword_file = \"nowhere\"", "nowhere: "),
+        (
+            "[[account]]\naddress = \"sip:a@b\"\npassword = { env = \"OFFHOOK_NOT_SET\" }",
+            "not in the environment",
+        ),
+    ] {
+        assert!(mistakes(text).contains(what), "{text}: {}", mistakes(text));
+    }
+}
+
+#[test]
+fn an_open_door_inside_is_allowed_with_a_loud_warning() {
+    let text = "security.authentication = \"off\"\nsip.udp = \"127.0.0.1:5060\"\nsip.tcp = \"10.0.0.1:5060\"";
+    let settings = settings(text).unwrap();
+    assert_eq!(settings.authentication, Authentication::Off);
+    assert!(settings.warnings[0].starts_with("AUTHENTICATION IS OFF"));
+}
+
+#[test]
+fn passwords_come_from_where_they_are_kept() {
+    let text = "[[account]]\naddress = \"sip:alice@example.com\"\npassword_file = \"alice.secret\"\n\
+        [[account]]\naddress = \"sip:bob@example.com\"\npassword = { file = \"alice.secret\" }\n\
+        [[account]]\naddress = \"sip:carol@example.com\"\npassword = \"plain\"\n\
+        [[account]]\naddress = \"sip:dave@example.com\"\n";
+    let accounts = settings(text).unwrap().accounts;
+    let passwords: Vec<_> = accounts
+        .iter()
+        .map(|account| account.password.as_ref().map(|password| password.reveal().to_owned()))
+        .collect();
+    let [file, plain] = ["in a file", "plain"].map(|text| Some(text.to_owned()));
+    assert_eq!(passwords, [file.clone(), file, plain, None]);
+}
+
+#[test]
+fn domains_are_written_as_the_hosts_of_uris() {
+    let settings = settings("domains = [\"Example.COM.\", \"2001:db8::1\", \"192.0.2.1\"]").unwrap();
+    assert_eq!(settings.domains, ["example.com", "[2001:db8::1]", "192.0.2.1"]);
+}

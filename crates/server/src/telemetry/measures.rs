@@ -61,7 +61,11 @@ impl Measures {
     pub(crate) fn text(&self, status: Option<Status>, streams: StreamCounts) -> String {
         let mut text = Text::default();
         text.counter("datagrams_received_total", "SIP datagrams received", &self.datagrams_received);
-        text.counter("datagrams_dropped_total", "SIP datagrams dropped for want of room", &self.datagrams_dropped);
+        text.counter(
+            "datagrams_dropped_total",
+            "SIP datagrams dropped for want of room",
+            &self.datagrams_dropped,
+        );
         text.counter("stream_inputs_total", "Messages and changes of connections", &self.stream_inputs);
         text.counter("messages_sent_total", "SIP messages sent", &self.messages_sent);
         text.counter("sends_failed_total", "SIP messages that could not be sent", &self.sends_failed);
@@ -77,7 +81,9 @@ impl Measures {
         text.classes("requests_refused_total", "Requests refused", &self.refused);
         text.classes("calls_failed_total", "Calls not answered", &self.calls_failed);
         text.head("calls_ended_total", "Answered calls that ended", "counter");
-        for (by, word) in [(EndedBy::Caller, "caller"), (EndedBy::Callee, "callee"), (EndedBy::MediaStopped, "exchange")] {
+        for (by, word) in
+            [(EndedBy::Caller, "caller"), (EndedBy::Callee, "callee"), (EndedBy::MediaStopped, "exchange")]
+        {
             let count = self.calls_ended[by as usize].load(Relaxed);
             text.line("calls_ended_total", &format!("{{by=\"{word}\"}}"), count as f64);
         }
@@ -85,7 +91,11 @@ impl Measures {
         for (reason, count) in self.dropped.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             text.line("messages_dropped_total", &format!("{{reason=\"{reason:?}\"}}"), *count as f64);
         }
-        text.gauge("relayed_streams", "Media streams through the exchange", self.relayed_streams.load(Relaxed));
+        text.gauge(
+            "relayed_streams",
+            "Media streams through the exchange",
+            self.relayed_streams.load(Relaxed),
+        );
         text.gauge("connections", "TCP connections open", streams.open);
         text.head("connections_accepted_total", "TCP connections accepted", "counter");
         text.line("connections_accepted_total", "", streams.accepted as f64);

@@ -11,7 +11,8 @@ pub(crate) async fn show(State(site): State<Site>) -> Result<Json<Value>, Proble
     let Some(Answer::Status(status)) = site.exchange.ask(Command::Status).await else {
         return Err(Problem::not_running());
     };
-    let mut shown = serde_json::to_value(site.exchange.about()).map_err(|e| Problem::failed(e.to_string()))?;
+    let mut shown =
+        serde_json::to_value(site.exchange.about()).map_err(|e| Problem::failed(e.to_string()))?;
     shown["accounts"] = json!(status.accounts);
     shown["devices"] = json!(status.bindings);
     shown["transactions"] = json!(status.transactions);

@@ -1,0 +1,206 @@
+//! The program as its users start it: a child process, its files and its exit codes.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
+
+use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader};
+use std::net::{SocketAddr, UdpSocket};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+/// `offhook` with these words, away from any configuration of the machine.
+fn offhook(data: &Path, words: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_offhook"));
+    command.args(words).arg("--data").arg(data).args(["-c", "/dev/null"]);
+    command.current_dir(data).env_remove("OFFHOOK_LOG");
+    command
+}
+
+fn run(data: &Path, words: &[&str]) -> Output {
+    offhook(data, words).output().unwrap()
+}
+
+/// The JSON that a command prints, which must end well.
+fn answer(data: &Path, words: &[&str]) -> Value {
+    let output = run(data, words);
+    assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+/// A server, killed at the latest when the test ends.
+struct Served {
+    child: Child,
+    sip: SocketAddr,
+}
+
+impl Served {
+    fn start(data: &Path, more: &[&str]) -> Self {
+        let mut words = vec!["serve", "--set", "sip.udp=127.0.0.1:0", "--set", "sip.tcp=127.0.0.1:0"];
+        words.extend(["--set", "web.http=127.0.0.1:0", "--set", "domains=[\"127.0.0.1\"]"]);
+        words.extend(more);
+        let mut child = offhook(data, &words).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let is_ready = |line: &Result<String, _>| line.as_ref().is_ok_and(|line| line.contains("\"ready\""));
+        assert!(lines.any(|line| is_ready(&line)), "the server ends before it is ready");
+        std::thread::spawn(move || lines.for_each(drop));
+        let left: Value = serde_json::from_slice(&std::fs::read(data.join("offhook.run")).unwrap()).unwrap();
+        Self { child, sip: left["sip"].as_str().unwrap().parse().unwrap() }
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn accounts_are_made_and_listed_with_and_without_a_running_server() {
+    let data = tempfile::tempdir().unwrap();
+    let data = data.path();
+    let add = ["account", "add", "sip:alice@127.0.0.1", "--password", "secret", "--number", "1001", "--json"];
+    assert_eq!(answer(data, &add)["number"], "1001");
+    assert_eq!(code(&run(data, &["status"])), 3);
+    assert_eq!(code(&run(data, &["calls", "live"])), 3);
+
+    let mut served = Served::start(data, &[]);
+    let made = answer(data, &["account", "add", "sip:bob@127.0.0.1", "--json"]);
+    assert!(made["password"].is_string());
+    let listed = answer(data, &["account", "list", "--json"]);
+    let addresses: Vec<_> =
+        listed["accounts"].as_array().unwrap().iter().map(|one| &one["address"]).collect();
+    assert_eq!(addresses, ["sip:alice@127.0.0.1", "sip:bob@127.0.0.1"]);
+    assert_eq!(answer(data, &["status", "--json"])["accounts"], 2);
+    assert_eq!(
+        answer(data, &["number", "assign", "1001", "sip:bob@127.0.0.1", "--take", "--json"])["account"],
+        "sip:bob@127.0.0.1"
+    );
+    assert_eq!(answer(data, &["calls", "live", "--json"]), json!({ "calls": [] }));
+    assert_eq!(code(&run(data, &["account", "add", "sip:bob@127.0.0.1"])), 5);
+    assert_eq!(code(&run(data, &["account", "show", "sip:carol@127.0.0.1"])), 4);
+    assert_eq!(code(&run(data, &["account", "add", "carol"])), 2);
+
+    served.signal("TERM");
+    assert_eq!(served.child.wait().unwrap().code(), Some(0));
+    assert!(!data.join("offhook.run").exists());
+    let listed = answer(data, &["account", "list", "--json"]);
+    assert_eq!(listed["accounts"].as_array().unwrap().len(), 2);
+    assert_eq!(code(&run(data, &["account", "remove", "sip:bob@127.0.0.1"])), 0);
+    assert_eq!(answer(data, &["number", "list", "--json"])["numbers"][0]["account"], Value::Null);
+}
+
+#[test]
+fn commands_that_do_not_exist_yet_are_usage_errors() {
+    let data = tempfile::tempdir().unwrap();
+    for words in
+        [&["trunk", "list"][..], &["config", "reload"], &["account", "lst"], &["serve", "--sett", "a=b"]]
+    {
+        assert_eq!(code(&run(data.path(), words)), 2, "{words:?}");
+    }
+    assert_eq!(code(&run(data.path(), &["serve", "--set", "sip.udp"])), 2);
+}
+
+#[test]
+fn a_wrong_configuration_ends_with_78_and_shows_every_mistake() {
+    let data = tempfile::tempdir().unwrap();
+    let words = ["serve", "--set", "sip.upd=x", "--set", "media.anchor=sometimes"];
+    for output in [run(data.path(), &words), run(data.path(), &[&["config", "check"], &words[1..]].concat())]
+    {
+        assert_eq!(code(&output), 78);
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(text.contains("did you mean \"udp\"?") && text.contains("2 mistakes"), "{text}");
+    }
+    let output = run(data.path(), &["config", "check"]);
+    assert_eq!((code(&output), output.stdout.as_slice()), (0, &b"ok: /dev/null\n"[..]));
+}
+
+#[test]
+fn what_is_in_force_is_shown_with_its_origin() {
+    let data = tempfile::tempdir().unwrap();
+    let output = offhook(data.path(), &["config", "show", "--origin", "--set", "media.anchor=never"])
+        .env("OFFHOOK_SIP_TIMER_C", "200s")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    for line in [
+        "media.anchor = \"never\"   # --set\n",
+        "sip.timer_c = \"200s\"   # OFFHOOK_SIP_TIMER_C\n",
+        "sip.udp = \"[::]:5060\"   # built-in\n",
+    ] {
+        assert!(text.contains(line), "{text}");
+    }
+    assert!(text.contains("   # --data\n") && text.contains("   # this machine\n"), "{text}");
+}
+
+#[test]
+fn a_taken_port_ends_with_1_and_names_its_owner() {
+    let data = tempfile::tempdir().unwrap();
+    let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let set = format!("sip.udp={}", taken.local_addr().unwrap());
+    let output = run(data.path(), &["serve", "--set", &set]);
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(code(&output), 1);
+    assert!(
+        text.contains(&format!("(pid {})", std::process::id())) && text.contains("--set sip.udp="),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let data = tempfile::tempdir().unwrap();
+    let mut child = offhook(data.path(), &["config", "show"]).stdout(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_thousand_registrations_that_were_acknowledged_outlive_a_kill() {
+    let data = tempfile::tempdir().unwrap();
+    let open = ["--set", "security.authentication=off"];
+    let served = Served::start(data.path(), &open);
+    let phone = UdpSocket::bind("127.0.0.1:0").unwrap();
+    phone.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let mut buffer = [0; 4_096];
+    for window in (0..1_000).collect::<Vec<u32>>().chunks(50) {
+        for n in window {
+            phone.send_to(register(*n, phone.local_addr().unwrap()).as_bytes(), served.sip).unwrap();
+        }
+        for _ in window {
+            let length = phone.recv(&mut buffer).unwrap();
+            assert!(
+                buffer[..length].starts_with(b"SIP/2.0 200"),
+                "{}",
+                String::from_utf8_lossy(&buffer[..length])
+            );
+        }
+    }
+    served.signal("KILL");
+    drop(served);
+
+    let _again = Served::start(data.path(), &open);
+    let devices = answer(data.path(), &["device", "list", "--json"]);
+    let found: BTreeSet<_> =
+        devices["devices"].as_array().unwrap().iter().map(|one| one["contact"].to_string()).collect();
+    assert_eq!(found.len(), 1_000);
+}
+
+fn register(n: u32, from: SocketAddr) -> String {
+    format!(
+        "REGISTER sip:127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP {from};branch=z9hG4bKr{n};rport\r\nMax-Forwards: 70\r\n\
+         From: <sip:user{n}@127.0.0.1>;tag={n}\r\nTo: <sip:user{n}@127.0.0.1>\r\nCall-ID: call{n}\r\n\
+         CSeq: 1 REGISTER\r\nContact: <sip:user{n}@{from}>\r\nExpires: 3600\r\nContent-Length: 0\r\n\r\n"
+    )
+}

@@ -111,6 +111,13 @@ impl Proxy {
     ) -> Response {
         let mut edit = response.edit();
         edit.pop_via();
+        // §8.2.6.2: the others are the request's. Who returns something else does not decide where we answer.
+        if !response.values(Name::Via).skip(1).eq(context.request.values(Name::Via)) {
+            edit.remove(Name::Via);
+            for via in context.request.raw_all(Name::Via).collect::<Vec<_>>().into_iter().rev() {
+                edit.push_via(String::from_utf8_lossy(via));
+            }
+        }
         identity::forget_claims(&mut edit, response);
         let (responder, tag) = match &context.kind {
             Kind::Initial { .. } => (PartyName::Callee, response.to_tag()),

@@ -133,8 +133,8 @@ impl Bench {
     /// What the relay would report of the streams that were closed since it was last asked.
     pub(crate) fn relay(&mut self) {
         let from = std::mem::replace(&mut self.reported, self.media.len());
-        for command in self.media[from..].to_vec() {
-            if let media::Command::Close { stream } = command
+        for at in from..self.reported {
+            if let media::Command::Close { stream } = self.media[at]
                 && let Some(ports) = opened(&self.media, stream)
             {
                 let counters = [media::Counters::default(); 2];

@@ -23,7 +23,7 @@ fn a_phone_registers_with_either_algorithm_and_not_with_a_wrong_password() {
     assert_eq!(Tcp::to(&server).register("alice", "secret", Algorithm::Md5), (401, 200));
     let (_, refused) = Udp::to(&server).register("alice", "guess", Algorithm::Md5);
     let (_, unknown) = Udp::to(&server).register("nobody", "guess", Algorithm::Md5);
-    assert_eq!((refused, unknown), (403, 403));
+    assert_eq!((refused, unknown), (401, 401));
     let devices = server.ask("GET", "/api/v1/devices", Vec::new()).unwrap();
     let devices: Value = serde_json::from_slice(&devices).unwrap();
     assert_eq!(devices["devices"].as_array().unwrap().len(), 2, "{devices}");

@@ -353,6 +353,9 @@ impl Invite {
             Phase::Established(session) | Phase::Ended(Some(session)) => Some(session),
             Phase::Calling(_) | Phase::Answering(_) | Phase::Ended(None) => None,
         };
+        if let Some(session) = &session {
+            session.withdraw_offers(stack);
+        }
         self.phase = Phase::Ended(session);
         stack.event(self.id, ending.into_event());
     }

@@ -60,6 +60,13 @@ impl Session {
         }
     }
 
+    /// Cancels re-INVITEs of a call that has ended: one that was answered with 1xx only would wait for ever (§9.1).
+    pub(super) fn withdraw_offers(&self, stack: &mut Stack<'_, '_>) {
+        for sent in &self.sent {
+            stack.cancel(sent.attempt.client());
+        }
+    }
+
     /// Whether neither side has an offer or an INVITE under way (RFC 3261 §14.1, RFC 3311 §5.1).
     fn may_offer(&self) -> bool {
         let changing = self.sent.iter().any(|sent| matches!(sent.purpose, Purpose::Change { .. }));

@@ -4,7 +4,7 @@ from xml.sax.saxutils import quoteattr
 
 from .exchange import DOMAIN
 from .failure import check
-from .wire import LOOPBACK, Link, only_md5
+from .wire import LOOPBACK, Link, unchanged
 
 SDP = """\
 v=0
@@ -149,7 +149,7 @@ class Callee(Scenario):
 class Sipp:
     """One SIPp process behind a link to the exchange."""
 
-    def __init__(self, lab, exchange, scenario, account=None, password="", change=only_md5, seconds=20):
+    def __init__(self, lab, exchange, scenario, account=None, password="", change=unchanged, seconds=20):
         self.lab, self.seconds, name = lab, seconds, type(scenario).__name__.lower()
         self.port = lab.port()
         self.link = lab.keep(Link(exchange.server, (LOOPBACK, self.port), change))

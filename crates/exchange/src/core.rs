@@ -13,6 +13,7 @@ use offhook_sip_stack::auth::{Authenticator, Failure, Kind};
 use offhook_sip_stack::transaction::{Limits, Owner, ServerId, TransactionEvent, Transactions};
 use offhook_sip_stack::{CloseConnection, Flow, transport};
 
+use crate::agents;
 use crate::command::{self, Answer, Command, Ticket};
 use crate::config::{Authentication, Config, Strangers};
 use crate::context::{Alarm, Context};
@@ -236,9 +237,9 @@ impl Core {
         let now = cx.unix();
         let (directory, config) = (&self.directory, &self.config);
         let find = |user: &str| identity::by_username(user, claimed, directory, config);
-        let verified = self
-            .authenticator
-            .verify(request, kind, now, |user| find(user).map(|account| account.secrets.clone().into()));
+        let alias = |uri: &Uri| config.means_the_same(uri, request, flow);
+        let secrets = |user: &str| find(user).map(|account| account.secrets.clone().into());
+        let verified = self.authenticator.verify(request, kind, now, alias, secrets);
         let failure = match verified.map(|verified| (find(&verified.username).cloned(), verified.username)) {
             Ok((Some(account), _)) => return Ok(account),
             Ok((None, _)) => Failure::Wrong,
@@ -252,7 +253,7 @@ impl Core {
             cx.event(Event::AuthenticationFailed { from: flow.remote, username });
         }
         let stale = matches!(failure, Failure::Stale | Failure::Replayed);
-        let challenges = self.authenticator.challenge(kind, stale, now, cx.rng);
+        let challenges = self.authenticator.challenge(kind, agents::offer(request), stale, now, cx.rng);
         let start = Refusal::from(kind.status());
         Err(challenges.into_iter().fold(start, |refusal, (name, one)| refusal.with(name, one)))
     }

@@ -2,6 +2,7 @@
 //!
 //! Read [`io`] first: everything that crosses the border is listed there.
 
+mod agents;
 pub mod command;
 pub mod config;
 mod context;

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use offhook_sip::{Host, HostPort, SipUri, Uri};
+use offhook_sip::{Host, HostPort, Request, SipUri, Uri};
 use offhook_sip_stack::Flow;
 
 use crate::config::Config;
@@ -28,6 +28,14 @@ impl Config {
     /// Whether what is sent to an address comes back to us.
     pub(crate) fn is_us(&self, address: SocketAddr, flow: &Flow) -> bool {
         self.is_our_port(address.port(), flow) && self.is_our_address(address.ip(), flow)
+    }
+
+    /// Whether a URI names us by any address, and no other user than the Request-URI: SIPp puts the address that it
+    /// sends to into its credentials, whatever it asks for.
+    pub(crate) fn means_the_same(&self, uri: &Uri, request: &Request, flow: &Flow) -> bool {
+        let user = user_of(uri);
+        uri.as_sip().is_some_and(|uri| self.is_ours(uri.host(), flow))
+            && (user.is_none() || request.uri().is_ok_and(|asked| user == user_of(&asked)))
     }
 
     fn is_our_port(&self, port: u16, flow: &Flow) -> bool {

@@ -44,6 +44,28 @@ impl Secrets {
     }
 }
 
+/// The algorithms of a challenge, in the order of preference (RFC 8760 §2.3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Offer {
+    /// SHA-256, then MD5.
+    #[default]
+    Sha256First,
+    /// MD5, then SHA-256: for clients that look at the first challenge only, and know MD5 only.
+    Md5First,
+    /// MD5, for clients that give up at the sight of another.
+    Md5Only,
+}
+
+impl Offer {
+    const fn algorithms(self) -> &'static [Algorithm] {
+        match self {
+            Self::Sha256First => &[Algorithm::Sha256, Algorithm::Md5],
+            Self::Md5First => &[Algorithm::Md5, Algorithm::Sha256],
+            Self::Md5Only => &[Algorithm::Md5],
+        }
+    }
+}
+
 /// Credentials that are right.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {
@@ -111,7 +133,14 @@ impl Authenticator {
     }
 
     /// The header fields of a challenge: one for each algorithm, best first (RFC 8760 §2.3). `now` is in Unix seconds.
-    pub fn challenge(&self, kind: Kind, stale: bool, now: u64, rng: &mut Rng) -> Vec<(Name, Challenge)> {
+    pub fn challenge(
+        &self,
+        kind: Kind,
+        offer: Offer,
+        stale: bool,
+        now: u64,
+        rng: &mut Rng,
+    ) -> Vec<(Name, Challenge)> {
         let nonce = self.nonce(now, rng.random());
         let of = |algorithm: Algorithm| {
             let challenge = Challenge::digest()
@@ -122,19 +151,21 @@ impl Authenticator {
                 .quoted("qop", "auth");
             if stale { challenge.plain("stale", "true") } else { challenge }
         };
-        [Algorithm::Sha256, Algorithm::Md5].map(|algorithm| (kind.challenge_name(), of(algorithm))).into()
+        offer.algorithms().iter().map(|algorithm| (kind.challenge_name(), of(*algorithm))).collect()
     }
 
     /// Verifies the credentials of a request. `now` is in Unix seconds; `lookup` finds the secrets of a username.
     ///
     /// The Request-URI must be the one the credentials are for, as far as user, host and port go: proxies and phones
-    /// add parameters. Verifying uses up the nonce count, so a request is verified once; its retransmissions are the
+    /// add parameters. `alias` says whether another URI means the same: some clients name the address that they send
+    /// to. Verifying uses up the nonce count, so a request is verified once; its retransmissions are the
     /// transaction's.
     pub fn verify(
         &mut self,
         request: &Request,
         kind: Kind,
         now: u64,
+        alias: impl Fn(&Uri) -> bool,
         lookup: impl Fn(&str) -> Option<Secrets>,
     ) -> Result<Verified, Failure> {
         let mut failure = Failure::Missing;
@@ -146,7 +177,7 @@ impl Authenticator {
             if !credentials.is_digest() || credentials.realm().as_deref() != Some(&self.realm) {
                 continue;
             }
-            match self.verify_one(&credentials, request, now, &lookup) {
+            match self.verify_one(&credentials, request, now, &alias, &lookup) {
                 Ok(verified) => return Ok(verified),
                 Err(why) => failure = why,
             }
@@ -159,6 +190,7 @@ impl Authenticator {
         credentials: &Credentials,
         request: &Request,
         now: u64,
+        alias: &impl Fn(&Uri) -> bool,
         lookup: &impl Fn(&str) -> Option<Secrets>,
     ) -> Result<Verified, Failure> {
         use Failure::{Malformed, Stale, Wrong};
@@ -173,7 +205,7 @@ impl Authenticator {
             (None, _, _) => None,
             (Some(_), _, _) => return Err(Malformed),
         };
-        if !same_target(&uri, request) {
+        if !same_target(&uri, request, alias) {
             return Err(Malformed);
         }
         let algorithm = credentials.algorithm().ok_or(Malformed)?;
@@ -241,12 +273,12 @@ impl std::fmt::Debug for Authenticator {
 }
 
 /// Whether credentials for `uri` are for this request.
-fn same_target(uri: &str, request: &Request) -> bool {
+fn same_target(uri: &str, request: &Request, alias: &impl Fn(&Uri) -> bool) -> bool {
     if uri.as_bytes() == request.uri_bytes() {
         return true;
     }
     let (Ok(claimed), Ok(actual)) = (uri.parse::<Uri>(), request.uri()) else { return false };
-    match (claimed.as_sip(), actual.as_sip()) {
+    let same = match (claimed.as_sip(), actual.as_sip()) {
         (Some(claimed), Some(actual)) => {
             claimed.user_unescaped() == actual.user_unescaped()
                 && claimed.host() == actual.host()
@@ -254,7 +286,8 @@ fn same_target(uri: &str, request: &Request) -> bool {
         }
         (None, None) => claimed.equivalent(&actual),
         (Some(_), None) | (None, Some(_)) => false,
-    }
+    };
+    same || alias(&claimed)
 }
 
 /// A keyed hash over parts, each with its length before it.

@@ -6,7 +6,7 @@ mod nonce_counts;
 #[cfg(test)]
 mod tests;
 
-pub use challenge::{Authenticator, Failure, Secrets, Verified};
+pub use challenge::{Authenticator, Failure, Offer, Secrets, Verified};
 pub use credentials::{Authorizer, Password, Refusal};
 
 use offhook_sip::{Name, Status};

@@ -42,7 +42,7 @@ fn register() -> Request {
 
 fn challenged(server: &Authenticator, kind: Kind, stale: bool, now: u64, rng: &mut Rng) -> Response {
     server
-        .challenge(kind, stale, now, rng)
+        .challenge(kind, Offer::default(), stale, now, rng)
         .into_iter()
         .fold(Response::to_request(&register(), kind.status()), |response, (name, challenge)| {
             response.header(name, challenge)
@@ -72,7 +72,7 @@ fn answered(server: &Authenticator, client: &mut Authorizer, request: &Request) 
 }
 
 fn verify(server: &mut Authenticator, request: &Request, now: u64) -> Result<Verified, Failure> {
-    server.verify(request, Kind::UserToUser, now, secrets)
+    server.verify(request, Kind::UserToUser, now, |_| false, secrets)
 }
 
 /// The request with one text in it replaced.
@@ -121,7 +121,7 @@ fn a_right_answer_is_verified_and_says_who_it_is() {
         let (mut server, mut rng) = (server(), rng());
         let response = challenged(&server, kind, false, NOW, &mut rng);
         let request = alice().answer(&register(), &response, &mut rng).unwrap();
-        let verified = server.verify(&request, kind, NOW, secrets).unwrap();
+        let verified = server.verify(&request, kind, NOW, |_| false, secrets).unwrap();
         assert_eq!(verified, Verified { username: "alice".into(), algorithm: Algorithm::Sha256 });
     }
 }
@@ -130,7 +130,12 @@ fn a_right_answer_is_verified_and_says_who_it_is() {
 fn md5_is_enough_for_a_client_that_knows_no_more() {
     let mut server = server();
     let mut rng = rng();
-    let md5 = server.challenge(Kind::UserToUser, false, NOW, &mut rng).pop().unwrap().1.to_string();
+    let md5 = server
+        .challenge(Kind::UserToUser, Offer::default(), false, NOW, &mut rng)
+        .pop()
+        .unwrap()
+        .1
+        .to_string();
     let request = alice().answer(&register(), &foreign(&[&md5]), &mut rng).unwrap();
     assert_eq!(verify(&mut server, &request, NOW).unwrap().algorithm, Algorithm::Md5);
 }
@@ -144,7 +149,7 @@ fn no_credentials_for_our_realm_are_missing_credentials() {
     assert_eq!(verify(&mut server, &request, NOW), Err(Failure::Missing));
     // Those for a proxy are not those for a registrar.
     let request = answered(&server, &mut alice(), &register());
-    assert_eq!(server.verify(&request, Kind::ProxyToUser, NOW, secrets), Err(Failure::Missing));
+    assert_eq!(server.verify(&request, Kind::ProxyToUser, NOW, |_| false, secrets), Err(Failure::Missing));
 }
 
 #[test]
@@ -164,7 +169,7 @@ fn a_user_without_a_secret_for_the_algorithm_is_refused() {
     let mut server = server();
     let request = answered(&server, &mut alice(), &register());
     let md5_only = |_: &str| Some(Secrets { sha256: None, ..secrets("alice").unwrap() });
-    assert_eq!(server.verify(&request, Kind::UserToUser, NOW, md5_only), Err(Failure::Wrong));
+    assert_eq!(server.verify(&request, Kind::UserToUser, NOW, |_| false, md5_only), Err(Failure::Wrong));
 }
 
 #[test]
@@ -277,7 +282,11 @@ fn broken_credentials_are_malformed_and_never_right() {
 #[test]
 fn legacy_credentials_are_refused_unless_allowed() {
     let mut strict = server();
-    let nonce = strict.challenge(Kind::UserToUser, false, NOW, &mut rng())[0].1.nonce().unwrap().into_owned();
+    let nonce = strict.challenge(Kind::UserToUser, Offer::default(), false, NOW, &mut rng())[0]
+        .1
+        .nonce()
+        .unwrap()
+        .into_owned();
     let challenge = format!("Digest realm=\"{REALM}\", nonce=\"{nonce}\"");
     let request = alice().answer(&register(), &foreign(&[&challenge]), &mut rng()).unwrap();
     let sent = &credentials(&request)[0];

@@ -5,7 +5,7 @@ use std::time::Duration;
 use offhook_sip::digest::{self, Algorithm};
 use offhook_sip::{Message, Name, Response, Status};
 use offhook_sip_stack::Rng;
-use offhook_sip_stack::auth::{Authenticator, Kind, Secrets};
+use offhook_sip_stack::auth::{Authenticator, Kind, Offer, Secrets};
 use offhook_ua::{Command, Credentials, Event};
 use rand::SeedableRng as _;
 
@@ -32,13 +32,15 @@ fn serve(wire: &mut Wire) {
             sha256: Some(digest::ha1(Algorithm::Sha256, "alice", "example.com", "secret")),
         };
         let lookup = |user: &str| (user == "alice").then(|| secrets.clone());
-        let response = match authenticator.verify(&request, Kind::UserToUser, 1000, lookup) {
+        let response = match authenticator.verify(&request, Kind::UserToUser, 1000, |_| false, lookup) {
             Ok(_) => Response::to_request(&request, Status::OK)
                 .copy(Name::Contact, &request)
                 .copy(Name::Expires, &request),
             Err(_) => {
                 let mut builder = Response::to_request(&request, Status::UNAUTHORIZED);
-                for (name, challenge) in authenticator.challenge(Kind::UserToUser, false, 1000, &mut rng) {
+                for (name, challenge) in
+                    authenticator.challenge(Kind::UserToUser, Offer::default(), false, 1000, &mut rng)
+                {
                     builder = builder.header(name, challenge);
                 }
                 builder

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, symlink};
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Args;
 use offhook_phone::{EchoAccount, EchoPhone};
-use offhook_server::{Server, Transport, banner};
+use offhook_server::{RunFile, Server, Transport, banner};
 use offhook_web::Problem;
 use serde_json::{Value, json};
 
@@ -43,6 +43,7 @@ impl Demo {
         let [alice, bob] = PEOPLE.map(|person| account(&server, &data_dir, &person));
         let ((alice, alice_password), (bob, bob_password)) = (alice?, bob?);
         server.lend_account(&alice, &alice_password).map_err(Failure::other)?;
+        point_to(&data_dir);
         let echo = echo_phone(&server, &bob, &bob_password)?;
         let notes = [
             format!("Accounts   1001 alice  {alice_password}"),
@@ -54,6 +55,19 @@ impl Demo {
         greet(format, &lines);
         // The phone takes its leave while the exchange still listens.
         Ok(until_end(server, move || drop(echo)))
+    }
+}
+
+/// Lets phones that are started elsewhere find this demo. Without it they still do in this directory.
+fn point_to(data_dir: &Path) {
+    if let (Some(pointer), Ok(target)) =
+        (offhook_phone::demo_pointer(), RunFile::path(data_dir).canonicalize())
+    {
+        if let Some(folder) = pointer.parent() {
+            let _ = fs::create_dir_all(folder);
+        }
+        let _ = fs::remove_file(&pointer);
+        let _ = symlink(target, &pointer);
     }
 }
 

@@ -72,7 +72,12 @@ async fn place(options: &CallOptions) -> Result<Exit, Failure> {
     let sound = sounds.make(|warning| line.console().note(warning))?;
     let how = offhook_ua::CallOptions { headers: Vec::new(), ring_timeout: options.ring_timeout };
     let plan = TalkPlan {
-        duration: options.duration,
+        // Whoever expects a refusal has nothing to say to one who answers.
+        duration: if options.expect.is_some_and(|code| code >= 300) {
+            Some(Duration::ZERO)
+        } else {
+            options.duration
+        },
         until_played: options.play.is_some() && !options.loops,
         keys: options.dtmf.clone(),
     };

@@ -12,8 +12,7 @@ use crate::measure::parse_duration;
 pub struct Flags {
     /// Who we are, e.g. sip:alice@example.com
     ///
-    /// On the machine of a running `offhook demo`, in the directory where it was started, the account flags may be
-    /// left out.
+    /// On the machine of a running `offhook demo` the account flags may be left out.
     #[arg(long, value_name = "URI")]
     pub account: Option<String>,
     /// The account's password (visible in the process list: prefer --password-file)

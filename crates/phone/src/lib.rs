@@ -47,5 +47,6 @@ pub use language::Language;
 pub use measure::{parse_duration, parse_percent};
 pub use register::{RegisterOptions, register_once, unregister_once};
 pub use request::{MessageOptions, OptionsOptions, SubscribeOptions, message, options, subscribe};
+pub use run_file::demo_pointer;
 pub use screen::{PhoneOptions, phone};
 pub use script_run::{RunOptions, run_script};

@@ -65,6 +65,19 @@ fn a_busy_phone_is_busy_and_that_may_be_what_was_expected() {
 }
 
 #[test]
+fn a_call_that_was_to_be_refused_ends_when_it_is_answered() {
+    let answering =
+        AnswerOptions { echo: true, calls: Some(1), flags: flags("127.0.0.4:0"), ..AnswerOptions::default() };
+    let (ready, address) = std::sync::mpsc::channel();
+    let bob = std::thread::spawn(move || in_runtime(answering, ready));
+    let target = format!("sip:bob@{}", address.recv_timeout(PATIENCE).unwrap());
+    let options =
+        CallOptions { target, flags: flags("127.0.0.1:0"), expect: Some(486), ..CallOptions::default() };
+    assert_eq!(call::call(&options), Exit::Expectation);
+    bob.join().unwrap();
+}
+
+#[test]
 fn a_name_that_does_not_exist_is_a_network_failure() {
     let options = CallOptions {
         target: "sip:x@nowhere.invalid".into(),

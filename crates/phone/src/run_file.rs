@@ -1,7 +1,7 @@
 //! What a running `offhook demo` left for phones on the same machine.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -17,15 +17,22 @@ pub(crate) struct RunFile {
 }
 
 impl RunFile {
-    /// Reads the file of the demo that was started in this directory. `None` when there is none, or when it belongs
-    /// to a server without an account for us.
+    /// Reads the file of the demo that was started in this directory, or else of the last that this user started.
+    /// `None` when there is none, or when it belongs to a server without an account for us.
     pub(crate) fn of_demo() -> Option<Self> {
-        Self::read(Path::new(PLACE))
+        Self::read(Path::new(PLACE)).or_else(|| Self::read(&demo_pointer()?))
     }
 
     fn read(place: &Path) -> Option<Self> {
         serde_json::from_slice(&fs::read(place).ok()?).ok()
     }
+}
+
+/// Where a demo leaves a link to its run file for phones in other directories: a place that belongs to the user alone.
+pub fn demo_pointer() -> Option<PathBuf> {
+    let of = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let folder = of("XDG_RUNTIME_DIR").or_else(|| Some(of("HOME")?.join(".cache")))?;
+    Some(folder.join("offhook-demo.run"))
 }
 
 const PLACE: &str = "offhook-data/offhook.run";

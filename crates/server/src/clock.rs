@@ -20,3 +20,9 @@ pub fn unix() -> Duration {
 pub(crate) fn epoch() -> Epoch {
     Epoch { instant: now(), unix: unix() }
 }
+
+/// Lets this thread rest. For threads that nobody waits for.
+#[allow(clippy::disallowed_methods)]
+pub(crate) fn pause(time: Duration) {
+    std::thread::sleep(time);
+}

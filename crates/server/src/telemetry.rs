@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use offhook_exchange::event::Event;
 
+use crate::clock;
+use log::Routine;
 pub use log::{LogFormat, start_log};
 pub(crate) use measures::Measures;
 pub(crate) use record::Records;
@@ -49,19 +51,29 @@ impl Notes {
     }
 }
 
-/// Writes logs and call records until all senders are gone.
+/// Writes logs and call records until all senders are gone. After each round it pauses, so that many notes cost one
+/// wake-up and one write.
 pub(crate) fn run(received: &Receiver<Note>, mut records: Records) {
-    while let Ok(note) = received.recv() {
-        match note {
-            Note::Event(unix, event) => {
-                log::event(&event);
-                records.take(unix, event);
-            }
-            Note::Journal(Some(error)) => {
-                tracing::error!(%error, "registrations are not safe from a crash until this is mended");
-            }
-            Note::Journal(None) => tracing::info!("the journal is written again"),
+    let mut routine = Routine::default();
+    while let Ok(first) = received.recv() {
+        for note in std::iter::once(first).chain(received.try_iter()) {
+            take(note, &mut routine, &mut records);
         }
+        records.flush();
+        clock::pause(GATHERING);
+    }
+}
+
+fn take(note: Note, routine: &mut Routine, records: &mut Records) {
+    match note {
+        Note::Event(unix, event) => {
+            routine.event(unix, &event);
+            records.take(unix, event);
+        }
+        Note::Journal(Some(error)) => {
+            tracing::error!(%error, "registrations are not safe from a crash until this is mended");
+        }
+        Note::Journal(None) => tracing::info!("the journal is written again"),
     }
 }
 
@@ -71,3 +83,4 @@ pub fn call_records(data_dir: &std::path::Path) -> std::path::PathBuf {
 }
 
 const WAITING: usize = 16_384;
+const GATHERING: Duration = Duration::from_millis(20);

@@ -1,6 +1,7 @@
 //! Events as log lines: human on a terminal, JSON otherwise.
 
 use std::io::IsTerminal as _;
+use std::time::Duration;
 
 use offhook_exchange::event::{EndedBy, Event};
 use tracing_subscriber::EnvFilter;
@@ -36,7 +37,50 @@ pub fn start_log(format: LogFormat) {
     };
 }
 
-pub(super) fn event(event: &Event) {
+/// The lines of everyday business: so many a second, and the number of those left out. Their measures and call
+/// records are complete in any case.
+#[derive(Debug, Default)]
+pub(super) struct Routine {
+    second: u64,
+    written: u32,
+    left_out: u64,
+}
+
+impl Routine {
+    /// Writes the line of an event that happened at this Unix time, unless there were too many.
+    pub(super) fn event(&mut self, unix: Duration, event: &Event) {
+        if self.has_room(unix.as_secs(), event) {
+            write(event);
+        }
+    }
+
+    fn has_room(&mut self, second: u64, event: &Event) -> bool {
+        if second != self.second {
+            if self.left_out > 0 {
+                tracing::info!(lines = self.left_out, "left out: more than the log can hold");
+            }
+            *self = Self { second, ..Self::default() };
+        }
+        let everyday = match event {
+            Event::Registered { .. }
+            | Event::CallStarted { .. }
+            | Event::CallAnswered { .. }
+            | Event::CallFailed { .. }
+            | Event::CallEnded { .. }
+            | Event::AuthenticationFailed { .. } => true,
+            Event::Dropped { .. } | Event::Refused { .. } => false,
+        };
+        if !everyday {
+            return true;
+        }
+        let room = self.written < LINES_A_SECOND;
+        self.written += u32::from(room);
+        self.left_out += u64::from(!room);
+        room
+    }
+}
+
+fn write(event: &Event) {
     match event {
         Event::Dropped { from, reason } => tracing::debug!(%from, ?reason, "dropped"),
         Event::Refused { from, status, reason, call } => {
@@ -69,5 +113,22 @@ pub(super) fn ended_by(by: EndedBy) -> &'static str {
         EndedBy::Caller => "caller",
         EndedBy::Callee => "callee",
         EndedBy::MediaStopped => "exchange",
+    }
+}
+
+const LINES_A_SECOND: u32 = 50;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_storm_of_calls_leaves_some_lines_and_the_number_of_the_others() {
+        let ended = Event::CallEnded { call: "1".into(), by: EndedBy::Caller };
+        let mut routine = Routine::default();
+        let written = (0..200).filter(|_| routine.has_room(7, &ended)).count();
+        assert_eq!((written, routine.left_out), (50, 150));
+        assert!(routine.has_room(8, &ended));
+        assert_eq!((routine.written, routine.left_out), (1, 0));
     }
 }

@@ -15,6 +15,8 @@ use serde_json::json;
 pub(crate) struct Records {
     path: PathBuf,
     calls: BTreeMap<String, Call>,
+    /// Not written yet.
+    lines: String,
     /// The last line could not be written.
     failing: bool,
 }
@@ -37,7 +39,7 @@ struct End {
 impl Records {
     /// Records in this directory.
     pub(crate) fn new(data_dir: &Path) -> Self {
-        Self { path: data_dir.join(FILE_NAME), calls: BTreeMap::new(), failing: false }
+        Self { path: data_dir.join(FILE_NAME), calls: BTreeMap::new(), lines: String::new(), failing: false }
     }
 
     /// Takes note of an event.
@@ -87,7 +89,17 @@ impl Records {
             "reason": end.reason,
             "legs": call.legs,
         });
-        let written = self.write(&format!("{line}\n"));
+        self.lines.push_str(&format!("{line}\n"));
+    }
+
+    /// Writes the records that came since the last time.
+    pub(crate) fn flush(&mut self) {
+        if self.lines.is_empty() {
+            return;
+        }
+        let written = self.write();
+        self.lines.clear();
+        self.lines.shrink_to(KEPT);
         if let Err(error) = &written
             && !self.failing
         {
@@ -96,13 +108,15 @@ impl Records {
         self.failing = written.is_err();
     }
 
-    fn write(&mut self, line: &str) -> std::io::Result<()> {
-        // Opened for each line, so that it may be moved away at any time; calls are not that many.
+    fn write(&mut self) -> std::io::Result<()> {
+        // Opened each time, so that it may be moved away at any time.
         let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(&self.path)?;
-        file.write_all(line.as_bytes())
+        file.write_all(self.lines.as_bytes())
     }
 }
 
 /// The file in the data directory.
 pub(crate) const FILE_NAME: &str = "cdr.ndjson";
 const MOST_CALLS: usize = 100_000;
+/// What is kept of the memory after many lines.
+const KEPT: usize = 1 << 16;

@@ -17,7 +17,7 @@ use crate::agents;
 use crate::command::{self, Answer, Command, Ticket};
 use crate::config::{Authentication, Config, Strangers};
 use crate::context::{Alarm, Context};
-use crate::directory::{Account, AddressOfRecord, Delta, Directory};
+use crate::directory::{Account, AddressOfRecord, Bindings, Delta, Directory};
 use crate::event::{DropReason, Event};
 use crate::identity::{self, Caller};
 use crate::io::StoreRequest;
@@ -414,6 +414,16 @@ impl Core {
     pub(crate) fn command(&mut self, ticket: Ticket, command: Command, cx: &mut Context<'_>) {
         let answer = match command {
             Command::Apply(delta) => {
+                // Bindings live in the journal, which only their shard writes.
+                match &delta {
+                    Delta::AccountRemoved(address) => {
+                        cx.out.store.push(StoreRequest::Bindings(address.clone(), Bindings::default()));
+                    }
+                    Delta::Bindings(address, bindings) => {
+                        cx.out.store.push(StoreRequest::Bindings(address.clone(), bindings.clone()));
+                    }
+                    Delta::Account(_) | Delta::Number(..) => {}
+                }
                 self.directory.apply(delta);
                 Answer::Done
             }

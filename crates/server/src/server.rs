@@ -161,7 +161,7 @@ impl Server {
         let (streams, writer, web, store) = (self.streams, self.writer, self.web, self.store);
         self.runtime.block_on(async move {
             let _ = timeout(SHORTLY, streams.shutdown()).await;
-            // What is not in the database then is in the journal.
+            // What is not synced then outlives the process, but not a power cut.
             let _ = timeout(PATIENCE, writer).await;
             for task in web {
                 let _ = timeout(SHORTLY, task).await;

@@ -76,7 +76,7 @@ pub(crate) fn start(settings: Settings) -> Result<Server, StartError> {
     let key = runtime.block_on(store.key())?;
     let config = settings.exchange(realm.clone(), doors.listeners.clone(), key);
     let (writer, journals) = store.journals(1)?;
-    let writer = runtime.spawn(writer.run());
+    let writer = runtime.spawn(writer.run(|| clock::unix().as_secs()));
     let about = about(&settings, &config, &realm);
     let listeners = doors.listeners.clone();
     let guard = runtime.enter();
@@ -176,7 +176,6 @@ async fn read_store(
             generated.push((changed.account.address.to_string(), password.reveal().to_owned()));
         }
     }
-    store.forget_expired(now).await?;
     let deltas = store.load(now).await?;
     let is_foreign = |delta: &&Delta| match delta {
         Delta::Account(account) => !settings.domains.iter().any(|domain| domain == account.address.host()),

@@ -169,10 +169,12 @@ impl Records for Stored {
 
     fn troubles(&self) -> Vec<String> {
         let health = self.store.health();
+        let waiting = health.waiting;
+        let memory = health
+            .memory_only()
+            .then(|| format!("the registrations of {waiting} accounts would be lost in a crash"));
         let journal = health.journal_error.map(|error| format!("the journal cannot be written: {error}"));
-        let database = health.sqlite_error.map(|error| format!("the database cannot be written: {error}"));
-        let memory = health.memory_only.then(|| "some registrations would be lost in a crash".to_owned());
-        [journal, database, memory].into_iter().flatten().collect()
+        [journal, memory].into_iter().flatten().collect()
     }
 }
 

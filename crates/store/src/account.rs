@@ -88,6 +88,7 @@ impl Store {
     pub async fn add_account(&self, new: NewAccount, now: u64) -> Result<ChangedAccount, StoreError> {
         let mut tx = self.begin().await?;
         let changed = insert(&mut tx, new, Source::Store, now).await?;
+        self.forget_bindings(vec![changed.account.address.clone()]).await?;
         tx.commit().await?;
         Ok(changed)
     }
@@ -146,6 +147,7 @@ impl Store {
         let mut tx = self.begin().await?;
         select_own(&mut tx, address).await?;
         delete(&mut tx, address).await?;
+        self.forget_bindings(vec![address.clone()]).await?;
         tx.commit().await?;
         Ok(vec![Delta::AccountRemoved(address.clone())])
     }
@@ -166,6 +168,8 @@ impl Store {
         for (line, new) in rows {
             made.push(insert(&mut tx, new, Source::Store, now).await.map_err(|error| error.at_line(line))?);
         }
+        self.forget_bindings(made.iter().map(|one: &ChangedAccount| one.account.address.clone()).collect())
+            .await?;
         tx.commit().await?;
         Ok(made)
     }
@@ -189,12 +193,13 @@ impl Store {
         now: u64,
     ) -> Result<Vec<ChangedAccount>, StoreError> {
         let mut tx = self.begin().await?;
-        let mut changed = Vec::new();
+        let (mut changed, mut strangers) = (Vec::new(), Vec::new());
         let kept: BTreeSet<_> = declared.iter().map(|new| new.address.clone()).collect();
         for stored in select_all(&mut tx).await? {
             let account = stored.account;
             if stored.source == Source::File && !kept.contains(&account.address) {
                 delete(&mut tx, &account.address).await?;
+                strangers.push(account.address.clone());
                 let deltas = vec![Delta::AccountRemoved(account.address.clone())];
                 changed.push(ChangedAccount { account, generated: None, deltas });
             }
@@ -202,10 +207,14 @@ impl Store {
         for new in declared {
             match select(&mut tx, &new.address).await {
                 Ok(stored) => changed.extend(declare(&mut tx, stored, new).await?),
-                Err(StoreError::NoAccount(_)) => changed.push(insert(&mut tx, new, Source::File, now).await?),
+                Err(StoreError::NoAccount(address)) => {
+                    strangers.push(address);
+                    changed.push(insert(&mut tx, new, Source::File, now).await?);
+                }
                 Err(error) => return Err(error),
             }
         }
+        self.forget_bindings(strangers).await?;
         tx.commit().await?;
         Ok(changed)
     }

@@ -1,92 +1,81 @@
-//! Makes registrations durable before they are answered: one write for a batch, into a file that outlives the
-//! process.
+//! The home of bindings: each change is in a file before it is answered, by one write for a batch.
 //!
-//! A [`Journal`] belongs to the signal thread of one shard. It never waits: what it cannot write, or cannot pass on
-//! to the [`Writer`](crate::Writer) at once, is kept and passed on later.
+//! A [`Journal`] belongs to the signal thread of one shard. It never waits: the [`Writer`](crate::Writer) makes its
+//! files ahead, syncs them and merges those that it has left; what it cannot write is kept and written later.
 
+pub(crate) mod compaction;
 pub(crate) mod crc32;
 pub(crate) mod file;
+pub(crate) mod newest;
 pub(crate) mod record;
+pub(crate) mod track;
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{Relaxed, Release};
 use std::sync::mpsc::Receiver;
 
-use offhook_exchange::directory::AddressOfRecord;
+use offhook_exchange::directory::{AddressOfRecord, Bindings};
 use offhook_exchange::io::StoreRequest;
-use tokio::sync::mpsc::Sender;
-use tokio::sync::mpsc::error::TrySendError;
 
-use record::{Entry, encode};
+use record::encode;
+use track::{NO_FAILURE, NO_FILE, Track};
 
 /// The journal of one shard.
 #[derive(Debug)]
 pub struct Journal {
     shard: u8,
     current: Option<Open>,
-    /// The generation of the newest file that was ever current.
-    generation: u64,
     /// The number of the last entry.
     sequence: u64,
-    /// The last entry that could not be written; the writer takes care of it.
-    unwritten: u64,
-    failure: Option<i32>,
-    /// What did not fit into the channel; not more than one entry for an account.
-    overflow: BTreeMap<AddressOfRecord, Entry>,
+    /// What could not be written: the newest entry of each account, with its number.
+    overflow: BTreeMap<AddressOfRecord, (u64, Bindings)>,
     buffer: Vec<u8>,
-    batches: Sender<Batch>,
     spares: Receiver<Open>,
+    track: Arc<Track>,
 }
 
 impl Journal {
-    pub(crate) fn new(shard: u8, sequence: u64, batches: Sender<Batch>, spares: Receiver<Open>) -> Self {
-        Self {
-            shard,
-            current: None,
-            generation: 0,
-            sequence,
-            unwritten: 0,
-            failure: None,
-            overflow: BTreeMap::new(),
-            buffer: Vec::new(),
-            batches,
-            spares,
-        }
+    pub(crate) fn new(shard: u8, sequence: u64, spares: Receiver<Open>, track: Arc<Track>) -> Self {
+        let (overflow, buffer) = (BTreeMap::new(), Vec::new());
+        Self { shard, current: None, sequence, overflow, buffer, spares, track }
     }
 
-    /// Writes a batch with one system call and hands it to the writer. Empties `requests`. Nothing that acknowledges
-    /// them may leave before this returns.
+    /// Writes a batch with one system call. Empties `requests`. Nothing that acknowledges them may leave before this
+    /// returns.
     ///
     /// Call it without requests now and then (once a second) so that nothing stays behind when traffic ceases.
     ///
     /// # Errors
-    /// If the file could not be written. Nothing is lost as long as the process lives: the writer puts the requests
-    /// into the database, or into a new file as soon as that can be written. Answer them as usual; the health of the
-    /// store tells the operator.
+    /// If the file could not be written. Nothing is lost as long as the process lives: the requests are written as
+    /// soon as a file can be. Answer them as usual; the health of the store tells the operator.
     pub fn append(&mut self, requests: &mut Vec<StoreRequest>) -> Result<(), JournalError> {
         self.take_spare();
-        if requests.is_empty() {
-            if !self.overflow.is_empty() {
-                self.pass_on(Vec::new());
-            }
+        if requests.is_empty() && self.overflow.is_empty() {
             return Ok(());
         }
-        let mut entries = Vec::with_capacity(requests.len());
-        self.buffer.clear();
-        for StoreRequest::Bindings(account, bindings) in requests.drain(..) {
-            self.sequence += 1;
-            let entry = Entry { shard: self.shard, sequence: self.sequence, account, bindings };
-            encode(&mut self.buffer, &entry);
-            entries.push(entry);
+        let numbers = self.sequence + 1..;
+        self.sequence += requests.len() as u64;
+        let written = self.write_overflow().and_then(|()| {
+            self.buffer.clear();
+            for (number, StoreRequest::Bindings(account, bindings)) in numbers.clone().zip(requests.iter()) {
+                encode(&mut self.buffer, self.shard, number, account, bindings);
+            }
+            self.write()
+        });
+        match &written {
+            Ok(()) => requests.clear(),
+            Err(_) => {
+                for (number, StoreRequest::Bindings(account, bindings)) in numbers.zip(requests.drain(..)) {
+                    self.overflow.insert(account, (number, bindings));
+                }
+            }
         }
-        let written = self.write();
-        self.failure = written.as_ref().err().map(JournalError::code);
-        if written.is_err() {
-            self.unwritten = self.sequence;
-        }
-        self.pass_on(entries);
         self.buffer.shrink_to(BUFFER_KEPT);
+        self.track.failure.store(written.as_ref().err().map_or(NO_FAILURE, JournalError::code), Relaxed);
+        self.track.waiting.store(self.overflow.len(), Relaxed);
         written
     }
 
@@ -99,62 +88,58 @@ impl Journal {
     /// Goes over to the newest file that the writer has prepared.
     fn take_spare(&mut self) {
         while let Ok(spare) = self.spares.try_recv() {
-            self.generation = spare.generation;
+            self.track.length.store(spare.length, Relaxed);
+            // What was written to the files before happened before this.
+            self.track.used.store(spare.generation, Release);
             self.current = Some(spare);
         }
+    }
+
+    /// A part at a time: as long as it fails, a batch costs no more than one part.
+    fn write_overflow(&mut self) -> Result<(), JournalError> {
+        while !self.overflow.is_empty() {
+            self.buffer.clear();
+            for (account, (number, bindings)) in self.overflow.iter().take(PART) {
+                encode(&mut self.buffer, self.shard, *number, account, bindings);
+            }
+            self.write()?;
+            for _ in 0..PART {
+                self.overflow.pop_first();
+            }
+        }
+        Ok(())
     }
 
     fn write(&mut self) -> Result<(), JournalError> {
         let Some(current) = &mut self.current else {
             return Err(JournalError::NoFile);
         };
-        if let Err(error) = current.file.write_all(&self.buffer) {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        if let Err(error) = (&*current.file).write_all(&self.buffer) {
             // Half a record would hide all that follow it.
             if current.file.set_len(current.length).is_err() {
                 self.current = None;
+                self.track.length.store(0, Relaxed);
             }
             return Err(JournalError::Write(error));
         }
         current.length += self.buffer.len() as u64;
+        self.track.length.store(current.length, Relaxed);
+        self.track.dirty.store(true, Release);
         Ok(())
-    }
-
-    /// Hands entries to the writer, after those that had to stay behind before.
-    fn pass_on(&mut self, mut entries: Vec<Entry>) {
-        if !self.overflow.is_empty() {
-            self.keep(entries);
-            entries = std::mem::take(&mut self.overflow).into_values().collect();
-        }
-        let batch = Batch {
-            shard: self.shard,
-            through: self.sequence,
-            generation: self.generation,
-            length: self.current.as_ref().map(|current| current.length),
-            unwritten: self.unwritten,
-            failure: self.failure,
-            entries,
-        };
-        match self.batches.try_send(batch) {
-            Ok(()) => {}
-            Err(TrySendError::Full(batch)) => self.keep(batch.entries),
-            // The writer ends only with the process; what it did not take over is in the file.
-            Err(TrySendError::Closed(_)) => {}
-        }
-    }
-
-    fn keep(&mut self, entries: Vec<Entry>) {
-        self.overflow.extend(entries.into_iter().map(|entry| (entry.account.clone(), entry)));
     }
 }
 
-/// Tells the writer that nothing more will come, so that the files can be removed in time.
+/// The last attempt, and the end of the writer.
 impl Drop for Journal {
     fn drop(&mut self) {
-        if self.overflow.is_empty() {
-            self.generation = NO_MORE;
-            self.current = None;
-            self.pass_on(Vec::new());
+        if let Err(error) = self.append(&mut Vec::new()) {
+            tracing::error!(%error, lost = self.overflow.len(), "registrations are lost");
         }
+        self.track.gone.store(true, Release);
+        self.track.ended.notify_one();
     }
 }
 
@@ -170,11 +155,10 @@ pub enum JournalError {
 }
 
 impl JournalError {
-    /// The system's number for the error, 0 if there is none.
     fn code(&self) -> i32 {
         match self {
-            Self::Write(error) => error.raw_os_error().unwrap_or(0),
-            Self::NoFile => 0,
+            Self::Write(error) => error.raw_os_error().unwrap_or(NO_FILE),
+            Self::NoFile => NO_FILE,
         }
     }
 }
@@ -182,32 +166,14 @@ impl JournalError {
 /// A file that is ready to be appended to.
 #[derive(Debug)]
 pub(crate) struct Open {
-    pub(crate) file: File,
+    pub(crate) file: Arc<File>,
     pub(crate) generation: u64,
     /// How long it is, up to the last whole record.
     pub(crate) length: u64,
 }
 
-/// What a journal tells the writer after each append.
-#[derive(Debug)]
-pub(crate) struct Batch {
-    pub(crate) shard: u8,
-    /// New entries, at most one for an account if some had to wait.
-    pub(crate) entries: Vec<Entry>,
-    /// All entries up to this number have now been handed over.
-    pub(crate) through: u64,
-    /// The newest file that the journal has used.
-    pub(crate) generation: u64,
-    /// Its length; `None` if it can be used no more, or there never was one.
-    pub(crate) length: Option<u64>,
-    /// The last entry that is in no file.
-    pub(crate) unwritten: u64,
-    /// The system's number of the error, if the last append failed.
-    pub(crate) failure: Option<i32>,
-}
-
-/// The generation after all others: no file is in use any more.
-pub(crate) const NO_MORE: u64 = u64::MAX;
+/// Entries that waited and are written at once.
+const PART: usize = 256;
 /// What is kept of the buffer after a large batch.
 const BUFFER_KEPT: usize = 1 << 16;
 

@@ -1,12 +1,12 @@
-//! The only SQL: accounts, numbers and bindings in SQLite, and a journal that makes a registration durable before
-//! it is answered.
+//! The only SQL: accounts and numbers in SQLite; and the journal, which is the home of bindings and makes a
+//! registration durable before it is answered.
 //!
-//! The signal thread appends to its [`Journal`] and never waits; the [`Writer`], a task, carries what was appended
-//! into the database in groups and gives the journal new files. What the shards must know leaves as
+//! The signal thread appends to its [`Journal`] and never waits; the [`Writer`], a task, syncs its files, gives it new
+//! ones and merges the old. What the shards must know leaves as
 //! [`Delta`](offhook_exchange::directory::Delta)s: from [`Store::load`] at the start, then from every change.
 
 mod account;
-mod binding;
+mod columns;
 mod csv;
 mod error;
 mod journal;
@@ -15,7 +15,6 @@ mod memory;
 mod number;
 mod options;
 mod password;
-mod recovery;
 mod sqlite;
 mod writer;
 

@@ -5,7 +5,7 @@ use sqlx::sqlite::SqliteConnection;
 use sqlx::{Sqlite, Transaction};
 
 use crate::{Store, StoreError};
-use crate::{account, binding};
+use crate::{account, columns};
 
 /// A number that is known here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,7 +113,7 @@ impl Store {
 pub(crate) async fn select_all(connection: &mut SqliteConnection) -> Result<Vec<StoredNumber>, StoreError> {
     let select = "SELECT json_group_array(json_array(number, account) ORDER BY position) FROM number";
     let json: String = sqlx::query_scalar(select).fetch_one(connection).await?;
-    let rows: Vec<(String, Option<String>)> = binding::table("number", &json)?;
+    let rows: Vec<(String, Option<String>)> = columns::table("number", &json)?;
     let read = |(number, account): (String, Option<String>)| {
         let account = account.as_deref().and_then(account::parse_stored);
         StoredNumber { number, account }

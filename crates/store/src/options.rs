@@ -26,11 +26,9 @@ pub struct Options {
     pub purpose: Use,
     /// How long a statement waits for another process that has locked the database.
     pub busy_timeout: Duration,
-    /// How long registrations are gathered before they are put into the database together.
-    pub commit_interval: Duration,
     /// At most this much of what was registered is lost in a power cut.
     pub sync_window: Duration,
-    /// A journal longer than this many octets is replaced by a new one.
+    /// A file of the journal longer than this many octets is replaced by a new one, and merged with the others.
     pub journal_length: u64,
 }
 
@@ -42,9 +40,8 @@ impl Options {
             url: DEFAULT_URL.into(),
             purpose,
             busy_timeout: Duration::from_secs(5),
-            commit_interval: Duration::from_millis(200),
             sync_window: Duration::from_secs(1),
-            journal_length: 4 << 20,
+            journal_length: 16 << 20,
         }
     }
 

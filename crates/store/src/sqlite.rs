@@ -1,11 +1,12 @@
 //! The store: SQLite with one connection that writes and a few that read.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io;
+use std::path::Path;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use offhook_exchange::config::Key;
-use offhook_exchange::directory::{AddressOfRecord, Bindings, Delta};
+use offhook_exchange::directory::{AddressOfRecord, Delta};
 use sqlx::migrate::Migrator;
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{
@@ -13,12 +14,14 @@ use sqlx::sqlite::{
     SqliteSynchronous,
 };
 use sqlx::{ConnectOptions as _, Connection as _, Sqlite, Transaction};
+use tokio::task::spawn_blocking;
 
+use crate::journal::newest::Newest;
+use crate::journal::track::Track;
 use crate::lock::DirectoryLock;
-use crate::recovery::{Recovery, positions};
-use crate::writer::{self, Writer};
+use crate::writer::Writer;
 use crate::{Journal, Options, StoreError, Use};
-use crate::{account, binding, number, options};
+use crate::{account, number, options};
 
 /// An open store. Copies share it.
 #[derive(Clone, Debug)]
@@ -31,29 +34,31 @@ pub(crate) struct Shared {
     pub(crate) options: Options,
     pub(crate) writer: SqlitePool,
     readers: SqlitePool,
-    pub(crate) recovery: Recovery,
-    health: Mutex<Health>,
-    journals_taken: AtomicBool,
+    /// The journals, once they are taken.
+    tracks: OnceLock<Vec<Arc<Track>>>,
+    /// Why their files could not be looked after.
+    pub(crate) failure: Mutex<Option<String>>,
     _lock: DirectoryLock,
 }
 
 /// How the store is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Health {
-    /// Why the last append to a journal failed, or why none can be created.
+    /// Why the last append to a journal failed, or why its files cannot be created, synced or merged.
     pub journal_error: Option<String>,
-    /// Why the last registrations could not be put into the database.
-    pub sqlite_error: Option<String>,
-    /// Accounts whose bindings are not in the database yet.
-    pub pending: usize,
-    /// Some registrations are in memory only and would be lost with the process.
-    pub memory_only: bool,
-    /// Groups of registrations that could not be put into the database, since the start; each is tried again.
-    pub failed_commits: u64,
+    /// Accounts whose newest bindings are in memory only and would be lost with the process.
+    pub waiting: usize,
+}
+
+impl Health {
+    /// Some registrations would be lost with the process.
+    pub fn memory_only(&self) -> bool {
+        self.waiting > 0
+    }
 }
 
 impl Store {
-    /// Opens the store, and makes it first if there is none. What an earlier process left in its journal is there.
+    /// Opens the store, and makes it first if there is none.
     ///
     /// # Errors
     /// If another process uses the data directory, or files cannot be used.
@@ -65,7 +70,7 @@ impl Store {
         let connect = SqliteConnectOptions::new()
             .filename(&database)
             .journal_mode(SqliteJournalMode::Wal)
-            // A file of the journal is removed once its entries are here, so they must be safe from a power cut.
+            // An account that was made is there after a power cut.
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(options.busy_timeout)
@@ -74,18 +79,12 @@ impl Store {
         let writer = pool(1).connect_with(connect.clone()).await?;
         let readers = pool(READERS).connect_lazy_with(connect.pragma("query_only", "ON"));
         migrate(&writer).await?;
-        let positions = positions(&mut *writer.acquire().await?).await?;
-        let recovery = Recovery::read(&options.data_dir, &positions)?;
-        if options.purpose == Use::Command {
-            take_over(&writer, &recovery).await?;
-        }
         let shared = Shared {
             options,
             writer,
             readers,
-            recovery,
-            health: Mutex::default(),
-            journals_taken: AtomicBool::new(false),
+            tracks: OnceLock::new(),
+            failure: Mutex::default(),
             _lock: lock,
         };
         Ok(Self { shared: Arc::new(shared) })
@@ -95,48 +94,52 @@ impl Store {
     /// bindings that are not over.
     ///
     /// # Errors
-    /// If the database cannot be read.
+    /// If the database or the directory cannot be read. A file of the journal that cannot be is logged.
     pub async fn load(&self, now: u64) -> Result<Vec<Delta>, StoreError> {
         // One transaction, so that all of it is from one moment.
         let mut tx = self.shared.readers.begin().await?;
         let accounts = account::select_all(&mut tx).await?;
         let numbers = number::select_all(&mut tx).await?;
-        let mut bindings = binding::select_all(&mut tx, now).await?;
-        self.add_recovered(&mut bindings, &positions(&mut tx).await?, now);
-        let mut deltas = Vec::with_capacity(accounts.len() + numbers.len() + bindings.len());
+        let entries = self.in_directory(Newest::read).await?.entries;
+        let mut deltas = Vec::with_capacity(accounts.len() + numbers.len() + entries.len());
         deltas.extend(accounts.into_iter().map(|stored| Delta::Account(stored.account)));
         let owned = numbers.into_iter().filter(|stored| stored.account.is_some());
         deltas.extend(owned.map(|stored| Delta::Number(stored.number, stored.account)));
-        deltas.extend(bindings.into_iter().map(|(address, bindings)| Delta::Bindings(address, bindings)));
+        for (address, (_, mut bindings)) in entries {
+            bindings.0.retain(|one| one.expires_at > now);
+            if !bindings.0.is_empty() {
+                deltas.push(Delta::Bindings(address, bindings));
+            }
+        }
         Ok(deltas)
     }
 
-    /// The journals of so many shards, and the task that carries what is appended to them into the database.
+    /// The journals of so many shards, and the task that looks after their files.
     ///
-    /// Spawn [`Writer::run`]; it ends when all journals are dropped and everything is in the database.
+    /// Spawn [`Writer::run`]; it ends when all journals are dropped and everything is synced.
     ///
     /// # Errors
-    /// If this was done before, or the store was not opened by a server. A full disk is no error: see [`Health`].
+    /// If this was done before, or the store was not opened by a server, or the directory cannot be read. A full
+    /// disk is no error: see [`Health`].
     pub fn journals(&self, shards: u8) -> Result<(Writer, Vec<Journal>), StoreError> {
-        let taken = self.shared.journals_taken.swap(true, Ordering::Relaxed);
-        if taken || self.shared.options.purpose != Use::Server {
+        if self.shared.tracks.get().is_some() || self.shared.options.purpose != Use::Server {
             return Err(StoreError::JournalsTaken);
         }
-        Ok(Writer::with_journals(Arc::clone(&self.shared), shards))
+        let directory = &self.shared.options.data_dir;
+        let newest = Newest::read(directory).map_err(StoreError::file(directory))?;
+        let (writer, journals) = Writer::with_journals(Arc::clone(&self.shared), shards, &newest);
+        self.shared.tracks.set(writer.tracks()).map_err(|_| StoreError::JournalsTaken)?;
+        Ok((writer, journals))
     }
 
     /// How the store is.
     pub fn health(&self) -> Health {
-        self.shared.health.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Forgets bindings that were over before `now` (Unix seconds). What ends while a server runs is removed by
-    /// the shards; this is for what ended in between.
-    ///
-    /// # Errors
-    /// If the database cannot be written.
-    pub async fn forget_expired(&self, now: u64) -> Result<(), StoreError> {
-        Ok(binding::delete_expired(&mut *self.shared.writer.acquire().await?, now).await?)
+        let tracks = self.shared.tracks.get().map_or(&[][..], Vec::as_slice);
+        let failure = self.shared.failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Health {
+            journal_error: failure.or_else(|| tracks.iter().find_map(|track| track.error())),
+            waiting: tracks.iter().map(|track| track.waiting.load(Relaxed)).sum(),
+        }
     }
 
     /// The key that signs nonces and routes; made at the first time.
@@ -199,11 +202,6 @@ impl Store {
         self.shared.writer.close().await;
     }
 
-    #[cfg(test)]
-    pub(crate) fn shared(&self) -> &Shared {
-        &self.shared
-    }
-
     pub(crate) async fn reader(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
         Ok(self.shared.readers.acquire().await?)
     }
@@ -213,30 +211,25 @@ impl Store {
         Ok(self.shared.writer.begin_with("BEGIN IMMEDIATE").await?)
     }
 
-    /// Adds what only the journal knew at the start, unless the writer has put it into the database since.
-    fn add_recovered(
-        &self,
-        bindings: &mut BTreeMap<AddressOfRecord, Bindings>,
-        positions: &BTreeMap<u8, u64>,
-        now: u64,
-    ) {
-        for (address, entry) in &self.shared.recovery.entries {
-            if positions.get(&entry.shard).is_some_and(|position| entry.sequence <= *position) {
-                continue;
-            }
-            let live: Vec<_> = entry.bindings.0.iter().filter(|one| one.expires_at > now).cloned().collect();
-            if live.is_empty() {
-                bindings.remove(address);
-            } else {
-                bindings.insert(address.clone(), Bindings(live));
-            }
+    /// Writes that these accounts have no bindings, unless journals are in use: then the shards do it when they are
+    /// told. Done before the accounts are changed, as a crash in between must not leave bindings to somebody else.
+    pub(crate) async fn forget_bindings(&self, accounts: Vec<AddressOfRecord>) -> Result<(), StoreError> {
+        if accounts.is_empty() || self.shared.tracks.get().is_some() {
+            return Ok(());
         }
+        self.in_directory(move |directory| Newest::forget(directory, &accounts)).await
     }
-}
 
-impl Shared {
-    pub(crate) fn update_health(&self, update: impl FnOnce(&mut Health)) {
-        update(&mut self.health.lock().unwrap_or_else(PoisonError::into_inner));
+    /// Does what waits for files where waiting does no harm.
+    async fn in_directory<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let directory = self.shared.options.data_dir.clone();
+        let done = spawn_blocking(move || work(&directory).map_err(StoreError::file(&directory))).await;
+        done.unwrap_or_else(|error| {
+            Err(StoreError::file(&self.shared.options.data_dir)(io::Error::other(error)))
+        })
     }
 }
 
@@ -272,24 +265,6 @@ async fn is_current(connection: &mut SqliteConnection) -> bool {
             .await;
     let known = MIGRATIONS.iter().map(|migration| (migration.version, migration.checksum.to_vec()));
     applied.is_ok_and(|applied| applied == known.collect::<Vec<_>>())
-}
-
-/// Puts what an earlier server left in its journal into the database, for a command that may change it.
-async fn take_over(writer: &SqlitePool, recovery: &Recovery) -> Result<(), StoreError> {
-    if recovery.files.is_empty() {
-        return Ok(());
-    }
-    let positions: Vec<_> = recovery.last.iter().map(|(shard, last)| (*shard, *last)).collect();
-    let entries: Vec<_> = recovery.entries.values().cloned().collect();
-    writer::commit(writer, &entries, &positions).await?;
-    for (file, last) in &recovery.files {
-        if *last != u64::MAX
-            && let Err(error) = std::fs::remove_file(&file.path)
-        {
-            tracing::warn!(path = %file.path.display(), %error, "a journal that is taken over stays");
-        }
-    }
-    Ok(())
 }
 
 static MIGRATIONS: Migrator = sqlx::migrate!();

@@ -96,7 +96,6 @@ fn a_server_with_several_threads_may_use_all_of_it() {
         async {
             drop(store.load(0).await);
             drop(store.key().await);
-            drop(store.forget_expired(0).await);
             drop(store.add_account(arguments(), 0).await);
             drop(store.accounts().await);
             drop(store.set_account(arguments(), arguments()).await);
@@ -110,6 +109,6 @@ fn a_server_with_several_threads_may_use_all_of_it() {
             drop(store.remove_number("").await);
         }
     });
-    check(|| arguments::<offhook_store::Writer>().run());
+    check(|| arguments::<offhook_store::Writer>().run(|| 0));
     check(arguments::<offhook_store::Journal>);
 }

@@ -7,9 +7,9 @@ use sqlx::sqlite::SqliteConnection;
 use sqlx::{Sqlite, Transaction};
 
 use super::{ChangedAccount, NewAccount, Source, StoredAccount};
-use crate::{Password, StoreError, binding, number};
+use crate::{Password, StoreError, columns, number};
 
-/// All accounts in one row, for the reason that [`binding::select_all`] gives.
+/// All accounts in one row, for the reason that [`columns::table`] gives.
 macro_rules! select_accounts {
     ($which:literal) => {
         concat!(
@@ -37,7 +37,7 @@ pub(crate) async fn select(
 }
 
 fn rows(json: &str) -> Result<Vec<StoredAccount>, StoreError> {
-    binding::table::<Vec<Row>>("account", json)?.into_iter().map(Row::stored).collect()
+    columns::table::<Vec<Row>>("account", json)?.into_iter().map(Row::stored).collect()
 }
 
 /// An account that commands may change.
@@ -75,21 +75,14 @@ pub(super) async fn insert(
     .bind(stored.account.secrets.sha256.as_hex())
     .bind(&stored.email)
     .bind(source.word())
-    .bind(binding::integer(now))
+    .bind(columns::integer(now))
     .execute(&mut **tx)
     .await?;
     if inserted.rows_affected() == 0 {
         return Err(StoreError::AccountExists(address));
     }
-    let mut deltas = Vec::new();
     // Whoever was registered under this address before was someone else.
-    let strangers = sqlx::query("DELETE FROM binding WHERE account = ?")
-        .bind(address.as_str())
-        .execute(&mut **tx)
-        .await?;
-    if strangers.rows_affected() > 0 {
-        deltas.push(Delta::Bindings(address.clone(), Bindings::default()));
-    }
+    let mut deltas = vec![Delta::Bindings(address.clone(), Bindings::default())];
     if let Some(text) = new.number {
         let number = number::parse_number(&text)?;
         number::give(tx, &number, &address, number::Taken::Refuse).await?;
@@ -159,7 +152,6 @@ pub(super) async fn delete(
     tx: &mut Transaction<'_, Sqlite>,
     address: &AddressOfRecord,
 ) -> Result<(), StoreError> {
-    sqlx::query("DELETE FROM binding WHERE account = ?").bind(address.as_str()).execute(&mut **tx).await?;
     sqlx::query("DELETE FROM account WHERE address = ?").bind(address.as_str()).execute(&mut **tx).await?;
     Ok(())
 }

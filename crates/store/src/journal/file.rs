@@ -1,17 +1,17 @@
 //! The files of the journal: their names, how one begins, and how it is read after a crash.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, BufReader, ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::record::{Entry, decode, encode};
+use super::record::{Entry, HEAD, decode, length_of};
 
 /// A file of the journal, by its name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct JournalFile {
     /// Counts up over all files that ever were.
     pub(crate) generation: u64,
-    /// The shard that writes it.
+    /// The shard that wrote it.
     pub(crate) shard: u8,
     /// Where it is.
     pub(crate) path: PathBuf,
@@ -42,14 +42,13 @@ impl JournalFile {
         Ok(files)
     }
 
-    /// Creates the file with these entries in it, safe from a power cut, and returns it with its length. If that
+    /// Creates the file with these records in it, safe from a power cut, and returns it with its length. If that
     /// fails nothing remains.
-    pub(crate) fn create(&self, entries: &[Entry]) -> io::Result<(File, u64)> {
-        let mut bytes = MAGIC.to_vec();
-        entries.iter().for_each(|entry| encode(&mut bytes, entry));
+    pub(crate) fn create(&self, records: &[u8]) -> io::Result<(File, u64)> {
         let mut options = OpenOptions::new();
         options.append(true).create_new(true);
         let mut file = crate::options::private(&mut options).open(&self.path)?;
+        let bytes = [MAGIC, records].concat();
         let written = file.write_all(&bytes).and_then(|()| file.sync_all()).and_then(|()| self.sync_name());
         match written {
             Ok(()) => Ok((file, bytes.len() as u64)),
@@ -61,22 +60,25 @@ impl JournalFile {
         }
     }
 
-    /// All entries up to the first that is cut off or damaged.
-    pub(crate) fn read(&self) -> io::Result<Vec<Entry>> {
-        let bytes = fs::read(&self.path)?;
-        let Some(mut rest) = bytes.strip_prefix(MAGIC) else {
-            return Ok(Vec::new());
-        };
-        let entries = std::iter::from_fn(|| decode(&mut rest)).collect();
-        if !rest.is_empty() {
-            // As it should be after a crash in the middle of a write, which was not answered then.
-            tracing::info!(path = %self.path.display(), octets = rest.len(), "the journal ends in half a record");
+    /// The entries up to the first that is cut off or damaged.
+    pub(crate) fn records(&self) -> io::Result<Records> {
+        let file = File::open(&self.path)?;
+        let end = file.metadata()?.len();
+        let mut reader = BufReader::new(file);
+        let mut magic = Vec::new();
+        reader.by_ref().take(MAGIC.len() as u64).read_to_end(&mut magic)?;
+        if magic == MAGIC {
+            return Ok(Records { reader, at: magic.len() as u64, end, buffer: Vec::new() });
         }
-        Ok(entries)
+        // As a crash leaves it before anything was written to it.
+        if MAGIC.starts_with(&magic) || magic.iter().all(|octet| *octet == 0) {
+            return Ok(Records { reader, at: end, end, buffer: Vec::new() });
+        }
+        Err(io::Error::new(ErrorKind::InvalidData, "it is no journal of this version"))
     }
 
-    /// Makes the name of the file safe from a power cut.
-    fn sync_name(&self) -> io::Result<()> {
+    /// Makes the name of the file, or that it is gone, safe from a power cut.
+    pub(crate) fn sync_name(&self) -> io::Result<()> {
         #[cfg(unix)]
         if let Some(directory) = self.path.parent() {
             File::open(directory)?.sync_all()?;
@@ -85,7 +87,40 @@ impl JournalFile {
     }
 }
 
+/// The entries of a file in the order in which they were written; one at a time is in memory.
+#[derive(Debug)]
+pub(crate) struct Records {
+    reader: BufReader<File>,
+    at: u64,
+    end: u64,
+    buffer: Vec<u8>,
+}
+
+impl Records {
+    /// The next entry, with where its record begins and how long it is. `None` at the end, and where a record is cut
+    /// off or damaged, as it may be after a crash in the middle of a write, which was not answered then.
+    pub(crate) fn next(&mut self) -> io::Result<Option<(Entry, u64, u64)>> {
+        let mut head = [0; HEAD];
+        if self.end - self.at < HEAD as u64 {
+            return Ok(None);
+        }
+        self.reader.read_exact(&mut head)?;
+        let length = length_of(head);
+        if length > self.end - self.at {
+            return Ok(None);
+        }
+        self.buffer.clear();
+        self.buffer.extend_from_slice(&head);
+        self.reader.by_ref().take(length - HEAD as u64).read_to_end(&mut self.buffer)?;
+        let Some(entry) = decode(&mut self.buffer.as_slice()) else {
+            return Ok(None);
+        };
+        self.at += length;
+        Ok(Some((entry, self.at - length, length)))
+    }
+}
+
 const PREFIX: &str = "bindings-";
 const SUFFIX: &str = ".journal";
 /// The last octet is the version.
-const MAGIC: &[u8] = b"OFFHOOK\x01";
+pub(crate) const MAGIC: &[u8] = b"OFFHOOK\x01";

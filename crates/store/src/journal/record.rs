@@ -15,7 +15,7 @@ use crate::account::parse_stored;
 pub(crate) struct Entry {
     /// The shard that wrote it.
     pub(crate) shard: u8,
-    /// Its place among all that this shard ever wrote: of two about one account, the greater is the newer.
+    /// Its place among all that were ever written: of two about one account, the greater is the newer.
     pub(crate) sequence: u64,
     /// Whose bindings these are.
     pub(crate) account: AddressOfRecord,
@@ -23,22 +23,34 @@ pub(crate) struct Entry {
     pub(crate) bindings: Bindings,
 }
 
-/// Appends a record to `out`.
-pub(crate) fn encode(out: &mut Vec<u8>, entry: &Entry) {
+/// Appends a record with the parts of an [`Entry`] to `out`.
+pub(crate) fn encode(
+    out: &mut Vec<u8>,
+    shard: u8,
+    sequence: u64,
+    account: &AddressOfRecord,
+    bindings: &Bindings,
+) {
     let start = out.len();
     out.extend_from_slice(&[0; HEAD]);
     out.push(VERSION);
-    out.push(entry.shard);
-    out.extend_from_slice(&entry.sequence.to_le_bytes());
-    text(out, entry.account.as_str());
-    length(out, entry.bindings.0.len());
-    for one in &entry.bindings.0 {
+    out.push(shard);
+    out.extend_from_slice(&sequence.to_le_bytes());
+    text(out, account.as_str());
+    length(out, bindings.0.len());
+    for one in &bindings.0 {
         binding(out, one);
     }
     let payload = &out[start + HEAD..];
     let (octets, sum) = (payload.len() as u32, crc32(payload));
     out[start..start + 4].copy_from_slice(&octets.to_le_bytes());
     out[start + 4..start + HEAD].copy_from_slice(&sum.to_le_bytes());
+}
+
+/// How long a record is that begins with these octets.
+pub(crate) fn length_of(head: [u8; HEAD]) -> u64 {
+    let [a, b, c, d, ..] = head;
+    HEAD as u64 + u64::from(u32::from_le_bytes([a, b, c, d]))
 }
 
 /// Takes the first record off `bytes`. `None` at the end, and where a record is cut off or damaged.
@@ -207,7 +219,7 @@ impl<'a> Cursor<'a> {
 
 const VERSION: u8 = 1;
 /// Length and checksum.
-const HEAD: usize = 8;
+pub(crate) const HEAD: usize = 8;
 
 #[cfg(test)]
 mod tests;

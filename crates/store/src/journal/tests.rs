@@ -3,7 +3,7 @@ use std::path::Path;
 
 use offhook_exchange::directory::{Binding, Bindings};
 use offhook_sip_stack::{Flow, Transport};
-use tokio::sync::mpsc::Receiver as Batches;
+use tokio::sync::Notify;
 
 use super::file::JournalFile;
 use super::*;
@@ -31,47 +31,60 @@ pub(crate) fn request(user: &str, cseq: u32) -> StoreRequest {
     StoreRequest::Bindings(AddressOfRecord::new(user, "example.com"), Bindings(vec![binding]))
 }
 
+pub(crate) fn empty(user: &str) -> StoreRequest {
+    StoreRequest::Bindings(AddressOfRecord::new(user, "example.com"), Bindings::default())
+}
+
 pub(crate) fn dev_full(generation: u64) -> Open {
-    let file = OpenOptions::new().append(true).open("/dev/full").unwrap();
+    let file = Arc::new(OpenOptions::new().append(true).open("/dev/full").unwrap());
     Open { file, generation, length: 0 }
 }
 
-/// A journal with its first file, and the other ends of its channels.
-fn journal(directory: &Path, room: usize) -> (Journal, Batches<Batch>, std::sync::mpsc::Sender<Open>) {
-    let (sender, batches) = tokio::sync::mpsc::channel(room);
+/// A journal with its first file, and the way to give it more.
+fn journal(directory: &Path) -> (Journal, std::sync::mpsc::Sender<Open>) {
     let (spares, received) = std::sync::mpsc::channel();
     spares.send(open(directory, 1)).unwrap();
-    (Journal::new(0, 0, sender, received), batches, spares)
+    (Journal::new(0, 0, received, Arc::new(Track::new(Arc::new(Notify::new())))), spares)
 }
 
 fn open(directory: &Path, generation: u64) -> Open {
     let (file, length) = JournalFile::new(directory, generation, 0).create(&[]).unwrap();
-    Open { file, generation, length }
+    Open { file: Arc::new(file), generation, length }
 }
 
-fn users(entries: &[Entry]) -> Vec<(&str, u64)> {
-    entries.iter().map(|entry| (entry.account.user(), entry.sequence)).collect()
+/// The entries of a file as user and number.
+pub(crate) fn entries(file: &JournalFile) -> Vec<(String, u64)> {
+    let mut records = file.records().unwrap();
+    let next =
+        || records.next().unwrap().map(|(entry, ..)| (entry.account.user().to_owned(), entry.sequence));
+    std::iter::from_fn(next).collect()
+}
+
+fn in_file(directory: &Path, generation: u64) -> Vec<(String, u64)> {
+    entries(&JournalFile::new(directory, generation, 0))
+}
+
+fn pairs(expected: &[(&str, u64)]) -> Vec<(String, u64)> {
+    expected.iter().map(|(user, number)| ((*user).to_owned(), *number)).collect()
 }
 
 #[test]
 fn a_batch_is_in_the_file_when_append_returns() {
     let directory = tempfile::tempdir().unwrap();
-    let (mut journal, mut batches, _spares) = journal(directory.path(), 8);
+    let (mut journal, _spares) = journal(directory.path());
     let mut requests = vec![request("alice", 1), request("bob", 1)];
     journal.append(&mut requests).unwrap();
     assert!(requests.is_empty());
-    let entries = JournalFile::new(directory.path(), 1, 0).read().unwrap();
-    assert_eq!(users(&entries), [("alice", 1), ("bob", 2)]);
-    let StoreRequest::Bindings(_, bindings) = request("bob", 1);
-    assert_eq!(entries[1].bindings, bindings);
-    let batch = batches.try_recv().unwrap();
-    assert_eq!((batch.entries, batch.through, batch.generation), (entries, 2, 1));
+    assert_eq!(in_file(directory.path(), 1), pairs(&[("alice", 1), ("bob", 2)]));
+    let StoreRequest::Bindings(account, bindings) = request("bob", 1);
+    let newest = newest::Newest::read(directory.path()).unwrap();
+    assert_eq!(newest.entries[&account], (2, bindings));
 }
 
 #[test]
 fn a_file_cut_anywhere_gives_the_whole_records_before_the_cut() {
     let directory = tempfile::tempdir().unwrap();
-    let (mut journal, _batches, _spares) = journal(directory.path(), 8);
+    let (mut journal, _spares) = journal(directory.path());
     let mut ends = Vec::new();
     for number in 1..=3 {
         journal.append(&mut vec![request("alice", number)]).unwrap();
@@ -83,68 +96,64 @@ fn a_file_cut_anywhere_gives_the_whole_records_before_the_cut() {
     for cut in 0..=whole.len() {
         std::fs::write(&file.path, &whole[..cut]).unwrap();
         let expected = ends.iter().filter(|end| **end <= cut).count();
-        assert_eq!(file.read().unwrap().len(), expected, "cut at {cut}");
+        assert_eq!(entries(&file).len(), expected, "cut at {cut}");
     }
 }
 
 #[test]
 fn the_newest_spare_file_is_used_from_the_next_batch_on() {
     let directory = tempfile::tempdir().unwrap();
-    let (mut journal, _batches, spares) = journal(directory.path(), 8);
+    let (mut journal, spares) = journal(directory.path());
     journal.append(&mut vec![request("alice", 1)]).unwrap();
     spares.send(open(directory.path(), 2)).unwrap();
     spares.send(open(directory.path(), 3)).unwrap();
     journal.append(&mut vec![request("bob", 1)]).unwrap();
-    let in_file = |generation| JournalFile::new(directory.path(), generation, 0).read().unwrap();
-    assert_eq!(users(&in_file(1)), [("alice", 1)]);
-    assert_eq!(in_file(2), []);
-    assert_eq!(users(&in_file(3)), [("bob", 2)]);
-}
-
-#[test]
-fn what_the_writer_has_no_room_for_waits_with_the_newest_of_each_account() {
-    let directory = tempfile::tempdir().unwrap();
-    let (mut journal, mut batches, _spares) = journal(directory.path(), 1);
-    for (user, cseq) in [("first", 1), ("alice", 1), ("bob", 1), ("alice", 2)] {
-        journal.append(&mut vec![request(user, cseq)]).unwrap();
-    }
-    assert_eq!(users(&batches.try_recv().unwrap().entries), [("first", 1)]);
-    journal.append(&mut Vec::new()).unwrap();
-    let batch = batches.try_recv().unwrap();
-    assert_eq!(users(&batch.entries), [("alice", 4), ("bob", 3)]);
-    assert_eq!(batch.through, 4);
-    journal.append(&mut Vec::new()).unwrap();
-    assert!(batches.try_recv().is_err());
+    assert_eq!(in_file(directory.path(), 1), pairs(&[("alice", 1)]));
+    assert_eq!(in_file(directory.path(), 2), []);
+    assert_eq!(in_file(directory.path(), 3), pairs(&[("bob", 2)]));
 }
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_full_disk_is_reported_and_the_batch_still_reaches_the_writer() {
+fn what_a_full_disk_refused_is_written_first_with_the_newest_of_each_account() {
     let directory = tempfile::tempdir().unwrap();
-    let (mut journal, mut batches, spares) = journal(directory.path(), 8);
-    spares.send(dev_full(2)).unwrap();
+    let (mut journal, spares) = journal(directory.path());
+    journal.put(dev_full(2));
     assert!(matches!(journal.append(&mut vec![request("alice", 1)]), Err(JournalError::Write(_))));
-    let batch = batches.try_recv().unwrap();
-    assert_eq!(users(&batch.entries), [("alice", 1)]);
+    assert!(journal.track.error().is_some());
     // The device cannot be cut back to whole records, so it is not written to again.
-    assert_eq!((batch.unwritten, batch.length, batch.generation), (1, None, 2));
-    assert!(batch.failure.is_some());
-    assert!(matches!(journal.append(&mut vec![request("alice", 2)]), Err(JournalError::NoFile)));
+    let second = journal.append(&mut vec![request("bob", 1), request("alice", 2)]);
+    assert!(matches!(second, Err(JournalError::NoFile)));
+    assert!(journal.append(&mut Vec::new()).is_err());
+    assert_eq!(journal.track.waiting.load(Relaxed), 2);
     spares.send(open(directory.path(), 3)).unwrap();
-    journal.append(&mut vec![request("alice", 3)]).unwrap();
-    assert_eq!(users(&JournalFile::new(directory.path(), 3, 0).read().unwrap()), [("alice", 3)]);
+    journal.append(&mut vec![request("carol", 1)]).unwrap();
+    assert_eq!(in_file(directory.path(), 3), pairs(&[("alice", 3), ("bob", 2), ("carol", 4)]));
+    assert_eq!((journal.track.waiting.load(Relaxed), journal.track.error()), (0, None));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn without_requests_all_that_waits_is_written_when_there_is_a_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut journal, spares) = journal(directory.path());
+    journal.put(dev_full(2));
+    let mut requests = (0..2 * PART + 1).map(|number| request(&number.to_string(), 1)).collect();
+    assert!(journal.append(&mut requests).is_err());
+    spares.send(open(directory.path(), 3)).unwrap();
+    journal.append(&mut requests).unwrap();
+    assert_eq!(in_file(directory.path(), 3).len(), 2 * PART + 1);
 }
 
 #[test]
 fn a_write_that_fails_halfway_leaves_whole_records() {
     let directory = tempfile::tempdir().unwrap();
-    let (mut journal, _batches, _spares) = journal(directory.path(), 8);
+    let (mut journal, _spares) = journal(directory.path());
     journal.append(&mut vec![request("alice", 1)]).unwrap();
     // As if half a record had reached a full disk before the error.
     let current = journal.current.as_mut().unwrap();
-    current.file.write_all(b"half a record").unwrap();
+    (&*current.file).write_all(b"half a record").unwrap();
     current.file.set_len(current.length).unwrap();
     journal.append(&mut vec![request("bob", 1)]).unwrap();
-    let entries = JournalFile::new(directory.path(), 1, 0).read().unwrap();
-    assert_eq!(users(&entries), [("alice", 1), ("bob", 2)]);
+    assert_eq!(in_file(directory.path(), 1), pairs(&[("alice", 1), ("bob", 2)]));
 }

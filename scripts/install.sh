@@ -11,6 +11,8 @@ export DEBIAN_FRONTEND=noninteractive
 # The C compiler builds SQLite; ALSA is the sound of the phone.
 build_packages="gcc make pkg-config libasound2-dev libc6-dev"
 interop_packages="sip-tester baresip-core iproute2 util-linux"
+# What `make bench` measures beside Offhook, and SIPp for the cross-check.
+peer_packages="kamailio rtpengine-daemon sip-tester python3"
 
 main() {
   [ $# -gt 0 ] || { echo "usage: $0 build|test|interop|bench|fuzz|deny …" >&2; exit 2; }
@@ -18,7 +20,7 @@ main() {
     case $step in
       build)        packages $build_packages ;;
       test|interop) packages $build_packages $interop_packages; python_environment ;;
-      bench)        packages gcc libc6-dev ;;
+      bench)        packages $build_packages $peer_packages ;;
       fuzz)         packages $build_packages g++; cargo_tool cargo-fuzz ;;
       deny)         cargo_tool cargo-deny ;;
       *) echo "$0: what is \"$step\"?" >&2; exit 2 ;;

@@ -187,6 +187,7 @@ const TABLE: [Place; 16] = [
             "offhook-sip",
             "offhook-sdp",
             "offhook-rtp",
+            "offhook-udp-batch",
             "offhook-sip-stack",
             "offhook-media",
             "offhook-ua",

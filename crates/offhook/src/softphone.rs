@@ -49,6 +49,15 @@ pub(crate) enum Softphone {
     #[command(after_help = "Example:
   printf 'call *43\\nwait 3s\\ndtmf 12#\\nhangup\\n' | offhook run -")]
     Run(Box<RunOptions>),
+    /// Place many calls, or register many times, and measure
+    #[cfg(target_os = "linux")]
+    #[command(after_help = "Examples:
+  offhook load sip:bob@127.0.0.1 --rate 50/s --calls 10000
+  offhook load sip:b@127.0.0.1 --callees 100 --account sip:u@127.0.0.1 --users 100 --rate 200/s --calls 2000
+  offhook load sip:b@127.0.0.1 --callees 50 --calls 100 --held --rtp --watch 10s
+  offhook load sip:127.0.0.1 --account sip:u@127.0.0.1 --users 1000 --password-file secret \\
+      --registrations 1000 --rate 500/s --json")]
+    Load(Box<offhook_phone::LoadOptions>),
 }
 
 impl Softphone {
@@ -64,6 +73,8 @@ impl Softphone {
             Self::Subscribe(options) => offhook_phone::subscribe(&options),
             Self::Phone(options) => offhook_phone::phone(&options),
             Self::Run(options) => offhook_phone::run_script(&options),
+            #[cfg(target_os = "linux")]
+            Self::Load(options) => offhook_phone::load(&options),
         };
         ExitCode::from(exit.code())
     }

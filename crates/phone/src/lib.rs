@@ -16,6 +16,8 @@ mod flags;
 mod ladder;
 mod language;
 mod line;
+#[cfg(target_os = "linux")]
+mod load;
 #[cfg(test)]
 mod loopback;
 mod measure;
@@ -44,6 +46,8 @@ pub use exit::Exit;
 pub use failure::Failure;
 pub use flags::Flags;
 pub use language::Language;
+#[cfg(target_os = "linux")]
+pub use load::{LoadOptions, load};
 pub use measure::{parse_duration, parse_percent};
 pub use register::{RegisterOptions, register_once, unregister_once};
 pub use request::{MessageOptions, OptionsOptions, SubscribeOptions, message, options, subscribe};

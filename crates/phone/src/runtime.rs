@@ -28,7 +28,8 @@ pub(crate) fn run(flags: &Flags, command: impl Future<Output = Result<Exit, Fail
     })
 }
 
-fn failed(failure: &Failure) -> String {
+/// The object for a command that did not get to a result.
+pub(crate) fn failed(failure: &Failure) -> String {
     let exit = failure.exit;
     serde_json::json!({"result": exit.word(), "reason": failure.text, "exit_code": exit.code()}).to_string()
 }

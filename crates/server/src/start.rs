@@ -15,7 +15,7 @@ use offhook_media::relay;
 use offhook_net::{BindError, Inlet, StreamLimits, Streams, UdpSockets, bind_tcp, bind_udp};
 use offhook_sip_stack::Transport;
 use offhook_store::{Journal, Options, Store, StoreError, Use};
-use offhook_udp_batch::{BatchSocket, Poller, SocketOptions, Waker};
+use offhook_udp_batch::{BatchSocket, Method, Poller, SocketOptions, Waker};
 use offhook_web::calendar::rfc3339;
 use offhook_web::{About, Site};
 use tokio::runtime::{self, Runtime};
@@ -282,7 +282,8 @@ fn start_threads(
     let mut relay = relay::Config::new(settings.media_ports.clone());
     relay.idle = settings.media_timeout;
     let listen = media_address(&doors.listeners);
-    let media_thread = MediaThread::new(relay, listen, commands, reporter, Arc::clone(&measures));
+    let media_thread =
+        MediaThread::new(relay, listen, media_method(), commands, reporter, Arc::clone(&measures));
     let signal_thread = SignalThread {
         epoch: clock::epoch(),
         shard: new_shard(settings, config, deltas)?,
@@ -325,6 +326,15 @@ fn media_address(listeners: &[Listener]) -> IpAddr {
         Some(ip) if listeners.iter().all(|one| one.address.ip() == ip) => ip,
         _ if listeners.iter().any(|one| one.address.is_ipv6()) => Ipv6Addr::UNSPECIFIED.into(),
         _ => Ipv4Addr::UNSPECIFIED.into(),
+    }
+}
+
+/// By measurement only: the way to the kernel is found at the start.
+fn media_method() -> Option<Method> {
+    match std::env::var("OFFHOOK_MEDIA_METHOD").as_deref() {
+        Ok("epoll") => Some(Method::Epoll),
+        Ok("io_uring") => Some(Method::IoUring),
+        _ => None,
     }
 }
 

@@ -51,8 +51,19 @@ impl Control {
 
     /// Reads the first `len` bytes.
     pub(crate) fn decode(&self, len: usize) -> Notes {
+        Notes::decode(&self.bytes[..len.min(Self::LEN)])
+    }
+
+    /// The bytes, of which those beyond the length of [`Control::from_source`] are zero.
+    pub(crate) fn bytes(&self) -> &[u8; Self::LEN] {
+        &self.bytes
+    }
+}
+
+impl Notes {
+    /// Reads control messages.
+    pub(crate) fn decode(mut rest: &[u8]) -> Notes {
         let mut notes = Notes::default();
-        let mut rest = &self.bytes[..len.min(Self::LEN)];
         while let Some((level, kind, data, next)) = first_message(rest) {
             match (level, kind) {
                 (libc::IPPROTO_IP, libc::IP_PKTINFO) => {

@@ -41,6 +41,18 @@ impl KernelAddress {
         (kernel, len)
     }
 
+    /// The address in what the kernel wrote, in canonical form.
+    pub(crate) fn from_slice(written: &[u8]) -> Option<SocketAddr> {
+        let mut kernel = Self::EMPTY;
+        kernel.bytes.get_mut(..written.len())?.copy_from_slice(written);
+        kernel.decode(written.len() as u32)
+    }
+
+    /// What the kernel reads.
+    pub(crate) fn bytes(&self) -> &[u8; Self::LEN] {
+        &self.bytes
+    }
+
     /// The address in canonical form, if it is one of the two families.
     pub(crate) fn decode(&self, len: u32) -> Option<SocketAddr> {
         let word = |at: usize| <[u8; 4]>::try_from(&self.bytes[at..at + 4]).unwrap_or_default();

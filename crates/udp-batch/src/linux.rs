@@ -1,4 +1,4 @@
-//! `recvmmsg(2)` and `sendmmsg(2)`: the only unsafe code of the workspace.
+//! `recvmmsg(2)` and `sendmmsg(2)`.
 //!
 //! The wrappers that exist do not fit: one forbids fragmentation, which long SIP messages need, the other
 //! cannot receive, and neither pins the source of each datagram of a batch.
@@ -172,7 +172,7 @@ fn send_raw<const N: usize>(fd: RawFd, v6: bool, datagrams: &[Outgoing<'_>]) -> 
     usize::try_from(sent).map_err(|_| io::Error::last_os_error())
 }
 
-fn empty_message() -> libc::msghdr {
+pub(crate) fn empty_message() -> libc::msghdr {
     // SAFETY: `msghdr` is made of integers and raw pointers, for which zero is a value.
     unsafe { MaybeUninit::zeroed().assume_init() }
 }
@@ -188,7 +188,7 @@ fn checked(returned: i32) -> io::Result<()> {
 }
 
 /// The kernel counts in 32 bits from the opening of the socket; we go on from there in 64.
-fn note_drops(total: &AtomicU64, now: u32) {
+pub(crate) fn note_drops(total: &AtomicU64, now: u32) {
     let before = total.load(Ordering::Relaxed);
     let more = now.wrapping_sub(before as u32);
     // A thread that lost a race brings an older count, which looks like a huge step.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -125,6 +125,16 @@ impl Poller {
             self.wake.clear();
         }
         Ok(woken)
+    }
+
+    /// What is readable once a waker has called, for another way of waiting.
+    pub(crate) fn wake_fd(&self) -> BorrowedFd<'_> {
+        self.wake.event.as_fd()
+    }
+
+    /// Takes note that a waker has called.
+    pub(crate) fn clear_wake(&self) {
+        self.wake.clear();
     }
 }
 

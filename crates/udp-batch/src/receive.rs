@@ -91,12 +91,12 @@ impl ReceiveBatch {
 
     /// The datagrams, in order of arrival, without copying.
     pub fn iter(&self) -> impl Iterator<Item = Datagram<'_>> {
-        self.received.iter().map(|received| Datagram {
-            payload: self.payload(received),
-            source: received.source,
-            destination: received.destination,
-            truncated: received.truncated,
-        })
+        self.received.iter().map(|received| self.datagram(received))
+    }
+
+    /// The datagram at this place, in order of arrival.
+    pub fn get(&self, index: usize) -> Option<Datagram<'_>> {
+        self.received.get(index).map(|received| self.datagram(received))
     }
 
     /// The datagrams, in order of arrival, copied out of the batch.
@@ -118,6 +118,15 @@ impl ReceiveBatch {
                 truncated: received.truncated,
             }
         })
+    }
+
+    fn datagram(&self, received: &Received) -> Datagram<'_> {
+        Datagram {
+            payload: self.payload(received),
+            source: received.source,
+            destination: received.destination,
+            truncated: received.truncated,
+        }
     }
 
     fn payload(&self, received: &Received) -> &[u8] {

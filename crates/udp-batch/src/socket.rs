@@ -107,6 +107,18 @@ impl BatchSocket {
         self.dropped.load(Ordering::Relaxed)
     }
 
+    /// Whether the kernel knows it as IPv6.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn is_v6(&self) -> bool {
+        self.v6
+    }
+
+    /// Takes note of the kernel's count of drops.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn note_dropped(&self, now: u32) {
+        system::note_drops(&self.dropped, now);
+    }
+
     /// Whether a datagram to this address can leave here: the families fit.
     pub fn reaches(&self, destination: IpAddr) -> bool {
         match (self.local.ip(), destination.to_canonical()) {

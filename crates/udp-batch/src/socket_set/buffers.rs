@@ -1,0 +1,179 @@
+//! Memory that the kernel fills with datagrams as they come (a provided buffer ring of `io_uring`).
+//!
+//! A slot is either the kernel's or ours. Ours is a [`Taken`]; the kernel's is never touched.
+
+use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::io;
+use std::ptr::{self, NonNull};
+use std::slice;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use io_uring::IoUring;
+use io_uring::types::BufRingEntry;
+
+use super::LONGEST;
+use crate::control::Control;
+use crate::kernel_address::KernelAddress;
+
+/// The slots and the ring by which they go to the kernel.
+#[derive(Debug)]
+pub(super) struct Buffers {
+    /// The entries of the ring, then the slots.
+    memory: NonNull<u8>,
+    tail: u16,
+    /// Whether each slot is ours.
+    taken: [bool; SLOTS],
+}
+
+/// A slot that is ours, by its number.
+#[derive(Debug)]
+pub(super) struct Taken(u16);
+
+/// What `sendmsg(2)` needs beside the payload.
+#[repr(C)]
+struct Message {
+    header: libc::msghdr,
+    part: libc::iovec,
+}
+
+impl Buffers {
+    /// Slots which are all the kernel's once it knows them by `register`.
+    pub(super) fn new() -> io::Result<Self> {
+        // SAFETY: the layout is not empty.
+        let memory = NonNull::new(unsafe { alloc_zeroed(LAYOUT) }).ok_or(io::ErrorKind::OutOfMemory)?;
+        let mut buffers = Self { memory, tail: 0, taken: [true; SLOTS] };
+        for slot in 0..SLOTS as u16 {
+            buffers.give_back(Taken(slot));
+        }
+        buffers.publish();
+        Ok(buffers)
+    }
+
+    /// Tells the kernel.
+    pub(super) fn register(&self, ring: &IoUring) -> io::Result<()> {
+        let address = self.memory.as_ptr() as u64;
+        // SAFETY: the ring's entries lie page-aligned at the start of memory that outlives the registration: its
+        // owner unregisters the group before it frees this.
+        unsafe { ring.submitter().register_buf_ring_with_flags(address, SLOTS as u16, GROUP, 0) }
+    }
+
+    /// A slot that the kernel says it filled.
+    pub(super) fn take(&mut self, slot: u16) -> Option<Taken> {
+        let taken = self.taken.get_mut(usize::from(slot))?;
+        if std::mem::replace(taken, true) { None } else { Some(Taken(slot)) }
+    }
+
+    /// Makes a slot the kernel's again, from the next `publish` on.
+    pub(super) fn give_back(&mut self, slot: Taken) {
+        let at = usize::from(self.tail) % SLOTS;
+        let address = self.slot(&slot) as u64;
+        // SAFETY: `at` is a place in the ring's entries. The kernel reads an entry only once the tail is past it, and
+        // the tail is not past more entries than there are slots. The tail itself lies in a part of the first entry
+        // that these three do not write.
+        unsafe {
+            let entry = &mut *self.memory.as_ptr().cast::<BufRingEntry>().add(at);
+            entry.set_addr(address);
+            entry.set_len(FILLED as u32);
+            entry.set_bid(slot.0);
+        }
+        self.taken[usize::from(slot.0)] = false;
+        self.tail = self.tail.wrapping_add(1);
+    }
+
+    /// Shows the kernel what was given back.
+    pub(super) fn publish(&self) {
+        // SAFETY: the tail is a field of the first entry, aligned, initialised, and written by us alone; the kernel
+        // reads it as an atomic.
+        let tail =
+            unsafe { &*BufRingEntry::tail(self.memory.as_ptr().cast::<BufRingEntry>()).cast::<AtomicU16>() };
+        tail.store(self.tail, Ordering::Release);
+    }
+
+    /// What the kernel wrote, as `RecvMsgOut` reads it.
+    pub(super) fn filled(&self, slot: &Taken) -> &[u8] {
+        // SAFETY: the slot is ours, so nobody writes to it while `self` is borrowed; it was zeroed at first.
+        unsafe { slice::from_raw_parts(self.slot(slot), FILLED) }
+    }
+
+    /// The first `len` bytes of the payload, and where they are.
+    pub(super) fn payload(&self, slot: &Taken, len: usize) -> &[u8] {
+        let filled = self.filled(slot);
+        filled.get(PAYLOAD_AT..PAYLOAD_AT + len.min(LONGEST)).unwrap_or_default()
+    }
+
+    /// Puts a destination where the source was, and returns it there.
+    pub(super) fn address(&mut self, slot: &Taken, to: &KernelAddress) -> *const libc::sockaddr {
+        self.write(slot, NAME_AT, to.bytes()).cast()
+    }
+
+    /// Puts a whole message for `sendmsg` into the slot, and returns it there.
+    pub(super) fn message(
+        &mut self,
+        slot: &Taken,
+        len: usize,
+        (to, to_len): (&KernelAddress, u32),
+        (control, control_len): (&Control, usize),
+    ) -> *const libc::msghdr {
+        let payload = self.payload(slot, len);
+        let part = libc::iovec { iov_base: payload.as_ptr().cast_mut().cast(), iov_len: payload.len() };
+        let mut header = crate::linux::empty_message();
+        header.msg_name = self.write(slot, NAME_AT, to.bytes()).cast();
+        header.msg_namelen = to_len;
+        header.msg_control = self.write(slot, CONTROL_AT, control.bytes()).cast();
+        header.msg_controllen = control_len as _;
+        header.msg_iovlen = 1;
+        // SAFETY: the end of a slot that is ours, kept free for this, large enough and aligned.
+        unsafe {
+            let message = self.slot(slot).add(FILLED).cast::<Message>();
+            message.write(Message { header, part });
+            (*message).header.msg_iov = &raw mut (*message).part;
+            &raw const (*message).header
+        }
+    }
+
+    fn write<const N: usize>(&mut self, slot: &Taken, at: usize, bytes: &[u8; N]) -> *mut u8 {
+        assert!(at + N <= FILLED, "within the slot");
+        // SAFETY: the slot is ours and `self` is borrowed alone, so nobody reads or writes it.
+        unsafe {
+            let place = self.slot(slot).add(at);
+            ptr::copy_nonoverlapping(bytes.as_ptr(), place, N);
+            place
+        }
+    }
+
+    fn slot(&self, slot: &Taken) -> *mut u8 {
+        // SAFETY: a `Taken` is less than SLOTS, so this is inside the allocation.
+        unsafe { self.memory.as_ptr().add(ENTRIES + usize::from(slot.0) * SLOT) }
+    }
+}
+
+impl Drop for Buffers {
+    fn drop(&mut self) {
+        // SAFETY: allocated with this layout. The owner has taken it from the kernel before.
+        unsafe { dealloc(self.memory.as_ptr(), LAYOUT) };
+    }
+}
+
+/// The number of the group of buffers.
+pub(super) const GROUP: u16 = 0;
+/// Room for the source's address.
+pub(super) const NAME_LEN: usize = KernelAddress::LEN;
+/// Room for control messages.
+pub(super) const CONTROL_LEN: usize = Control::LEN;
+
+/// Slots in all, a power of two. A megabyte: more than comes between two wake-ups.
+const SLOTS: usize = 512;
+const SLOT: usize = 2_048;
+/// A slot begins with `struct io_uring_recvmsg_out`; then come name, control messages, payload.
+const NAME_AT: usize = 16;
+const CONTROL_AT: usize = NAME_AT + NAME_LEN;
+const PAYLOAD_AT: usize = CONTROL_AT + CONTROL_LEN;
+/// The part that the kernel fills.
+const FILLED: usize = PAYLOAD_AT + LONGEST;
+const ENTRIES: usize = SLOTS * size_of::<BufRingEntry>();
+const LAYOUT: Layout = match Layout::from_size_align(ENTRIES + SLOTS * SLOT, 4_096) {
+    Ok(layout) => layout,
+    Err(_) => panic!(),
+};
+
+const _: () = assert!(FILLED + size_of::<Message>() <= SLOT && FILLED.is_multiple_of(align_of::<Message>()));

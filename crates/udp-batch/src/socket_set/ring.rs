@@ -1,0 +1,302 @@
+//! A set on `io_uring`: every socket has one lasting request that fills a buffer for each datagram; what leaves is
+//! queued, and goes with the call that waits for more.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd};
+use std::time::Duration;
+
+use io_uring::types::{CancelBuilder, Fd, RecvMsgOut, SubmitArgs, Timespec};
+use io_uring::{IoUring, cqueue, opcode, squeue};
+
+use super::buffers::{Buffers, CONTROL_LEN, GROUP, NAME_LEN, Taken};
+use super::{Arrival, Lines};
+use crate::control::{Control, Notes};
+use crate::kernel_address::KernelAddress;
+use crate::{BatchSocket, Poller, canonical};
+
+pub(super) struct Ring {
+    // The ring goes before the memory that it names.
+    ring: IoUring,
+    buffers: Buffers,
+    /// What a received message may consist of.
+    message: Box<libc::msghdr>,
+    poller: Poller,
+    lines: Lines,
+    pacing: Duration,
+    current: Option<Current>,
+    /// Slots whose datagrams are queued to leave.
+    leaving: Vec<Taken>,
+    /// Sockets whose lasting request has ended.
+    unarmed: Vec<u32>,
+}
+
+/// The datagram that was returned last.
+#[derive(Debug)]
+struct Current {
+    slot: Taken,
+    token: u32,
+    source: SocketAddr,
+    len: usize,
+    truncated: bool,
+}
+
+impl Ring {
+    /// Gives the poller back when it cannot be had.
+    pub(super) fn new(poller: Poller, pacing: Duration) -> Result<Self, (io::Error, Poller)> {
+        let made = set_up().and_then(|ring| {
+            let buffers = Buffers::new()?;
+            buffers.register(&ring)?;
+            Ok((ring, buffers))
+        });
+        let (ring, buffers) = match made {
+            Ok(made) => made,
+            Err(error) => return Err((error, poller)),
+        };
+        let mut message = Box::new(crate::linux::empty_message());
+        message.msg_namelen = NAME_LEN as u32;
+        message.msg_controllen = CONTROL_LEN as _;
+        let mut set = Self {
+            ring,
+            buffers,
+            message,
+            poller,
+            lines: Lines::default(),
+            pacing,
+            current: None,
+            leaving: Vec::new(),
+            unarmed: Vec::new(),
+        };
+        // There is room for this first entry.
+        let _ = set.watch_wakers();
+        Ok(set)
+    }
+
+    pub(super) fn open(&mut self, token: u32, socket: BatchSocket) -> io::Result<()> {
+        self.close(token);
+        self.lines.insert(token, socket);
+        self.arm(token).inspect_err(|_| {
+            self.lines.remove(token);
+        })
+    }
+
+    pub(super) fn close(&mut self, token: u32) {
+        if self.lines.get(token).is_none() {
+            return;
+        }
+        // What is queued names sockets by descriptors, which may soon mean other sockets.
+        let _ = self.submit();
+        let Some(line) = self.lines.remove(token) else { return };
+        let request = CancelBuilder::user_data(tag(RECEIVE, line.generation, token));
+        // There is none if it has just ended.
+        let _ = self.ring.submitter().register_sync_cancel(None, request);
+        drop(line);
+        // The request lets go of the socket when it is completed, which happens in here.
+        // SAFETY: without an argument nothing is read or written but the rings.
+        let _ = unsafe { self.ring.submitter().enter::<libc::sigset_t>(0, 0, GET_EVENTS, None) };
+    }
+
+    pub(super) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.let_go();
+        for token in std::mem::take(&mut self.unarmed) {
+            if self.lines.get(token).is_some() && self.arm(token).is_err() {
+                self.unarmed.push(token);
+            }
+        }
+        self.buffers.publish();
+        let (want, least) = match self.pacing.as_micros() {
+            0 => (1, 0),
+            least => (MANY, u32::try_from(least).unwrap_or(u32::MAX)),
+        };
+        let timeout = Timespec::from(timeout.unwrap_or(A_DAY));
+        let arguments = SubmitArgs::new().timespec(&timeout).min_wait_usec(least);
+        let result = self.ring.submitter().submit_with_args(want, &arguments);
+        self.reclaim();
+        match result {
+            Err(error) if !is_passing(&error) => Err(error),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    pub(super) fn next(&mut self) -> Option<Arrival<'_>> {
+        self.let_go();
+        loop {
+            let completion = self.ring.completion().next()?;
+            let (kind, generation, token) = untag(completion.user_data());
+            if kind == WAKE {
+                self.poller.clear_wake();
+                if !cqueue::more(completion.flags()) {
+                    // It fails only for want of memory; deadlines still end the waits.
+                    let _ = self.watch_wakers();
+                }
+            } else if kind == RECEIVE && self.received(token, generation, completion.flags()).is_some() {
+                break;
+            }
+            // Else it is a datagram that did not leave: it is lost like any other.
+        }
+        let current = self.current.as_ref()?;
+        let payload = self.buffers.payload(&current.slot, current.len);
+        Some(Arrival { token: current.token, source: current.source, payload, truncated: current.truncated })
+    }
+
+    pub(super) fn pass_on(&mut self, token: u32, to: SocketAddr) {
+        let Some(Current { slot, len, .. }) = self.current.take() else { return };
+        let line = self.lines.get(token).filter(|line| line.socket.reaches(to.ip()));
+        let Some(line) = line else { return self.buffers.give_back(slot) };
+        let fd = Fd(line.socket.as_fd().as_raw_fd());
+        let (address, address_len) = KernelAddress::new(canonical(to), line.socket.is_v6());
+        // Then it is sent or refused while it is submitted, and no later.
+        let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+        let entry = if let Some(source) = line.source_towards(to) {
+            let (control, control_len) = Control::from_source(source, line.socket.is_v6());
+            let (to, control) = ((&address, address_len), (&control, control_len));
+            let message = self.buffers.message(&slot, len, to, control);
+            opcode::SendMsg::new(fd, message).flags(flags as u32).build()
+        } else {
+            let to = self.buffers.address(&slot, &address);
+            let payload = self.buffers.payload(&slot, len);
+            opcode::Send::new(fd, payload.as_ptr(), payload.len() as u32)
+                .flags(flags)
+                .dest_addr(to)
+                .dest_addr_len(address_len)
+                .build()
+        };
+        let entry = entry.flags(squeue::Flags::SKIP_SUCCESS).user_data(tag(SEND, 0, token));
+        match self.push(&entry) {
+            Ok(()) => self.leaving.push(slot),
+            Err(_) => self.buffers.give_back(slot),
+        }
+    }
+
+    /// Takes the datagram of a completion as the current one.
+    fn received(&mut self, token: u32, generation: u32, flags: u32) -> Option<()> {
+        let slot = cqueue::buffer_select(flags).and_then(|slot| self.buffers.take(slot));
+        let line = self.lines.get_mut(token).filter(|line| line.generation == generation);
+        if line.is_some() && !cqueue::more(flags) {
+            self.unarmed.push(token);
+        }
+        let slot = slot?;
+        let Some((line, out)) = line.zip(RecvMsgOut::parse(self.buffers.filled(&slot), &self.message).ok())
+        else {
+            self.buffers.give_back(slot);
+            return None;
+        };
+        let notes = Notes::decode(out.control_data());
+        if let Some(dropped) = notes.dropped {
+            line.socket.note_dropped(dropped);
+        }
+        line.came_to(notes.destination);
+        let source = KernelAddress::from_slice(out.name_data());
+        let (len, truncated) = (out.payload_data().len(), out.is_payload_truncated());
+        let Some(source) = source else {
+            self.buffers.give_back(slot);
+            return None;
+        };
+        self.current = Some(Current { slot, token, source, len, truncated });
+        Some(())
+    }
+
+    fn arm(&mut self, token: u32) -> io::Result<()> {
+        let Some(line) = self.lines.get(token) else { return Ok(()) };
+        let fd = Fd(line.socket.as_fd().as_raw_fd());
+        let request = opcode::RecvMsgMulti::new(fd, &raw const *self.message, GROUP).build();
+        let request = request.user_data(tag(RECEIVE, line.generation, token));
+        self.push(&request)
+    }
+
+    fn watch_wakers(&mut self) -> io::Result<()> {
+        let fd = Fd(self.poller.wake_fd().as_raw_fd());
+        let request = opcode::PollAdd::new(fd, libc::POLLIN as u32).multi(true).build();
+        self.push(&request.user_data(tag(WAKE, 0, 0)))
+    }
+
+    fn push(&mut self, entry: &squeue::Entry) -> io::Result<()> {
+        // SAFETY: what the entries name are `message`, which lives as long as the ring, and slots that are ours until
+        // `reclaim` finds all entries consumed.
+        if unsafe { self.ring.submission().push(entry) }.is_ok() {
+            return Ok(());
+        }
+        self.submit()?;
+        // SAFETY: as above.
+        unsafe { self.ring.submission().push(entry) }.map_err(|_| io::ErrorKind::WouldBlock.into())
+    }
+
+    fn submit(&mut self) -> io::Result<()> {
+        let result = self.ring.submit();
+        self.reclaim();
+        result.map(drop)
+    }
+
+    /// The kernel has read what it consumed: see `MSG_DONTWAIT` above.
+    fn reclaim(&mut self) {
+        if !self.leaving.is_empty() && self.ring.submission().is_empty() {
+            for slot in self.leaving.drain(..) {
+                self.buffers.give_back(slot);
+            }
+            self.buffers.publish();
+        }
+    }
+
+    /// Lets go of a datagram that was not passed on.
+    fn let_go(&mut self) {
+        if let Some(Current { slot, .. }) = self.current.take() {
+            self.buffers.give_back(slot);
+        }
+    }
+}
+
+/// Before the memory goes, nothing may be under way that could write to it.
+impl Drop for Ring {
+    fn drop(&mut self) {
+        let submitter = self.ring.submitter();
+        let _ = submitter.register_sync_cancel(None, CancelBuilder::any());
+        let _ = submitter.unregister_buf_ring(GROUP);
+    }
+}
+
+impl fmt::Debug for Ring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ring")
+            .field("ring", &self.ring.as_raw_fd())
+            .field("lines", &self.lines)
+            .finish_non_exhaustive()
+    }
+}
+
+fn set_up() -> io::Result<IoUring> {
+    let ring = IoUring::builder()
+        .setup_single_issuer()
+        // Nothing interrupts the thread: datagrams are fetched when it waits.
+        .setup_defer_taskrun()
+        .setup_cqsize(COMPLETIONS)
+        .build(SUBMISSIONS)?;
+    // Without it a wake-up could not serve many sockets, and `epoll` is cheaper.
+    if ring.params().is_feature_min_timeout() { Ok(ring) } else { Err(io::ErrorKind::Unsupported.into()) }
+}
+
+/// What a wait may end with for no fault: the time was up, a signal, completions that first must be taken.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN))
+}
+
+/// What a request is for: its kind, and which socket of which number.
+fn tag(kind: u8, generation: u32, token: u32) -> u64 {
+    u64::from(kind) << 56 | u64::from(generation) << 32 | u64::from(token)
+}
+
+fn untag(tag: u64) -> (u8, u32, u32) {
+    ((tag >> 56) as u8, (tag >> 32) as u32 & super::GENERATIONS, tag as u32)
+}
+
+const RECEIVE: u8 = 1;
+const SEND: u8 = 2;
+const WAKE: u8 = 3;
+
+/// `IORING_ENTER_GETEVENTS`.
+const GET_EVENTS: u32 = 1;
+const SUBMISSIONS: u32 = 256;
+const COMPLETIONS: u32 = 4_096;
+/// As many end the wait before the pace allows: half of the buffers.
+const MANY: usize = 256;
+const A_DAY: Duration = Duration::from_secs(86_400);

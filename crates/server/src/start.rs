@@ -15,7 +15,7 @@ use offhook_media::relay;
 use offhook_net::{BindError, Inlet, StreamLimits, Streams, UdpSockets, bind_tcp, bind_udp};
 use offhook_sip_stack::Transport;
 use offhook_store::{Journal, Options, Store, StoreError, Use};
-use offhook_udp_batch::{BatchSocket, Method, Poller, SocketOptions, Waker};
+use offhook_udp_batch::{BatchSocket, Method, Poller, SocketOptions, Waker, raise_open_files};
 use offhook_web::calendar::rfc3339;
 use offhook_web::{About, Site};
 use tokio::runtime::{self, Runtime};
@@ -65,6 +65,8 @@ struct Doors {
 }
 
 pub(crate) fn start(settings: Settings) -> Result<Server, StartError> {
+    // A relayed call needs four sockets. Where it stays as it is, calls beyond it are refused one by one.
+    let _ = raise_open_files();
     let runtime = new_runtime()?;
     // The ports first: who starts a second server by mistake learns it from them.
     let doors = open_doors(&settings)?;

@@ -8,6 +8,8 @@ mod control;
 #[cfg(target_os = "linux")]
 mod kernel_address;
 #[cfg(target_os = "linux")]
+mod limit;
+#[cfg(target_os = "linux")]
 #[allow(unsafe_code)]
 mod linux;
 #[cfg(target_os = "linux")]
@@ -20,6 +22,8 @@ mod socket;
 #[cfg(target_os = "linux")]
 mod socket_set;
 
+#[cfg(target_os = "linux")]
+pub use limit::raise_open_files;
 #[cfg(target_os = "linux")]
 pub use poll::{Interest, Poller, Ready, Waker};
 pub use receive::{Datagram, OwnedDatagram, ReceiveBatch};

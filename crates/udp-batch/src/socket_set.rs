@@ -33,7 +33,8 @@ pub struct SetOptions {
     /// The way to the kernel; `None`: `io_uring` where it can be had, else `epoll`.
     pub method: Option<Method>,
     /// While datagrams keep coming, the thread wakes at most once in this time, so that one wake-up serves many
-    /// sockets; a datagram may wait that long. Zero: it wakes for each.
+    /// sockets; a datagram may wait that long. Zero: it wakes for each. `epoll` ignores it: a sleep
+    /// of its own costs more than it saves.
     pub pacing: Duration,
 }
 
@@ -81,13 +82,13 @@ impl SocketSet {
     /// When the named method cannot be had, or the process is out of descriptors or memory.
     pub fn new(poller: Poller, options: SetOptions) -> io::Result<Self> {
         let way = match options.method {
-            Some(Method::Epoll) => Way::Epoll(Box::new(Plain::new(poller, options.pacing))),
+            Some(Method::Epoll) => Way::Epoll(Box::new(Plain::new(poller))),
             Some(Method::IoUring) => {
                 Way::IoUring(Box::new(Ring::new(poller, options.pacing).map_err(|(error, _)| error)?))
             }
             None => match Ring::new(poller, options.pacing) {
                 Ok(ring) => Way::IoUring(Box::new(ring)),
-                Err((_, poller)) => Way::Epoll(Box::new(Plain::new(poller, options.pacing))),
+                Err((_, poller)) => Way::Epoll(Box::new(Plain::new(poller))),
             },
         };
         Ok(Self { way })

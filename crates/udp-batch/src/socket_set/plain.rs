@@ -11,7 +11,6 @@ use crate::{BatchSocket, Interest, Outgoing, Poller, Ready, ReceiveBatch};
 pub(super) struct Plain {
     poller: Poller,
     lines: Lines,
-    pacing: Duration,
     ready: Vec<Ready>,
     /// How many of `ready` had their turn; the datagrams in the batch came to the last of these.
     turns: usize,
@@ -19,8 +18,6 @@ pub(super) struct Plain {
     /// How many datagrams of the batch were returned.
     returned: usize,
     passed: Vec<Passed>,
-    /// Whether the last wait brought datagrams.
-    busy: bool,
 }
 
 /// A datagram of the batch that leaves by a socket.
@@ -32,17 +29,15 @@ struct Passed {
 }
 
 impl Plain {
-    pub(super) fn new(poller: Poller, pacing: Duration) -> Self {
+    pub(super) fn new(poller: Poller) -> Self {
         Self {
             poller,
             lines: Lines::default(),
-            pacing,
             ready: Vec::new(),
             turns: 0,
             batch: ReceiveBatch::with_slots(SLOTS, LONGEST),
             returned: 0,
             passed: Vec::with_capacity(SLOTS),
-            busy: false,
         }
     }
 
@@ -68,11 +63,7 @@ impl Plain {
     pub(super) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         self.flush();
         self.forget_batch();
-        if self.busy && !self.pacing.is_zero() {
-            // More come while it sleeps, and are served by one wake-up.
-            pause(self.pacing);
-        }
-        (self.turns, self.busy) = (0, false);
+        self.turns = 0;
         self.poller.wait(timeout, &mut self.ready)?;
         Ok(())
     }
@@ -88,7 +79,6 @@ impl Plain {
             if line.socket.receive(&mut self.batch).is_ok_and(|count| count > 0) {
                 let last = self.batch.iter().last();
                 line.came_to(last.map(|datagram| datagram.destination.ip()));
-                self.busy = true;
             } else {
                 self.forget_batch();
             }
@@ -129,11 +119,6 @@ impl Plain {
         }
         self.passed.clear();
     }
-}
-
-fn pause(time: Duration) {
-    #[allow(clippy::disallowed_methods)] // This crate is what waits for the kernel.
-    std::thread::sleep(time);
 }
 
 /// Datagrams that one socket may bring at a time.

@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 from harness import report
+from harness.curve import curves
 from harness.peers import Kamailio, Offhook
 from harness.process import Failed
 from harness.rows import ROWS, overload
@@ -70,6 +71,8 @@ class Bench:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{now}.md").write_text(page)
         (folder / f"{now}.json").write_text(report.data(self.figures, now, self.failures, self.rounds) + "\n")
+        if picture := curves(self.rounds):
+            (folder / f"{now}.svg").write_text(picture)
         print(f"\n{page}\nwritten to {folder}/{now}.md")
 
 

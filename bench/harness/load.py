@@ -1,5 +1,6 @@
 """Runs `offhook load` against an exchange and looks at the exchange when the load says so."""
 
+import itertools
 import json
 import subprocess
 import time
@@ -53,6 +54,8 @@ class Run:
 WEIGHED = {"start", "all_up", "watch", "end"}
 # Every process of a run of the benchmark has ports of its own, so the last command is kept for the report.
 COMMANDS = {}
+# Numbers the loads of calls.
+LOADS = itertools.count()
 
 
 def load(exchange, flags, what, binary, until=None, weigh=True):
@@ -108,6 +111,7 @@ def registrations(count, rate, users=None, user="u", digest=False):
 
 
 def calls(count, rate, *more, callees=100):
-    """Flags of a load of calls."""
-    return [f"sip:b@{DOMAIN}", "--callees", callees, "--account", f"sip:u@{DOMAIN}", "--users", 1000, "--calls", count,
+    """Flags of a load of calls. Each load has callees of its own: to an account that registered in an earlier one, a call
+    would be forked to the contact of then, where nobody is."""
+    return [f"sip:b{next(LOADS)}x@{DOMAIN}", "--callees", callees, "--account", f"sip:u@{DOMAIN}", "--users", 1000, "--calls", count,
             "--rate", f"{rate}/s", *more]

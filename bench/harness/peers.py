@@ -3,10 +3,11 @@
 import csv
 import shutil
 import socket
+import subprocess
 import time
 from pathlib import Path
 
-from .process import Failed, Process, cpu, pss, read, tree, wait_until_free, wakeups
+from .process import Failed, Process, cpu, pss, tree, wait_until_free, wakeups
 
 HERE = Path(__file__).resolve().parent.parent
 PASSWORD = "secret"
@@ -169,7 +170,6 @@ def wait_for_answer(exchange, within=20):
 
 def versions():
     """What the peers say they are."""
-    import subprocess
     found = {}
     for name in ("kamailio", "rtpengine-daemon", "sip-tester"):
         asked = subprocess.run(["dpkg-query", "-W", "-f=${Version}", name], capture_output=True, text=True)

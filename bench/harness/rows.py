@@ -121,11 +121,12 @@ def connections(kind, folder, _binary, idle=2000, halves=100):
     with kind(folder, "streams") as exchange:
         before, begun = exchange.pss(), time.monotonic()
         try:
-            for _ in range(idle):
-                opened.append(socket.create_connection((DOMAIN, exchange.port), 5))
-            for _ in range(halves):
-                opened.append(socket.create_connection((DOMAIN, exchange.port), 5))
-                opened[-1].sendall(b"OPTIONS sip:127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/T")
+            for number in range(idle + halves):
+                # An exchange may limit the connections of one address.
+                source = (f"127.0.1.{number % 16 + 1}", 0)
+                opened.append(socket.create_connection((DOMAIN, exchange.port), 5, source))
+                if number >= idle:
+                    opened[-1].sendall(b"OPTIONS sip:127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/T")
             connected = time.monotonic() - begun
             asked = time.monotonic()
             with socket.create_connection((DOMAIN, exchange.port), 5) as asker:

@@ -11,14 +11,14 @@ ONLY ?=
 # How long each fuzz target runs, in seconds.
 SECONDS_EACH ?= 60
 
-.PHONY: help run test check bench fuzz interop
+.PHONY: help run test check bench bench-parse fuzz interop
 
 help:
 	@echo 'make run      build and start the demo exchange with two accounts'
 	@echo 'make test     unit tests, 256 simulated seeds, real phones'
 	@echo 'make interop  real phones only  (ONLY=part-of-a-name)'
 	@echo 'make check    what has to pass before a commit'
-	@echo 'make bench    parsing and forwarding beside other SIP crates'
+	@echo 'make bench    cost beside Kamailio and rtpengine  (ONLY=reg,call), and parsing beside other SIP crates'
 	@echo 'make fuzz     every fuzz target for SECONDS_EACH=60 seconds'
 
 run:
@@ -48,8 +48,14 @@ check:
 
 bench:
 	@scripts/install.sh bench
+	$(CARGO) build --release --package offhook
+	@python3 bench/run.py --offhook '$(TARGET_DIR)/release/offhook' --only '$(ONLY)' $(ARGS)
+	@[ -n '$(ONLY)' ] || $(MAKE) --no-print-directory bench-parse
+
+bench-parse:
+	@scripts/install.sh bench
 	$(CARGO) run --release --manifest-path bench/Cargo.toml --target-dir '$(TARGET_DIR)/bench' -- \
-	  --results bench/results $(ARGS)
+	  --results bench/results
 
 fuzz:
 	@scripts/install.sh fuzz

@@ -1,0 +1,117 @@
+"""The table of a run, as a page and as data."""
+
+import json
+import platform
+import statistics
+import subprocess
+from dataclasses import dataclass
+
+from .load import COMMANDS
+from .peers import versions
+from .process import read
+
+
+@dataclass
+class Line:
+    """A line of the table. `bar` and `goal` are for the ratio to the peer, or for the figure itself if `own`."""
+
+    key: str
+    title: str
+    unit: str
+    bar: float
+    goal: float
+    own: bool = False
+    more_is_better: bool = False
+
+
+TABLE = [
+    Line("reg", "REGISTER, 100,000 accounts, 8,000/s", "µs", 0.5, 0.2),
+    Line("regauth", "REGISTER with challenge (MD5), 2,000/s", "µs", 0.5, 0.25),
+    Line("call", "Call forwarded, 1,000/s", "µs", 0.4, 0.15),
+    Line("max", "Highest call rate", "/s", 1.5, 3, more_is_better=True),
+    Line("rtp100", "RTP relayed, 100 calls, per packet", "µs", 0.5, 0.3),
+    Line("rtp400", "RTP relayed, 400 calls, per packet", "µs", 0.5, 0.3),
+    Line("binding_bytes", "Memory of a binding", "B", 600, 300, own=True),
+    Line("held_bytes", "Memory of a held call, 5,000 held", "B", 3000, 1000, own=True),
+    Line("rtp400_bytes", "Memory of a relayed call, 400 held", "B", 12000, 4000, own=True),
+    Line("half_180_p99", "INVITE to 180, p99, at half the own highest rate", "ms", 1, 0.5),
+    Line("over2", "In time at 2 × the highest rate, share of it", "", 0.8, 0.95, own=True, more_is_better=True),
+    Line("over3", "In time at 3 × the highest rate, share of it", "", 0.8, 0.95, own=True, more_is_better=True),
+    Line("over2_recovered", "Recovered after 2 ×", "s", 3, 1, own=True),
+    Line("over3_recovered", "Recovered after 3 ×", "s", 3, 1, own=True),
+    Line("start", "Start to first answer", "ms", 300, 50, own=True),
+    Line("idle_mb", "Memory when idle", "MiB", 40, 15, own=True),
+    Line("idle_wakeups", "Context switches a second when idle", "", 20, 5, own=True),
+    Line("tcp_connect", "2,000 idle and 100 half-sent connections made", "ms", 1000, 500, own=True),
+    Line("tcp_served", "… and a new one answered", "ms", 10, 5, own=True),
+    Line("tcp_bytes", "… memory of each", "B", 8192, 4096, own=True),
+]
+
+
+def page(figures, date, failures):
+    """The whole page. `figures`: name of the exchange, then key, then a value for each round."""
+    rows = [row for line in TABLE if (row := table_row(line, figures))]
+    out = [f"# Offhook beside Kamailio and rtpengine, {date}", "",
+           "Medians of the rounds, in brackets the smallest and the largest. Processor time is that of the whole process "
+           "tree; memory is PSS.", "",
+           "| | Kamailio, with rtpengine for RTP | Offhook | ratio | bar | goal | |", "|---|--:|--:|--:|--:|--:|---|",
+           *rows, ""]
+    troubles = [f"- {trouble}" for trouble in failures + bad_shares(figures)]
+    if troubles:
+        out += ["What did not go as it should:", "", *troubles, ""]
+    out += machine() + ["", "The loads, as last run:", "", "```", *COMMANDS.values(), "```"]
+    return "\n".join(out) + "\n"
+
+
+def table_row(line, figures):
+    """A line, or nothing if it was not measured."""
+    theirs, ours = (figures.get(name, {}).get(line.key) for name in ("Kamailio", "Offhook"))
+    if not ours and not theirs:
+        return None
+    ratio = statistics.median(ours) / statistics.median(theirs) if ours and theirs and statistics.median(theirs) else None
+    compared = (statistics.median(ours) if line.own else ratio) if ours else None
+    sign, verdict = ("≥" if line.more_is_better else "≤"), ""
+    if compared is not None:
+        holds = (lambda limit: compared >= limit) if line.more_is_better else (lambda limit: compared <= limit)
+        verdict = "goal" if holds(line.goal) else "bar" if holds(line.bar) else "**below the bar**"
+    of = f" {line.unit}".rstrip() if line.own else " ×"
+    limits = [f"{sign} {limit:g}{of}" for limit in (line.bar, line.goal)]
+    cells = [line.title, figure(theirs, line.unit), figure(ours, line.unit), f"{ratio:.2f}" if ratio else "–", *limits,
+             verdict]
+    return f"| {' | '.join(cells)} |"
+
+
+def figure(values, unit):
+    """Median and spread."""
+    if not values:
+        return "–"
+    middle = f"{short(statistics.median(values))} {unit}".rstrip()
+    return middle if len(values) == 1 else f"{middle} ({short(min(values))}–{short(max(values))})"
+
+
+def short(value):
+    """Three digits are all that can be believed."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def bad_shares(figures):
+    """A cost is worth nothing if the work was not done: say so."""
+    return [f"{name}: {key} is {max(values):.2%} in the worst round" for name, found in figures.items()
+            for key, values in found.items() if key.endswith(("_bad", "_loss")) and max(values) > 0.001]
+
+
+def machine():
+    """Where and what."""
+    model = next((line.partition(":")[2].strip() for line in read("/proc/cpuinfo").splitlines()
+                  if line.startswith("model name")), "?")
+    cores = read("/proc/cpuinfo").count("processor\t")
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
+    peers = ", ".join(f"{name} {version}" for name, version in versions().items())
+    return [f"Machine: {cores} × {model}, Linux {platform.release()}, load averages at the end "
+            f"{' '.join(read('/proc/loadavg').split()[:3])}.", "", f"Versions: Offhook {commit}, {peers}."]
+
+
+def data(figures, date, failures, rounds):
+    """The same for programs."""
+    return json.dumps({"date": date, "figures": figures, "failures": failures, "rounds": rounds, "commands": COMMANDS,
+                       "machine": [line for line in machine() if line]}, indent=1, ensure_ascii=False)

@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+"""Measures Offhook beside Kamailio and rtpengine on this machine:  bench/run.py --offhook FILE [--only reg,call]
+
+Each row runs Kamailio and Offhook in turn, A B A B …; the figures are medians of the rounds.
+"""
+
+import argparse
+import datetime
+import signal
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+from harness import report
+from harness.curve import curves
+from harness.peers import Kamailio, Offhook
+from harness.process import Failed
+from harness.rows import ROWS, overload
+
+EXCHANGES = (Kamailio, Offhook)
+
+
+class Bench:
+    """What has been measured so far."""
+
+    def __init__(self, options, folder):
+        self.options, self.folder = options, Path(folder)
+        self.figures = {kind.name: {} for kind in EXCHANGES}
+        self.failures, self.rounds = [], []
+
+    def one(self, name, kind, row, *more):
+        """Runs a row once; a failure costs this figure and no other."""
+        try:
+            found = row(kind, self.folder / kind.name, self.options.offhook, *more)
+        except (Failed, OSError, KeyError, TypeError) as error:
+            words = " ".join(str(error).split())
+            self.failures.append(f"{name}, {kind.name}: {type(error).__name__} {words}"[:300])
+            print(f"  failed: {self.failures[-1]}", flush=True)
+            return
+        self.rounds.append({"row": name, "exchange": kind.name, **found})
+        for key, value in found.items():
+            if isinstance(value, (int, float)):
+                self.figures[kind.name].setdefault(key, []).append(value)
+        told = {key: value for key, value in found.items() if isinstance(value, (int, float))}
+        print(f"  {kind.name}: " + ", ".join(f"{key} {report.short(value)}" for key, value in told.items()), flush=True)
+
+    def row(self, name):
+        """All rounds of a row."""
+        row, rounds = ROWS[name]
+        for number in range(min(rounds or self.options.rounds, self.options.rounds)):
+            print(f"{name}, round {number + 1}", flush=True)
+            for kind in EXCHANGES:
+                self.one(name, kind, row)
+        if name == "max":
+            self.overload()
+
+    def overload(self):
+        """Needs to know the highest rates, so it comes after them, once."""
+        print("overload", flush=True)
+        for kind in EXCHANGES:
+            best = self.figures[kind.name].get("max")
+            if best:
+                self.one("overload", kind, overload, int(statistics.median(best)))
+
+    def write(self):
+        """The page and the data, into the folder of results."""
+        now = datetime.datetime.now().strftime("%Y-%m-%d-%H%M")
+        page = report.page(self.figures, now, self.failures)
+        folder = Path(self.options.results)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{now}.md").write_text(page)
+        (folder / f"{now}.json").write_text(report.data(self.figures, now, self.failures, self.rounds) + "\n")
+        if picture := curves(self.rounds):
+            (folder / f"{now}.svg").write_text(picture)
+        print(f"\n{page}\nwritten to {folder}/{now}.md")
+
+
+def main():
+    """Reads the flags and runs the rows."""
+    # So that every exchange is ended when we are.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--offhook", required=True, type=Path, help="the release build")
+    parser.add_argument("--results", default=Path(__file__).parent / "results")
+    parser.add_argument("--only", default="", help=f"rows, with commas: {', '.join(ROWS)}")
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    options.offhook = options.offhook.resolve()
+    Offhook.binary = options.offhook
+    names = [name for name in options.only.split(",") if name] or list(ROWS)
+    if unknown := [name for name in names if name not in ROWS]:
+        parser.error(f"no such rows: {', '.join(unknown)}; there are {', '.join(ROWS)}")
+    with tempfile.TemporaryDirectory(prefix="offhook-bench-") as folder:
+        bench = Bench(options, folder)
+        try:
+            for name in names:
+                bench.row(name)
+        finally:
+            bench.write()
+
+
+if __name__ == "__main__":
+    main()

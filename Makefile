@@ -15,7 +15,7 @@ SECONDS_EACH ?= 60
 
 help:
 	@echo 'make run      build and start the demo exchange with two accounts'
-	@echo 'make test     unit tests, 256 simulated seeds, real phones'
+	@echo 'make test     unit tests, 256 simulated seeds, limits of the hot paths, real phones'
 	@echo 'make interop  real phones only  (ONLY=part-of-a-name)'
 	@echo 'make check    what has to pass before a commit'
 	@echo 'make bench    cost beside Kamailio and rtpengine  (ONLY=reg,call), and parsing beside other SIP crates'
@@ -28,6 +28,7 @@ run:
 test:
 	@scripts/install.sh test
 	$(CARGO) test --workspace
+	@python3 guards/run.py
 	$(CARGO) build --package offhook
 	@python3 interop/run.py -k '$(ONLY)'
 

@@ -11,6 +11,8 @@ export DEBIAN_FRONTEND=noninteractive
 # The C compiler builds SQLite; ALSA is the sound of the phone.
 build_packages="gcc make pkg-config libasound2-dev libc6-dev"
 interop_packages="sip-tester baresip-core iproute2 util-linux"
+# Counts the instructions of the hot paths (guards/).
+guard_packages="valgrind python3"
 # What `make bench` measures beside Offhook, and SIPp for the cross-check.
 peer_packages="kamailio rtpengine-daemon sip-tester python3"
 
@@ -19,7 +21,8 @@ main() {
   for step in "$@"; do
     case $step in
       build)        packages $build_packages ;;
-      test|interop) packages $build_packages $interop_packages; python_environment ;;
+      test)         packages $build_packages $interop_packages $guard_packages; python_environment ;;
+      interop)      packages $build_packages $interop_packages; python_environment ;;
       bench)        packages $build_packages $peer_packages ;;
       fuzz)         packages $build_packages g++; cargo_tool cargo-fuzz ;;
       deny)         cargo_tool cargo-deny ;;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use offhook_media::command::Report;
 use offhook_media::lease::PortBlock;
 use offhook_sip::{
-    Message, Method, Name, NameAddr, ParseErrorKind, RejectedRequest, Request, Response, Status, Uri,
+    Framer, Message, Method, Name, NameAddr, ParseErrorKind, RejectedRequest, Request, Response, Status, Uri,
 };
 use offhook_sip_stack::auth::{Authenticator, Failure, Kind};
 use offhook_sip_stack::transaction::{Limits, Owner, ServerId, TransactionEvent, Transactions};
@@ -77,7 +77,11 @@ impl Core {
 
     /// A stream lost its framing: 400 if that can be said, then the end of the connection.
     pub(crate) fn broken_stream(&mut self, flow: Flow, head: &Bytes, cx: &mut Context<'_>) {
-        let error = Message::parse(head.clone()).err();
+        // As a message of its own it may be in order: a datagram needs no Content-Length.
+        let mut framer = Framer::default();
+        framer.push(head);
+        let unframed = framer.next_frame().err().map(|error| error.parse_error());
+        let error = unframed.or_else(|| Message::parse(head.clone()).err());
         match error.and_then(|error| RejectedRequest::salvage(head, error)) {
             Some(rejected) => self.reject(&rejected, &flow, cx),
             None => cx.event(Event::Dropped { from: flow.remote, reason: DropReason::Unanswerable }),
@@ -102,7 +106,9 @@ impl Core {
                 let tag = self.stateless_tag(&request);
                 let answer = Response::to_request(&request, Status::OK).to_tag(&tag).finish();
                 self.transactions.respond(server, answer, &mut cx.sip());
-                self.proxy.cancel(invite, &self.config, &mut self.transactions, cx);
+                // RFC 3326 §2: why the caller gave up is for its phones to know, who may tell their user.
+                let why = request.raw(Name::Reason).map(|why| String::from_utf8_lossy(why).into_owned());
+                self.proxy.cancel(invite, why.as_deref(), &self.config, &mut self.transactions, cx);
             }
             TransactionEvent::Ack { request, flow, .. } => self.ack(&request, &flow, cx),
             TransactionEvent::Response { client, response, .. } => {

@@ -268,3 +268,28 @@ fn max_breadth_is_shared_among_branches() {
     bench.send(ALICE, &narrow);
     assert_eq!(bench.codes(ALICE).last(), Some(&440));
 }
+
+#[test]
+fn every_request_that_is_sent_on_has_a_max_breadth_within_our_limit() {
+    for (given, passed) in [("", 60), ("Max-Breadth: 200\n", 60), ("Max-Breadth: 5\n", 5)] {
+        let mut bench = Bench::with(open);
+        bench.send(BOB, &bench::register("bob", BOB, "Contact: <sip:bob@192.0.2.20>\n"));
+        bench.take(BOB);
+        bench.send(ALICE, &invite("").replace("Contact:", &format!("{given}Contact:")));
+        assert_eq!(bench.request(BOB).max_breadth(), Ok(Some(passed)), "{given:?}");
+    }
+}
+
+#[test]
+fn a_stream_that_cannot_be_cut_into_messages_is_told_why_before_it_ends() {
+    let options = request("OPTIONS", "sip:example.com", "alice", ALICE, "", "").replace('\n', "\r\n");
+    let without = options.replace("Content-Length: 0\r\n", "");
+    let huge = options.replace("Content-Length: 0", "Content-Length: 99999999");
+    for (text, code, reason) in [(without, 400, "Content-Length missing"), (huge, 513, "Message Too Large")] {
+        let mut bench = Bench::new();
+        let flow = tcp(ALICE, 7);
+        bench.input(Input::BrokenStream { flow, head: text.into_bytes().into() });
+        let answer = bench.response(ALICE);
+        assert_eq!((answer.status().code(), answer.reason()), (code, reason.as_bytes()));
+    }
+}

@@ -216,10 +216,13 @@ fn a_caller_that_gives_up_gets_487_and_the_phone_stops_ringing() {
     bench.send(BOB, &reply(&got, 180, "tbob", "", ""));
     bench.take(ALICE);
     let cancel = invite("").replace("INVITE", "CANCEL").replace("z9hG4bKCANCELalice1", "z9hG4bKINVITEalice2");
+    let why = "SIP;cause=600;text=\"Changed my mind\"";
+    let cancel = cancel.replace("Contact:", &format!("Reason: {why}\nContact:"));
     bench.send(ALICE, &cancel.replace("CSeq: 1", "CSeq: 2"));
     assert_eq!(bench.codes(ALICE), [200]);
     let cancel = bench.request(BOB);
     assert_eq!(cancel.method().as_str(), "CANCEL");
+    assert_eq!(raw(&cancel, Name::Reason), why);
     bench.send(BOB, &reply(&cancel, 200, "tbob", "", ""));
     bench.send(BOB, &reply(&got, 487, "tbob", "", ""));
     assert_eq!(bench.codes(ALICE), [487]);

@@ -1,12 +1,11 @@
 //! `offhook config`: what is configured, and whether it makes sense.
 
 use clap::Subcommand;
-use offhook_server::Settings;
 use offhook_server::config_file::{KEYS, schema};
 use serde_json::json;
 
 use crate::account::Flags;
-use crate::exit::{CONFIGURATION, Failure};
+use crate::exit::Failure;
 use crate::print;
 
 /// What to do with the configuration.
@@ -46,10 +45,7 @@ impl Config {
 }
 
 fn check(common: &Flags) -> Result<(), Failure> {
-    let settings = common.place.written().and_then(|written| {
-        let settings = Settings::of(&written);
-        Ok((settings.map_err(|mistakes| Failure::new(CONFIGURATION, format!("\n{mistakes}")))?, written))
-    });
+    let settings = common.place.settings_and_written();
     if common.json {
         let (mistakes, warnings) = match &settings {
             Ok((settings, _)) => (None, settings.warnings.clone()),
@@ -71,8 +67,7 @@ fn check(common: &Flags) -> Result<(), Failure> {
 }
 
 fn show(origin: bool, common: &Flags) -> Result<(), Failure> {
-    let written = common.place.written()?;
-    let settings = common.place.settings()?;
+    let (settings, written) = common.place.settings_and_written()?;
     let mut all = serde_json::Map::new();
     for key in KEYS {
         let (text, source) = match written.get(key.path) {

@@ -29,21 +29,20 @@ impl Place {
         self
     }
 
-    /// The configuration as written.
-    pub(crate) fn written(&self) -> Result<Written, Failure> {
-        self.sources()?.read().map_err(|mistakes| Failure::new(CONFIGURATION, format!("\n{mistakes}")))
-    }
-
     /// The configuration as meant.
     pub(crate) fn settings(&self) -> Result<Settings, Failure> {
-        let written = self.written()?;
-        let mut settings = Settings::of(&written)
+        self.settings_and_written().map(|(settings, _)| settings)
+    }
+
+    /// The configuration as meant and as written.
+    pub(crate) fn settings_and_written(&self) -> Result<(Settings, Written), Failure> {
+        let (mut settings, written) = Settings::read_with_written(&self.sources()?)
             .map_err(|mistakes| Failure::new(CONFIGURATION, format!("\n{mistakes}")))?;
         // A demo that was started here is meant before a server of the system.
         if written.get("data_dir").is_none() && RunFile::path(Path::new(DEMO_DATA)).exists() {
             settings.data_dir = DEMO_DATA.into();
         }
-        Ok(settings)
+        Ok((settings, written))
     }
 
     fn sources(&self) -> Result<Sources, Failure> {

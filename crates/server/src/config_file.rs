@@ -21,7 +21,7 @@ pub use mistake::{Mistake, Mistakes, Place, Source};
 pub use schema::schema;
 pub use value::{Secret, Value};
 
-use mistake::did_you_mean;
+pub(crate) use mistake::did_you_mean;
 
 /// Where to read from.
 #[derive(Clone, Debug, Default)]
@@ -39,6 +39,8 @@ pub struct Sources {
 #[derive(Clone, Debug, Default)]
 pub struct Written {
     values: BTreeMap<&'static str, Entry>,
+    /// Keys that were written, but not so that they could be read.
+    unreadable: Vec<&'static str>,
     /// `[[account]]`, `[[trunk]]` and `[[route]]`, in order.
     pub objects: Vec<Object>,
     /// Things that are odd, but harmless.
@@ -65,6 +67,8 @@ pub struct Object {
     pub list: &'static str,
     /// Its values.
     pub values: BTreeMap<&'static str, Entry>,
+    /// Whether all that was written in it could be read.
+    pub complete: bool,
     /// Where it begins.
     pub place: Place,
 }
@@ -85,13 +89,19 @@ impl Sources {
     /// # Errors
     /// All mistakes that there are.
     pub fn read(&self) -> Result<Written, Mistakes> {
+        let (written, mistakes) = self.read_what_can_be();
+        if mistakes.0.is_empty() { Ok(written) } else { Err(mistakes) }
+    }
+
+    /// Reads everything: what could be read, and what is wrong with the rest.
+    pub fn read_what_can_be(&self) -> (Written, Mistakes) {
         let mut reader = Reader::default();
         self.read_files(&mut reader);
         self.read_environment(&mut reader);
         for (flag, key, value) in &self.flags {
             reader.read_line(flag.clone(), key, value);
         }
-        if reader.mistakes.is_empty() { Ok(reader.written) } else { Err(Mistakes(reader.mistakes)) }
+        (reader.written, Mistakes(reader.mistakes))
     }
 
     fn read_files(&self, reader: &mut Reader) {
@@ -121,6 +131,12 @@ impl Written {
     /// What was written for a key.
     pub fn get(&self, path: &str) -> Option<&Entry> {
         self.values.get(path)
+    }
+
+    /// Whether a key is set to something that cannot be read: then nothing is known of it, not even that it has its
+    /// default.
+    pub fn is_unreadable(&self, path: &str) -> bool {
+        self.unreadable.contains(&path)
     }
 
     /// The value of a key, or its default.
@@ -196,8 +212,11 @@ impl Reader {
                 format!("{prefix}.{}", name.get_ref())
             };
             if let Some(key) = KEYS.iter().find(|key| key.path == path) {
-                if let Some(entry) = self.read_value(key, value, source) {
-                    self.written.values.insert(key.path, entry);
+                match self.read_value(key, value, source) {
+                    Some(entry) => {
+                        self.written.values.insert(key.path, entry);
+                    }
+                    None => self.written.unreadable.push(key.path),
                 }
             } else if let Some(object) = OBJECTS.iter().find(|(list, _, _)| *list == path) {
                 self.read_objects(object.0, object.1, value, source);
@@ -257,6 +276,7 @@ impl Reader {
                 continue;
             };
             let mut values = BTreeMap::new();
+            let before = self.mistakes.len();
             for (name, value) in table {
                 match keys.iter().find(|key| key.path == name.get_ref().as_ref()) {
                     Some(key) => {
@@ -270,7 +290,8 @@ impl Reader {
                 }
             }
             let place = Place { source: Arc::clone(source), span: object.span() };
-            self.written.objects.push(Object { list, values, place });
+            let complete = self.mistakes.len() == before;
+            self.written.objects.push(Object { list, values, complete, place });
         }
     }
 

@@ -42,16 +42,25 @@ pub(crate) fn addresses() -> Vec<IpAddr> {
 pub(crate) fn is_public(ip: IpAddr) -> bool {
     match ip.to_canonical() {
         IpAddr::V4(ip) => {
-            let shared = ip.octets()[0] == 100 && ip.octets()[1] & 0xc0 == 64;
+            let [first, second, ..] = ip.octets();
+            let shared = first == 100 && second & 0xc0 == 64;
+            // RFC 2544: laboratories only.
+            let benchmark = first == 198 && second & 0xfe == 18;
             !(ip.is_loopback()
                 || ip.is_private()
                 || ip.is_link_local()
                 || ip.is_unspecified()
                 || ip.is_documentation()
-                || shared)
+                || shared
+                || benchmark)
         }
         IpAddr::V6(ip) => {
-            !(ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local() || ip.is_unspecified())
+            let documentation = ip.segments()[..2] == [0x2001, 0xdb8];
+            !(ip.is_loopback()
+                || ip.is_unique_local()
+                || ip.is_unicast_link_local()
+                || ip.is_unspecified()
+                || documentation)
         }
     }
 }
@@ -113,12 +122,23 @@ mod tests {
 
     #[test]
     fn private_networks_are_not_public() {
-        for private in
-            ["127.0.0.1", "10.1.2.3", "192.168.0.1", "172.31.0.1", "100.64.0.1", "::1", "fd00::1", "fe80::1"]
-        {
+        for private in [
+            "127.0.0.1",
+            "10.1.2.3",
+            "192.168.0.1",
+            "172.31.0.1",
+            "100.64.0.1",
+            "198.18.0.1",
+            "198.19.255.1",
+            "203.0.113.7",
+            "::1",
+            "fd00::1",
+            "fe80::1",
+            "2001:db8::1",
+        ] {
             assert!(!is_public(private.parse().unwrap()), "{private}");
         }
-        for public in ["8.8.8.8", "172.32.0.1", "100.128.0.1", "2a00::1"] {
+        for public in ["8.8.8.8", "172.32.0.1", "100.128.0.1", "198.20.0.1", "2a00::1", "2001:db7::1"] {
             assert!(is_public(public.parse().unwrap()), "{public}");
         }
     }

@@ -15,7 +15,7 @@ use offhook_sip_stack::Transport;
 
 pub use account::DeclaredAccount;
 
-use crate::config_file::{KEYS, Mistake, Mistakes, OBJECTS, Sources, Value, Written};
+use crate::config_file::{KEYS, Mistake, Mistakes, OBJECTS, Sources, Value, Written, did_you_mean};
 use crate::machine;
 
 /// Everything that a server must know to start.
@@ -71,17 +71,19 @@ impl Settings {
     /// # Errors
     /// All mistakes that there are.
     pub fn read(sources: &Sources) -> Result<Self, Mistakes> {
-        Self::of(&sources.read()?)
+        Self::read_with_written(sources).map(|(settings, _)| settings)
     }
 
-    /// Makes sense of what was written.
+    /// The same, and what it was made of.
     ///
     /// # Errors
-    /// All contradictions that there are.
-    pub fn of(written: &Written) -> Result<Self, Mistakes> {
-        let mut meaning = Meaning { written, mistakes: Vec::new() };
+    /// All mistakes that there are: what cannot be read, and what makes no sense.
+    pub fn read_with_written(sources: &Sources) -> Result<(Self, Written), Mistakes> {
+        let (written, mistakes) = sources.read_what_can_be();
+        let mut meaning = Meaning { written: &written, mistakes: Vec::new() };
         let settings = meaning.settings();
-        if meaning.mistakes.is_empty() { Ok(settings) } else { Err(Mistakes(meaning.mistakes)) }
+        let mistakes = mistakes.and(meaning.mistakes);
+        if mistakes.0.is_empty() { Ok((settings, written)) } else { Err(mistakes) }
     }
 
     /// What the exchange must know of it, for these listeners as they were opened.
@@ -155,6 +157,7 @@ impl Meaning<'_> {
         };
         let mut warnings = self.warnings();
         self.check_srtp();
+        self.check_codecs();
         if authentication == Authentication::Off {
             self.check_open_door(&listeners);
             warnings.push(OPEN_DOOR.into());
@@ -293,8 +296,19 @@ impl Meaning<'_> {
         }
     }
 
+    fn check_codecs(&mut self) {
+        let Some(Value::Texts(named)) = self.written.value("media.codecs") else { return };
+        for name in named.iter().filter(|name| !CODECS.contains(&name.as_str())) {
+            let help = did_you_mean(name, CODECS.into_iter());
+            self.mistake("media.codecs", format!("{name:?} is a codec that nobody here knows"), help);
+        }
+    }
+
     /// Without authentication nobody from outside may get in.
     fn check_open_door(&mut self, listeners: &[Listener]) {
+        if self.written.is_unreadable("sip.udp") || self.written.is_unreadable("sip.tcp") {
+            return;
+        }
         let public = listeners.iter().flat_map(|listener| match listener.address.ip() {
             any if any.is_unspecified() => machine::addresses(),
             one => vec![one],
@@ -341,6 +355,7 @@ impl Meaning<'_> {
     }
 }
 
+const CODECS: [&str; 4] = ["opus", "g722", "pcma", "pcmu"];
 const OPEN_DOOR: &str =
     "AUTHENTICATION IS OFF: anyone who reaches this exchange may register as any account and call";
 

@@ -18,7 +18,8 @@ pub(crate) struct Changes<'a> {
     pub(crate) record: Option<(&'a SignedRoute, &'a Flow)>,
     /// The body with the relay's addresses, if media goes through us.
     pub(crate) body: Option<Vec<u8>>,
-    pub(crate) max_breadth: Option<u32>,
+    /// On how many ways at once it may be from there on.
+    pub(crate) max_breadth: u32,
 }
 
 /// The request as it goes to a target.
@@ -32,9 +33,8 @@ pub(crate) fn to_target(
     edit.set_uri(&changes.target.uri);
     forget_credentials(&mut edit, request, config);
     identity::assert(&mut edit, request, changes.caller);
-    if let Some(breadth) = changes.max_breadth {
-        edit.set(Name::MaxBreadth, breadth);
-    }
+    // RFC 5393 §5.3.3.1: every request that is sent on has one.
+    edit.set(Name::MaxBreadth, changes.max_breadth);
     for route in changes.target.path.iter().rev() {
         edit.push_route(route);
     }

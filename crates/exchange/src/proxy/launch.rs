@@ -42,7 +42,7 @@ impl Proxy {
     ) -> Result<(), Refusal> {
         let Forwarding { request, from, caller, targets } = forwarding;
         let invite = *request.method() == Method::Invite;
-        let breadth = request.max_breadth().ok().flatten().unwrap_or(MAX_BREADTH);
+        let breadth = breadth(&request);
         let groups = by_preference(targets);
         if groups.iter().any(|group| group.len() as u64 > u64::from(breadth)) {
             return Err(Status::MAX_BREADTH_EXCEEDED.into());
@@ -89,9 +89,8 @@ impl Proxy {
         cx: &mut Context<'_>,
     ) -> bool {
         let Some(group) = context.groups.pop_front() else { return false };
-        let given = context.request.max_breadth().ok().flatten();
-        let share = given.unwrap_or(MAX_BREADTH) / u32::try_from(group.len()).unwrap_or(u32::MAX).max(1);
-        let breadth = (given.is_some() || group.len() > 1).then_some(share.max(1));
+        let share = breadth(&context.request) / u32::try_from(group.len()).unwrap_or(u32::MAX).max(1);
+        let breadth = share.max(1);
         for target in group {
             if let Err(refusal) = self.launch(number, context, target, breadth, config, transactions, cx) {
                 let tag = cx.sip().tag();
@@ -107,7 +106,7 @@ impl Proxy {
         number: u64,
         context: &mut ResponseContext,
         target: Target,
-        max_breadth: Option<u32>,
+        max_breadth: u32,
         config: &Config,
         transactions: &mut Transactions,
         cx: &mut Context<'_>,
@@ -317,6 +316,11 @@ fn caller_behind_nat(request: &Request, flow: &Flow) -> bool {
         // Without a Contact there is no other way back than the one it came.
         None => true,
     }
+}
+
+/// On how many ways at once a request may be: what it says, within our limit (RFC 5393 §5.3.3.1).
+fn breadth(request: &Request) -> u32 {
+    request.max_breadth().ok().flatten().map_or(MAX_BREADTH, |given| given.min(MAX_BREADTH))
 }
 
 /// RFC 5393 §5.3.3.1.

@@ -229,10 +229,11 @@ impl Proxy {
         self.settle(number, context, config, transactions, cx);
     }
 
-    /// The caller gave up (§16.10).
+    /// The caller gave up (§16.10), for the reason that it gives, if any.
     pub(crate) fn cancel(
         &mut self,
         invite: ServerId,
+        why: Option<&str>,
         config: &Config,
         transactions: &mut Transactions,
         cx: &mut Context<'_>,
@@ -241,7 +242,7 @@ impl Proxy {
         let Some(mut context) = self.contexts.remove(&number) else { return };
         context.cancelled = true;
         context.groups.clear();
-        cancel_pending(&mut context, None, transactions, cx);
+        cancel_pending(&mut context, why, transactions, cx);
         self.settle(number, context, config, transactions, cx);
     }
 

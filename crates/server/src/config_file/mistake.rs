@@ -64,6 +64,25 @@ impl Place {
     }
 }
 
+impl Mistakes {
+    /// These and more, source by source, each from the top.
+    pub(crate) fn and(mut self, more: Vec<Mistake>) -> Self {
+        self.0.extend(more);
+        let mut sources: Vec<Arc<Source>> = Vec::new();
+        for place in self.0.iter().filter_map(|one| one.place.as_ref()) {
+            if !sources.iter().any(|known| Arc::ptr_eq(known, &place.source)) {
+                sources.push(Arc::clone(&place.source));
+            }
+        }
+        let order = |place: &Place| {
+            let at = sources.iter().position(|known| Arc::ptr_eq(known, &place.source));
+            (at, place.span.start)
+        };
+        self.0.sort_by_key(|one| one.place.as_ref().map(order));
+        self
+    }
+}
+
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "error: {}", self.what)?;
@@ -100,7 +119,7 @@ impl fmt::Display for Mistakes {
 impl std::error::Error for Mistakes {}
 
 /// The nearest of `known` to what was written, if it is near enough to have been meant.
-pub(super) fn did_you_mean<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
+pub(crate) fn did_you_mean<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
     let limit = (written.chars().count() / 3).clamp(1, 3);
     let (distance, word) = known.map(|word| (distance(written, word), word)).min()?;
     (distance <= limit).then(|| format!("did you mean \"{word}\"?"))

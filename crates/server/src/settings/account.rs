@@ -69,7 +69,10 @@ impl Reader<'_> {
             }
         });
         let Some(address) = self.text("address") else {
-            self.mistake("address", "this [[account]] has no address".into());
+            // A misspelt key has been told of already; it may have been this one.
+            if self.object.complete {
+                self.mistake("address", "this [[account]] has no address".into());
+            }
             return None;
         };
         match AddressOfRecord::parse(&address) {

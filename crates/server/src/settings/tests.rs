@@ -62,6 +62,7 @@ fn keys_without_effect_are_warned_of_and_defaults_are_not() {
 #[test]
 fn what_contradicts_itself_is_refused() {
     for (text, what) in [
+        ("media.codecs = [\"pcma\", \"pmcu\"]", "did you mean \"pcmu\"?"),
         ("media.srtp = \"require\"", "this version cannot enforce encrypted media"),
         ("sip.timer_c = \"180s\"", "sip.timer_c must be more than three minutes"),
         ("sip.registration.min_expires = \"3h\"", "min_expires is more than max_expires"),
@@ -90,6 +91,32 @@ fn what_contradicts_itself_is_refused() {
     ] {
         assert!(mistakes(text).contains(what), "{text}: {}", mistakes(text));
     }
+}
+
+#[test]
+fn what_cannot_be_read_and_what_makes_no_sense_are_told_together_from_the_top() {
+    let text = "[sip]\ntimer_c = \"3s\"\ntpc = \"off\"\n[media]\nanchor = \"sometimes\"\n\
+        [[account]]\naddress = \"alice\"\n[[account]]\nadress = \"sip:bob@example.com\"\n";
+    let told: Vec<String> =
+        mistakes(text).lines().filter(|line| line.starts_with("error: ")).map(str::to_owned).collect();
+    let expected = [
+        "error: sip.timer_c must be more than three minutes (RFC 3261 §16.6)",
+        "error: unknown key \"tpc\" in [sip]",
+        "error: media.anchor must be \"auto\" or \"always\" or \"never\"",
+        "error: alice: there is no @",
+        // Not also that this account has no address.
+        "error: unknown key \"adress\" in [[account]]",
+    ];
+    assert_eq!(told.len(), expected.len(), "{told:#?}");
+    for (told, expected) in told.iter().zip(expected) {
+        assert!(told.starts_with(expected.trim_end_matches("alice: there is no @")), "{told}");
+    }
+}
+
+#[test]
+fn an_address_that_cannot_be_read_is_not_taken_for_every_address() {
+    let text = "security.authentication = \"off\"\nsip.udp = \"127.0.0.1:99999\"\nsip.tcp = \"off\"";
+    assert!(mistakes(text).ends_with("1 mistake in the configuration"), "{}", mistakes(text));
 }
 
 #[test]

@@ -13,10 +13,11 @@ use offhook_server::{RunFile, Server, Transport, banner};
 use offhook_web::Problem;
 use serde_json::{Value, json};
 
+use crate::Everywhere;
 use crate::api::segment;
 use crate::exit::Failure;
 use crate::place::{DEMO_DATA, Place};
-use crate::serve::{Log, greet, until_end};
+use crate::serve::{Log, announce, greet, until_end};
 
 /// Flags of the command.
 #[derive(Args, Debug)]
@@ -35,7 +36,7 @@ struct Person {
 }
 
 impl Demo {
-    pub(crate) fn run(self) -> Result<ExitCode, Failure> {
+    pub(crate) fn run(self, everywhere: Everywhere) -> Result<ExitCode, Failure> {
         let format = self.log.start();
         let settings = self.place.or_data(DEMO_DATA).settings()?;
         let data_dir = settings.data_dir.clone();
@@ -45,14 +46,25 @@ impl Demo {
         server.lend_account(&alice, &alice_password).map_err(Failure::other)?;
         point_to(&data_dir);
         let echo = echo_phone(&server, &bob, &bob_password)?;
+        let language = everywhere.language();
+        let accounts = language.pick("Accounts", "账号    ");
+        let echoes = language.pick("a phone of this demo: answers with an echo", "演示话机：接听并回声");
         let notes = [
-            format!("Accounts   1001 alice  {alice_password}"),
-            format!("           1002 bob    {bob_password}   (a phone of this demo: answers with an echo)"),
-            format!("Address    {alice}"),
+            format!("{accounts}   1001 alice  {alice_password}"),
+            format!("           1002 bob    {bob_password}   ({echoes})"),
+            format!("{}   {alice}", language.pick("Address ", "地址    ")),
         ];
         let mut lines = banner(&server, &notes);
-        lines.push("  Next, in another terminal:  offhook call 1002 --ladder".into());
+        let next = language.pick("Next, in another terminal:", "接下来，在另一个终端：");
+        lines.push(format!("  {next}  offhook call 1002 --ladder"));
         greet(format, &lines);
+        if everywhere.json {
+            let accounts = [(&PEOPLE[0], &alice, &alice_password), (&PEOPLE[1], &bob, &bob_password)];
+            let shown = accounts.map(|(person, address, password)| {
+                json!({ "address": address, "number": person.number, "password": password })
+            });
+            announce(&server, shown.into());
+        }
         // The phone takes its leave while the exchange still listens.
         Ok(until_end(server, move || drop(echo)))
     }

@@ -1,6 +1,7 @@
 //! `offhook doctor`: what is wrong, and how to mend it.
 
 use clap::Args;
+use offhook_phone::Language;
 use offhook_server::Settings;
 use serde_json::{Value, json};
 
@@ -23,7 +24,7 @@ struct Finding {
 }
 
 impl Doctor {
-    pub(crate) fn run(self) -> Result<(), Failure> {
+    pub(crate) fn run(self, language: Language) -> Result<(), Failure> {
         let settings = self.common.place.settings()?;
         let mut findings: Vec<Finding> = settings
             .warnings
@@ -44,11 +45,12 @@ impl Doctor {
             print::line(&json!({ "findings": all }).to_string());
         } else {
             for finding in &findings {
-                let text = finding.trouble.as_deref().unwrap_or("ok");
+                let text = finding.trouble.as_deref().unwrap_or(language.pick("ok", "正常"));
                 print::line(&format!("{:<14} {text}", finding.what));
             }
         }
-        if found == 0 { Ok(()) } else { Err(Failure::new(PROBLEMS_FOUND, format!("{found} to look at"))) }
+        let sum = language.pick(format!("{found} to look at"), format!("有 {found} 处需要处理"));
+        if found == 0 { Ok(()) } else { Err(Failure::new(PROBLEMS_FOUND, sum)) }
     }
 }
 

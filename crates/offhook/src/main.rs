@@ -17,7 +17,8 @@ mod status;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
+use offhook_phone::Language;
 
 use exit::finish;
 
@@ -27,6 +28,26 @@ use exit::finish;
 struct Program {
     #[command(subcommand)]
     command: Command,
+    #[command(flatten)]
+    everywhere: Everywhere,
+}
+
+/// Flags that stand before or after any command.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct Everywhere {
+    /// One JSON object instead of sentences
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// The language of explanations: en or zh; left out: as the locale says
+    #[arg(long, global = true, value_name = "L", value_parser = Language::parse)]
+    lang: Option<Language>,
+}
+
+impl Everywhere {
+    /// The language to speak.
+    pub(crate) fn language(self) -> Language {
+        self.lang.unwrap_or_else(Language::of_locale)
+    }
 }
 
 #[derive(Subcommand, Debug)]
@@ -63,11 +84,12 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    match Program::parse().command {
-        Command::Serve(serve) => code(serve.run()),
-        Command::Demo(demo) => code(demo.run()),
-        Command::Status(status) => finish(status.run()),
-        Command::Doctor(doctor) => finish(doctor.run()),
+    let Program { command, everywhere } = Program::parse();
+    match command {
+        Command::Serve(serve) => code(serve.run(everywhere)),
+        Command::Demo(demo) => code(demo.run(everywhere)),
+        Command::Status(status) => finish(status.run(everywhere.language())),
+        Command::Doctor(doctor) => finish(doctor.run(everywhere.language())),
         Command::Config(config) => finish(config.run()),
         Command::Account(account) => finish(account.run()),
         Command::Number(number) => finish(number.run()),

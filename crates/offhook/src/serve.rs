@@ -4,10 +4,12 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use offhook_server::{Ended, LogFormat, Server, banner, start_log};
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::Everywhere;
 use crate::exit::{Failure, INTERRUPTED, OTHER};
 use crate::place::Place;
+use crate::print;
 
 /// Flags of the command.
 #[derive(Args, Debug)]
@@ -46,7 +48,7 @@ impl Log {
 }
 
 impl Serve {
-    pub(crate) fn run(self) -> Result<ExitCode, Failure> {
+    pub(crate) fn run(self, everywhere: Everywhere) -> Result<ExitCode, Failure> {
         let format = self.log.start();
         let server = Server::start(self.place.settings()?)?;
         let notes: Vec<String> = server
@@ -55,6 +57,11 @@ impl Serve {
             .map(|(address, password)| format!("New account {address}   password {password}   (shown once)"))
             .collect();
         greet(format, &banner(&server, &notes));
+        if everywhere.json {
+            let account =
+                |(address, password): &(String, String)| json!({ "address": address, "password": password });
+            announce(&server, server.generated().iter().map(account).collect());
+        }
         Ok(until_end(server, || {}))
     }
 }
@@ -70,6 +77,18 @@ pub(crate) fn greet(format: LogFormat, lines: &[String]) {
             }
         }
     }
+}
+
+/// Says on stdout what was started, as one JSON object: what `status` says of it, where the API is, and the accounts
+/// whose passwords nobody knows yet.
+pub(crate) fn announce(server: &Server, accounts: Vec<Value>) {
+    let about = server.about();
+    let object = json!({
+        "version": about.version, "pid": about.pid, "started_at": about.started_at, "domains": about.domains,
+        "realm": about.realm, "listeners": about.listeners, "media_ports": about.media_ports,
+        "data_dir": about.data_dir, "web": server.urls(), "warnings": server.warnings(), "accounts": accounts,
+    });
+    print::line(&object.to_string());
 }
 
 /// Runs to the end; `first` is called when it is told to end.

@@ -159,6 +159,56 @@ fn a_taken_port_ends_with_1_and_names_its_owner() {
 }
 
 #[test]
+fn language_and_json_may_be_asked_for_before_and_after_any_command() {
+    let data = tempfile::tempdir().unwrap();
+    let data = data.path();
+    let mut served = Served::start(data, &[]);
+    let said = |words: &[&str]| String::from_utf8(run(data, words).stdout).unwrap();
+    assert!(said(&["--lang", "zh", "status"]).ends_with("一切正常。\n"));
+    assert!(said(&["status", "--lang", "zh"]).ends_with("一切正常。\n"));
+    assert!(said(&["--lang", "en", "status"]).ends_with("All is well.\n"));
+    assert_eq!(answer(data, &["--json", "status"])["troubles"], json!([]));
+    assert_eq!(answer(data, &["status", "--json"])["troubles"], json!([]));
+    served.signal("TERM");
+    assert!(served.child.wait().unwrap().success());
+    assert_eq!(code(&run(data, &["--lang", "xx", "status"])), 2);
+    let before = Command::new(env!("CARGO_BIN_EXE_offhook"))
+        .args(["--json", "--lang", "zh", "call", "sip:x@127.0.0.1", "--play", "/nowhere.wav"])
+        .output()
+        .unwrap();
+    let object: Value = serde_json::from_slice(&before.stdout).unwrap();
+    assert_eq!((&object["exit_code"], &object["mos"]), (&json!(2), &Value::Null));
+}
+
+#[test]
+fn a_start_is_told_as_one_json_object_on_stdout() {
+    let data = tempfile::tempdir().unwrap();
+    let data = data.path();
+    let file = data.join("accounts.toml");
+    std::fs::write(&file, "[[account]]\naddress = \"sip:alice@127.0.0.1\"\n").unwrap();
+    let words = ["--json", "serve", "--set", "sip.udp=127.0.0.1:0", "--set", "sip.tcp=127.0.0.1:0"];
+    let mut child = Command::new(env!("CARGO_BIN_EXE_offhook"))
+        .args(words)
+        .args(["--set", "web.http=127.0.0.1:0", "--set", "domains=127.0.0.1", "-c"])
+        .arg(&file)
+        .arg("--data")
+        .arg(data)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let served = Served { child, sip: "127.0.0.1:0".parse().unwrap() };
+    let told: Value = serde_json::from_str(&line).unwrap();
+    drop(served);
+    assert_eq!(told["domains"], json!(["127.0.0.1"]));
+    assert_eq!(told["accounts"][0]["address"], "sip:alice@127.0.0.1");
+    assert!(told["accounts"][0]["password"].is_string());
+    assert!(told["web"][0].as_str().unwrap().starts_with("http://127.0.0.1:"));
+}
+
+#[test]
 fn a_reader_that_has_seen_enough_is_no_error() {
     let data = tempfile::tempdir().unwrap();
     let mut child = offhook(data.path(), &["config", "show"]).stdout(Stdio::piped()).spawn().unwrap();

@@ -13,7 +13,7 @@ use crate::measure::{parse_duration, parse_percent};
 use crate::open::{Wanted, open};
 use crate::register::{register, unregister};
 use crate::report::{Expected, Report};
-use crate::runtime::{Stop, run};
+use crate::runtime::{Stop, run_call};
 use crate::settings::{Demo, Settings};
 use crate::sound::SoundPlan;
 use crate::talk::{Talk, TalkPlan};
@@ -62,7 +62,7 @@ pub struct AnswerOptions {
 
 /// Answers calls until enough have come.
 pub fn answer(options: &AnswerOptions) -> Exit {
-    run(&options.flags, serve(options, None))
+    run_call(&options.flags, serve(options, None))
 }
 
 /// The same within a runtime that someone else drives; `ready` hears where we can be called.
@@ -72,7 +72,8 @@ pub(crate) async fn serve(
 ) -> Result<Exit, Failure> {
     let settings = Settings::new(&options.flags, Demo::UnlessLocal)?;
     let sounds =
-        SoundPlan::new(options.play.as_deref(), options.loops, options.record.as_deref(), options.echo)?;
+        SoundPlan::new(options.play.as_deref(), options.loops, options.record.as_deref(), options.echo)?
+            .in_language(settings.language);
     let stop = Stop::listen();
     let port = if settings.server.is_none() { 5060 } else { 0 };
     let mut line = open(&settings, Wanted { calls: AT_A_TIME, port, registers: true, ..Wanted::ONE }).await?;

@@ -10,7 +10,7 @@ use crate::line::Line;
 use crate::measure::{parse_duration, parse_percent};
 use crate::open::{Wanted, open};
 use crate::report::{Expected, Report};
-use crate::runtime::{Stop, run};
+use crate::runtime::{Stop, run_call};
 use crate::settings::{Demo, Settings};
 use crate::sound::SoundPlan;
 use crate::talk::{Talk, TalkPlan};
@@ -59,14 +59,15 @@ pub struct CallOptions {
 
 /// Places a call and waits for its end.
 pub fn call(options: &CallOptions) -> Exit {
-    run(&options.flags, place(options))
+    run_call(&options.flags, place(options))
 }
 
 async fn place(options: &CallOptions) -> Result<Exit, Failure> {
     let settings = Settings::new(&options.flags, Demo::For(&options.target))?;
     let target = target(&options.target, &settings)?;
     let mut sounds =
-        SoundPlan::new(options.play.as_deref(), options.loops, options.record.as_deref(), false)?;
+        SoundPlan::new(options.play.as_deref(), options.loops, options.record.as_deref(), false)?
+            .in_language(settings.language);
     let stop = Stop::listen();
     let mut line = open(&settings, Wanted { target: Some(&target), ..Wanted::ONE }).await?;
     let sound = sounds.make(|warning| line.console().note(warning))?;

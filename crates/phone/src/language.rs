@@ -34,7 +34,7 @@ impl Language {
     }
 
     /// One of two texts.
-    pub(crate) fn pick<T>(self, english: T, chinese: T) -> T {
+    pub fn pick<T>(self, english: T, chinese: T) -> T {
         match self {
             Self::English => english,
             Self::Chinese => chinese,

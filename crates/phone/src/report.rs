@@ -6,7 +6,7 @@ use offhook_media::tone::{Expectation, Heard};
 use offhook_ua::{MediaReport, Side};
 use serde::Serialize;
 
-use crate::{Exit, Language};
+use crate::{Exit, Failure, Language};
 
 /// What a script may expect of a call.
 #[derive(Clone, Copy, Debug, Default)]
@@ -44,8 +44,12 @@ pub(crate) struct Report {
     outcome: Outcome,
     pub(crate) exit: Exit,
     /// Which expectation failed, in words.
-    why: Option<String>,
+    why: Option<Why>,
 }
+
+/// Why a call is not what was wanted, in English and Chinese.
+#[derive(Clone, Debug)]
+struct Why(String, String);
 
 impl Report {
     /// Judges a call.
@@ -62,7 +66,7 @@ impl Report {
         let Outcome { media, .. } = &self.outcome;
         let record = Record {
             result: self.exit.word(),
-            code: self.outcome.code,
+            code: Some(self.outcome.code),
             reason: &self.outcome.reason,
             exit_code: self.exit.code(),
             duration_ms: millis(self.outcome.talk),
@@ -75,8 +79,8 @@ impl Report {
             mos: media.as_ref().and_then(|media| media.mos).map(tenth),
             heard_hz: heard_hz(self.outcome.heard.as_ref()),
             loss_percent: media.as_ref().map(|media| tenth(media.loss_percent)),
-            why: self.why.as_deref(),
-            call_id: &self.outcome.call_id,
+            why: self.why.as_ref().map(|why| why.0.as_str()),
+            call_id: Some(&self.outcome.call_id),
         };
         serde_json::to_string(&record).unwrap_or_default()
     }
@@ -88,7 +92,7 @@ impl Report {
             Language::Chinese => self.chinese(),
         };
         match &self.why {
-            Some(why) => format!("{sentence}\n{why}"),
+            Some(Why(english, chinese)) => format!("{sentence}\n{}", language.pick(english, chinese)),
             None => sentence,
         }
     }
@@ -143,6 +147,29 @@ impl Report {
     }
 }
 
+/// The object for a call that was not even tried.
+pub(crate) fn failed(failure: &Failure) -> String {
+    let record = Record {
+        result: failure.exit.word(),
+        code: None,
+        reason: &failure.text,
+        exit_code: failure.exit.code(),
+        duration_ms: 0,
+        setup_ms: None,
+        codec: None,
+        sent: 0,
+        received: 0,
+        lost: 0,
+        jitter_ms: None,
+        mos: None,
+        heard_hz: None,
+        loss_percent: None,
+        why: None,
+        call_id: None,
+    };
+    serde_json::to_string(&record).unwrap_or_default()
+}
+
 /// The quality behind a MOS, in English and Chinese.
 pub(crate) fn word(mos: f32) -> (&'static str, &'static str) {
     match mos {
@@ -154,23 +181,27 @@ pub(crate) fn word(mos: f32) -> (&'static str, &'static str) {
 }
 
 /// What was heard, in words.
-pub(crate) fn heard_words(heard: &Heard) -> String {
-    let kind = match heard {
-        heard if heard.is_silent() => return "silence".into(),
-        heard if heard.is_tone() => "a tone of",
-        heard if heard.is_speech() => "speech, mostly at",
-        _ => "a mixture, mostly at",
+pub(crate) fn heard_words(heard: &Heard, language: Language) -> String {
+    let (english, chinese) = match heard {
+        heard if heard.is_silent() => return language.pick("silence", "静音").into(),
+        heard if heard.is_tone() => ("a tone of", "单音"),
+        heard if heard.is_speech() => ("speech, mostly at", "语音，主要在"),
+        _ => ("a mixture, mostly at", "混合声音，主要在"),
     };
+    let kind = language.pick(english, chinese);
     format!("{kind} {:.0} Hz ({:.0} dBov)", heard.dominant_hz, heard.level_dbov)
 }
 
-type Verdict = Result<(), (Exit, Option<String>)>;
+type Verdict = Result<(), (Exit, Option<Why>)>;
 
 fn judge(outcome: &Outcome, expected: &Expected) -> Verdict {
     if outcome.interrupted {
         return Err((Exit::Interrupted, None));
     }
-    let silence = || outcome.silent_peer.then(|| "Nothing at all came from the other side".to_owned());
+    let silence = || {
+        let why = || Why("Nothing at all came from the other side".into(), "对方没有任何回应".into());
+        outcome.silent_peer.then(why)
+    };
     let exit = if outcome.silent_peer || (outcome.by == Side::Network && outcome.code >= 300) {
         Exit::Network
     } else {
@@ -180,7 +211,9 @@ fn judge(outcome: &Outcome, expected: &Expected) -> Verdict {
         Some(code) if code == outcome.code => {}
         Some(code) => {
             let exit = if exit == Exit::Ok { Exit::Expectation } else { exit };
-            return Err((exit, Some(format!("Expected {code}, got {}", outcome.code))));
+            let got = outcome.code;
+            let why = Why(format!("Expected {code}, got {got}"), format!("期望 {code}，实际 {got}"));
+            return Err((exit, Some(why)));
         }
         None if exit != Exit::Ok => return Err((exit, silence())),
         None => {}
@@ -189,29 +222,39 @@ fn judge(outcome: &Outcome, expected: &Expected) -> Verdict {
 }
 
 fn judge_sound(outcome: &Outcome, expected: &Expected) -> Verdict {
-    let failed = |why: String| Err((Exit::Expectation, Some(why)));
+    let failed = |english: String, chinese: String| Err((Exit::Expectation, Some(Why(english, chinese))));
     let received = outcome.media.as_ref().map_or(0, |media| media.received);
     let wants_silence = expected.audio == Some(Expectation::Silence);
     let wants_sound = expected.audio.is_some() || outcome.talk >= SOON;
     if received == 0 && wants_sound && !wants_silence {
-        return failed("No sound came from the other side".into());
+        return failed("No sound came from the other side".into(), "没有收到对方的声音".into());
     }
     if let Some(min) = expected.min_mos {
         let mos = outcome.media.as_ref().and_then(|media| media.mos).unwrap_or(1.0);
         if mos < min {
-            return failed(format!("Expected a MOS of at least {min:.1}, got {mos:.1}"));
+            return failed(
+                format!("Expected a MOS of at least {min:.1}, got {mos:.1}"),
+                format!("期望 MOS 不低于 {min:.1}，实际 {mos:.1}"),
+            );
         }
     }
     if let Some(max) = expected.max_loss {
         let loss = outcome.media.as_ref().map_or(100.0, |media| media.loss_percent);
         if loss > max {
-            return failed(format!("Expected at most {max} % loss, got {loss:.1} %"));
+            return failed(
+                format!("Expected at most {max} % loss, got {loss:.1} %"),
+                format!("期望丢包不超过 {max} %，实际 {loss:.1} %"),
+            );
         }
     }
     if let Some(audio) = expected.audio {
         let heard = outcome.heard.unwrap_or_default();
         if !audio.is_met_by(&heard) {
-            return failed(format!("Expected {audio}, heard {}", heard_words(&heard)));
+            let words = |language| heard_words(&heard, language);
+            return failed(
+                format!("Expected {audio}, heard {}", words(Language::English)),
+                format!("期望 {audio}，听到{}", words(Language::Chinese)),
+            );
         }
     }
     Ok(())
@@ -233,7 +276,7 @@ fn heard_hz(heard: Option<&Heard>) -> Option<f64> {
 #[derive(Serialize)]
 struct Record<'a> {
     result: &'a str,
-    code: u16,
+    code: Option<u16>,
     reason: &'a str,
     exit_code: u8,
     duration_ms: u64,
@@ -248,7 +291,7 @@ struct Record<'a> {
     loss_percent: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<&'a str>,
-    call_id: &'a str,
+    call_id: Option<&'a str>,
 }
 
 /// A call shorter than this may end before its sound begins.

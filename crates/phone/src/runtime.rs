@@ -9,6 +9,19 @@ use crate::{Exit, Failure, Flags};
 
 /// Runs a command; says on stderr, and as JSON if that is wanted, why it did not get to a result.
 pub(crate) fn run(flags: &Flags, command: impl Future<Output = Result<Exit, Failure>>) -> Exit {
+    run_or(flags, failed, command)
+}
+
+/// The same for a command about calls, whose object has all that is said of a call, empty.
+pub(crate) fn run_call(flags: &Flags, command: impl Future<Output = Result<Exit, Failure>>) -> Exit {
+    run_or(flags, crate::report::failed, command)
+}
+
+fn run_or(
+    flags: &Flags,
+    failed: fn(&Failure) -> String,
+    command: impl Future<Output = Result<Exit, Failure>>,
+) -> Exit {
     let result = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => {
             let result = runtime.block_on(command);
@@ -31,7 +44,10 @@ pub(crate) fn run(flags: &Flags, command: impl Future<Output = Result<Exit, Fail
 /// The object for a command that did not get to a result.
 pub(crate) fn failed(failure: &Failure) -> String {
     let exit = failure.exit;
-    serde_json::json!({"result": exit.word(), "reason": failure.text, "exit_code": exit.code()}).to_string()
+    serde_json::json!({
+        "result": exit.word(), "code": null, "reason": failure.text, "exit_code": exit.code(),
+    })
+    .to_string()
 }
 
 /// Whether the user wants to stop.

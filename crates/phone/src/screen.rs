@@ -61,7 +61,8 @@ async fn show(options: &PhoneOptions) -> Result<Exit, Failure> {
         ));
     }
     let settings = Settings::new(&options.flags, Demo::Welcome)?;
-    let sounds = SoundPlan::new(options.play.as_deref(), options.loops, options.record.as_deref(), false)?;
+    let sounds = SoundPlan::new(options.play.as_deref(), options.loops, options.record.as_deref(), false)?
+        .in_language(settings.language);
     let port = if settings.server.is_none() { 5060 } else { 0 };
     let wanted =
         Wanted { calls: LINES, port, target: None, shown: Shown::Screen, registers: true, transfers: true };

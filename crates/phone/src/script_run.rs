@@ -53,7 +53,8 @@ async fn perform(options: &RunOptions) -> Result<Exit, Failure> {
     });
     let settings = Settings::new(&options.flags, whom.map_or(Demo::Welcome, Demo::For))?;
     let first = whom.map(|whom| target(whom, &settings)).transpose()?;
-    let sounds = SoundPlan::new(None, false, options.record.as_deref(), false)?;
+    let sounds =
+        SoundPlan::new(None, false, options.record.as_deref(), false)?.in_language(settings.language);
     let line = open(&settings, Wanted { calls: 4, target: first.as_ref(), ..Wanted::ONE }).await?;
     let stop = Stop::listen();
     let mut stage = Stage {

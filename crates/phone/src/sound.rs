@@ -11,8 +11,8 @@ use offhook_media::recorder::Recorder;
 use offhook_media::tone::{Analyser, Heard};
 use offhook_media::{Frame, SAMPLE_RATE, SILENCE};
 
-use crate::Failure;
 use crate::device::Devices;
+use crate::{Failure, Language};
 
 /// What a call says and where it is heard.
 #[derive(Debug)]
@@ -187,6 +187,8 @@ pub(crate) struct SoundPlan {
     player: Option<Player>,
     record: Option<PathBuf>,
     echo: bool,
+    /// In which warnings are given.
+    language: Language,
     /// Calls that had one already.
     made: u32,
 }
@@ -200,7 +202,12 @@ impl SoundPlan {
         echo: bool,
     ) -> Result<Self, Failure> {
         let player = play.map(|place| player(place, loops)).transpose()?;
-        Ok(Self { player, record: record.map(Path::to_owned), echo, made: 0 })
+        Ok(Self { player, record: record.map(Path::to_owned), echo, ..Self::default() })
+    }
+
+    /// The same, with warnings in this language.
+    pub(crate) fn in_language(self, language: Language) -> Self {
+        Self { language, ..self }
     }
 
     /// The sound for the next call. Without a file, an echo or a recording it uses the machine's microphone and
@@ -211,7 +218,7 @@ impl SoundPlan {
             (_, true) => Sound::echo(),
             (Some(player), false) => Sound::new(Source::File(player.clone())),
             (None, false) if self.record.is_some() => Sound::new(Source::Silence),
-            (None, false) => Sound::new(devices(warn)),
+            (None, false) => Sound::new(devices(self.language, warn)),
         };
         match &self.record {
             Some(place) => sound.recording(&numbered(place, self.made)),
@@ -221,11 +228,14 @@ impl SoundPlan {
 }
 
 /// The machine's devices; on a machine without any, silence.
-fn devices(mut warn: impl FnMut(&str)) -> Source {
+fn devices(language: Language, mut warn: impl FnMut(&str)) -> Source {
     match Devices::open(&mut warn) {
         Some(devices) => Source::Devices(Box::new(devices)),
         None => {
-            warn("offhook: no sound device here, so nothing is said; --play WAV says something");
+            warn(language.pick(
+                "offhook: no sound device here, so nothing is said; --play WAV says something",
+                "offhook: 这台机器没有音频设备，对方听不到声音；可用 --play WAV 播放",
+            ));
             Source::Silence
         }
     }

@@ -49,16 +49,22 @@ fn domains(domains: &[String]) -> String {
 }
 
 fn framed(notes: &[String]) -> Vec<String> {
-    let width = notes.iter().map(|note| note.chars().count()).max().unwrap_or(0);
+    let width = notes.iter().map(|note| columns(note)).max().unwrap_or(0);
     if width == 0 {
         return Vec::new();
     }
     let edge = "─".repeat(width + 2);
     let mut lines = vec![format!("  ┌{edge}┐")];
     lines.extend(notes.iter().map(|note| {
-        let fill = " ".repeat(width - note.chars().count());
+        let fill = " ".repeat(width - columns(note));
         format!("  │ {note}{fill} │")
     }));
     lines.push(format!("  └{edge}┘"));
     lines
+}
+
+/// Columns of a terminal; Chinese characters and their punctuation take two.
+fn columns(text: &str) -> usize {
+    let wide = |c: &char| matches!(c, '\u{1100}'..='\u{115f}' | '\u{2e80}'..='\u{a4cf}' | '\u{ac00}'..='\u{d7a3}' | '\u{f900}'..='\u{faff}' | '\u{fe30}'..='\u{fe6f}' | '\u{ff00}'..='\u{ff60}');
+    text.chars().count() + text.chars().filter(wide).count()
 }

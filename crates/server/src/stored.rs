@@ -213,6 +213,10 @@ fn problem(error: StoreError) -> Problem {
         | StoreError::EmptyPassword
         | StoreError::Row { .. }
         | StoreError::Csv(_) => Problem::bad(text),
-        _ => Problem::failed(text),
+        _ => {
+            // A full disk or a locked database: not only who asked should know.
+            tracing::error!(error = text, "the store failed");
+            Problem::failed(text)
+        }
     }
 }

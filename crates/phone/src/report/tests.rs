@@ -117,3 +117,25 @@ fn what_the_network_did_is_told_from_what_a_peer_said() {
     assert_eq!(exit(refused(487, Side::Us), Expected::default()), 3);
     assert_eq!(exit(Outcome { interrupted: true, ..answered() }, Expected::default()), 130);
 }
+
+#[test]
+fn a_call_that_was_not_even_tried_is_told_with_the_names_of_one_that_was() {
+    let names = |text: &str| -> Vec<String> {
+        let object: serde_json::Map<_, _> = serde_json::from_str(text).unwrap();
+        object.keys().cloned().collect()
+    };
+    let tried = Report::new(answered(), &Expected::default()).json();
+    let untried = failed(&Failure::usage("cannot play it"));
+    assert_eq!(names(&untried), names(&tried));
+    let object: serde_json::Value = serde_json::from_str(&untried).unwrap();
+    assert_eq!((&object["exit_code"], &object["code"]), (&2.into(), &serde_json::Value::Null));
+}
+
+#[test]
+fn what_failed_is_told_in_the_language_that_was_asked_for() {
+    let tone = Expected { audio: Some(Expectation::Tone(1000.0)), ..Expected::default() };
+    let report = Report::new(answered(), &tone);
+    let last = |language| report.sentence(language).lines().last().unwrap().to_owned();
+    assert!(last(Language::English).starts_with("Expected tone:1000"), "{}", last(Language::English));
+    assert!(last(Language::Chinese).starts_with("期望 tone:1000"), "{}", last(Language::Chinese));
+}

@@ -10,7 +10,7 @@ use crate::call::LAST_WORDS;
 use crate::report::heard_words;
 use crate::script::Action;
 use crate::target::target;
-use crate::{Exit, clock};
+use crate::{Exit, Language, clock};
 
 impl Stage<'_> {
     pub(super) async fn place(&mut self, whom: &str) -> Result<(), Failed> {
@@ -148,7 +148,10 @@ impl Stage<'_> {
                 self.hear(LISTENING).await?;
                 let heard = self.sound()?.heard();
                 self.sound()?.forget();
-                unless(expected.is_met_by(&heard), format!("heard {}", heard_words(&heard)))
+                unless(
+                    expected.is_met_by(&heard),
+                    format!("heard {}", heard_words(&heard, Language::English)),
+                )
             }
             Action::ExpectMos(least) => {
                 let mos = self.media()?.mos.unwrap_or(1.0);

@@ -11,19 +11,21 @@ pub struct Failure {
     pub exit: Exit,
     /// One sentence.
     pub text: String,
+    /// The status code that said so, if one did.
+    pub code: Option<u16>,
 }
 
 impl Failure {
     pub(crate) fn usage(text: impl Into<String>) -> Self {
-        Self { exit: Exit::Usage, text: text.into() }
+        Self { exit: Exit::Usage, text: text.into(), code: None }
     }
 
     pub(crate) fn network(text: impl Into<String>) -> Self {
-        Self { exit: Exit::Network, text: text.into() }
+        Self { exit: Exit::Network, text: text.into(), code: None }
     }
 
     pub(crate) fn other(text: impl Into<String>) -> Self {
-        Self { exit: Exit::Failed, text: text.into() }
+        Self { exit: Exit::Failed, text: text.into(), code: None }
     }
 }
 

@@ -75,7 +75,11 @@ pub(crate) async fn register(line: &mut Line, patience: Duration) -> Result<Dura
                 // 408 and 503 also stand for no answer at all.
                 let silent = line.tap.received() == 0;
                 let exit = if silent { Exit::Network } else { Exit::of_status(code) };
-                return Err(Failure { exit, text: format!("not registered: {code} {reason}") });
+                return Err(Failure {
+                    exit,
+                    text: format!("not registered: {code} {reason}"),
+                    code: Some(code),
+                });
             }
             Some(_) => {}
             None => return Err(Failure::network("not registered: the registrar does not answer")),

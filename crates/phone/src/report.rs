@@ -151,7 +151,7 @@ impl Report {
 pub(crate) fn failed(failure: &Failure) -> String {
     let record = Record {
         result: failure.exit.word(),
-        code: None,
+        code: failure.code,
         reason: &failure.text,
         exit_code: failure.exit.code(),
         duration_ms: 0,

@@ -45,7 +45,7 @@ fn run_or(
 pub(crate) fn failed(failure: &Failure) -> String {
     let exit = failure.exit;
     serde_json::json!({
-        "result": exit.word(), "code": null, "reason": failure.text, "exit_code": exit.code(),
+        "result": exit.word(), "code": failure.code, "reason": failure.text, "exit_code": exit.code(),
     })
     .to_string()
 }

@@ -129,6 +129,9 @@ fn a_call_that_was_not_even_tried_is_told_with_the_names_of_one_that_was() {
     assert_eq!(names(&untried), names(&tried));
     let object: serde_json::Value = serde_json::from_str(&untried).unwrap();
     assert_eq!((&object["exit_code"], &object["code"]), (&2.into(), &serde_json::Value::Null));
+    let refused = Failure { exit: Exit::NotAllowed, text: "not registered".into(), code: Some(401) };
+    let object: serde_json::Value = serde_json::from_str(&failed(&refused)).unwrap();
+    assert_eq!(object["code"], 401);
 }
 
 #[test]

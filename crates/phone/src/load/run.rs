@@ -32,7 +32,8 @@ struct Load {
     callers: Callers,
     callees: Callees,
     sound: Sound,
-    batch: ReceiveBatch,
+    /// Lent to who receives: to make another one for the meantime would cost more than to receive.
+    batch: Option<ReceiveBatch>,
     /// The socket of nonsense, and room to write it.
     nonsense: (usize, u16),
     text: Vec<u8>,
@@ -57,7 +58,7 @@ impl Load {
             callers: Callers::default(),
             callees: Callees::default(),
             sound: Sound::default(),
-            batch: ReceiveBatch::with_slots(offhook_udp_batch::BATCH, 4096),
+            batch: Some(ReceiveBatch::with_slots(offhook_udp_batch::BATCH, 4096)),
             nonsense,
             text: Vec::new(),
         })
@@ -235,7 +236,7 @@ impl Load {
     }
 
     fn drain(&mut self, door: usize) {
-        let mut batch = std::mem::take(&mut self.batch);
+        let Some(mut batch) = self.batch.take() else { return };
         for _ in 0..ROUNDS {
             let more = self.cx.wire.receive(door, &mut batch);
             self.tick();
@@ -246,7 +247,7 @@ impl Load {
                 break;
             }
         }
-        self.batch = batch;
+        self.batch = Some(batch);
     }
 
     fn receive(&mut self, door: usize, payload: &[u8], source: std::net::SocketAddr) {

@@ -50,8 +50,9 @@ check:
 bench:
 	@scripts/install.sh bench
 	$(CARGO) build --release --package offhook
-	@python3 bench/run.py --offhook '$(TARGET_DIR)/release/offhook' --only '$(ONLY)' $(ARGS)
+	$(CARGO) build --release --package offhook-udp-batch --example relay_floor
 	@[ -n '$(ONLY)' ] || $(MAKE) --no-print-directory bench-parse
+	@python3 bench/run.py --offhook '$(TARGET_DIR)/release/offhook' --only '$(ONLY)' $(ARGS)
 
 bench-parse:
 	@scripts/install.sh bench

@@ -10,10 +10,13 @@ import signal
 import statistics
 import sys
 import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from harness import report
-from harness.curve import curves
+from harness.curve import pictures
+from harness.growth import floor
 from harness.peers import Kamailio, Offhook
 from harness.process import Failed
 from harness.rows import ROWS, overload
@@ -47,13 +50,25 @@ class Bench:
 
     def row(self, name):
         """All rounds of a row."""
-        row, rounds = ROWS[name]
-        for number in range(min(rounds or self.options.rounds, self.options.rounds)):
+        row = ROWS[name]
+        for number in range(min(row.rounds or self.options.rounds, self.options.rounds)):
             print(f"{name}, round {number + 1}", flush=True)
-            for kind in EXCHANGES:
-                self.one(name, kind, row)
+            with ThreadPoolExecutor(len(EXCHANGES) if row.together else 1) as pool:
+                list(pool.map(lambda kind: self.one(name, kind, row.run), EXCHANGES))
+            if name.startswith("rtp"):
+                self.floor(name)
         if name == "max":
             self.overload()
+
+    def floor(self, name):
+        """In the same round as the relay that is compared with it."""
+        try:
+            found = floor(self.options.offhook, int(name.removeprefix("rtp")))
+        except (Failed, OSError, ValueError) as error:
+            self.failures.append(f"floor: {error}")
+            return
+        self.figures.setdefault("Floor", {}).setdefault(name, []).append(found)
+        print(f"  floor: {found:.3g}", flush=True)
 
     def overload(self):
         """Needs to know the highest rates, so it comes after them, once."""
@@ -66,13 +81,14 @@ class Bench:
     def write(self):
         """The page and the data, into the folder of results."""
         now = datetime.datetime.now().strftime("%Y-%m-%d-%H%M")
-        page = report.page(self.figures, now, self.failures)
         folder = Path(self.options.results)
+        self.figures["Offhook"].update(report.parsed(folder / f"parse-{now[:10]}.md"))
+        page = report.page(self.figures, now, self.failures)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{now}.md").write_text(page)
         (folder / f"{now}.json").write_text(report.data(self.figures, now, self.failures, self.rounds) + "\n")
-        if picture := curves(self.rounds):
-            (folder / f"{now}.svg").write_text(picture)
+        for name, picture in pictures(self.rounds).items():
+            (folder / f"{now}-{name}.svg").write_text(picture)
         print(f"\n{page}\nwritten to {folder}/{now}.md")
 
 
@@ -88,14 +104,17 @@ def main():
     options = parser.parse_args()
     options.offhook = options.offhook.resolve()
     Offhook.binary = options.offhook
-    names = [name for name in options.only.split(",") if name] or list(ROWS)
+    names = [name for name in options.only.split(",") if name] or [
+        name for name, row in ROWS.items() if row.default]
     if unknown := [name for name in names if name not in ROWS]:
         parser.error(f"no such rows: {', '.join(unknown)}; there are {', '.join(ROWS)}")
     with tempfile.TemporaryDirectory(prefix="offhook-bench-") as folder:
         bench = Bench(options, folder)
         try:
             for name in names:
+                begun = time.monotonic()
                 bench.row(name)
+                print(f"  {time.monotonic() - begun:.0f} s", flush=True)
         finally:
             bench.write()
 

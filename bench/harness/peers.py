@@ -13,8 +13,9 @@ HERE = Path(__file__).resolve().parent.parent
 PASSWORD = "secret"
 # Callers and callees are u0 …, b0 … of this domain.
 DOMAIN = "127.0.0.1"
+# Media ports lie below those that the system gives to the sockets of the load: a taken port would be a silent call.
 RTPENGINE = ("rtpengine --config-file=none --foreground --log-stderr --log-level=3 --table=-1 --interface=127.0.0.1 "
-             "--listen-ng=127.0.0.1:{ng} --listen-cli=127.0.0.1:{cli} --port-min=40000 --port-max=59999 "
+             "--listen-ng=127.0.0.1:{ng} --listen-cli=127.0.0.1:{cli} --port-min=10000 --port-max=19999 "
              "--num-threads=2 --delete-delay=0 --timeout=600 --silent-timeout=600")
 KAMAILIO = "kamailio -DD -E -m {memory} -M 16 -A PORT={port} {flags} -f {here}/peers/kamailio.cfg -Y {folder}"
 
@@ -120,7 +121,7 @@ class Offhook(Exchange):
     def start(self, need, accounts=0, sets=(), **_):
         listen = f"127.0.0.1:{self.port}"
         keys = [f"domains={DOMAIN}", f"sip.udp={listen}", f"sip.tcp={listen if need == 'streams' else 'off'}",
-                "web.http=off", "media.ports=40000-59999", "security.max_calls_per_account=10000",
+                "web.http=off", "media.ports=10000-19999", "security.max_calls_per_account=10000",
                 f"media.anchor={'always' if need == 'media' else 'never'}",
                 f"security.authentication={'required' if need == 'digest' else 'off'}", *sets]
         self.run([self.binary, "serve", "--data", self.data, *(word for key in keys for word in ("--set", key))],

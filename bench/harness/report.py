@@ -18,19 +18,23 @@ class Line:
     key: str
     title: str
     unit: str
-    bar: float
-    goal: float
+    bar: float | None = None
+    goal: float | None = None
     own: bool = False
     more_is_better: bool = False
+    peer: str = "Kamailio"
 
 
 TABLE = [
     Line("reg", "REGISTER, 100,000 accounts, 8,000/s", "µs", 0.5, 0.2),
+    Line("reg_later", "… and later, to write it down", "µs"),
     Line("regauth", "REGISTER with challenge (MD5), 2,000/s", "µs", 0.5, 0.25),
     Line("call", "Call forwarded, 1,000/s", "µs", 0.4, 0.15),
     Line("max", "Highest call rate", "/s", 1.5, 3, more_is_better=True),
     Line("rtp100", "RTP relayed, 100 calls, per packet", "µs", 0.5, 0.3),
     Line("rtp400", "RTP relayed, 400 calls, per packet", "µs", 0.5, 0.3),
+    Line("rtp100", "… against a bare receive and send, 200 sockets", "µs", 1.3, 1.0, peer="Floor"),
+    Line("rtp400", "… against a bare receive and send, 800 sockets", "µs", 1.3, 1.0, peer="Floor"),
     Line("binding_bytes", "Memory of a binding", "B", 600, 300, own=True),
     Line("held_bytes", "Memory of a held call, 5,000 held", "B", 3000, 1000, own=True),
     Line("rtp400_bytes", "Memory of a relayed call, 400 held", "B", 12000, 4000, own=True),
@@ -45,6 +49,15 @@ TABLE = [
     Line("tcp_connect", "2,000 idle and 100 half-sent connections made", "ms", 1000, 500, own=True),
     Line("tcp_served", "… and a new one answered", "ms", 10, 5, own=True),
     Line("tcp_bytes", "… memory of each", "B", 8192, 4096, own=True),
+    Line("parse", "Parse an INVITE with SDP, read six headers", "µs", 1.5, 0.5, own=True),
+    Line("forward", "Parse it, forward it: edit and print", "µs", 2, 0.8, own=True),
+    Line("dirty_cost", "Cost of a good call beside 10 % of bad input", "×", 1.2, 1.05, own=True),
+    Line("dirty_failed", "… good calls lost, of 4,000", "", 0, 0, own=True),
+    Line("growth_reg", "Cost of a registration, most bindings against 1,000", "×", 1.2, 1.1, own=True),
+    Line("growth_call", "Cost of a call, most bindings against 1,000", "×", 1.2, 1.1, own=True),
+    Line("held_growth_call", "Cost of a call, 20,000 held against 100", "×", 1.2, 1.1, own=True),
+    Line("held_20000_bytes", "Memory of a held call, 20,000 held", "B", 3000, 1000, own=True),
+    Line("threads", "Cost of a call, two signal threads against one", "×", 1.1, 1.0, own=True),
 ]
 
 
@@ -65,20 +78,32 @@ def page(figures, date, failures):
 
 def table_row(line, figures):
     """A line, or nothing if it was not measured."""
-    theirs, ours = (figures.get(name, {}).get(line.key) for name in ("Kamailio", "Offhook"))
-    if not ours and not theirs:
+    theirs, ours = (figures.get(name, {}).get(line.key) for name in (line.peer, "Offhook"))
+    if not ours and (not theirs or line.peer == "Floor"):
         return None
     ratio = statistics.median(ours) / statistics.median(theirs) if ours and theirs and statistics.median(theirs) else None
     compared = (statistics.median(ours) if line.own else ratio) if ours else None
     sign, verdict = ("≥" if line.more_is_better else "≤"), ""
-    if compared is not None:
+    if compared is not None and line.bar is not None:
         holds = (lambda limit: compared >= limit) if line.more_is_better else (lambda limit: compared <= limit)
         verdict = "goal" if holds(line.goal) else "bar" if holds(line.bar) else "**below the bar**"
     of = f" {line.unit}".rstrip() if line.own else " ×"
-    limits = [f"{sign} {limit:g}{of}" for limit in (line.bar, line.goal)]
+    limits = ["–" if limit is None else f"{sign} {limit:g}{of}" for limit in (line.bar, line.goal)]
     cells = [line.title, figure(theirs, line.unit), figure(ours, line.unit), f"{ratio:.2f}" if ratio else "–", *limits,
              verdict]
     return f"| {' | '.join(cells)} |"
+
+
+def parsed(page):
+    """The median of our crate in two tables of the parse benchmark, in µs; nothing if it was not measured today."""
+    found, key = {}, None
+    headings = {"## Parse, and typed": "parse", "## Parse, and forward": "forward"}
+    for line in page.read_text().splitlines() if page.exists() else []:
+        if line.startswith("## "):
+            key = next((key for heading, key in headings.items() if line.startswith(heading)), None)
+        elif key and line.startswith("| offhook-sip"):
+            found[key] = [float(line.split("|")[2]) / 1000]
+    return found
 
 
 def figure(values, unit):

@@ -2,12 +2,15 @@
 
 import socket
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 
+from . import growth
+from .growth import MICRO, per_unit
 from .load import calls, load, registrations
 from .peers import DOMAIN
 from .process import Failed
 
-MICRO = 1e6
 # Transactions are kept for up to 64 T1 = 32 s (RFC 3261 §17): memory of what stays is read after that.
 SETTLE = 34
 # A step of the search for the highest rate is good below this share of failures and retransmissions.
@@ -38,9 +41,13 @@ def forwarded_calls(kind, folder, binary):
             "call_180_p99": run.result["latency_ms"]["invite_180"]["p99"]}
 
 
+# Where the search of a later round begins: two steps below what the one before found.
+FOUND = {}
+
+
 def highest_rate(kind, folder, binary):
     """Raises the rate by a quarter until calls fail; then half of the best, for the latency."""
-    rate, best, steps = 1600, None, []
+    rate, best, steps = FOUND.get(kind.name, 1600), None, []
     with kind(folder, "plain") as exchange:
         load(exchange, calls(1000, 1000), "warm", binary, weigh=False)
         misses = 0
@@ -58,6 +65,7 @@ def highest_rate(kind, folder, binary):
             time.sleep(0.5)
     if best is None:
         raise Failed(f"no rate was carried: {steps}")
+    FOUND[kind.name] = int(best / 1.25**2)
     with kind(folder, "plain") as exchange:
         load(exchange, calls(1000, 1000), "warm", binary, weigh=False)
         half = load(exchange, calls(best // 2 * 3, best // 2), "half", binary, weigh=False)
@@ -65,8 +73,16 @@ def highest_rate(kind, folder, binary):
 
 
 def overload(kind, folder, binary, best):
-    """Two and three times the highest rate for four seconds, then half of it."""
-    found = {}
+    """Two and three times the highest rate for four seconds, then half of it. The highest rate is one that is carried for
+    longer than a step of the search."""
+    with kind(folder, "plain") as exchange:
+        load(exchange, calls(1000, 1000), "warm", binary, weigh=False)
+        while best > 100:
+            run = load(exchange, calls(best * 12, best), "sustained", binary, weigh=False)
+            if run.bad_share < 10 * BAD:
+                break
+            best = int(best / 1.25)
+    found = {"sustained": best}
     for times in (2, 3):
         with kind(folder, "plain") as exchange:
             load(exchange, calls(1000, 1000), "warm", binary, weigh=False)
@@ -86,7 +102,9 @@ def memory(kind, folder, binary):
         load(exchange, registrations(1000, 1000, user="w"), "warm", binary, weigh=False)
         before = exchange.pss()
         run = load(exchange, registrations(100_000, 8000), "bindings", binary, weigh=False)
+        answered = exchange.cpu()
         time.sleep(SETTLE)
+        found["reg_later"] = (exchange.cpu() - answered) * MICRO / max(run.result["completed"], 1)
         found["binding_bytes"] = (exchange.pss() - before) / max(run.result["completed"], 1)
     with kind(folder, "plain") as exchange:
         load(exchange, calls(200, 200), "warm", binary, weigh=False)
@@ -152,27 +170,41 @@ def options(port):
             "CSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n").encode()
 
 
-def per_unit(run):
-    """Microseconds of the exchange for each unit that was completed."""
-    return run.cpu() * MICRO / max(run.result["completed"], 1)
-
-
 def grown(run):
     """Bytes for each call that is up."""
     up = run.looks["watch"]
     return (up.pss - run.looks["start"].pss) / max(up.told["answered"], 1)
 
 
-# By the name that ONLY chooses; None: as many rounds as asked for.
+@dataclass
+class Row:
+    """A row: what runs an exchange once, and how often."""
+
+    run: Callable
+    # None: as often as asked for.
+    rounds: int | None = None
+    # Both exchanges at the same time: only for what does not depend on the processor.
+    together: bool = False
+    # Whether it is part of a whole run; else it has to be chosen.
+    default: bool = True
+
+
+# By the name that ONLY chooses.
 ROWS = {
-    "start": (start_and_idle, None),
-    "call": (forwarded_calls, None),
-    "reg": (plain_registrations, None),
-    "regauth": (proven_registrations, None),
-    "rtp100": (relayed_sound(100), None),
-    "rtp400": (relayed_sound(400), None),
-    "tcp": (connections, None),
-    "max": (highest_rate, None),
+    "start": Row(start_and_idle),
+    "call": Row(forwarded_calls),
+    "reg": Row(plain_registrations),
+    "regauth": Row(proven_registrations),
+    "rtp100": Row(relayed_sound(100)),
+    "rtp400": Row(relayed_sound(400)),
+    "tcp": Row(connections),
+    "max": Row(highest_rate),
     # Memory hardly varies between rounds, and takes long to settle.
-    "memory": (memory, 1),
+    "memory": Row(memory, rounds=1, together=True),
+    "bad": Row(growth.bad_input, rounds=1),
+    "threads": Row(growth.threads),
+    "growth": Row(growth.bindings(growth.BINDINGS[:2]), rounds=1),
+    # Minutes each: not in a whole run.
+    "million": Row(growth.bindings(growth.BINDINGS), rounds=1, default=False),
+    "held": Row(growth.held_calls, rounds=1, default=False),
 }

@@ -39,6 +39,7 @@ TABLE = [
     Line("held_bytes", "Memory of a held call, 5,000 held", "B", 3000, 1000, own=True),
     Line("rtp400_bytes", "Memory of a relayed call, 400 held", "B", 12000, 4000, own=True),
     Line("half_180_p99", "INVITE to 180, p99, at half the own highest rate", "ms", 1, 0.5),
+    Line("sustained", "Highest call rate carried for 12 s", "/s", 1.5, 3, more_is_better=True),
     Line("over2", "In time at 2 × the highest rate, share of it", "", 0.8, 0.95, own=True, more_is_better=True),
     Line("over3", "In time at 3 × the highest rate, share of it", "", 0.8, 0.95, own=True, more_is_better=True),
     Line("over2_recovered", "Recovered after 2 ×", "s", 3, 1, own=True),

@@ -13,6 +13,8 @@ from .process import Failed
 
 # Transactions are kept for up to 64 T1 = 32 s (RFC 3261 §17): memory of what stays is read after that.
 SETTLE = 34
+# Seconds: longer than what a search that only looks for a moment may borrow from queues and tables.
+SUSTAINED = 12
 # A step of the search for the highest rate is good below this share of failures and retransmissions.
 BAD = 0.001
 
@@ -75,13 +77,14 @@ def highest_rate(kind, folder, binary):
 def overload(kind, folder, binary, best):
     """Two and three times the highest rate for four seconds, then half of it. The highest rate is one that is carried for
     longer than a step of the search."""
-    with kind(folder, "plain") as exchange:
-        load(exchange, calls(1000, 1000), "warm", binary, weigh=False)
-        while best > 100:
-            run = load(exchange, calls(best * 12, best), "sustained", binary, weigh=False)
-            if run.bad_share < 10 * BAD:
-                break
-            best = int(best / 1.25)
+    while True:
+        # A new one each time: what was too much for the one before is not all forgotten.
+        with kind(folder, "plain") as exchange:
+            load(exchange, calls(1000, 1000), "warm", binary, weigh=False)
+            run = load(exchange, calls(best * SUSTAINED, best), "sustained", binary, weigh=False)
+        if run.bad_share < 10 * BAD or best < 100:
+            break
+        best = int(best / 1.25)
     found = {"sustained": best}
     for times in (2, 3):
         with kind(folder, "plain") as exchange:

@@ -60,7 +60,7 @@ impl JournalFile {
         }
     }
 
-    /// The entries up to the first that is cut off or damaged.
+    /// The entries up to the first that is cut off.
     pub(crate) fn records(&self) -> io::Result<Records> {
         let file = File::open(&self.path)?;
         let end = file.metadata()?.len();
@@ -98,25 +98,32 @@ pub(crate) struct Records {
 
 impl Records {
     /// The next entry, with where its record begins and how long it is. `None` at the end, and where a record is cut
-    /// off or damaged, as it may be after a crash in the middle of a write, which was not answered then.
+    /// off, as it may be after a crash in the middle of a write, which was not answered then. One that is damaged but
+    /// says how long it is hides none of those that follow.
     pub(crate) fn next(&mut self) -> io::Result<Option<(Entry, u64, u64)>> {
-        let mut head = [0; HEAD];
-        if self.end - self.at < HEAD as u64 {
-            return Ok(None);
+        while self.end - self.at >= HEAD as u64 {
+            let mut head = [0; HEAD];
+            self.reader.read_exact(&mut head)?;
+            let length = length_of(head);
+            if length > self.end - self.at {
+                break;
+            }
+            self.buffer.clear();
+            self.buffer.extend_from_slice(&head);
+            self.reader.by_ref().take(length - HEAD as u64).read_to_end(&mut self.buffer)?;
+            let offset = self.at;
+            self.at += length;
+            if let Some(entry) = decode(&mut self.buffer.as_slice()) {
+                return Ok(Some((entry, offset, length)));
+            }
+            // A power cut leaves zeroes where nothing had been acknowledged for longer than the sync window.
+            if head != [0; HEAD] {
+                tracing::error!(offset, length, "a record of the journal is damaged and left out");
+            }
         }
-        self.reader.read_exact(&mut head)?;
-        let length = length_of(head);
-        if length > self.end - self.at {
-            return Ok(None);
-        }
-        self.buffer.clear();
-        self.buffer.extend_from_slice(&head);
-        self.reader.by_ref().take(length - HEAD as u64).read_to_end(&mut self.buffer)?;
-        let Some(entry) = decode(&mut self.buffer.as_slice()) else {
-            return Ok(None);
-        };
-        self.at += length;
-        Ok(Some((entry, self.at - length, length)))
+        // Whoever asks again gets the same answer.
+        self.at = self.end;
+        Ok(None)
     }
 }
 

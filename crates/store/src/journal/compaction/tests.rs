@@ -106,3 +106,18 @@ fn what_is_gone_stays_gone_when_a_file_can_be_read_again() {
     std::fs::write(&closed[0].path, old).unwrap();
     assert_eq!(live(directory.path()), expected());
 }
+
+#[test]
+fn a_damaged_record_hides_none_that_follow_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let all = [(1, request("alice", 1)), (2, request("bob", 1)), (3, request("carol", 1))];
+    let file = file(directory.path(), 1, 0, &all);
+    let mut bytes = std::fs::read(&file.path).unwrap();
+    let at = bytes.windows(4).position(|octets| octets == b"bob@").unwrap();
+    bytes[at] ^= 1;
+    std::fs::write(&file.path, bytes).unwrap();
+    let others = || vec![("alice".to_owned(), 1), ("carol".to_owned(), 1)];
+    assert_eq!(live(directory.path()), others());
+    compact(&[file], NOW).unwrap();
+    assert_eq!(live(directory.path()), others());
+}

@@ -59,18 +59,7 @@ impl Callees {
             b"INVITE" => self.invited(number, door, heard, peer, cx),
             b"ACK" => self.confirmed(number),
             b"BYE" => self.left(number, door, heard, peer, cx),
-            _ => {
-                let mut out = Vec::new();
-                text::response(
-                    heard,
-                    "200 OK",
-                    (cx.plan.run, number),
-                    (cx.plan.local, door.1),
-                    None,
-                    &mut out,
-                );
-                cx.wire.send(door.0, &out, peer);
-            }
+            _ => ok(number, door, heard, peer, cx),
         }
     }
 
@@ -122,9 +111,7 @@ impl Callees {
         }
         leg.move_on(State::Over);
         leg.sound = None;
-        let mut out = Vec::new();
-        text::response(heard, "200 OK", (cx.plan.run, number), (cx.plan.local, door.1), None, &mut out);
-        cx.wire.send(door.0, &out, peer);
+        ok(number, door, heard, peer, cx);
     }
 
     /// Sends the 200 again (RFC 3261 §13.3.1.4), for 64 T1 at most.
@@ -142,6 +129,13 @@ impl Callees {
     pub(super) fn sound(&self, number: u32) -> Option<SocketAddr> {
         self.legs.get(number as usize).filter(|leg| leg.state == State::Confirmed)?.sound
     }
+}
+
+/// A 200 without a session description.
+fn ok(number: usize, door: (usize, u16), heard: &Heard<'_>, peer: SocketAddr, cx: &mut Context) {
+    let mut out = Vec::new();
+    text::response(heard, "200 OK", (cx.plan.run, number), (cx.plan.local, door.1), None, &mut out);
+    cx.wire.send(door.0, &out, peer);
 }
 
 impl Leg {

@@ -34,6 +34,20 @@ pub enum Answer {
     Devices(Vec<Device>),
 }
 
+impl Answer {
+    /// What two shards answer to the same command, as one answer. What every shard has a copy of counts once.
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Status(one), Self::Status(other)) => Self::Status(one.and(other)),
+            (Self::Calls(mut calls), Self::Calls(more)) => {
+                calls.extend(more);
+                Self::Calls(calls)
+            }
+            (one, _) => one,
+        }
+    }
+}
+
 /// How a shard is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Status {
@@ -49,6 +63,19 @@ pub struct Status {
     pub anchored: usize,
     /// Media port pairs that are free.
     pub free_ports: usize,
+}
+
+impl Status {
+    fn and(self, other: Self) -> Self {
+        Self {
+            accounts: self.accounts.max(other.accounts),
+            bindings: self.bindings.max(other.bindings),
+            transactions: self.transactions + other.transactions,
+            ringing: self.ringing + other.ringing,
+            anchored: self.anchored + other.anchored,
+            free_ports: self.free_ports + other.free_ports,
+        }
+    }
 }
 
 /// A call of which the shard holds state.

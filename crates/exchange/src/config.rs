@@ -9,6 +9,8 @@ use offhook_sip_stack::Transport;
 /// What a shard needs to know of the configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// How many shards make up the exchange, this one included.
+    pub shards: u8,
     /// Host names and addresses served here, in lower case, without ports; never empty. The first names new
     /// accounts when nothing else does.
     pub domains: Vec<String>,
@@ -30,7 +32,8 @@ pub struct Config {
     pub authentication: Authentication,
     /// Whether someone without an account may call a local account.
     pub strangers: Strangers,
-    /// Calls that an account may have in set-up, or through us, at the same time.
+    /// Calls that an account may have in set-up, or through us, at the same time. Two calls that begin in the same
+    /// moment at two shards may pass it by one: neither shard knows of the other's yet.
     pub max_calls_per_account: usize,
     /// Limits of the registrar.
     pub registrar: RegistrarLimits,
@@ -54,6 +57,7 @@ impl Config {
             domains.push("localhost".into());
         }
         Self {
+            shards: 1,
             realm: domains[0].clone(),
             domains,
             listeners: Vec::new(),

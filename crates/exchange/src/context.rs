@@ -7,7 +7,7 @@ use offhook_sip_stack::{Rng, Timers};
 
 use crate::config::Epoch;
 use crate::event::Event;
-use crate::io::Outbox;
+use crate::io::{Outbox, ShardMessage};
 
 /// The time, chance, timers and outbox of a shard.
 pub(crate) struct Context<'a> {
@@ -44,6 +44,12 @@ impl Context<'_> {
     /// The Unix time in seconds.
     pub(crate) fn unix(&self) -> u64 {
         self.epoch.unix_seconds(self.now)
+    }
+
+    /// Tells all other shards, of so many, of a fact.
+    pub(crate) fn tell_others(&mut self, shards: u8, fact: &ShardMessage) {
+        let others = (0..shards).filter(|one| *one != self.shard);
+        self.out.shards.extend(others.map(|one| (one, fact.clone())));
     }
 
     /// Tells the outside what happened.

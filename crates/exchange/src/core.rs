@@ -18,9 +18,10 @@ use crate::command::{self, Answer, Command, Ticket};
 use crate::config::{Authentication, Config, Strangers};
 use crate::context::{Alarm, Context};
 use crate::directory::{Account, AddressOfRecord, Bindings, Delta, Directory};
+use crate::dispatch;
 use crate::event::{DropReason, Event};
 use crate::identity::{self, Caller};
-use crate::io::StoreRequest;
+use crate::io::{ShardMessage, StoreRequest};
 use crate::locality::user_of;
 use crate::proxy::{Forwarding, Proxy, Target};
 use crate::proxy::{in_dialog, routes};
@@ -46,8 +47,9 @@ impl Core {
         Self {
             directory: Directory::default(),
             transactions: Transactions::new(limits),
-            authenticator: Authenticator::new(config.key.0, &config.realm, config.nonce_lifetime.as_secs()),
-            proxy: Proxy::new(shard, ports),
+            authenticator: Authenticator::new(config.key.0, &config.realm, config.nonce_lifetime.as_secs())
+                .of_shard(shard),
+            proxy: Proxy::new(shard, config.shards, ports),
             draining: false,
             config,
         }
@@ -55,9 +57,20 @@ impl Core {
 
     /// A datagram, or a message of a stream.
     pub(crate) fn receive(&mut self, flow: Flow, bytes: Bytes, cx: &mut Context<'_>) {
+        self.take(flow, bytes, true, cx);
+    }
+
+    /// What another shard found to be ours.
+    pub(crate) fn receive_handed_over(&mut self, flow: Flow, bytes: Bytes, cx: &mut Context<'_>) {
+        self.take(flow, bytes, false, cx);
+    }
+
+    fn take(&mut self, flow: Flow, bytes: Bytes, at_the_door: bool, cx: &mut Context<'_>) {
         match Message::parse(bytes.clone()) {
             Ok(message) => {
-                if let Some(event) = self.transactions.receive(message, flow, &mut cx.sip()) {
+                if at_the_door && let Some(home) = self.home_elsewhere(&message, cx) {
+                    cx.out.shards.push((home, ShardMessage::Datagram { flow, bytes }));
+                } else if let Some(event) = self.transactions.receive(message, flow, &mut cx.sip()) {
                     self.transaction(event, cx);
                 }
             }
@@ -73,6 +86,21 @@ impl Core {
                 }
             },
         }
+    }
+
+    /// The shard to which a REGISTER must go before it has a transaction here: the only one that changes the bindings
+    /// of its account, which it may name by a number or an alias.
+    fn home_elsewhere(&self, message: &Message, cx: &Context<'_>) -> Option<u8> {
+        let Message::Request(request) = message else { return None };
+        if self.config.shards <= 1 || *request.method() != Method::Register {
+            return None;
+        }
+        let (asked, _) = registrar::record(request).ok()?;
+        let home = match self.directory.find(asked.user(), asked.host(), &self.config.domains) {
+            Some(account) => dispatch::home(&account.address, self.config.shards),
+            None => dispatch::home(&asked, self.config.shards),
+        };
+        (home != cx.shard).then_some(home)
     }
 
     /// A stream lost its framing: 400 if that can be said, then the end of the connection.
@@ -311,10 +339,19 @@ impl Core {
             let contacts = bindings.0.len();
             cx.event(Event::Registered { account: record.clone(), contacts, from: flow.remote });
             cx.out.store.push(StoreRequest::Bindings(record.clone(), bindings.clone()));
-            self.directory.apply(Delta::Bindings(record, bindings));
+            self.change(record, bindings, cx);
         }
         self.transactions.respond(server, answer, &mut cx.sip());
         Ok(())
+    }
+
+    /// An account's bindings are now these: here, and then everywhere.
+    fn change(&mut self, record: AddressOfRecord, bindings: Bindings, cx: &mut Context<'_>) {
+        let delta = Delta::Bindings(record, bindings);
+        if self.config.shards > 1 {
+            cx.tell_others(self.config.shards, &ShardMessage::Delta(delta.clone()));
+        }
+        self.directory.apply(delta);
     }
 
     /// OPTIONS for the exchange itself (RFC 3261 §11.2).
@@ -403,7 +440,14 @@ impl Core {
     }
 
     pub(crate) fn flow_failed(&mut self, flow: &Flow, cx: &mut Context<'_>) {
-        self.directory.connection_lost(flow);
+        for record in self.directory.connection_lost(flow) {
+            // The others may have learnt of the loss before they learnt of the registration.
+            if self.config.shards > 1 && self.is_home(&record, cx) {
+                let bindings = Bindings(self.directory.bindings(&record).to_vec());
+                let delta = Delta::Bindings(record, bindings);
+                cx.tell_others(self.config.shards, &ShardMessage::Delta(delta));
+            }
+        }
         for event in self.transactions.flow_failed(flow, &mut cx.sip()) {
             self.transaction(event, cx);
         }
@@ -421,16 +465,17 @@ impl Core {
         let answer = match command {
             Command::Apply(delta) => {
                 // Bindings live in the journal, which only their shard writes.
-                match &delta {
-                    Delta::AccountRemoved(address) => {
-                        cx.out.store.push(StoreRequest::Bindings(address.clone(), Bindings::default()));
-                    }
-                    Delta::Bindings(address, bindings) => {
-                        cx.out.store.push(StoreRequest::Bindings(address.clone(), bindings.clone()));
-                    }
-                    Delta::Account(_) | Delta::Number(..) => {}
-                }
+                let bindings = match &delta {
+                    Delta::AccountRemoved(address) => Some((address.clone(), Bindings::default())),
+                    Delta::Bindings(address, bindings) => Some((address.clone(), bindings.clone())),
+                    Delta::Account(_) | Delta::Number(..) => None,
+                };
                 self.directory.apply(delta);
+                if let Some((address, bindings)) = bindings.filter(|(one, _)| self.is_home(one, cx)) {
+                    cx.out.store.push(StoreRequest::Bindings(address.clone(), bindings.clone()));
+                    // To others what we said of it before may come after the command.
+                    self.change(address, bindings, cx);
+                }
                 Answer::Done
             }
             Command::Status => Answer::Status(command::Status {
@@ -445,6 +490,20 @@ impl Core {
             Command::Devices => Answer::Devices(self.directory.devices(cx.unix())),
         };
         cx.out.answers.push((ticket, answer));
+    }
+
+    fn is_home(&self, record: &AddressOfRecord, cx: &Context<'_>) -> bool {
+        self.config.shards <= 1 || dispatch::home(record, self.config.shards) == cx.shard
+    }
+
+    /// Another shard says how many calls of an account it has.
+    pub(crate) fn active_elsewhere(&mut self, shard: u8, account: AddressOfRecord, calls: u32) {
+        self.proxy.active_elsewhere(shard, account, calls);
+    }
+
+    /// Tells the other shards of the accounts whose number of calls has changed here.
+    pub(crate) fn tell_activity(&mut self, cx: &mut Context<'_>) {
+        self.proxy.tell_activity(self.config.shards, cx);
     }
 
     pub(crate) fn drain(&mut self) {

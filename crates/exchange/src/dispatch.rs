@@ -4,16 +4,22 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use offhook_sip::{Name, scan};
 
+use crate::directory::AddressOfRecord;
 use crate::proxy::signed_route::{PARAMETER, SignedRoute};
 
 /// The shard, of `shards`, that owns a message. Rules in this order:
 ///
 /// 1. a response: the number in our own branch, which is its top Via's;
 /// 2. a request with a Route of ours: the number in that;
-/// 3. REGISTER, PUBLISH and SUBSCRIBE: hash of the address in To, so that each record has a single writer;
+/// 3. REGISTER, PUBLISH and SUBSCRIBE: hash of the user in To, as in [`home`];
 /// 4. otherwise: hash of the Call-ID.
+///
+/// A REGISTER may name its account by a number, which only the directory knows: then the shard found here hands it
+/// over to its [`home`].
 pub fn owner(message: &[u8], shards: u8) -> u8 {
-    let shards = shards.max(1);
+    if shards <= 1 {
+        return 0;
+    }
     let known = if scan::is_response(message) {
         scan::top_via_branch(message).and_then(shard_of_branch)
     } else {
@@ -23,22 +29,38 @@ pub fn owner(message: &[u8], shards: u8) -> u8 {
         return shard;
     }
     let record = matches!(scan::method(message), Some(b"REGISTER" | b"PUBLISH" | b"SUBSCRIBE"));
-    let mut hasher = DefaultHasher::new();
     match scan::header(message, Name::To).filter(|_| record) {
-        Some(to) => address(to).to_ascii_lowercase().hash(&mut hasher),
-        None => scan::call_id(message).unwrap_or_default().hash(&mut hasher),
+        Some(to) => of_user(user(to), shards),
+        None => hashed(scan::call_id(message).unwrap_or_default(), shards),
     }
+}
+
+/// The shard, of `shards`, that alone changes the bindings of an address-of-record, so that each has a single writer.
+pub fn home(record: &AddressOfRecord, shards: u8) -> u8 {
+    if shards <= 1 { 0 } else { of_user(record.user().as_bytes(), shards) }
+}
+
+/// By the user alone: phones write the domain as a name, as an address, with a port or without.
+fn of_user(user: &[u8], shards: u8) -> u8 {
+    hashed(&user.to_ascii_lowercase(), shards)
+}
+
+fn hashed(bytes: &[u8], shards: u8) -> u8 {
+    let mut hasher = DefaultHasher::new();
+    bytes.hash(&mut hasher);
     (hasher.finish() % u64::from(shards)) as u8
 }
 
-/// The URI of a To value, without its parameters.
-fn address(to: &[u8]) -> &[u8] {
+/// The user of a To value's URI, as written.
+fn user(to: &[u8]) -> &[u8] {
     // The last one: a display name in quotes may have another.
     let uri = match to.iter().rposition(|byte| *byte == b'<') {
         Some(open) => &to[open + 1..],
         None => to,
     };
-    uri.split(|byte| matches!(byte, b'>' | b';' | b'?')).next().unwrap_or_default()
+    let uri = uri.split(|byte| matches!(byte, b'>' | b';' | b'?')).next().unwrap_or_default();
+    let after_scheme = uri.iter().position(|byte| *byte == b':').map_or(uri, |colon| &uri[colon + 1..]);
+    after_scheme.split(|byte| *byte == b'@').next().unwrap_or_default()
 }
 
 /// The two hexadecimal digits after the magic cookie.
@@ -49,8 +71,8 @@ fn shard_of_branch(branch: &[u8]) -> Option<u8> {
 
 fn shard_of_route(route: &[u8]) -> Option<u8> {
     let route = std::str::from_utf8(route).ok()?;
-    let (_, rest) = route.split_once(&format!(";{PARAMETER}="))?;
-    SignedRoute::peek_shard(rest.split(['>', ';', '?']).next()?)
+    let mut parameters = route.split(['>', ';', '?']).skip(1);
+    SignedRoute::peek_shard(parameters.find_map(|one| one.strip_prefix(PARAMETER)?.strip_prefix('='))?)
 }
 
 #[cfg(test)]
@@ -77,11 +99,26 @@ mod tests {
     #[test]
     fn registrations_of_one_address_meet_whatever_their_call() {
         let one = message("REGISTER sip:b SIP/2.0", "To: \"A\" <sip:a@b;x=y>;z\r\n");
-        for to in ["t: sip:A@b", "To: \"<x\" <sip:a@b>"] {
+        for to in ["t: sip:A@b", "To: \"<x\" <sip:a@b>", "To: <sips:a@192.0.2.1:5060;transport=tcp>"] {
             let two = message("REGISTER sip:b SIP/2.0", &format!("{to}\r\n"));
             let two = String::from_utf8(two).unwrap().replace("some@where", "other");
             assert_eq!(owner(&one, 8), owner(two.as_bytes(), 8), "{to}");
         }
+    }
+
+    #[test]
+    fn a_registration_comes_to_the_home_of_its_address() {
+        for user in ["alice", "Bob", "1001", "+49301234567"] {
+            let register =
+                message("REGISTER sip:example.com SIP/2.0", &format!("To: <sip:{user}@example.com>\r\n"));
+            assert_eq!(owner(&register, 7), home(&AddressOfRecord::new(user, "example.com"), 7), "{user}");
+        }
+    }
+
+    #[test]
+    fn a_request_goes_to_the_shard_in_our_route() {
+        let route = "Route: <sip:192.0.2.1;lr;oh=AQX_____;x>, <sip:other;lr>\r\n";
+        assert_eq!(owner(&message("BYE sip:a@b SIP/2.0", route), 8), 5);
     }
 
     #[test]

@@ -46,18 +46,29 @@ pub enum Input {
     Drain,
 }
 
-/// What one shard tells another.
+/// What one shard tells another. A datagram may be lost on the way; facts may not, and those of one shard arrive in their
+/// order. A driver gives a shard the facts that have arrived before any other input: so nobody can have seen the
+/// answer to a request and then meet a shard that does not know what it changed.
 #[derive(Clone, Debug)]
 pub enum ShardMessage {
-    /// A message that came in at the wrong door.
+    /// A message that only the directory shows to be the other's. It goes no further.
     Datagram {
         /// Where it came from and to.
         flow: Flow,
         /// Its payload.
         bytes: Bytes,
     },
-    /// A fact of the directory that changed.
+    /// A fact of the directory that changed. Whoever changed it has written it to the journal.
     Delta(Delta),
+    /// How many calls an account has at a shard, for the limit of its calls.
+    Activity {
+        /// The shard that counted.
+        shard: u8,
+        /// The account.
+        account: AddressOfRecord,
+        /// Its calls there.
+        calls: u32,
+    },
 }
 
 /// Outputs of a shard. The driver carries them out once per batch, in this order: the store's journal, then

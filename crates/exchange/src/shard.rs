@@ -61,19 +61,24 @@ impl Shard {
             }
         }
         match input {
-            Input::Datagram { flow, bytes }
-            | Input::StreamMessage { flow, bytes }
-            | Input::FromShard(ShardMessage::Datagram { flow, bytes }) => {
-                self.core.receive(flow, bytes, &mut cx)
+            Input::Datagram { flow, bytes } | Input::StreamMessage { flow, bytes } => {
+                self.core.receive(flow, bytes, &mut cx);
+            }
+            Input::FromShard(ShardMessage::Datagram { flow, bytes }) => {
+                self.core.receive_handed_over(flow, bytes, &mut cx);
             }
             Input::BrokenStream { flow, head } => self.core.broken_stream(flow, &head, &mut cx),
             Input::FlowFailed(flow) => self.core.flow_failed(&flow, &mut cx),
             Input::FromShard(ShardMessage::Delta(delta)) => self.core.apply(delta),
+            Input::FromShard(ShardMessage::Activity { shard, account, calls }) => {
+                self.core.active_elsewhere(shard, account, calls);
+            }
             Input::Media(report) => self.core.media(report, &mut cx),
             Input::Command(ticket, command) => self.core.command(ticket, command, &mut cx),
             Input::Deadline => {}
             Input::Drain => self.core.drain(),
         }
+        self.core.tell_activity(&mut cx);
     }
 
     /// When to call [`Shard::handle`] at the latest.

@@ -9,6 +9,13 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StreamId(pub u64);
 
+impl StreamId {
+    /// The shard that chose it.
+    pub const fn shard(self) -> u8 {
+        (self.0 >> 56) as u8
+    }
+}
+
 /// One of the two ends of a relayed stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum SideName {

@@ -30,14 +30,22 @@ impl PortBlock {
             .filter_map(move |n| PortPair::starting_at(u16::try_from(first + 2 * n).ok()?))
     }
 
-    /// Cuts the block into `parts` (one a shard) that differ by at most one pair.
+    /// How many streams of two sides it has room for at a time.
+    pub fn streams(self) -> u16 {
+        self.pairs / 2
+    }
+
+    /// Cuts the block into `parts`, one a shard, whose room differs by at most one stream. No part but the last has a
+    /// pair that is of no use without a second.
     pub fn split(self, parts: u16) -> Vec<PortBlock> {
         let parts = parts.max(1);
-        let (each, rest) = (self.pairs / parts, self.pairs % parts);
+        let (each, rest, odd) = (self.streams() / parts, self.streams() % parts, self.pairs % 2);
         let mut first = self.first;
         (0..parts)
             .map(|n| {
-                let block = PortBlock { first, pairs: each + u16::from(n < rest) };
+                let streams = each + u16::from(n < rest);
+                let pairs = 2 * streams + if n == parts - 1 { odd } else { 0 };
+                let block = PortBlock { first, pairs };
                 first = first.saturating_add(block.pairs.saturating_mul(2));
                 block
             })

@@ -128,13 +128,13 @@ impl Directory {
     }
 
     /// A connection is gone: who was registered over it is reached by its address, or not at all until it
-    /// registers again.
-    pub(crate) fn connection_lost(&mut self, flow: &Flow) {
-        let Some(lost) = flow.connection else { return };
+    /// registers again. Returns who that is.
+    pub(crate) fn connection_lost(&mut self, flow: &Flow) -> BTreeSet<AddressOfRecord> {
+        let Some(lost) = flow.connection else { return BTreeSet::new() };
         let owners = self.connections.remove(&lost).unwrap_or_default();
         let lost = |one: &&mut Binding| one.flow.connection == Some(lost);
-        for address in owners {
-            let bindings = self.bindings.get_mut(&address).into_iter().flat_map(|bindings| &mut bindings.0);
+        for address in &owners {
+            let bindings = self.bindings.get_mut(address).into_iter().flat_map(|bindings| &mut bindings.0);
             for binding in bindings.filter(lost) {
                 binding.flow.connection = None;
                 if !binding.behind_nat
@@ -145,6 +145,7 @@ impl Directory {
                 }
             }
         }
+        owners
     }
 
     /// Whether one more address may have bindings, where accounts do not bound them.

@@ -71,11 +71,9 @@ impl Proxy {
     /// Whether an account may have one more call; counts it.
     fn admit(&mut self, caller: &Caller, config: &Config) -> Result<bool, Refusal> {
         let Some(account) = caller.account() else { return Ok(false) };
-        let active = self.active.get(account).copied().unwrap_or(0);
-        if active >= config.max_calls_per_account {
+        if !self.active.begin(account, config.max_calls_per_account) {
             return Err(Refusal::new(Status::FORBIDDEN, "This account has as many calls as it may have"));
         }
-        self.active.insert(account.clone(), active + 1);
         Ok(true)
     }
 

@@ -2,6 +2,7 @@
 //!
 //! The dialog belongs to the phones. What we keep of an answered call is its media, if that goes through us.
 
+mod activity;
 mod anchor;
 mod forward;
 mod hangup;
@@ -26,6 +27,8 @@ use crate::context::{Alarm, Context};
 use crate::directory::AddressOfRecord;
 use crate::event::{EndedBy, Event};
 use crate::identity;
+use crate::io::ShardMessage;
+use activity::Activity;
 use anchor::{Anchors, Answered, Role};
 use hangup::Dialog;
 pub(crate) use launch::Forwarding;
@@ -41,12 +44,11 @@ pub(crate) struct Proxy {
     clients: HashMap<ClientId, (u64, usize)>,
     servers: HashMap<ServerId, u64>,
     anchors: Anchors,
-    /// Calls of each account that are being set up, or whose media goes through us.
-    active: HashMap<AddressOfRecord, usize>,
+    active: Activity,
 }
 
 impl Proxy {
-    pub(crate) fn new(shard: u8, ports: &[PortBlock]) -> Self {
+    pub(crate) fn new(shard: u8, shards: u8, ports: &[PortBlock]) -> Self {
         Self {
             shard,
             issued: 0,
@@ -54,7 +56,7 @@ impl Proxy {
             clients: HashMap::new(),
             servers: HashMap::new(),
             anchors: Anchors::new(shard, ports),
-            active: HashMap::new(),
+            active: Activity::new(shards),
         }
     }
 
@@ -349,12 +351,21 @@ impl Proxy {
 
     /// One call less of an account.
     fn release(&mut self, account: Option<&AddressOfRecord>) {
-        let Some(account) = account else { return };
-        if let Some(count) = self.active.get_mut(account) {
-            *count -= 1;
-            if *count == 0 {
-                self.active.remove(account);
-            }
+        if let Some(account) = account {
+            self.active.end(account);
+        }
+    }
+
+    /// See [`ShardMessage::Activity`].
+    pub(crate) fn active_elsewhere(&mut self, shard: u8, account: AddressOfRecord, calls: u32) {
+        self.active.note(shard, account, calls);
+    }
+
+    /// Tells the other shards of the accounts whose number of calls has changed.
+    pub(crate) fn tell_activity(&mut self, shards: u8, cx: &mut Context<'_>) {
+        while let Some((account, calls)) = self.active.changed() {
+            let shard = cx.shard;
+            cx.tell_others(shards, &ShardMessage::Activity { shard, account, calls });
         }
     }
 

@@ -19,9 +19,20 @@ fn a_range_of_ports_holds_only_whole_even_pairs() {
 
 #[test]
 fn a_block_splits_into_shares_that_cover_it_once() {
-    let block = PortBlock::within(20000..=20013);
-    let pairs: Vec<PortPair> = block.split(3).into_iter().flat_map(PortBlock::iter).collect();
+    let block = PortBlock::within(20000..=20021);
+    let shares = block.split(3);
+    assert_eq!(shares.iter().map(|share| share.pairs).collect::<Vec<_>>(), [4, 4, 3]);
+    let pairs: Vec<PortPair> = shares.into_iter().flat_map(PortBlock::iter).collect();
     assert_eq!(pairs, block.iter().collect::<Vec<_>>());
+}
+
+#[test]
+fn splitting_loses_no_stream() {
+    for (pairs, parts) in [(500, 3), (501, 64), (7, 2), (1, 2), (0, 5)] {
+        let block = PortBlock { first: 20000, pairs };
+        let streams: u16 = block.split(parts).into_iter().map(PortBlock::streams).sum();
+        assert_eq!(streams, block.streams(), "{pairs} pairs in {parts}");
+    }
 }
 
 #[test]

@@ -12,14 +12,15 @@ use crate::Rng;
 
 /// Challenges requests and verifies the credentials that answer (RFC 7616 §3).
 ///
-/// A nonce holds its time and a keyed hash, so that whoever has the key can verify it: another shard, another machine,
-/// the same one after a restart. Which nonce counts were used is known only here.
+/// A nonce holds its time and a keyed hash, so that whoever has the key can verify it: the same shard after a restart,
+/// or on another machine. Which nonce counts were used is known only here, so a nonce of another shard is stale.
 pub struct Authenticator {
     key: [u8; 32],
     realm: String,
     opaque: String,
     lifetime: u64,
     legacy: bool,
+    shard: u8,
     counts: NonceCounts,
     /// Take the place of the secrets of a user that does not exist, so that the time taken does not tell.
     nobody: Secrets,
@@ -98,7 +99,7 @@ impl Failure {
 }
 
 impl Authenticator {
-    /// `key` makes nonces ours: with the same key, a nonce outlives a restart and is good on every shard.
+    /// `key` makes nonces ours: with the same key, a nonce outlives a restart.
     /// A nonce is good for `lifetime` seconds.
     pub fn new(key: [u8; 32], realm: &str, lifetime: u64) -> Self {
         let opaque =
@@ -109,9 +110,17 @@ impl Authenticator {
             opaque,
             lifetime,
             legacy: false,
+            shard: 0,
             counts: NonceCounts::new(NONCES),
             nobody: Secrets::of("", realm, &digest::to_hex(&key)),
         }
+    }
+
+    /// Of a shard: the nonces of others are stale here, since what was used there is not known here. A client that
+    /// meets this tries again with a new nonce, under the same Call-ID and so at the same shard.
+    pub fn of_shard(mut self, shard: u8) -> Self {
+        self.shard = shard;
+        self
     }
 
     /// Whether credentials without `qop` (RFC 2069) are accepted, which leaves them open to replay within the
@@ -249,8 +258,13 @@ impl Authenticator {
 
     fn nonce(&self, now: u64, salt: u64) -> String {
         let (now, salt) = (now.to_be_bytes(), salt.to_be_bytes());
-        let mac = keyed(&self.key, &[b"nonce", self.realm.as_bytes(), &now, &salt]).finalize().into_bytes();
+        let mac = self.nonce_mac(&now, &salt).finalize().into_bytes();
         digest::to_hex(&[&now[..], &salt, &mac[..16]].concat())
+    }
+
+    fn nonce_mac(&self, issued: &[u8], salt: &[u8]) -> Hmac<Sha256> {
+        let purpose = [b'n', b'o', b'n', b'c', b'e', self.shard];
+        keyed(&self.key, &[&purpose, self.realm.as_bytes(), issued, salt])
     }
 
     /// What a nonce says, if we made it and it is not too old.
@@ -258,7 +272,7 @@ impl Authenticator {
         let bytes: [u8; 32] = digest::from_hex(nonce)?.try_into().ok()?;
         let (said, mac) = bytes.split_at(16);
         let (issued, salt) = said.split_at(8);
-        keyed(&self.key, &[b"nonce", self.realm.as_bytes(), issued, salt]).verify_truncated_left(mac).ok()?;
+        self.nonce_mac(issued, salt).verify_truncated_left(mac).ok()?;
         let issued = u64::from_be_bytes(issued.try_into().ok()?);
         let salt = u64::from_be_bytes(salt.try_into().ok()?);
         let fresh = issued <= now.saturating_add(CLOCK_SKEW) && now < issued.saturating_add(self.lifetime);

@@ -1,0 +1,108 @@
+//! How many calls each account has: here, as we count them, and at the other shards, as they say.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::directory::AddressOfRecord;
+
+/// Calls that are being set up, or whose media goes through us.
+pub(crate) struct Activity {
+    shards: u8,
+    here: HashMap<AddressOfRecord, u32>,
+    /// By shard; none of them is zero.
+    elsewhere: HashMap<AddressOfRecord, BTreeMap<u8, u32>>,
+    /// Accounts whose number here may have changed since the others were told.
+    untold: Vec<AddressOfRecord>,
+}
+
+impl Activity {
+    /// For one of so many shards.
+    pub(crate) fn new(shards: u8) -> Self {
+        Self { shards, here: HashMap::new(), elsewhere: HashMap::new(), untold: Vec::new() }
+    }
+
+    /// Counts one more call, unless the account has as many as it may have.
+    pub(crate) fn begin(&mut self, account: &AddressOfRecord, limit: usize) -> bool {
+        let here = self.here.get(account).copied().unwrap_or(0);
+        let elsewhere = self.elsewhere.get(account).map_or(0, |shards| shards.values().sum());
+        if here.saturating_add(elsewhere) as usize >= limit {
+            return false;
+        }
+        self.here.insert(account.clone(), here + 1);
+        self.is_to_be_told(account);
+        true
+    }
+
+    /// One call less.
+    pub(crate) fn end(&mut self, account: &AddressOfRecord) {
+        let Some(calls) = self.here.get_mut(account) else { return };
+        *calls -= 1;
+        if *calls == 0 {
+            self.here.remove(account);
+        }
+        self.is_to_be_told(account);
+    }
+
+    /// Takes over what another shard counted.
+    pub(crate) fn note(&mut self, shard: u8, account: AddressOfRecord, calls: u32) {
+        let shards = self.elsewhere.entry(account.clone()).or_default();
+        if calls > 0 {
+            shards.insert(shard, calls);
+        } else {
+            shards.remove(&shard);
+        }
+        if shards.is_empty() {
+            self.elsewhere.remove(&account);
+        }
+    }
+
+    /// The next account whose number may have changed here, with that number.
+    pub(crate) fn changed(&mut self) -> Option<(AddressOfRecord, u32)> {
+        let account = self.untold.pop()?;
+        let calls = self.here.get(&account).copied().unwrap_or(0);
+        Some((account, calls))
+    }
+
+    /// Whether no call is counted here.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.here.is_empty()
+    }
+
+    fn is_to_be_told(&mut self, account: &AddressOfRecord) {
+        if self.shards > 1 && !self.untold.contains(account) {
+            self.untold.push(account.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_at_other_shards_count_as_well() {
+        let alice = AddressOfRecord::new("alice", "example.com");
+        let mut activity = Activity::new(3);
+        activity.note(1, alice.clone(), 2);
+        activity.note(2, alice.clone(), 1);
+        assert!(activity.begin(&alice, 4));
+        assert!(!activity.begin(&alice, 4));
+        // What a shard says replaces what it said before.
+        activity.note(1, alice.clone(), 0);
+        assert!(activity.begin(&alice, 4));
+        assert_eq!(activity.changed(), Some((alice.clone(), 2)));
+        assert_eq!(activity.changed(), None);
+        activity.end(&alice);
+        activity.end(&alice);
+        assert_eq!(activity.changed(), Some((alice.clone(), 0)));
+        activity.note(2, alice, 0);
+        assert!(activity.is_empty() && activity.elsewhere.is_empty());
+    }
+
+    #[test]
+    fn a_single_shard_tells_nobody() {
+        let alice = AddressOfRecord::new("alice", "example.com");
+        let mut activity = Activity::new(1);
+        assert!(activity.begin(&alice, 1));
+        assert_eq!(activity.changed(), None);
+    }
+}

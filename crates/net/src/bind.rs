@@ -32,6 +32,25 @@ pub fn bind_udp(address: SocketAddr, options: &SocketOptions) -> Result<BatchSoc
         .map_err(|source| BindError::new(Transport::Udp, address, source))
 }
 
+/// Opens so many UDP sockets on one address, over which the system spreads the peers (SO_REUSEPORT); one alone shares
+/// its port with nobody. Otherwise as [`bind_udp`].
+///
+/// # Errors
+/// As [`BatchSocket::bind`]; also when the port is shared already, by another process of the same user.
+pub fn bind_udp_group(
+    address: SocketAddr,
+    options: &SocketOptions,
+    count: u8,
+) -> Result<Vec<BatchSocket>, BindError> {
+    if count <= 1 {
+        return Ok(vec![bind_udp(address, options)?]);
+    }
+    // One that shares with nobody meets those that the group would share with. It also finds the port for port 0.
+    let address = bind_udp(address, options)?.local_addr();
+    let options = SocketOptions { share_port: true, ..options.clone() };
+    (0..count).map(|_| bind_udp(address, &options)).collect()
+}
+
 /// Opens a listening TCP socket, ready to be given to [`crate::Streams::start`]. `[::]` takes IPv4 too, and stands
 /// for `0.0.0.0` on a machine without IPv6.
 ///
@@ -114,6 +133,19 @@ mod tests {
             let tcp = bind_tcp(listen.parse().unwrap()).unwrap();
             let address = tcp.local_addr().unwrap();
             assert_names_us(&bind_tcp(address).unwrap_err(), "tcp", address);
+        }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_group_shares_its_port_with_itself_and_with_nobody_else() {
+        for listen in ["127.0.0.1:0", "[::]:0"] {
+            let options = SocketOptions::default();
+            let group = bind_udp_group(listen.parse().unwrap(), &options, 3).unwrap();
+            let address = group[0].local_addr();
+            assert!(group.len() == 3 && group.iter().all(|one| one.local_addr() == address));
+            assert_names_us(&bind_udp_group(address, &options, 3).unwrap_err(), "udp", address);
+            assert_names_us(&bind_udp_group(address, &options, 1).unwrap_err(), "udp", address);
         }
     }
 

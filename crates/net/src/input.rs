@@ -89,58 +89,110 @@ impl fmt::Display for SendFailure {
     }
 }
 
-/// The sending end of the bounded queue to whoever handles inputs. While it is full, streams are not read.
+/// The sending end of the bounded queues to those who handle inputs. While the one that an input must go into is full,
+/// its stream is not read.
 #[derive(Clone)]
 pub struct Inlet {
-    sender: mpsc::Sender<NetInput>,
-    wake: Arc<dyn Fn() + Send + Sync>,
+    queues: Arc<[Queue]>,
+    owner: Owner,
 }
 
-/// The receiver of an [`Inlet`] was dropped: nobody handles inputs any more.
+/// Tells who, of several, handles a message that is not yet parsed.
+pub type Owner = Arc<dyn Fn(&[u8]) -> usize + Send + Sync>;
+
+/// Called after each input that was put into a queue, by the task that put it: it tells a thread that sleeps on something
+/// else, and must not block. A task that awaits the receiver needs none.
+pub type Wake = Box<dyn Fn() + Send + Sync>;
+
+struct Queue {
+    sender: mpsc::Sender<NetInput>,
+    wake: Wake,
+}
+
+/// A receiver of an [`Inlet`] was dropped: nobody handles inputs any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gone;
 
 impl Inlet {
-    /// A queue of this many inputs. `wake` is called after each input that was put in, by the task that put it:
-    /// it tells a thread that sleeps on something else, and must not block. A task that awaits the receiver
-    /// needs none.
+    /// A single queue of this many inputs.
     pub fn new(capacity: usize, wake: impl Fn() + Send + Sync + 'static) -> (Self, mpsc::Receiver<NetInput>) {
-        let (sender, receiver) = mpsc::channel(capacity.max(1));
-        (Self { sender, wake: Arc::new(wake) }, receiver)
+        let (queue, receiver) = Queue::new(capacity, Box::new(wake));
+        (Self { queues: Arc::new([queue]), owner: Arc::new(|_| 0) }, receiver)
+    }
+
+    /// A queue of this many inputs for each of several who handle them; `owner` chooses by the message. That
+    /// something was not sent, or that a connection is lost, all of them learn: any may wait for something on it. That
+    /// one was opened, only the first.
+    pub fn for_each(capacity: usize, wakes: Vec<Wake>, owner: Owner) -> (Self, Vec<mpsc::Receiver<NetInput>>) {
+        let (queues, receivers): (Vec<_>, Vec<_>) =
+            wakes.into_iter().map(|wake| Queue::new(capacity, wake)).unzip();
+        (Self { queues: queues.into(), owner }, receivers)
     }
 
     /// Puts an input in as soon as there is room.
     ///
     /// # Errors
-    /// When the receiver is gone.
+    /// When a receiver is gone.
     pub async fn deliver(&self, input: NetInput) -> Result<(), Gone> {
+        let (last, others) = self.of(&input).split_last().ok_or(Gone)?;
+        for queue in others {
+            queue.put(input.clone()).await?;
+        }
+        last.put(input).await
+    }
+
+    /// Waits for room for one input in every queue.
+    pub(crate) async fn room(&self) -> Result<Room<'_>, Gone> {
+        let mut permits = Vec::with_capacity(self.queues.len());
+        for queue in self.queues.iter() {
+            permits.push(queue.sender.reserve().await.map_err(|_| Gone)?);
+        }
+        Ok(Room { permits, inlet: self })
+    }
+
+    /// The queues that an input goes into.
+    fn of(&self, input: &NetInput) -> &[Queue] {
+        let one = match input {
+            NetInput::Message { bytes, .. } => (self.owner)(bytes),
+            NetInput::BadFrame { error, .. } => (self.owner)(&error.head),
+            NetInput::ConnectionOpened(_) => 0,
+            NetInput::ConnectionLost(_) | NetInput::SendFailed(_) => return &self.queues,
+        };
+        self.queues.get(one..=one).or(self.queues.get(..1)).unwrap_or_default()
+    }
+}
+
+impl Queue {
+    fn new(capacity: usize, wake: Wake) -> (Self, mpsc::Receiver<NetInput>) {
+        let (sender, receiver) = mpsc::channel(capacity.max(1));
+        (Self { sender, wake }, receiver)
+    }
+
+    async fn put(&self, input: NetInput) -> Result<(), Gone> {
         self.sender.send(input).await.map_err(|_| Gone)?;
         (self.wake)();
         Ok(())
-    }
-
-    /// Waits for room for one input.
-    pub(crate) async fn room(&self) -> Result<Room<'_>, Gone> {
-        let permit = self.sender.reserve().await.map_err(|_| Gone)?;
-        Ok(Room { permit, inlet: self })
     }
 }
 
 impl fmt::Debug for Inlet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Inlet").field("sender", &self.sender).finish_non_exhaustive()
+        f.debug_struct("Inlet").field("queues", &self.queues.len()).finish_non_exhaustive()
     }
 }
 
 /// Room for one input.
 pub(crate) struct Room<'a> {
-    permit: mpsc::Permit<'a, NetInput>,
+    permits: Vec<mpsc::Permit<'a, NetInput>>,
     inlet: &'a Inlet,
 }
 
 impl Room<'_> {
-    pub(crate) fn fill(self, input: NetInput) {
-        self.permit.send(input);
-        (self.inlet.wake)();
+    /// Puts in what everyone must know.
+    pub(crate) fn fill(self, failed: SendFailed) {
+        for (permit, queue) in self.permits.into_iter().zip(self.inlet.queues.iter()) {
+            permit.send(NetInput::SendFailed(failed.clone()));
+            (queue.wake)();
+        }
     }
 }

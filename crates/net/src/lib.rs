@@ -15,8 +15,8 @@ mod switchboard;
 mod udp;
 mod udp_endpoint;
 
-pub use bind::{BindError, bind_tcp, bind_udp};
-pub use input::{Gone, Inlet, NetInput, SendFailed, SendFailure};
+pub use bind::{BindError, bind_tcp, bind_udp, bind_udp_group};
+pub use input::{Gone, Inlet, NetInput, Owner, SendFailed, SendFailure, Wake};
 pub use offhook_udp_batch as udp_batch;
 pub use port_owner::PortOwner;
 pub use resolver::resolve;

@@ -118,7 +118,7 @@ impl Switchboard {
                 Some(_) = self.tasks.join_next() => {}
                 room = inlet.room(), if !self.reports.is_empty() => match room {
                     Ok(room) => if let Some(failed) = self.reports.pop_front() {
-                        room.fill(NetInput::SendFailed(failed));
+                        room.fill(failed);
                     },
                     Err(crate::Gone) => return None,
                 },

@@ -454,6 +454,33 @@ async fn while_nobody_takes_inputs_streams_are_not_read_and_nothing_is_lost() {
 }
 
 #[tokio::test]
+async fn each_message_goes_to_its_owner_and_a_loss_to_everyone() {
+    let listener = bind_tcp("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = listener.local_addr().unwrap();
+    // The number in the Request-URI is the owner's; one of them does not exist.
+    let owner = |bytes: &[u8]| usize::from(bytes[b"OPTIONS sip:".len()] - b'0');
+    let wakes = (0..3).map(|_| Box::new(|| {}) as offhook_net::Wake).collect();
+    let (inlet, mut inputs) = Inlet::for_each(4, wakes, std::sync::Arc::new(owner));
+    let _streams = Streams::start(vec![listener], StreamLimits::default(), inlet).unwrap();
+    let mut peer = TcpStream::connect(address).await.unwrap();
+    for number in [2, 1, 7] {
+        peer.write_all(&message(number)).await.unwrap();
+    }
+    drop(peer);
+    for (at, expected) in [(0, 7), (1, 1), (2, 2)] {
+        let mut next = async || timeout(PATIENCE, inputs[at].recv()).await.unwrap().unwrap();
+        if at == 0 {
+            assert!(matches!(next().await, NetInput::ConnectionOpened(_)));
+        }
+        match next().await {
+            NetInput::Message { bytes, .. } => assert_eq!(bytes, message(expected)),
+            other => panic!("{other:?}"),
+        }
+        assert!(matches!(next().await, NetInput::ConnectionLost(_)));
+    }
+}
+
+#[tokio::test]
 async fn shutdown_sends_what_waits_and_stops_listening() {
     let mut server = Server::start(StreamLimits::default());
     let mut peer = TcpStream::connect(server.address).await.unwrap();

@@ -94,7 +94,7 @@ pub struct LiveCall {
 }
 
 /// A registered contact.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Device {
     /// The account.
     pub account: String,

@@ -123,7 +123,11 @@ impl Inlet {
     /// A queue of this many inputs for each of several who handle them; `owner` chooses by the message. That
     /// something was not sent, or that a connection is lost, all of them learn: any may wait for something on it. That
     /// one was opened, only the first.
-    pub fn for_each(capacity: usize, wakes: Vec<Wake>, owner: Owner) -> (Self, Vec<mpsc::Receiver<NetInput>>) {
+    pub fn for_each(
+        capacity: usize,
+        wakes: Vec<Wake>,
+        owner: Owner,
+    ) -> (Self, Vec<mpsc::Receiver<NetInput>>) {
         let (queues, receivers): (Vec<_>, Vec<_>) =
             wakes.into_iter().map(|wake| Queue::new(capacity, wake)).unzip();
         (Self { queues: queues.into(), owner }, receivers)

@@ -7,6 +7,12 @@ use std::path::PathBuf;
 
 use offhook_net::source_towards;
 
+/// How many threads of signalling suit the machine: half of its processors; media and the rest have the others.
+pub(crate) fn signal_threads() -> u8 {
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    (processors / 2).clamp(1, 64) as u8
+}
+
 /// The machine's name, if it has one that can stand in a SIP URI.
 pub(crate) fn name() -> Option<String> {
     let name =

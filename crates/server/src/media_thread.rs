@@ -23,7 +23,8 @@ pub(crate) struct MediaThread {
     listen: IpAddr,
     method: Option<Method>,
     commands: Receiver<Command>,
-    reports: Mailbox<Report>,
+    /// By shard.
+    reports: Vec<Mailbox<Report>>,
     measures: Arc<Measures>,
     /// How many streams the measures know of.
     told: usize,
@@ -37,7 +38,7 @@ impl MediaThread {
         listen: IpAddr,
         method: Option<Method>,
         commands: Receiver<Command>,
-        reports: Mailbox<Report>,
+        reports: Vec<Mailbox<Report>>,
         measures: Arc<Measures>,
     ) -> Self {
         let first = *config.ports.start();
@@ -124,7 +125,12 @@ impl MediaThread {
             self.measures.relayed_streams.fetch_add(streams.wrapping_sub(self.told) as u64, Relaxed);
             self.told = streams;
         }
-        self.reports.post(&mut self.out.reports);
+        for report in self.out.reports.drain(..) {
+            if let Some(shard) = self.reports.get_mut(usize::from(report.stream().shard())) {
+                shard.put(report);
+            }
+        }
+        self.reports.iter_mut().for_each(Mailbox::tell);
     }
 }
 

@@ -3,9 +3,12 @@
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
+use std::pin::Pin;
+use std::task::Poll;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use offhook_exchange::command::{Answer, Command};
 use offhook_exchange::config::Listener;
 use offhook_sip_stack::Transport;
 use offhook_store::Store;
@@ -43,12 +46,22 @@ pub struct Server {
 
 /// The threads that are not the runtime's.
 pub(crate) struct Threads {
-    pub(crate) signal: JoinHandle<std::io::Result<()>>,
+    pub(crate) signal: Vec<JoinHandle<std::io::Result<()>>>,
     pub(crate) media: JoinHandle<std::io::Result<()>>,
     pub(crate) telemetry: JoinHandle<()>,
-    /// Tells that the signal thread, or the media thread, has ended, however it did.
-    pub(crate) signal_ended: oneshot::Receiver<()>,
-    pub(crate) media_ended: oneshot::Receiver<()>,
+    /// Each tells that a signal thread, or the media thread, has ended, however it did.
+    pub(crate) ended: Vec<oneshot::Receiver<()>>,
+}
+
+impl Threads {
+    /// When the first of them ends.
+    async fn one_ended(&mut self) {
+        std::future::poll_fn(|cx| {
+            let mut ended = self.ended.iter_mut().map(|one| Pin::new(one).poll(cx));
+            if ended.any(|one| one.is_ready()) { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
 }
 
 /// How a server came to its end.
@@ -149,11 +162,10 @@ impl Server {
 
     fn end(self) {
         self.shards.stop();
-        // The signal thread holds the ways to the others: they end after it. A panic was reported by then.
-        let signal = self.threads.signal.join();
-        let media = self.threads.media.join();
-        for (name, result) in [("signal", signal), ("media", media)] {
-            if let Ok(Err(error)) = result {
+        // The signal threads hold the ways to the others: they end after them. A panic was reported by then.
+        let signal = self.threads.signal.into_iter().map(|thread| ("signal", thread));
+        for (name, thread) in signal.chain([("media", self.threads.media)]) {
+            if let Ok(Err(error)) = thread.join() {
                 tracing::error!(%error, thread = name, "a thread cannot go on");
             }
         }
@@ -186,8 +198,7 @@ async fn until_end(shards: &Shards, threads: &mut Threads, first: impl FnOnce())
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
-        _ = &mut threads.signal_ended => return Ended::Broken,
-        _ = &mut threads.media_ended => return Ended::Broken,
+        () = threads.one_ended() => return Ended::Broken,
     }
     notify::notify("STOPPING=1");
     first();
@@ -196,8 +207,21 @@ async fn until_end(shards: &Shards, threads: &mut Threads, first: impl FnOnce())
     tokio::select! {
         _ = terminate.recv() => Ended::Interrupted,
         _ = interrupt.recv() => Ended::Interrupted,
-        _ = &mut threads.signal_ended => Ended::AsTold,
+        () = threads.one_ended() => Ended::Broken,
+        () = last_call(shards) => Ended::AsTold,
         () = tokio::time::sleep(GRACE) => Ended::AsTold,
+    }
+}
+
+/// When no shard has a call any more. None of them ends before: its socket receives for the others too.
+async fn last_call(shards: &Shards) {
+    loop {
+        if let Some(Answer::Status(status)) = shards.ask(Command::Status).await
+            && status.ringing + status.anchored == 0
+        {
+            return;
+        }
+        tokio::time::sleep(OFTEN).await;
     }
 }
 
@@ -212,5 +236,6 @@ fn near(address: SocketAddr) -> SocketAddr {
 }
 
 const GRACE: Duration = Duration::from_secs(30);
+const OFTEN: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(10);
 const SHORTLY: Duration = Duration::from_secs(2);

@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use offhook_exchange::config::{
     AnchorPolicy, Authentication, Config, Key, Listener, RegistrarLimits, Strangers,
 };
+use offhook_media::lease::PortBlock;
 use offhook_sip_stack::Transport;
 
 pub use account::DeclaredAccount;
@@ -31,6 +32,8 @@ pub struct Settings {
     pub pid_file: Option<PathBuf>,
     /// Where SIP is spoken.
     pub listeners: Vec<Listener>,
+    /// How many threads do so, each with a shard of its own.
+    pub threads: u8,
     /// The address that phones outside the local networks are told.
     pub external_address: Option<IpAddr>,
     /// Networks whose phones reach us by the address that we see.
@@ -98,6 +101,7 @@ impl Settings {
             }
         }
         let mut config = Config::new(domains, key);
+        config.shards = self.threads;
         config.realm = realm;
         config.listeners = listeners;
         config.external_address = self.external_address;
@@ -143,6 +147,10 @@ impl Meaning<'_> {
     fn settings(&mut self) -> Settings {
         let domains = self.domains();
         let listeners = self.listeners();
+        let media_ports = match self.written.value("media.ports") {
+            Some(Value::Ports(ports)) => ports,
+            _ => 20_000..=20_999,
+        };
         let choice = |path, word: &str| self.text(path).is_some_and(|text| text == word);
         let authentication = match choice("security.authentication", "off") {
             true => Authentication::Off,
@@ -178,10 +186,8 @@ impl Meaning<'_> {
             },
             http: self.addresses("web.http"),
             http_is_named: self.written.get("web.http").is_some(),
-            media_ports: match self.written.value("media.ports") {
-                Some(Value::Ports(ports)) => ports,
-                _ => 20_000..=20_999,
-            },
+            threads: self.threads(&media_ports),
+            media_ports,
             anchor,
             media_timeout: self.time("media.timeout"),
             hold_timeout: self.time("media.hold_timeout"),
@@ -229,6 +235,20 @@ impl Meaning<'_> {
             self.mistake("sip.udp", "with sip.udp and sip.tcp off there is nothing to do".into(), None);
         }
         listeners
+    }
+
+    /// Each thread must have ports for at least one call.
+    fn threads(&mut self, media_ports: &RangeInclusive<u16>) -> u8 {
+        let most = u8::try_from(PortBlock::within(media_ports.clone()).streams()).unwrap_or(u8::MAX).max(1);
+        let Some(Value::Count(wanted)) = self.written.value("sip.threads") else {
+            return machine::signal_threads().min(most);
+        };
+        let wanted = u8::try_from(wanted).unwrap_or(u8::MAX);
+        if wanted > most {
+            let what = format!("media.ports has four ports for each of {most} threads, not of {wanted}");
+            self.mistake("sip.threads", what, None);
+        }
+        wanted
     }
 
     fn store_url(&mut self) -> String {

@@ -8,9 +8,8 @@ use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use offhook_exchange::Shard;
-use offhook_exchange::command::{Answer, Command, Ticket};
+use offhook_exchange::command::{Answer, Ticket};
 use offhook_exchange::config::Epoch;
-use offhook_exchange::dispatch;
 use offhook_exchange::io::{Input, Outbox};
 use offhook_media::command as media;
 use offhook_net::{NetInput, SendFailed, Streams, UdpSockets, flow_of};
@@ -20,6 +19,7 @@ use offhook_udp_batch::{Interest, Poller, Ready, ReceiveBatch};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock;
+use crate::others::{FromOthers, Others};
 use crate::shards::{Mailbox, Post, Reports};
 use crate::telemetry::{Measures, Notes};
 
@@ -31,6 +31,8 @@ pub(crate) struct SignalThread {
     pub(crate) streams: Streams,
     pub(crate) net: mpsc::Receiver<NetInput>,
     pub(crate) post: Receiver<Post>,
+    pub(crate) others: Others,
+    pub(crate) from_others: FromOthers,
     pub(crate) reports: Reports,
     pub(crate) media: Mailbox<media::Command>,
     pub(crate) journal: Journal,
@@ -47,16 +49,11 @@ pub(crate) struct State {
     asked: BTreeMap<u64, oneshot::Sender<Answer>>,
     tickets: u64,
     journal_fails: bool,
-    ending: Option<Ending>,
+    over: bool,
+    /// Of the sockets' drops, those that the measures know of.
+    drops_told: u64,
     /// Whether each socket is watched for room to write.
     watched: Vec<bool>,
-}
-
-/// How the thread comes to its end.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Ending {
-    WithLastCall,
-    Now,
 }
 
 impl SignalThread {
@@ -71,20 +68,20 @@ impl SignalThread {
         self.state.watched = vec![false; self.udp.iter().len()];
         let (mut batch, mut ready) = (ReceiveBatch::new(), Vec::new());
         let mut tick = clock::now() + TICK;
-        while !self.is_over() {
+        while !self.state.over {
             let deadline = self.shard.next_deadline().map_or(tick, |deadline| deadline.min(tick));
             poller.wait(Some(deadline.saturating_duration_since(clock::now())), &mut ready)?;
             for one in &ready {
                 self.receive(one, &mut batch, &poller)?;
             }
-            self.take_others();
+            self.take_others(&poller);
             let now = clock::now();
             if self.shard.next_deadline().is_some_and(|deadline| deadline <= now) {
                 self.shard.handle(now, Input::Deadline, &mut self.state.out);
             }
             if now >= tick {
                 tick = now + TICK;
-                self.each_second(now);
+                self.each_second();
             }
             self.flush(&poller);
         }
@@ -104,10 +101,11 @@ impl SignalThread {
             };
             self.measures.datagrams_received.fetch_add(count as u64, Relaxed);
             let now = clock::now();
+            self.take_facts(now);
             for datagram in batch.iter_owned() {
-                debug_assert_eq!(dispatch::owner(&datagram.payload, SHARDS), 0, "there is one shard");
-                let input = Input::Datagram { flow: flow_of(&datagram), bytes: datagram.payload };
-                self.shard.handle(now, input, &mut self.state.out);
+                let flow = flow_of(&datagram);
+                let Some(bytes) = self.others.sort(flow, datagram.payload) else { continue };
+                self.shard.handle(now, Input::Datagram { flow, bytes }, &mut self.state.out);
             }
             self.flush(poller);
             if count < batch.capacity() {
@@ -117,62 +115,81 @@ impl SignalThread {
         Ok(())
     }
 
-    /// Takes what came from streams, the media thread and operators.
-    fn take_others(&mut self) {
+    /// Takes what the other threads know. It comes before every other input: see `ShardMessage`.
+    fn take_facts(&mut self, now: Instant) {
+        while let Some(fact) = self.from_others.fact() {
+            self.shard.handle(now, fact, &mut self.state.out);
+        }
+    }
+
+    /// Takes what came from other threads, streams, the media thread and operators.
+    fn take_others(&mut self, poller: &Poller) {
         let now = clock::now();
-        for _ in 0..MOST_AT_ONCE {
-            let Ok(input) = self.net.try_recv() else { break };
-            self.measures.stream_inputs.fetch_add(1, Relaxed);
-            if let Some(input) = of_net(input) {
+        self.take_facts(now);
+        let mut left = MOST_AT_ONCE;
+        while left > 0
+            && let Some(messages) = self.from_others.messages()
+        {
+            self.take_facts(now);
+            for input in messages {
+                left = left.saturating_sub(1);
                 self.shard.handle(now, input, &mut self.state.out);
             }
         }
+        let mut more = left == 0;
+        left = MOST_AT_ONCE;
+        while left > 0
+            && let Ok(input) = self.net.try_recv()
+        {
+            left -= 1;
+            self.measures.stream_inputs.fetch_add(1, Relaxed);
+            if let Some(input) = of_net(input) {
+                self.take_facts(now);
+                self.shard.handle(now, input, &mut self.state.out);
+            }
+        }
+        more |= left == 0;
         while let Ok(report) = self.reports.try_recv() {
             self.shard.handle(now, Input::Media(report), &mut self.state.out);
         }
-        for _ in 0..MOST_AT_ONCE {
-            let Ok(post) = self.post.try_recv() else { break };
+        while let Ok(post) = self.post.try_recv() {
+            self.take_facts(now);
             self.obey(post, now);
+        }
+        if more {
+            // Who put in what is left has woken us already.
+            poller.waker().wake();
         }
     }
 
     fn obey(&mut self, post: Post, now: Instant) {
         match post {
-            Post::Command(command, answer) => {
+            Post::Command(command, answer, permit) => {
                 self.state.tickets += 1;
                 self.state.asked.insert(self.state.tickets, answer);
                 let input = Input::Command(Ticket(self.state.tickets), command);
                 self.shard.handle(now, input, &mut self.state.out);
+                drop(permit);
             }
-            Post::Drain => {
-                self.shard.handle(now, Input::Drain, &mut self.state.out);
-                self.state.ending.get_or_insert(Ending::WithLastCall);
-                self.ask_for_calls(now);
-            }
-            Post::Stop => self.state.ending = Some(Ending::Now),
+            Post::Drain => self.shard.handle(now, Input::Drain, &mut self.state.out),
+            Post::Stop => self.state.over = true,
         }
     }
 
-    fn each_second(&mut self, now: Instant) {
-        self.measures
-            .datagrams_dropped
-            .store(self.udp.iter().map(|socket| socket.dropped()).sum::<u64>() + self.udp.dropped(), Relaxed);
+    fn each_second(&mut self) {
+        let drops = self.udp.iter().map(|socket| socket.dropped()).sum::<u64>() + self.udp.dropped();
+        self.measures.datagrams_dropped.fetch_add(drops - self.state.drops_told, Relaxed);
+        self.state.drops_told = drops;
         // Nothing of the journal stays behind when traffic ceases.
         let _ = self.journal.append(&mut Vec::new());
-        if self.state.ending.is_some() {
-            self.ask_for_calls(now);
-        }
     }
 
-    /// Asks for the status; its answer ends the thread if no call is left.
-    fn ask_for_calls(&mut self, now: Instant) {
-        self.shard.handle(now, Input::Command(OWN_TICKET, Command::Status), &mut self.state.out);
-    }
-
-    /// Carries out what the batch brought forth: first what must be written, then everything else.
+    /// Carries out what the batch brought forth: first what must be written, then what the other threads must know,
+    /// then everything else: whoever sees an answer meets what it says everywhere.
     fn flush(&mut self, poller: &Poller) {
         for _ in 0..ROUNDS {
             self.write_journal();
+            self.others.flush(&mut self.state.out.shards);
             self.send(poller);
             self.media.post(&mut self.state.out.media);
             self.answer();
@@ -181,8 +198,6 @@ impl SignalThread {
                 self.measures.count(&event);
                 self.notes.event(now, event);
             }
-            debug_assert!(self.state.out.shards.is_empty(), "there is one shard");
-            self.state.out.shards.clear();
             if self.state.failed.is_empty() {
                 return;
             }
@@ -235,20 +250,11 @@ impl SignalThread {
 
     fn answer(&mut self) {
         for (ticket, answer) in self.state.out.answers.drain(..) {
-            if ticket == OWN_TICKET {
-                let over = matches!(answer, Answer::Status(status) if status.ringing + status.anchored == 0);
-                if over && self.state.ending == Some(Ending::WithLastCall) {
-                    self.state.ending = Some(Ending::Now);
-                }
-            } else if let Some(waiting) = self.state.asked.remove(&ticket.0) {
+            if let Some(waiting) = self.state.asked.remove(&ticket.0) {
                 // Whoever asked may have gone.
                 let _ = waiting.send(answer);
             }
         }
-    }
-
-    fn is_over(&self) -> bool {
-        self.state.ending == Some(Ending::Now)
     }
 }
 
@@ -272,8 +278,6 @@ fn is_passing(error: &io::Error) -> bool {
     kinds.contains(&error.kind())
 }
 
-const SHARDS: u8 = 1;
-const OWN_TICKET: Ticket = Ticket(0);
 const TICK: Duration = Duration::from_secs(1);
 const ROUNDS: usize = 8;
 const MOST_AT_ONCE: usize = 256;

@@ -7,12 +7,15 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 
 use offhook_exchange::Shard;
-use offhook_exchange::config::{Config, Listener};
+use offhook_exchange::config::{Config, Epoch, Listener};
 use offhook_exchange::directory::Delta;
+use offhook_exchange::dispatch;
 use offhook_exchange::io::{Input, Outbox, ShardMessage};
 use offhook_media::lease::PortBlock;
 use offhook_media::relay;
-use offhook_net::{BindError, Inlet, StreamLimits, Streams, UdpSockets, bind_tcp, bind_udp};
+use offhook_net::{
+    BindError, Inlet, NetInput, StreamLimits, Streams, UdpSockets, Wake, bind_tcp, bind_udp_group,
+};
 use offhook_sip_stack::Transport;
 use offhook_store::{Journal, Options, Store, StoreError, Use};
 use offhook_udp_batch::{BatchSocket, Method, Poller, SocketOptions, Waker, raise_open_files};
@@ -22,6 +25,7 @@ use tokio::runtime::{self, Runtime};
 use tokio::sync::{oneshot, watch};
 
 use crate::media_thread::MediaThread;
+use crate::others::Others;
 use crate::running::Running;
 use crate::server::{Server, Threads};
 use crate::shards::{Mailbox, Shards};
@@ -59,7 +63,8 @@ pub enum StartError {
 
 /// The sockets on which SIP is spoken.
 struct Doors {
-    udp: Vec<BatchSocket>,
+    /// For each signal thread, a socket of each listener.
+    udp: Vec<Vec<BatchSocket>>,
     tcp: Vec<std::net::TcpListener>,
     listeners: Vec<Listener>,
 }
@@ -77,12 +82,12 @@ pub(crate) fn start(settings: Settings) -> Result<Server, StartError> {
     let (generated, deltas) = runtime.block_on(read_store(&store, &settings, &realm, &mut warnings))?;
     let key = runtime.block_on(store.key())?;
     let config = settings.exchange(realm.clone(), doors.listeners.clone(), key);
-    let (writer, journals) = store.journals(1)?;
+    let (writer, journals) = store.journals(settings.threads)?;
     let writer = runtime.spawn(writer.run(|| clock::unix().as_secs()));
     let about = about(&settings, &config, &realm);
     let listeners = doors.listeners.clone();
     let guard = runtime.enter();
-    let parts = start_threads(&settings, config, doors, deltas, journals)?;
+    let parts = start_threads(&settings, &config, doors, &deltas, journals)?;
     let Parts { shards, streams, measures, threads } = parts;
     let exchange = Running { shards: shards.clone(), streams: streams.clone(), measures, about };
     let records = Stored { store: store.clone(), realm, shards: Some(shards.clone()) };
@@ -192,13 +197,15 @@ async fn read_store(
 }
 
 fn open_doors(settings: &Settings) -> Result<Doors, StartError> {
-    let mut doors = Doors { udp: Vec::new(), tcp: Vec::new(), listeners: Vec::new() };
+    let udp = (0..settings.threads).map(|_| Vec::new()).collect();
+    let mut doors = Doors { udp, tcp: Vec::new(), listeners: Vec::new() };
     for listener in &settings.listeners {
         let transport = listener.transport;
         let address = if transport == Transport::Udp {
-            let socket = bind_udp(listener.address, &udp_options()).map_err(taken("sip.udp"))?;
-            let address = socket.local_addr();
-            doors.udp.push(socket);
+            let group = bind_udp_group(listener.address, &udp_options(), settings.threads);
+            let group = group.map_err(taken("sip.udp"))?;
+            let address = group.first().map_or(listener.address, BatchSocket::local_addr);
+            doors.udp.iter_mut().zip(group).for_each(|(thread, socket)| thread.push(socket));
             address
         } else {
             let socket = bind_tcp(listener.address).map_err(taken("sip.tcp"))?;
@@ -265,19 +272,21 @@ struct Parts {
 
 fn start_threads(
     settings: &Settings,
-    config: Config,
+    config: &Config,
     doors: Doors,
-    deltas: Vec<Delta>,
-    mut journals: Vec<Journal>,
+    deltas: &[Delta],
+    journals: Vec<Journal>,
 ) -> Result<Parts, StartError> {
-    let signal = Sleeper::start("offhook-signal", SignalThread::run)?;
+    let shards = settings.threads;
+    let signal = (0..shards).map(|number| Sleeper::start(&thread_name(number, shards), SignalThread::run));
+    let signal = signal.collect::<Result<Vec<_>, _>>()?;
+    let wakers: Vec<Waker> = signal.iter().map(|thread| thread.waker.clone()).collect();
     let media = Sleeper::start("offhook-media", MediaThread::run)?;
     let measures = Arc::new(Measures::default());
-    let (shards, post) = Shards::new(signal.waker.clone());
+    let (handle, posts) = Shards::new(&wakers);
     let (to_media, commands) = Mailbox::new(media.waker.clone());
-    let (reporter, reports) = Mailbox::new(signal.waker.clone());
-    let waker = signal.waker.clone();
-    let (inlet, net) = Inlet::new(INLET, move || waker.wake());
+    let (reporters, reports): (Vec<_>, Vec<_>) = wakers.iter().cloned().map(Mailbox::new).unzip();
+    let (inlet, nets) = inlet(&wakers);
     let streams = Streams::start(doors.tcp, StreamLimits::default(), inlet)
         .map_err(system("a listener cannot be watched"))?;
     let (notes, noted) = Notes::new(Arc::clone(&measures));
@@ -285,38 +294,74 @@ fn start_threads(
     relay.idle = settings.media_timeout;
     let listen = media_address(&doors.listeners);
     let media_thread =
-        MediaThread::new(relay, listen, media_method(), commands, reporter, Arc::clone(&measures));
-    let signal_thread = SignalThread {
-        epoch: clock::epoch(),
-        shard: new_shard(settings, config, deltas)?,
-        udp: UdpSockets::new(doors.udp),
-        streams: streams.clone(),
-        net,
-        post,
-        reports,
-        media: to_media,
-        journal: journals.pop().ok_or(StoreError::JournalsTaken)?,
-        notes,
-        measures: Arc::clone(&measures),
-        state: State::default(),
-    };
+        MediaThread::new(relay, listen, media_method(), commands, reporters, Arc::clone(&measures));
+    let epoch = clock::epoch();
+    let ports = PortBlock::within(settings.media_ports.clone()).split(u16::from(shards));
+    let inputs = doors.udp.into_iter().zip(nets).zip(posts.into_iter().zip(reports));
+    let means = journals.into_iter().zip(ports).zip(Others::connect(&wakers, &measures));
+    let mut works = Vec::with_capacity(signal.len());
+    for (number, (inputs, means)) in (0..).zip(inputs.zip(means)) {
+        let ((udp, net), (post, reports)) = inputs;
+        let ((journal, ports), (others, from_others)) = means;
+        works.push(SignalThread {
+            epoch,
+            shard: new_shard(number, config, epoch, ports, deltas)?,
+            udp: UdpSockets::new(udp),
+            streams: streams.clone(),
+            net,
+            post,
+            others,
+            from_others,
+            reports,
+            media: to_media.clone(),
+            journal,
+            notes: notes.clone(),
+            measures: Arc::clone(&measures),
+            state: State::default(),
+        });
+    }
+    // The ways of the signal threads are all that is left: when they end, the others do.
+    drop((notes, to_media));
     let records = telemetry::Records::new(&settings.data_dir);
     let telemetry = spawn("offhook-log", move || telemetry::run(&noted, records))?;
     let (media, media_ended) = media.wake_up(media_thread);
-    let (signal, signal_ended) = signal.wake_up(signal_thread);
-    let threads = Threads { signal, media, telemetry, signal_ended, media_ended };
-    Ok(Parts { shards, streams, measures, threads })
+    let woken = signal.into_iter().zip(works).map(|(thread, work)| thread.wake_up(work));
+    let (signal, mut ended): (Vec<_>, Vec<_>) = woken.unzip();
+    ended.push(media_ended);
+    let threads = Threads { signal, media, telemetry, ended };
+    Ok(Parts { shards: handle, streams, measures, threads })
 }
 
-/// The shard, with everything that was stored.
-fn new_shard(settings: &Settings, config: Config, deltas: Vec<Delta>) -> Result<Shard, StartError> {
+/// The way of streams to the threads with these wakers.
+fn inlet(wakers: &[Waker]) -> (Inlet, Vec<tokio::sync::mpsc::Receiver<NetInput>>) {
+    let wake = |waker: &Waker| -> Wake {
+        let waker = waker.clone();
+        Box::new(move || waker.wake())
+    };
+    let shards = wakers.len() as u8;
+    let owner = Arc::new(move |message: &[u8]| usize::from(dispatch::owner(message, shards)));
+    Inlet::for_each(INLET, wakers.iter().map(wake).collect(), owner)
+}
+
+/// At most 15 octets, which is what the system keeps of it.
+fn thread_name(number: u8, of: u8) -> String {
+    if of == 1 { "offhook-signal".into() } else { format!("offhook-sig-{number}") }
+}
+
+/// A shard, with everything that was stored.
+fn new_shard(
+    number: u8,
+    config: &Config,
+    epoch: Epoch,
+    ports: PortBlock,
+    deltas: &[Delta],
+) -> Result<Shard, StartError> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|_| StartError::Randomness)?;
-    let ports = [PortBlock::within(settings.media_ports.clone())];
-    let mut shard = Shard::new(0, config, clock::epoch(), seed, &ports);
+    let mut shard = Shard::new(number, config.clone(), epoch, seed, &[ports]);
     let mut out = Outbox::default();
     for delta in deltas {
-        shard.handle(clock::now(), Input::FromShard(ShardMessage::Delta(delta)), &mut out);
+        shard.handle(clock::now(), Input::FromShard(ShardMessage::Delta(delta.clone())), &mut out);
     }
     Ok(shard)
 }

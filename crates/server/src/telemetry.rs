@@ -17,7 +17,8 @@ pub use log::{LogFormat, start_log};
 pub(crate) use measures::Measures;
 pub(crate) use record::Records;
 
-/// The way of events out of the signal thread, which never waits for a log or a disk.
+/// The way of events out of the signal threads, which never wait for a log or a disk.
+#[derive(Clone)]
 pub(crate) struct Notes {
     sender: SyncSender<Note>,
     measures: Arc<Measures>,

@@ -1,15 +1,16 @@
-//! The exchange in the world: one shard, its media relay and its store.
+//! The exchange in the world: its shards, their media relay and their store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use offhook_exchange::Shard;
-use offhook_exchange::command::{Answer, Command, Ticket};
+use offhook_exchange::command::{Answer, Command, Device, Status, Ticket};
 use offhook_exchange::config::{Config, Epoch, Key, Listener};
 use offhook_exchange::directory::{Account, AddressOfRecord, Bindings, Delta, Secrets};
+use offhook_exchange::dispatch;
 use offhook_exchange::event::Event;
-use offhook_exchange::io::{Input, Outbox, StoreRequest};
+use offhook_exchange::io::{Input, Outbox, ShardMessage, StoreRequest};
 use offhook_media::lease::PortBlock;
 use offhook_media::relay::{self, Relay};
 use offhook_sip::digest::{Algorithm, ha1};
@@ -23,7 +24,9 @@ pub struct Office {
     pub events: Vec<Event>,
     config: Config,
     epoch: Epoch,
-    shard: Shard,
+    shards: Vec<Shard>,
+    /// What each of them has not yet taken of what the others told it.
+    facts: Vec<VecDeque<ShardMessage>>,
     relay: Relay,
     accounts: Vec<Delta>,
     /// What was acknowledged: it outlives the process.
@@ -48,13 +51,14 @@ impl Office {
             ["192.0.2.0/24", "10.0.0.0/8"].iter().filter_map(|one| one.parse().ok()).collect();
         change(&mut config);
         let epoch = Epoch { instant: now, unix: Duration::from_secs(1_800_000_000) };
-        let (shard, relay) = start(&config, epoch, 0);
+        let (shards, relay) = start(&config, epoch, 0);
         Self {
             address,
             events: Vec::new(),
             config,
             epoch,
-            shard,
+            facts: shards.iter().map(|_| VecDeque::new()).collect(),
+            shards,
             relay,
             accounts: Vec::new(),
             stored: BTreeMap::new(),
@@ -78,18 +82,21 @@ impl Office {
         deltas.extend(number.map(|number| Delta::Number(number.into(), Some(address))));
         for delta in deltas {
             self.accounts.push(delta.clone());
-            self.input(now, Input::Command(Ticket(0), Command::Apply(delta)));
+            self.ask_each(now, &Command::Apply(delta));
         }
     }
 
     /// The process is killed and started again: what it remembers is what it had stored.
     pub(crate) fn kill_and_restart(&mut self, now: Instant) {
         self.restarts += 1;
-        (self.shard, self.relay) = start(&self.config, self.epoch, self.restarts);
+        (self.shards, self.relay) = start(&self.config, self.epoch, self.restarts);
+        self.facts.iter_mut().for_each(VecDeque::clear);
         let stored =
             self.stored.clone().into_iter().map(|(address, bindings)| Delta::Bindings(address, bindings));
         for delta in self.accounts.clone().into_iter().chain(stored) {
-            self.input(now, Input::Command(Ticket(0), Command::Apply(delta)));
+            for shard in 0..self.shards.len() {
+                self.input(now, shard, Input::FromShard(ShardMessage::Delta(delta.clone())));
+            }
         }
     }
 
@@ -104,7 +111,8 @@ impl Office {
         if to.port() == self.address.port() {
             let flow =
                 Flow { transport: Transport::Udp, local: self.address, remote: from, connection: None };
-            return self.input(now, Input::Datagram { flow, bytes });
+            let owner = dispatch::owner(&bytes, self.config.shards);
+            return self.input(now, owner.into(), Input::Datagram { flow, bytes });
         }
         let mut out = relay::Outbox::default();
         self.relay.handle(now, relay::Input::Packet { port: to.port(), from, bytes }, &mut out);
@@ -116,22 +124,53 @@ impl Office {
         let mut out = relay::Outbox::default();
         self.relay.handle(now, relay::Input::Deadline, &mut out);
         let mut sent = self.relayed(now, out);
-        sent.extend(self.input(now, Input::Deadline));
+        for shard in 0..self.shards.len() {
+            if self.shards[shard].next_deadline().is_some_and(|at| at <= now) {
+                sent.extend(self.input(now, shard, Input::Deadline));
+            }
+        }
         sent
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        [self.shard.next_deadline(), self.relay.next_deadline()].into_iter().flatten().min()
+        let shards = self.shards.iter().filter_map(Shard::next_deadline);
+        shards.chain(self.relay.next_deadline()).min()
     }
 
-    fn input(&mut self, now: Instant, input: Input) -> Vec<Sent> {
-        let mut out = Outbox::default();
-        self.shard.handle(now, input, &mut out);
+    /// Gives a command to all shards; returns the answer of each.
+    fn ask_each(&mut self, now: Instant, command: &Command) -> Vec<Answer> {
+        self.answers.clear();
+        for shard in 0..self.shards.len() {
+            self.input(now, shard, Input::Command(Ticket(0), command.clone()));
+        }
+        std::mem::take(&mut self.answers)
+    }
+
+    /// Gives a shard an input, after all facts that it has been told, as a signal thread does.
+    fn input(&mut self, now: Instant, shard: usize, input: Input) -> Vec<Sent> {
+        let mut sent = Vec::new();
+        let facts = self.facts[shard].drain(..).map(Input::FromShard).collect::<Vec<_>>();
+        for input in facts.into_iter().chain([input]) {
+            let mut out = Outbox::default();
+            self.shards[shard].handle(now, input, &mut out);
+            sent.extend(self.carry_out(now, out));
+        }
+        sent
+    }
+
+    fn carry_out(&mut self, now: Instant, mut out: Outbox) -> Vec<Sent> {
         for StoreRequest::Bindings(address, bindings) in out.store.drain(..) {
             self.stored.insert(address, bindings);
         }
         self.answers.extend(out.answers.drain(..).map(|(_, answer)| answer));
         self.events.append(&mut out.events);
+        let mut handed_over = Vec::new();
+        for (shard, message) in out.shards.drain(..) {
+            match message {
+                ShardMessage::Datagram { .. } => handed_over.push((shard, message)),
+                fact => self.facts[usize::from(shard)].push_back(fact),
+            }
+        }
         let mut sent: Vec<_> = out
             .sip
             .transmits
@@ -142,6 +181,9 @@ impl Office {
             let mut relayed = relay::Outbox::default();
             self.relay.handle(now, relay::Input::Command(command), &mut relayed);
             sent.extend(self.relayed(now, relayed));
+        }
+        for (shard, message) in handed_over {
+            sent.extend(self.input(now, shard.into(), Input::FromShard(message)));
         }
         sent
     }
@@ -154,29 +196,42 @@ impl Office {
             .map(|one| Sent { from: SocketAddr::new(ip, one.from_port), to: one.to, bytes: one.bytes })
             .collect();
         for report in out.reports {
-            sent.extend(self.input(now, Input::Media(report)));
+            let shard = usize::from(report.stream().shard());
+            sent.extend(self.input(now, shard, Input::Media(report)));
         }
         sent
     }
 
     /// How the exchange is.
-    pub fn status(&mut self, now: Instant) -> offhook_exchange::command::Status {
-        self.answers.clear();
-        self.input(now, Input::Command(Ticket(1), Command::Status));
-        match self.answers.pop() {
+    pub fn status(&mut self, now: Instant) -> Status {
+        match self.ask_each(now, &Command::Status).into_iter().reduce(Answer::and) {
             Some(Answer::Status(status)) => status,
-            _ => offhook_exchange::command::Status::default(),
+            _ => Status::default(),
         }
+    }
+
+    /// How each shard is.
+    pub fn each_status(&mut self, now: Instant) -> Vec<Status> {
+        let of = |answer| if let Answer::Status(status) = answer { status } else { Status::default() };
+        self.ask_each(now, &Command::Status).into_iter().map(of).collect()
+    }
+
+    /// What each shard knows of the phones that are registered.
+    pub fn devices(&mut self, now: Instant) -> Vec<Vec<Device>> {
+        let of = |answer| if let Answer::Devices(devices) = answer { devices } else { Vec::new() };
+        self.ask_each(now, &Command::Devices).into_iter().map(of).collect()
     }
 
     /// Whether no transaction, call, stream or port is left.
     pub fn is_idle(&self) -> bool {
-        self.shard.is_idle() && self.relay.is_empty()
+        self.shards.iter().all(Shard::is_idle) && self.relay.is_empty()
     }
 }
 
-fn start(config: &Config, epoch: Epoch, seed: u8) -> (Shard, Relay) {
+fn start(config: &Config, epoch: Epoch, seed: u8) -> (Vec<Shard>, Relay) {
     let range = 20_000..=20_399;
-    let ports = [PortBlock::within(range.clone())];
-    (Shard::new(0, config.clone(), epoch, [seed; 32], &ports), Relay::new(relay::Config::new(range)))
+    let ports = PortBlock::within(range.clone()).split(config.shards.into());
+    let shard =
+        |(number, ports)| Shard::new(number, config.clone(), epoch, [seed ^ number << 4; 32], &[ports]);
+    ((0..).zip(ports).map(shard).collect(), Relay::new(relay::Config::new(range)))
 }

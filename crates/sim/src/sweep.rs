@@ -19,6 +19,8 @@ pub struct Plan {
     pub phones: usize,
     /// How many things users do.
     pub steps: usize,
+    /// How many shards the exchange has.
+    pub shards: u8,
 }
 
 /// What became of the calls of a sweep.
@@ -61,7 +63,10 @@ pub fn run(seed: u64, plan: Plan) -> Result<Outcome, String> {
 /// Some phones with addresses of their own, some behind NATs.
 fn world(seed: u64, plan: Plan) -> World {
     let anchor = [AnchorPolicy::Auto, AnchorPolicy::Always, AnchorPolicy::Never][(seed % 3) as usize];
-    let mut world = World::new(seed, |config| config.anchor = anchor);
+    let mut world = World::new(seed, |config| {
+        config.anchor = anchor;
+        config.shards = plan.shards;
+    });
     world.link = Link { loss: plan.loss, delay: Duration::from_millis(5), jitter: Duration::from_millis(40) };
     for n in 0..plan.phones {
         let (name, number) = (format!("user{n}"), format!("10{n:02}"));
@@ -151,6 +156,11 @@ fn broken(world: &mut World, placed: &[(PhoneId, CallId)]) -> Option<String> {
     }) {
         let now = world.now();
         return Some(format!("the exchange is not idle at the end: {:?}", world.office.status(now)));
+    }
+    let now = world.now();
+    let known = world.office.devices(now);
+    if known.iter().any(|devices| *devices != known[0]) {
+        return Some(format!("the shards know different phones: {known:?}"));
     }
     None
 }

@@ -3,17 +3,26 @@
 
 use offhook_sim::sweep::{Plan, run};
 
-const PLAN: Plan = Plan { loss: 0.2, phones: 6, steps: 60 };
+const PLAN: Plan = Plan { loss: 0.2, phones: 6, steps: 60, shards: 1 };
 
 #[test]
 fn every_call_ends_and_nothing_is_left_whatever_users_do() {
+    sweep(PLAN, 256);
+}
+
+#[test]
+fn the_same_holds_for_an_exchange_of_three_shards() {
+    sweep(Plan { shards: 3, ..PLAN }, 128);
+}
+
+fn sweep(plan: Plan, count: u64) {
     let seeds: Vec<u64> = match std::env::var("SEED") {
         Ok(seed) => vec![seed.parse().unwrap()],
-        Err(_) => (0..std::env::var("SEEDS").map_or(256, |count| count.parse().unwrap())).collect(),
+        Err(_) => (0..std::env::var("SEEDS").map_or(count, |count| count.parse().unwrap())).collect(),
     };
     let (mut placed, mut answered, mut broken) = (0, 0, Vec::new());
     for seed in seeds {
-        match run(seed, PLAN) {
+        match run(seed, plan) {
             Ok(outcome) => {
                 placed += outcome.placed;
                 answered += outcome.answered;

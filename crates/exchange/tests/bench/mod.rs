@@ -12,7 +12,7 @@ use offhook_exchange::command::{Answer, Command, Status, Ticket};
 use offhook_exchange::config::{AnchorPolicy, Config, Epoch, Key, Listener};
 use offhook_exchange::directory::{Account, AddressOfRecord, Delta, Secrets};
 use offhook_exchange::event::Event;
-use offhook_exchange::io::{Input, Outbox, StoreRequest};
+use offhook_exchange::io::{Input, Outbox, ShardMessage, StoreRequest};
 use offhook_media::command as media;
 use offhook_media::lease::PortBlock;
 use offhook_sip::digest::{self, Algorithm, Parts, Qop};
@@ -29,6 +29,8 @@ pub(crate) struct Bench {
     pub(crate) stored: Vec<StoreRequest>,
     pub(crate) media: Vec<media::Command>,
     pub(crate) answers: Vec<Answer>,
+    /// What is on its way to other shards.
+    pub(crate) told: Vec<(u8, ShardMessage)>,
     /// How many of `media` the relay has seen.
     reported: usize,
     sent: Vec<(Flow, Bytes)>,
@@ -41,6 +43,11 @@ impl Bench {
 
     /// With accounts alice (1001), bob (1002) and carol, whose passwords are their names.
     pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::shard(3, change)
+    }
+
+    /// The same as this shard of several.
+    pub(crate) fn shard(number: u8, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::new(vec!["example.com".into(), "192.0.2.1".into()], Key([7; 32]));
         config.listeners.push(Listener { transport: Transport::Udp, address: SERVER.parse().unwrap() });
         config.anchor = AnchorPolicy::Never;
@@ -49,7 +56,7 @@ impl Bench {
         let now = Instant::now();
         let epoch = Epoch { instant: now, unix: Duration::from_secs(1_800_000_000) };
         let ports = [PortBlock { first: 20_000, pairs: 8 }];
-        let shard = Shard::new(3, config, epoch, [9; 32], &ports);
+        let shard = Shard::new(number, config, epoch, [9; 32], &ports);
         let mut bench = Self {
             shard,
             now,
@@ -58,6 +65,7 @@ impl Bench {
             stored: Vec::new(),
             media: Vec::new(),
             answers: Vec::new(),
+            told: Vec::new(),
             reported: 0,
             sent: Vec::new(),
         };
@@ -99,6 +107,7 @@ impl Bench {
         self.events.append(&mut self.out.events);
         self.stored.append(&mut self.out.store);
         self.media.append(&mut self.out.media);
+        self.told.append(&mut self.out.shards);
         self.answers.extend(self.out.answers.drain(..).map(|(_, answer)| answer));
     }
 

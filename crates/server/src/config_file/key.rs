@@ -122,6 +122,12 @@ pub const KEYS: &[Key] = &[
         "[\"10.0.0.0/8\", \"192.168.0.0/16\", \"172.16.0.0/12\", \"fc00::/7\"]",
         "Networks whose phones reach us by the address that we see",
     ),
+    key(
+        "sip.threads",
+        Kind::Count(1, 64),
+        "",
+        "Threads of signalling, each with its share of calls and media ports; default: one for two processors",
+    ),
     key("sip.timer_c", Kind::Time, "\"185s\"", "How long a phone may ring; more than three minutes"),
     key("sip.registration.min_expires", Kind::Time, "\"60s\"", "Shorter registrations are refused with 423"),
     key("sip.registration.default_expires", Kind::Time, "\"1h\"", "What a phone gets that asks for nothing"),

@@ -35,6 +35,13 @@ fn nothing_written_means_the_defaults_of_the_exchange() {
 }
 
 #[test]
+fn threads_are_as_many_as_processors_and_ports_allow() {
+    assert!((1..=64).contains(&settings("").unwrap().threads));
+    assert_eq!(settings("sip.threads = 3").unwrap().threads, 3);
+    assert_eq!(settings("media.ports = \"20000-20003\"").unwrap().threads, 1);
+}
+
+#[test]
 fn the_addresses_listened_on_are_served_unless_domains_are_named() {
     let of = |text: &str| {
         let settings = settings(text).unwrap();
@@ -65,6 +72,8 @@ fn what_contradicts_itself_is_refused() {
         ("media.codecs = [\"pcma\", \"pmcu\"]", "did you mean \"pcmu\"?"),
         ("media.srtp = \"require\"", "this version cannot enforce encrypted media"),
         ("sip.timer_c = \"180s\"", "sip.timer_c must be more than three minutes"),
+        ("sip.threads = 3\nmedia.ports = \"20000-20009\"", "four ports for each of 2 threads, not of 3"),
+        ("sip.threads = 65", "sip.threads must be a whole number from 1 to 64"),
         ("sip.registration.min_expires = \"3h\"", "min_expires is more than max_expires"),
         ("sip.registration.default_expires = \"3h\"", "default_expires is not between"),
         ("sip.udp = \"off\"\nsip.tcp = \"off\"", "there is nothing to do"),

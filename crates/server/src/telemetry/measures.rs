@@ -15,6 +15,7 @@ use offhook_net::StreamCounts;
 pub(crate) struct Measures {
     pub(crate) datagrams_received: AtomicU64,
     pub(crate) datagrams_dropped: AtomicU64,
+    pub(crate) datagrams_passed_on: AtomicU64,
     pub(crate) stream_inputs: AtomicU64,
     pub(crate) messages_sent: AtomicU64,
     pub(crate) sends_failed: AtomicU64,
@@ -65,6 +66,11 @@ impl Measures {
             "datagrams_dropped_total",
             "SIP datagrams dropped for want of room",
             &self.datagrams_dropped,
+        );
+        text.counter(
+            "datagrams_passed_on_total",
+            "SIP datagrams that came in at another thread than that of their shard",
+            &self.datagrams_passed_on,
         );
         text.counter("stream_inputs_total", "Messages and changes of connections", &self.stream_inputs);
         text.counter("messages_sent_total", "SIP messages sent", &self.messages_sent);

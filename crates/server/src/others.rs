@@ -108,9 +108,9 @@ impl Way {
         if self.waiting.is_empty() && self.untold < FACTS {
             return;
         }
-        let (waiting, count) = (std::mem::take(&mut self.waiting), self.waiting.len() as u64);
+        let count = self.waiting.len() as u64;
         if count > 0 {
-            let passed_on = self.messages.try_send(waiting).is_ok();
+            let passed_on = self.messages.try_send(std::mem::take(&mut self.waiting)).is_ok();
             let counter = if passed_on { &measures.datagrams_passed_on } else { &measures.datagrams_dropped };
             counter.fetch_add(count, Relaxed);
         }

@@ -56,17 +56,25 @@ impl Others {
         (0..).map(of).zip(ends).collect()
     }
 
-    /// Puts a message aside that belongs to another shard; gives back what is ours.
-    pub(crate) fn sort(&mut self, flow: Flow, bytes: Bytes) -> Option<Bytes> {
-        if self.ways.len() <= 1 {
-            return Some(bytes);
+    /// Passes on at once what belongs to other shards, so that their threads are at it while this one is busy with what
+    /// is its own.
+    pub(crate) fn sort(
+        &mut self,
+        received: impl Iterator<Item = (Flow, Bytes)>,
+        own: &mut Vec<(Flow, Bytes)>,
+    ) {
+        let shards = self.ways.len() as u8;
+        if shards <= 1 {
+            return own.extend(received);
         }
-        let owner = dispatch::owner(&bytes, self.ways.len() as u8);
-        if owner == self.own {
-            return Some(bytes);
+        for (flow, bytes) in received {
+            let owner = dispatch::owner(&bytes, shards);
+            match self.ways.get_mut(usize::from(owner)).filter(|_| owner != self.own) {
+                Some(way) => way.waiting.push(Misplaced { flow, bytes, handed_over: false }),
+                None => own.push((flow, bytes)),
+            }
         }
-        self.ways.get_mut(usize::from(owner))?.waiting.push(Misplaced { flow, bytes, handed_over: false });
-        None
+        self.flush(&mut Vec::new());
     }
 
     /// Passes on what the shard has for others, and what was put aside: to each in one piece, with one wake-up.

@@ -7,13 +7,14 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use offhook_exchange::Shard;
 use offhook_exchange::command::{Answer, Ticket};
 use offhook_exchange::config::Epoch;
 use offhook_exchange::io::{Input, Outbox};
 use offhook_media::command as media;
 use offhook_net::{NetInput, SendFailed, Streams, UdpSockets, flow_of};
-use offhook_sip_stack::Transport;
+use offhook_sip_stack::{Flow, Transport};
 use offhook_store::Journal;
 use offhook_udp_batch::{Interest, Poller, Ready, ReceiveBatch};
 use tokio::sync::{mpsc, oneshot};
@@ -46,6 +47,8 @@ pub(crate) struct SignalThread {
 pub(crate) struct State {
     out: Outbox,
     failed: Vec<SendFailed>,
+    /// What one batch has for this thread's own shard.
+    own: Vec<(Flow, Bytes)>,
     asked: BTreeMap<u64, oneshot::Sender<Answer>>,
     tickets: u64,
     journal_fails: bool,
@@ -101,10 +104,10 @@ impl SignalThread {
             };
             self.measures.datagrams_received.fetch_add(count as u64, Relaxed);
             let now = clock::now();
+            let datagrams = batch.iter_owned().map(|one| (flow_of(&one), one.payload));
+            self.others.sort(datagrams, &mut self.state.own);
             self.take_facts(now);
-            for datagram in batch.iter_owned() {
-                let flow = flow_of(&datagram);
-                let Some(bytes) = self.others.sort(flow, datagram.payload) else { continue };
+            for (flow, bytes) in self.state.own.drain(..) {
                 self.shard.handle(now, Input::Datagram { flow, bytes }, &mut self.state.out);
             }
             self.flush(poller);

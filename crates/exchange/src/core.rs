@@ -304,14 +304,13 @@ impl Core {
     ) -> Result<(), Refusal> {
         let now = cx.unix();
         let present = self.directory.bindings(&record);
-        let changed = registrar::register(request, flow, present, &self.config, now)?;
-        let bindings = changed.as_ref().map_or(present, |bindings| &bindings.0);
-        let answer = registrar::accepted(request, bindings, now, &self.stateless_tag(request));
-        if let Some(bindings) = changed {
+        let (bindings, changed) = registrar::register(request, flow, present, &self.config, now)?;
+        let answer = registrar::accepted(request, &bindings.0, now, &self.stateless_tag(request));
+        if changed {
             let contacts = bindings.0.len();
             cx.event(Event::Registered { account: record.clone(), contacts, from: flow.remote });
-            cx.out.store.push(StoreRequest::Bindings(record.clone(), bindings.clone()));
-            self.directory.apply(Delta::Bindings(record, bindings));
+            self.directory.bind(record.clone(), &bindings);
+            cx.out.store.push(StoreRequest::Bindings(record, bindings));
         }
         self.transactions.respond(server, answer, &mut cx.sip());
         Ok(())
@@ -349,7 +348,8 @@ impl Core {
             None => return Err(Status::NOT_FOUND.into()),
         };
         let bindings = self.directory.bindings(&record);
-        let targets: Vec<_> = bindings.iter().filter(|one| one.expires_at > now).map(Target::from).collect();
+        let mut targets = Vec::with_capacity(bindings.0.len());
+        targets.extend(bindings.0.iter().filter(|one| one.expires_at > now).map(Target::from));
         match (targets.is_empty(), account) {
             (false, _) => Ok(targets),
             (true, Some(_)) => Err(Refusal::new(Status::TEMPORARILY_UNAVAILABLE, "No phone is registered")),

@@ -6,6 +6,7 @@
 pub mod auth;
 mod context;
 pub mod dialog;
+mod id_map;
 pub mod locate;
 mod outbox;
 mod timer;
@@ -14,6 +15,7 @@ pub mod transport;
 pub mod usage;
 
 pub use context::{Context, Rng};
+pub use id_map::{IdHasher, IdMap, shrink};
 pub use outbox::{CloseConnection, Outbox, Transmit};
 pub use timer::Timers;
 pub use transport::{ConnectionId, Flow, Transport};

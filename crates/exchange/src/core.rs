@@ -11,7 +11,7 @@ use offhook_sip::{
 };
 use offhook_sip_stack::auth::{Authenticator, Failure, Kind};
 use offhook_sip_stack::transaction::{Limits, Owner, ServerId, TransactionEvent, Transactions};
-use offhook_sip_stack::{CloseConnection, Flow, transport};
+use offhook_sip_stack::{CloseConnection, Flow, push_hex, transport};
 
 use crate::agents;
 use crate::command::{self, Answer, Command, Ticket};
@@ -158,7 +158,8 @@ impl Core {
         cx: &mut Context<'_>,
     ) -> Result<(), Refusal> {
         let routed = routes::strip(request, &flow, &self.config)?;
-        let uri = routed.request.uri().map_err(|error| Refusal::new(error.status(), error.to_string()))?;
+        let uri =
+            routed.as_it_came().uri().map_err(|error| Refusal::new(error.status(), error.to_string()))?;
         let here = match &uri {
             Uri::Sip(uri) if uri.secure() => {
                 return Err(Refusal::new(Status::UNSUPPORTED_URI_SCHEME, "sips needs TLS on every hop"));
@@ -172,8 +173,8 @@ impl Core {
             return Err(Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST.into());
         }
         extensions(request, Name::ProxyRequire, &[])?;
-        if let Some(signed) = routed.signed {
-            let forward = in_dialog::forward(&routed.request, &signed).map_err(Refusal::proven)?;
+        if let Some(signed) = &routed.signed {
+            let forward = in_dialog::forward(&routed, signed).map_err(Refusal::proven)?;
             let forwarded = self.proxy.in_dialog(server, forward, &self.config, &mut self.transactions, cx);
             return forwarded.map_err(Refusal::proven);
         }
@@ -190,14 +191,15 @@ impl Core {
         if request.to_tag().is_some() {
             return Err(Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST.into());
         }
-        routes::check_hops(&routed.request, &self.config)?;
+        let stripped = routed.stripped();
+        routes::check_hops(&stripped, &self.config)?;
         let caller = self.caller(request, here, &flow, cx)?;
         let proven = caller.account().is_some();
         let started = match (here, user) {
             (false, _) => Err(Refusal::new(Status::FORBIDDEN, "Other domains are not reached from here")),
             (true, None) => Err(Status::NOT_FOUND.into()),
             (true, Some(user)) => self.targets(&user, &uri, cx.unix()).and_then(|targets| {
-                let forwarding = Forwarding { request: routed.request, from: flow, caller, targets };
+                let forwarding = Forwarding { request: stripped, from: flow, caller, targets };
                 self.proxy.start(server, forwarding, &self.config, &mut self.transactions, cx)
             }),
         };
@@ -361,7 +363,7 @@ impl Core {
     fn ack(&mut self, request: &Request, flow: &Flow, cx: &mut Context<'_>) {
         let forward = routes::strip(request, flow, &self.config)
             .ok()
-            .and_then(|routed| in_dialog::forward(&routed.request, routed.signed.as_ref()?).ok());
+            .and_then(|routed| in_dialog::forward(&routed, routed.signed.as_ref()?).ok());
         match forward {
             Some(forward) => self.proxy.ack(forward, &self.config, cx),
             None => cx.event(Event::Dropped { from: flow.remote, reason: DropReason::StrayAck }),
@@ -380,7 +382,9 @@ impl Core {
         for name in [Name::CallId, Name::CSeq, Name::From] {
             request.raw(name).hash(&mut hasher);
         }
-        format!("{:016x}", hasher.finish())
+        let mut tag = String::with_capacity(16);
+        push_hex(&mut tag, &hasher.finish().to_be_bytes());
+        tag
     }
 
     pub(crate) fn transaction_timeout(&mut self, owner: Owner, deadline: Instant, cx: &mut Context<'_>) {

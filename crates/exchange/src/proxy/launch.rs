@@ -8,6 +8,7 @@ use super::anchor::Role;
 use super::forward::{self, Changes};
 use super::in_dialog::Forward;
 use super::response_context::{Branch, Kind, ResponseContext};
+use super::routes::take_off;
 use super::signed_route::{Party, PartyName, SignedRoute, tag_digest};
 use super::target::{Target, by_preference};
 use super::{Proxy, is_sdp};
@@ -254,6 +255,7 @@ impl Proxy {
     ) -> Result<Request, Refusal> {
         let request = &forward.request;
         let mut edit = request.edit();
+        take_off(&mut edit, forward.ours);
         forward::forget_credentials(&mut edit, request, config);
         identity::forget_claims(&mut edit, request);
         let call_id = request.call_id().unwrap_or_default();

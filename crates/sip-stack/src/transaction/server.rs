@@ -8,7 +8,7 @@ use super::matching::Key;
 use super::server_invite::{self, ServerInvite, Way};
 use super::server_non_invite::{self, ServerNonInvite};
 use super::{Report, ServerId, Timer, TransactionEvent, Transactions};
-use crate::transport::{response_bytes, response_flow, stamp};
+use crate::transport::{response_bytes, response_flow, response_flow_by, sent_by_port, stamp};
 use crate::{Context, Flow, shrink};
 
 /// An entry of the table.
@@ -177,12 +177,12 @@ impl Transactions {
         cx: &mut Context<'_>,
     ) -> ServerId {
         let id = ServerId(self.next());
-        let way = response_flow(&request, &flow);
+        let way = response_flow_by(via, &flow);
         let machine = match request.method() {
             Method::Invite => Machine::Invite(ServerInvite::start(id, way, cx)),
             _ => Machine::NonInvite(ServerNonInvite::start(id, way, cx)),
         };
-        let port = via.sent_by.port.filter(|port| *port != 0).unwrap_or(flow.transport.default_port());
+        let port = sent_by_port(via, &flow);
         let (is_old, request) = (!via.has_cookie(), Some(Box::new(request)));
         self.server_keys.insert(key, id);
         self.servers.insert(id, Box::new(Server { key, request, way, port, is_old, tag: None, machine }));

@@ -11,7 +11,7 @@ use offhook_sip::{
 };
 use offhook_sip_stack::auth::{Authenticator, Failure, Kind};
 use offhook_sip_stack::transaction::{Limits, Owner, ServerId, TransactionEvent, Transactions};
-use offhook_sip_stack::{CloseConnection, Flow, transport};
+use offhook_sip_stack::{CloseConnection, Flow, push_hex, transport};
 
 use crate::agents;
 use crate::command::{self, Answer, Command, Ticket};
@@ -186,7 +186,8 @@ impl Core {
         cx: &mut Context<'_>,
     ) -> Result<(), Refusal> {
         let routed = routes::strip(request, &flow, &self.config)?;
-        let uri = routed.request.uri().map_err(|error| Refusal::new(error.status(), error.to_string()))?;
+        let uri =
+            routed.as_it_came().uri().map_err(|error| Refusal::new(error.status(), error.to_string()))?;
         let here = match &uri {
             Uri::Sip(uri) if uri.secure() => {
                 return Err(Refusal::new(Status::UNSUPPORTED_URI_SCHEME, "sips needs TLS on every hop"));
@@ -200,8 +201,8 @@ impl Core {
             return Err(Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST.into());
         }
         extensions(request, Name::ProxyRequire, &[])?;
-        if let Some(signed) = routed.signed {
-            let forward = in_dialog::forward(&routed.request, &signed).map_err(Refusal::proven)?;
+        if let Some(signed) = &routed.signed {
+            let forward = in_dialog::forward(&routed, signed).map_err(Refusal::proven)?;
             let forwarded = self.proxy.in_dialog(server, forward, &self.config, &mut self.transactions, cx);
             return forwarded.map_err(Refusal::proven);
         }
@@ -218,14 +219,15 @@ impl Core {
         if request.to_tag().is_some() {
             return Err(Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST.into());
         }
-        routes::check_hops(&routed.request, &self.config)?;
+        let stripped = routed.stripped();
+        routes::check_hops(&stripped, &self.config)?;
         let caller = self.caller(request, here, &flow, cx)?;
         let proven = caller.account().is_some();
         let started = match (here, user) {
             (false, _) => Err(Refusal::new(Status::FORBIDDEN, "Other domains are not reached from here")),
             (true, None) => Err(Status::NOT_FOUND.into()),
             (true, Some(user)) => self.targets(&user, &uri, cx.unix()).and_then(|targets| {
-                let forwarding = Forwarding { request: routed.request, from: flow, caller, targets };
+                let forwarding = Forwarding { request: stripped, from: flow, caller, targets };
                 self.proxy.start(server, forwarding, &self.config, &mut self.transactions, cx)
             }),
         };
@@ -332,26 +334,29 @@ impl Core {
     ) -> Result<(), Refusal> {
         let now = cx.unix();
         let present = self.directory.bindings(&record);
-        let changed = registrar::register(request, flow, present, &self.config, now)?;
-        let bindings = changed.as_ref().map_or(present, |bindings| &bindings.0);
-        let answer = registrar::accepted(request, bindings, now, &self.stateless_tag(request));
-        if let Some(bindings) = changed {
+        let (bindings, changed) = registrar::register(request, flow, present, &self.config, now)?;
+        let answer = registrar::accepted(request, &bindings.0, now, &self.stateless_tag(request));
+        if changed {
             let contacts = bindings.0.len();
             cx.event(Event::Registered { account: record.clone(), contacts, from: flow.remote });
-            cx.out.store.push(StoreRequest::Bindings(record.clone(), bindings.clone()));
             self.change(record, bindings, cx);
         }
         self.transactions.respond(server, answer, &mut cx.sip());
         Ok(())
     }
 
-    /// An account's bindings are now these: here, and then everywhere.
+    /// An account's bindings are now these: here, in the journal, and at all other shards.
     fn change(&mut self, record: AddressOfRecord, bindings: Bindings, cx: &mut Context<'_>) {
-        let delta = Delta::Bindings(record, bindings);
+        self.directory.bind(record.clone(), &bindings);
+        self.tell_bindings(&record, &bindings, cx);
+        cx.out.store.push(StoreRequest::Bindings(record, bindings));
+    }
+
+    fn tell_bindings(&self, record: &AddressOfRecord, bindings: &Bindings, cx: &mut Context<'_>) {
         if self.config.shards > 1 {
-            cx.tell_others(self.config.shards, &ShardMessage::Delta(delta.clone()));
+            let delta = Delta::Bindings(record.clone(), bindings.clone());
+            cx.tell_others(self.config.shards, &ShardMessage::Delta(delta));
         }
-        self.directory.apply(delta);
     }
 
     /// OPTIONS for the exchange itself (RFC 3261 §11.2).
@@ -386,7 +391,8 @@ impl Core {
             None => return Err(Status::NOT_FOUND.into()),
         };
         let bindings = self.directory.bindings(&record);
-        let targets: Vec<_> = bindings.iter().filter(|one| one.expires_at > now).map(Target::from).collect();
+        let mut targets = Vec::with_capacity(bindings.0.len());
+        targets.extend(bindings.0.iter().filter(|one| one.expires_at > now).map(Target::from));
         match (targets.is_empty(), account) {
             (false, _) => Ok(targets),
             (true, Some(_)) => Err(Refusal::new(Status::TEMPORARILY_UNAVAILABLE, "No phone is registered")),
@@ -398,7 +404,7 @@ impl Core {
     fn ack(&mut self, request: &Request, flow: &Flow, cx: &mut Context<'_>) {
         let forward = routes::strip(request, flow, &self.config)
             .ok()
-            .and_then(|routed| in_dialog::forward(&routed.request, routed.signed.as_ref()?).ok());
+            .and_then(|routed| in_dialog::forward(&routed, routed.signed.as_ref()?).ok());
         match forward {
             Some(forward) => self.proxy.ack(forward, &self.config, cx),
             None => cx.event(Event::Dropped { from: flow.remote, reason: DropReason::StrayAck }),
@@ -417,7 +423,9 @@ impl Core {
         for name in [Name::CallId, Name::CSeq, Name::From] {
             request.raw(name).hash(&mut hasher);
         }
-        format!("{:016x}", hasher.finish())
+        let mut tag = String::with_capacity(16);
+        push_hex(&mut tag, &hasher.finish().to_be_bytes());
+        tag
     }
 
     pub(crate) fn transaction_timeout(&mut self, owner: Owner, deadline: Instant, cx: &mut Context<'_>) {
@@ -442,10 +450,8 @@ impl Core {
     pub(crate) fn flow_failed(&mut self, flow: &Flow, cx: &mut Context<'_>) {
         for record in self.directory.connection_lost(flow) {
             // The others may have learnt of the loss before they learnt of the registration.
-            if self.config.shards > 1 && self.is_home(&record, cx) {
-                let bindings = Bindings(self.directory.bindings(&record).to_vec());
-                let delta = Delta::Bindings(record, bindings);
-                cx.tell_others(self.config.shards, &ShardMessage::Delta(delta));
+            if self.is_home(&record, cx) {
+                self.tell_bindings(&record, &self.directory.bindings(&record), cx);
             }
         }
         for event in self.transactions.flow_failed(flow, &mut cx.sip()) {
@@ -472,7 +478,6 @@ impl Core {
                 };
                 self.directory.apply(delta);
                 if let Some((address, bindings)) = bindings.filter(|(one, _)| self.is_home(one, cx)) {
-                    cx.out.store.push(StoreRequest::Bindings(address.clone(), bindings.clone()));
                     // To others what we said of it before may come after the command.
                     self.change(address, bindings, cx);
                 }

@@ -35,16 +35,32 @@ impl Context<'_> {
 
     /// A branch parameter: the magic cookie (RFC 3261 §8.1.1.7), the shard, 64 random bits.
     pub fn branch(&mut self) -> String {
-        format!("z9hG4bK{:02x}{:016x}", self.shard, self.rng.random::<u64>())
+        let mut branch = String::with_capacity(48);
+        branch.push_str("z9hG4bK");
+        push_hex(&mut branch, &[self.shard]);
+        push_hex(&mut branch, &self.rng.random::<u64>().to_be_bytes());
+        branch
     }
 
     /// A tag for From or To: the shard and 48 random bits (RFC 3261 §19.3 asks for at least 32).
     pub fn tag(&mut self) -> String {
-        format!("{:02x}{:012x}", self.shard, self.rng.random::<u64>() >> 16)
+        let mut tag = String::with_capacity(14);
+        push_hex(&mut tag, &[self.shard]);
+        push_hex(&mut tag, &self.rng.random::<u64>().to_be_bytes()[..6]);
+        tag
     }
 
     /// A Call-ID: the shard and 96 random bits.
     pub fn call_id(&mut self) -> String {
         format!("{:02x}{:024x}", self.shard, self.rng.random::<u128>() >> 32)
+    }
+}
+
+/// Appends octets as two hexadecimal digits each.
+pub fn push_hex(text: &mut String, octets: &[u8]) {
+    for octet in octets {
+        for digit in [octet >> 4, octet & 15] {
+            text.push(char::from(b"0123456789abcdef"[usize::from(digit)]));
+        }
     }
 }

@@ -6,6 +6,7 @@
 pub mod auth;
 mod context;
 pub mod dialog;
+mod id_map;
 pub mod locate;
 mod outbox;
 mod timer;
@@ -13,7 +14,8 @@ pub mod transaction;
 pub mod transport;
 pub mod usage;
 
-pub use context::{Context, Rng};
+pub use context::{Context, Rng, push_hex};
+pub use id_map::{IdHasher, IdMap, shrink};
 pub use outbox::{CloseConnection, Outbox, Transmit};
 pub use timer::Timers;
 pub use transport::{ConnectionId, Flow, Transport};

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
-use offhook_sip::{Name, Request, Response, Text};
+use offhook_sip::{Name, Request, Response, Text, Via};
 
 /// A SIP transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -180,14 +180,21 @@ pub fn stamp(request: Request, flow: &Flow) -> Request {
 /// address the request came from, at the port it came from if the sender asked with `rport`, else at the port
 /// in `sent-by`. `maddr` is not obeyed: it could name anyone.
 pub fn response_flow(request: &Request, flow: &Flow) -> Flow {
-    match (flow.transport.is_reliable() && flow.connection.is_some(), request.via()) {
-        (true, _) | (_, Err(_)) => *flow,
-        (false, Ok(via)) if via.has_rport() && !flow.transport.is_reliable() => *flow,
-        (false, Ok(via)) => {
-            let port = via.sent_by.port.filter(|port| *port != 0).unwrap_or(flow.transport.default_port());
-            Flow { remote: SocketAddr::new(flow.remote.ip(), port), connection: None, ..*flow }
-        }
+    request.via().map_or(*flow, |via| response_flow_by(&via, flow))
+}
+
+/// [`response_flow`] of a request with this top Via.
+pub(crate) fn response_flow_by(via: &Via, flow: &Flow) -> Flow {
+    let reliable = flow.transport.is_reliable();
+    if (reliable && flow.connection.is_some()) || (!reliable && via.has_rport()) {
+        return *flow;
     }
+    Flow { remote: SocketAddr::new(flow.remote.ip(), sent_by_port(via, flow)), connection: None, ..*flow }
+}
+
+/// The port that a client says it listens on.
+pub(crate) fn sent_by_port(via: &Via, flow: &Flow) -> u16 {
+    via.sent_by.port.filter(|port| *port != 0).unwrap_or(flow.transport.default_port())
 }
 
 /// Whether an address can be one peer's: not unspecified, multicast or broadcast.

@@ -114,8 +114,53 @@ impl From<SocketAddr> for HostPort {
 
 impl fmt::Display for HostPort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Host::V4(ip) = self.host {
+            // The usual case, many times in each message.
+            let mut text = Digits::default();
+            for (index, octet) in ip.octets().into_iter().enumerate() {
+                text.number(if index > 0 { "." } else { "" }, u16::from(octet));
+            }
+            if let Some(port) = self.port {
+                text.number(":", port);
+            }
+            return f.write_str(text.as_str());
+        }
         self.host.fmt(f)?;
         self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
+    }
+}
+
+/// Room for an IPv4 address and a port.
+#[derive(Default)]
+struct Digits {
+    bytes: [u8; 24],
+    len: usize,
+}
+
+impl Digits {
+    fn number(&mut self, before: &str, number: u16) {
+        for byte in before.bytes() {
+            self.push(byte);
+        }
+        let mut unit = 10_000;
+        while unit > 1 && number < unit {
+            unit /= 10;
+        }
+        while unit > 0 {
+            self.push(b'0' + (number / unit % 10) as u8);
+            unit /= 10;
+        }
+    }
+
+    fn push(&mut self, byte: u8) {
+        if let Some(place) = self.bytes.get_mut(self.len) {
+            *place = byte;
+            self.len += 1;
+        }
+    }
+
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..self.len]).unwrap_or_default()
     }
 }
 
@@ -145,26 +190,42 @@ pub(crate) fn scan_host(bytes: &[u8], from: usize) -> Result<(HostFound, usize),
         let text = std::str::from_utf8(&bytes[from + 1..end]).map_err(|_| from)?;
         return Ok((HostFound::V6(text.parse().map_err(|_| from)?), end + 1));
     }
+    if let Some((ip, end)) = scan_ipv4(bytes, from) {
+        return Ok((HostFound::V4(ip), end));
+    }
     let end = lex::host(bytes, from);
     let text = &bytes[from.min(end)..end];
     // All digits and dots is an address or nothing (`2001:db8::10` without brackets gets here with `2001`).
-    let found = match text.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.') {
-        true => HostFound::V4(ipv4(text).ok_or(from)?),
-        false => HostFound::Name(from, end),
-    };
-    Ok((found, end))
+    if text.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.') {
+        return Err(from);
+    }
+    Ok((HostFound::Name(from, end), end))
 }
 
-/// Four decimal numbers without leading zeros, which some would read as octal.
-fn ipv4(text: &[u8]) -> Option<Ipv4Addr> {
+/// Four decimal numbers without leading zeros, which some would read as octal, and where they end.
+fn scan_ipv4(bytes: &[u8], from: usize) -> Option<(Ipv4Addr, usize)> {
     let mut octets = [0; 4];
-    let mut parts = text.split(|byte| *byte == b'.');
-    for octet in &mut octets {
-        let part =
-            parts.next().filter(|part| part.len() == 1 || (part.len() <= 3 && !part.starts_with(b"0")))?;
-        *octet = u8::try_from(lex::number(part)?).ok()?;
+    let mut at = from;
+    for (index, octet) in octets.iter_mut().enumerate() {
+        if index > 0 {
+            if *bytes.get(at)? != b'.' {
+                return None;
+            }
+            at += 1;
+        }
+        let start = at;
+        let mut number = 0_u16;
+        while let Some(digit) = bytes.get(at).filter(|byte| byte.is_ascii_digit() && at < start + 3) {
+            number = number * 10 + u16::from(digit - b'0');
+            at += 1;
+        }
+        if at == start || (bytes[start] == b'0' && at > start + 1) {
+            return None;
+        }
+        *octet = u8::try_from(number).ok()?;
     }
-    parts.next().is_none().then(|| octets.into())
+    // What goes on is another kind of host, or none.
+    (lex::host(bytes, at) == at).then(|| (octets.into(), at))
 }
 
 /// Finds `host [":" port]`, with white space around the colon only if a port follows.

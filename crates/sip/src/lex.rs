@@ -65,9 +65,13 @@ const fn is(byte: u8, class: u8) -> bool {
     CLASSES[byte as usize] & class != 0
 }
 
+#[inline]
 fn run(bytes: &[u8], from: usize, class: u8) -> usize {
-    let rest = bytes.get(from..).unwrap_or_default();
-    from + rest.iter().position(|byte| !is(*byte, class)).unwrap_or(rest.len())
+    let mut at = from;
+    while bytes.get(at).is_some_and(|byte| is(*byte, class)) {
+        at += 1;
+    }
+    at
 }
 
 /// The end of the token that starts at `from`; `from` itself if there is none.
@@ -113,7 +117,17 @@ pub(crate) const fn is_lws(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }
 
+#[inline]
 pub(crate) fn skip_lws(bytes: &[u8], from: usize) -> usize {
+    // Nearly always there is none.
+    match bytes.get(from) {
+        Some(byte) if is_lws(*byte) => skip_some_lws(bytes, from),
+        _ => from,
+    }
+}
+
+#[cold]
+fn skip_some_lws(bytes: &[u8], from: usize) -> usize {
     let rest = bytes.get(from..).unwrap_or_default();
     from + rest.iter().position(|byte| !is_lws(*byte)).unwrap_or(rest.len())
 }

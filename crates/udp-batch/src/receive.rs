@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use crate::BATCH;
 #[cfg(target_os = "linux")]
@@ -99,24 +99,14 @@ impl ReceiveBatch {
         self.received.get(index).map(|received| self.datagram(received))
     }
 
-    /// The datagrams, in order of arrival, copied out of the batch.
-    ///
-    /// Payloads share allocations of up to 16 KiB: one that is kept for long keeps no more than that alive.
+    /// The datagrams, in order of arrival, copied out of the batch, each to memory of its own: one that is kept for long
+    /// keeps no other.
     pub fn iter_owned(&self) -> impl Iterator<Item = OwnedDatagram> {
-        let mut waiting: usize = self.received.iter().map(|received| received.len).sum();
-        let mut chunk = BytesMut::new();
-        self.received.iter().map(move |received| {
-            if chunk.capacity() < received.len {
-                chunk = BytesMut::with_capacity(waiting.min(CHUNK).max(received.len));
-            }
-            waiting -= received.len;
-            chunk.extend_from_slice(self.payload(received));
-            OwnedDatagram {
-                payload: chunk.split().freeze(),
-                source: received.source,
-                destination: received.destination,
-                truncated: received.truncated,
-            }
+        self.iter().map(|datagram| OwnedDatagram {
+            payload: Bytes::copy_from_slice(datagram.payload),
+            source: datagram.source,
+            destination: datagram.destination,
+            truncated: datagram.truncated,
         })
     }
 
@@ -144,5 +134,3 @@ impl Default for ReceiveBatch {
         Self::new()
     }
 }
-
-const CHUNK: usize = 16 * 1024;

@@ -14,7 +14,8 @@ impl AddressOfRecord {
         let mut text = String::with_capacity(user.len() + 1 + host.len());
         text.push_str(user);
         text.push('@');
-        text.extend(host.chars().map(|c| c.to_ascii_lowercase()));
+        text.push_str(host);
+        text[user.len() + 1..].make_ascii_lowercase();
         Self(text)
     }
 

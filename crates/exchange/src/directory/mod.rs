@@ -6,6 +6,7 @@
 mod account;
 mod binding;
 mod delta;
+mod packed;
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -14,6 +15,8 @@ use offhook_sip_stack::{ConnectionId, Flow};
 
 use crate::command::Device;
 use crate::locality::address_of;
+
+use packed::Packed;
 
 pub use account::{Account, AddressOfRecord, InvalidAddress, Secrets, number_digits};
 pub use binding::{Binding, Bindings};
@@ -24,7 +27,7 @@ pub use delta::Delta;
 pub struct Directory {
     accounts: HashMap<AddressOfRecord, Account>,
     numbers: HashMap<String, AddressOfRecord>,
-    bindings: HashMap<AddressOfRecord, Bindings>,
+    bindings: HashMap<AddressOfRecord, Packed>,
     /// Who registered over which connection.
     connections: HashMap<ConnectionId, BTreeSet<AddressOfRecord>>,
 }
@@ -38,7 +41,7 @@ impl Directory {
             }
             Delta::AccountRemoved(address) => {
                 self.accounts.remove(&address);
-                self.bind(address.clone(), Bindings::default());
+                self.bind(address.clone(), &Bindings::default());
                 self.numbers.retain(|_, owner| *owner != address);
             }
             Delta::Number(number, Some(address)) => {
@@ -47,13 +50,15 @@ impl Directory {
             Delta::Number(number, None) => {
                 self.numbers.remove(&number);
             }
-            Delta::Bindings(address, bindings) => self.bind(address, bindings),
+            Delta::Bindings(address, bindings) => self.bind(address, &bindings),
         }
     }
 
-    fn bind(&mut self, address: AddressOfRecord, bindings: Bindings) {
-        let old = self.bindings.remove(&address);
-        for connection in old.iter().flat_map(|old| &old.0).filter_map(|old| old.flow.connection) {
+    /// An account's bindings are now these.
+    pub(crate) fn bind(&mut self, address: AddressOfRecord, bindings: &Bindings) {
+        // Only who registered over a connection is in the index.
+        let connections = if self.connections.is_empty() { Vec::new() } else { self.bindings(&address).0 };
+        for connection in connections.iter().filter_map(|old| old.flow.connection) {
             if let Some(owners) = self.connections.get_mut(&connection) {
                 owners.remove(&address);
                 if owners.is_empty() {
@@ -64,8 +69,9 @@ impl Directory {
         for connection in bindings.0.iter().filter_map(|new| new.flow.connection) {
             self.connections.entry(connection).or_default().insert(address.clone());
         }
-        if !bindings.0.is_empty() {
-            self.bindings.insert(address, bindings);
+        match Packed::new(bindings) {
+            Some(packed) => _ = self.bindings.insert(address, packed),
+            None => _ = self.bindings.remove(&address),
         }
     }
 
@@ -92,14 +98,14 @@ impl Directory {
     }
 
     /// The bindings of an address, expired ones included.
-    pub fn bindings(&self, address: &AddressOfRecord) -> &[Binding] {
-        self.bindings.get(address).map_or(&[], |bindings| &bindings.0)
+    pub fn bindings(&self, address: &AddressOfRecord) -> Bindings {
+        self.bindings.get(address).map(Packed::unpack).unwrap_or_default()
     }
 
     /// The bindings that have not expired at `now` (Unix seconds), in no order.
-    pub fn live_bindings(&self, now: u64) -> impl Iterator<Item = (&AddressOfRecord, &Binding)> {
+    pub fn live_bindings(&self, now: u64) -> impl Iterator<Item = (&AddressOfRecord, Binding)> {
         let all = self.bindings.iter();
-        all.flat_map(|(address, bindings)| bindings.0.iter().map(move |one| (address, one)))
+        all.flat_map(|(address, packed)| packed.unpack().0.into_iter().map(move |one| (address, one)))
             .filter(move |(_, one)| one.expires_at > now)
     }
 
@@ -109,9 +115,9 @@ impl Directory {
             .live_bindings(now)
             .map(|(address, binding)| Device {
                 account: address.to_string(),
-                contact: binding.contact.clone(),
+                contact: binding.contact,
                 remote: binding.flow.remote,
-                user_agent: binding.user_agent.clone(),
+                user_agent: binding.user_agent,
                 expires_at: binding.expires_at,
             })
             .collect();
@@ -121,10 +127,22 @@ impl Directory {
 
     /// Gives back the memory of bindings that have expired at `now` (Unix seconds).
     pub(crate) fn forget_expired(&mut self, now: u64) {
-        self.bindings.retain(|_, bindings| {
+        self.bindings.retain(|_, packed| {
+            if packed.first_end > now {
+                return true;
+            }
+            let mut bindings = packed.unpack();
             bindings.0.retain(|one| one.expires_at > now);
-            !bindings.0.is_empty()
+            let left = Packed::new(&bindings);
+            let some = left.is_some();
+            if let Some(left) = left {
+                *packed = left;
+            }
+            some
         });
+        if self.bindings.capacity() > 4 * self.bindings.len().max(1_024) {
+            self.bindings.shrink_to(2 * self.bindings.len());
+        }
     }
 
     /// A connection is gone: who was registered over it is reached by its address, or not at all until it
@@ -134,8 +152,8 @@ impl Directory {
         let owners = self.connections.remove(&lost).unwrap_or_default();
         let lost = |one: &&mut Binding| one.flow.connection == Some(lost);
         for address in &owners {
-            let bindings = self.bindings.get_mut(address).into_iter().flat_map(|bindings| &mut bindings.0);
-            for binding in bindings.filter(lost) {
+            let mut bindings = self.bindings(address);
+            for binding in bindings.0.iter_mut().filter(lost) {
                 binding.flow.connection = None;
                 if !binding.behind_nat
                     && let Ok(Uri::Sip(contact)) = binding.contact.parse()
@@ -143,6 +161,9 @@ impl Directory {
                 {
                     binding.flow.remote = remote;
                 }
+            }
+            if let Some(packed) = Packed::new(&bindings) {
+                self.bindings.insert(address.clone(), packed);
             }
         }
         owners

@@ -1,6 +1,6 @@
 //! A received request to the request that is sent on (RFC 3261 §16.6).
 
-use offhook_sip::{Edit, Name, Request, Via};
+use offhook_sip::{Edit, Name, Request};
 use offhook_sip_stack::Flow;
 
 use super::routes::loop_mark;
@@ -56,7 +56,8 @@ pub(crate) fn onward(
     let hops = request.max_forwards().ok().flatten();
     edit.set_max_forwards(hops.map_or(MAX_FORWARDS, |hops| hops.saturating_sub(1)));
     let branch = cx.sip().branch() + &loop_mark(request, config);
-    edit.push_via(Via::new(way.transport.into(), config.sent_by(way), &branch).with_rport());
+    let (transport, sent_by) = (way.transport.via_name(), config.sent_by(way));
+    edit.push_via(format_args!("SIP/2.0/{transport} {sent_by};branch={branch};rport"));
     match body {
         Some(body) => edit.set_body(None, &body),
         None => edit.ensure_content_length(),
@@ -75,15 +76,15 @@ fn record_route(
     config: &Config,
 ) {
     let sealed = signed.seal(request.call_id().unwrap_or_default(), &config.key);
-    let route = |flow: &Flow| {
-        let transport = flow.transport.uri_name();
-        format!("<sip:{};transport={transport};lr;{PARAMETER}={sealed}>", config.sent_by(flow))
+    let place = |flow: &Flow| (config.sent_by(flow), flow.transport.uri_name());
+    let mut push = |(sent_by, transport)| {
+        edit.push_record_route(format_args!("<sip:{sent_by};transport={transport};lr;{PARAMETER}={sealed}>"));
     };
-    let (inner, outer) = (route(way_in), route(way_out));
+    let (inner, outer) = (place(way_in), place(way_out));
     if inner != outer {
-        edit.push_record_route(inner);
+        push(inner);
     }
-    edit.push_record_route(outer);
+    push(outer);
 }
 
 /// Takes out the credentials for us, and only those (§22.3): they are nobody else's business.

@@ -1,8 +1,9 @@
 //! Requests inside a dialog: they go along the route that we signed, to the other party of that dialog.
 
-use offhook_sip::{Name, Request, Status, Uri};
+use offhook_sip::{Request, Status, Uri};
 use offhook_sip_stack::{Flow, Transport};
 
+use super::routes::Routed;
 use super::signed_route::{Party, PartyName, SignedRoute};
 use crate::locality::address_of;
 use crate::refusal::Refusal;
@@ -10,6 +11,8 @@ use crate::refusal::Refusal;
 /// A request inside a dialog and where it goes.
 pub(crate) struct Forward {
     pub(crate) request: Request,
+    /// How many of its topmost routes are ours and have to go.
+    pub(crate) ours: usize,
     pub(crate) sender: PartyName,
     /// The other party.
     pub(crate) to: Party,
@@ -20,7 +23,8 @@ pub(crate) struct Forward {
 ///
 /// # Errors
 /// 403 if the tags are not those of the dialog, 483 after too many hops.
-pub(crate) fn forward(request: &Request, signed: &SignedRoute) -> Result<Forward, Refusal> {
+pub(crate) fn forward(routed: &Routed, signed: &SignedRoute) -> Result<Forward, Refusal> {
+    let request = routed.as_it_came();
     let tags = (request.from_tag().unwrap_or_default(), request.to_tag().unwrap_or_default());
     // Without a To tag it would start something new, which has to be proven and routed like any other.
     let sender = signed
@@ -31,16 +35,16 @@ pub(crate) fn forward(request: &Request, signed: &SignedRoute) -> Result<Forward
         return Err(Status::TOO_MANY_HOPS.into());
     }
     let party = *signed.party(sender.other());
-    let to = Party { flow: way(request, &party), ..party };
-    Ok(Forward { request: request.clone(), sender, to, anchor: signed.anchor })
+    let to = Party { flow: way(routed, &party), ..party };
+    Ok(Forward { request: request.clone(), ours: routed.ours, sender, to, anchor: signed.anchor })
 }
 
 /// The way to a party: never to another host than the one it was found at. A phone that moved its port tells so by
 /// its Contact, which is the Request-URI here.
-fn way(request: &Request, party: &Party) -> Flow {
+fn way(routed: &Routed, party: &Party) -> Flow {
     let flow = party.flow;
-    let moved = match request.uri() {
-        Ok(Uri::Sip(uri)) if !request.has(Name::Route) => {
+    let moved = match routed.as_it_came().uri() {
+        Ok(Uri::Sip(uri)) if !routed.foreign_route => {
             let udp = uri.transport().is_none_or(|named| Transport::from_sip(named) == Some(Transport::Udp));
             address_of(&uri, flow.transport.default_port()).filter(|_| udp)
         }

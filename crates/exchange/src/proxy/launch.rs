@@ -8,6 +8,7 @@ use super::anchor::Role;
 use super::forward::{self, Changes};
 use super::in_dialog::Forward;
 use super::response_context::{Branch, Kind, ResponseContext};
+use super::routes::take_off;
 use super::signed_route::{Party, PartyName, SignedRoute, tag_digest};
 use super::target::{Target, by_preference};
 use super::{Proxy, is_sdp};
@@ -60,7 +61,7 @@ impl Proxy {
         }
         let from = Party { flow: from, behind_nat: caller_behind_nat(&request, &from) };
         let kind = Kind::Initial { caller: Box::new(caller), from, counted };
-        let mut context = ResponseContext::new(server, request, kind, cx.now);
+        let mut context = Box::new(ResponseContext::new(server, request, kind, cx.now));
         context.groups = groups;
         let number = self.number();
         self.servers.insert(server, number);
@@ -89,6 +90,7 @@ impl Proxy {
         let Some(group) = context.groups.pop_front() else { return false };
         let share = breadth(&context.request) / u32::try_from(group.len()).unwrap_or(u32::MAX).max(1);
         let breadth = share.max(1);
+        context.branches.reserve_exact(group.len());
         for target in group {
             if let Err(refusal) = self.launch(number, context, target, breadth, config, transactions, cx) {
                 let tag = cx.sip().tag();
@@ -214,7 +216,8 @@ impl Proxy {
         let client = send(onward, &to, transactions, cx);
         let number = self.number();
         let kind = Kind::InDialog { sender, before };
-        let mut context = ResponseContext::new(server, request, kind, cx.now);
+        let mut context = Box::new(ResponseContext::new(server, request, kind, cx.now));
+        context.branches.reserve_exact(1);
         self.branch(number, &mut context, Branch::new(client, None, anchor), config, cx);
         self.servers.insert(server, number);
         self.contexts.insert(number, context);
@@ -250,6 +253,7 @@ impl Proxy {
     ) -> Result<Request, Refusal> {
         let request = &forward.request;
         let mut edit = request.edit();
+        take_off(&mut edit, forward.ours);
         forward::forget_credentials(&mut edit, request, config);
         identity::forget_claims(&mut edit, request);
         let call_id = request.call_id().unwrap_or_default();

@@ -13,13 +13,14 @@ pub(crate) mod routes;
 pub mod signed_route;
 mod target;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use offhook_media::command::Report;
 use offhook_media::lease::PortBlock;
 use offhook_sip::{Headers, Method, Name, Response, Status};
 use offhook_sip_stack::transaction::{ClientId, ServerId, Transactions};
+use offhook_sip_stack::{IdMap, shrink};
 
 use crate::command::LiveCall;
 use crate::config::Config;
@@ -40,9 +41,9 @@ pub(crate) use target::Target;
 pub(crate) struct Proxy {
     shard: u8,
     issued: u64,
-    contexts: BTreeMap<u64, ResponseContext>,
-    clients: HashMap<ClientId, (u64, usize)>,
-    servers: HashMap<ServerId, u64>,
+    contexts: IdMap<u64, Box<ResponseContext>>,
+    clients: IdMap<ClientId, (u64, usize)>,
+    servers: IdMap<ServerId, u64>,
     anchors: Anchors,
     active: Activity,
 }
@@ -52,9 +53,9 @@ impl Proxy {
         Self {
             shard,
             issued: 0,
-            contexts: BTreeMap::new(),
-            clients: HashMap::new(),
-            servers: HashMap::new(),
+            contexts: IdMap::default(),
+            clients: IdMap::default(),
+            servers: IdMap::default(),
             anchors: Anchors::new(shard, ports),
             active: Activity::new(shards),
         }
@@ -164,7 +165,9 @@ impl Proxy {
             return;
         }
         self.answered(context, index, response, first_final, cx);
-        context.groups.clear();
+        // It stays until its transactions are over, of which nothing more is expected than a copy of the answer.
+        context.branches[index].target = None;
+        context.groups = VecDeque::new();
         cancel_pending(context, Some(COMPLETED_ELSEWHERE), transactions, cx);
     }
 
@@ -276,8 +279,12 @@ impl Proxy {
         let Some(context) = self.contexts.get_mut(&number) else { return };
         context.branches[index].ended = true;
         if context.is_over() {
-            self.servers.remove(&context.server);
+            let server = context.server;
+            self.servers.remove(&server);
             self.contexts.remove(&number);
+            shrink(&mut self.servers);
+            shrink(&mut self.contexts);
+            shrink(&mut self.clients);
         }
     }
 
@@ -300,7 +307,7 @@ impl Proxy {
     fn settle(
         &mut self,
         number: u64,
-        mut context: ResponseContext,
+        mut context: Box<ResponseContext>,
         config: &Config,
         transactions: &mut Transactions,
         cx: &mut Context<'_>,
@@ -428,8 +435,7 @@ impl Proxy {
 
     /// Calls being set up.
     pub(crate) fn ringing(&self) -> usize {
-        let ringing = |one: &&ResponseContext| one.is_invite() && !one.final_sent;
-        self.contexts.values().filter(ringing).count()
+        self.contexts.values().filter(|one| one.is_invite() && !one.final_sent).count()
     }
 
     /// Answered calls whose media goes through us.
@@ -445,11 +451,12 @@ impl Proxy {
     pub(crate) fn calls(&self, cx: &Context<'_>) -> Vec<LiveCall> {
         let unix = |at: Instant| cx.epoch.unix_seconds(at);
         let uri = |value: Option<&[u8]>| String::from_utf8_lossy(value.unwrap_or_default()).into_owned();
-        let ringing = self
-            .contexts
-            .values()
-            .filter(|one| one.is_invite() && !one.final_sent && matches!(one.kind, Kind::Initial { .. }));
-        let ringing = ringing.map(|one| LiveCall {
+        let is_ringing = |one: &ResponseContext| {
+            one.is_invite() && !one.final_sent && matches!(one.kind, Kind::Initial { .. })
+        };
+        let mut ringing: Vec<_> = self.contexts.iter().filter(|(_, one)| is_ringing(one)).collect();
+        ringing.sort_unstable_by_key(|(number, _)| **number);
+        let ringing = ringing.into_iter().map(|(_, one)| LiveCall {
             id: one.call_id().to_owned(),
             from: uri(one.request.raw(Name::From)),
             to: uri(one.request.raw(Name::To)),

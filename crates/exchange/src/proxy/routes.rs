@@ -2,23 +2,50 @@
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use offhook_sip::{Name, NameAddr, ParseError, Request, Status, Uri};
-use offhook_sip_stack::Flow;
+use offhook_sip::{Edit, Name, NameAddr, ParseError, Request, Status, Uri};
+use offhook_sip_stack::{Flow, push_hex};
 
 use super::signed_route::{PARAMETER, SignedRoute};
 use crate::config::Config;
 use crate::refusal::Refusal;
 
-/// A request without the routes that led it here.
+/// A request and the routes that led it here.
 pub(crate) struct Routed {
-    pub(crate) request: Request,
+    /// Still with the routes to take off, for it will be changed further.
+    request: Request,
+    /// How many routes on top are ours.
+    pub(crate) ours: usize,
     /// What our own Record-Route says, if the request came along one.
     pub(crate) signed: Option<SignedRoute>,
     /// Whether another route is left that is not ours.
     pub(crate) foreign_route: bool,
 }
 
-/// Takes off the routes that name us (§16.4), also for a strict router before us.
+impl Routed {
+    /// The request as it came, but for what a strict router did to it.
+    pub(crate) fn as_it_came(&self) -> &Request {
+        &self.request
+    }
+
+    /// The request without the routes that are ours.
+    pub(crate) fn stripped(&self) -> Request {
+        if self.ours == 0 {
+            return self.request.clone();
+        }
+        let mut edit = self.request.edit();
+        take_off(&mut edit, self.ours);
+        edit.finish()
+    }
+}
+
+/// Takes the topmost routes off.
+pub(crate) fn take_off(edit: &mut Edit<Request>, routes: usize) {
+    for _ in 0..routes {
+        edit.pop_route();
+    }
+}
+
+/// Finds the routes that name us (§16.4), also for a strict router before us.
 ///
 /// # Errors
 /// 400 for a Route that cannot be read; 403 for one that looks like ours but is not signed by us for this call.
@@ -27,8 +54,8 @@ pub(crate) fn strip(request: &Request, flow: &Flow, config: &Config) -> Result<R
         .routes()
         .collect::<Result<_, ParseError>>()
         .map_err(|error| Refusal::new(Status::BAD_REQUEST, error.to_string()))?;
-    let mut signed = None;
-    let mut edit = request.edit();
+    let (mut signed, mut ours) = (None, 0);
+    let mut mended = None;
     let uri = request.uri().map_err(|error| Refusal::new(error.status(), error.to_string()))?;
     // A phone's own URI may have a parameter of the same name, so one that does not open is none of ours.
     if let Ok(Some(opened)) = open(&uri, request, config)
@@ -36,10 +63,12 @@ pub(crate) fn strip(request: &Request, flow: &Flow, config: &Config) -> Result<R
     {
         // A strict router put our Record-Route into the Request-URI and the target at the end (§16.4).
         signed = Some(opened);
+        let mut edit = request.edit();
         edit.set_uri(&target.uri).remove(Name::Route);
         for route in &routes {
             edit.add(Name::Route, route);
         }
+        mended = Some(edit.finish());
     }
     let mut left = routes.into_iter().peekable();
     while let Some(top) = left.peek() {
@@ -52,11 +81,11 @@ pub(crate) fn strip(request: &Request, flow: &Flow, config: &Config) -> Result<R
             Err(_) if signed.is_some() => break,
             Err(refusal) => return Err(refusal),
         }
-        edit.pop_route();
+        ours += 1;
         left.next();
     }
     let foreign_route = left.peek().is_some();
-    Ok(Routed { request: edit.finish(), signed, foreign_route })
+    Ok(Routed { request: mended.unwrap_or_else(|| request.clone()), ours, signed, foreign_route })
 }
 
 /// What a URI of ours says; `None` if it does not even claim to be one.
@@ -90,5 +119,8 @@ pub(crate) fn loop_mark(request: &Request, config: &Config) -> String {
         request.raw(name).hash(&mut hasher);
     }
     request.cseq().map(|cseq| cseq.number).unwrap_or_default().hash(&mut hasher);
-    format!(".{:016x}", hasher.finish())
+    let mut mark = String::with_capacity(17);
+    mark.push('.');
+    push_hex(&mut mark, &hasher.finish().to_be_bytes());
+    mark
 }

@@ -34,6 +34,7 @@ impl From<&Binding> for Target {
     fn from(binding: &Binding) -> Self {
         // Headers in a Contact have no place in a Request-URI (§19.1.1), where they could become a Route.
         let uri = match binding.contact.parse() {
+            _ if !binding.contact.contains('?') => binding.contact.clone(),
             Ok(Uri::Sip(uri)) => uri.without_headers().to_string(),
             _ => binding.contact.clone(),
         };

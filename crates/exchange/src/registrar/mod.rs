@@ -13,20 +13,22 @@ pub(crate) use contact::behind_nat;
 
 /// Carries out a REGISTER of an account whose sender has been proven to be allowed to.
 ///
-/// `now` is Unix seconds. `None` is a mere question (no Contact): nothing changes.
+/// `now` is Unix seconds. Returns the bindings that are now, and whether something changed: a mere question (no Contact)
+/// leaves them as they were.
 ///
 /// # Errors
 /// A refusal leaves the bindings as they were: all or nothing (§10.3 step 7).
 pub(crate) fn register(
     request: &Request,
     flow: &Flow,
-    present: &[Binding],
+    present: Bindings,
     config: &Config,
     now: u64,
-) -> Result<Option<Bindings>, Refusal> {
+) -> Result<(Bindings, bool), Refusal> {
     let limits = &config.registrar;
     let contacts = request.contacts().map_err(|error| bad(error.to_string()))?;
-    let mut bindings: Vec<Binding> = present.iter().filter(|one| one.expires_at > now).cloned().collect();
+    let Bindings(mut bindings) = present;
+    bindings.retain(|one| one.expires_at > now);
     let call_id = request.call_id().map_err(|error| bad(error.to_string()))?;
     let cseq = request.cseq().map_err(|error| bad(error.to_string()))?.number;
     match contacts {
@@ -37,7 +39,7 @@ pub(crate) fn register(
             in_order(bindings.iter(), None, call_id, cseq)?;
             bindings.clear();
         }
-        Contacts::List(list) if list.is_empty() => return Ok(None),
+        Contacts::List(list) if list.is_empty() => return Ok((Bindings(bindings), false)),
         Contacts::List(list) => {
             if list.len() > limits.max_contacts {
                 return Err(Refusal::new(Status::FORBIDDEN, "Too many contacts"));
@@ -66,7 +68,7 @@ pub(crate) fn register(
             }
         }
     }
-    Ok(Some(Bindings(bindings)))
+    Ok((Bindings(bindings), true))
 }
 
 /// The 200 with what is bound now (§10.3 step 8) and the Path that was taken (RFC 3327 §5.3).

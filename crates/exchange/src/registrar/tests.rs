@@ -37,8 +37,8 @@ fn config() -> Config {
 }
 
 fn run(request: &Request, present: &[Binding]) -> Result<Vec<Binding>, Refusal> {
-    let bindings = register(request, &flow(), present, &config(), NOW)?;
-    Ok(bindings.map_or_else(|| present.to_vec(), |bindings| bindings.0))
+    let (bindings, _) = register(request, &flow(), Bindings(present.to_vec()), &config(), NOW)?;
+    Ok(bindings.0)
 }
 
 #[test]
@@ -106,12 +106,15 @@ fn one_more_contact_than_allowed_takes_the_place_of_the_one_that_ends_first() {
     let mut present = Vec::new();
     for (n, expires) in [(1, 500), (2, 100), (3, 300)] {
         let request = request(&format!("Contact: <sip:a@192.0.2.10:{n}>;expires={expires}\r\n"), n);
-        present = register(&request, &flow(), &present, &limited, NOW).unwrap().unwrap().0;
+        present = register(&request, &flow(), Bindings(present), &limited, NOW).unwrap().0.0;
     }
     let left: Vec<_> = present.iter().map(|one| one.contact.as_str()).collect();
     assert_eq!(left, ["sip:a@192.0.2.10:1", "sip:a@192.0.2.10:3"]);
     let three = request("Contact: <sip:a@h>, <sip:b@h>, <sip:c@h>\r\n", 9);
-    assert_eq!(register(&three, &flow(), &[], &limited, NOW).unwrap_err().status, Status::FORBIDDEN);
+    assert_eq!(
+        register(&three, &flow(), Bindings::default(), &limited, NOW).unwrap_err().status,
+        Status::FORBIDDEN
+    );
 }
 
 #[test]
@@ -139,7 +142,7 @@ fn behind_a_nat_the_flow_is_the_way() {
 fn a_connection_is_used_again() {
     let flow = Flow { transport: Transport::Tcp, connection: Some(ConnectionId(4)), ..flow() };
     let request = from("192.0.2.10:5099", "Contact: <sip:a@192.0.2.10:5099;transport=tcp>\r\n", 1);
-    let bindings = register(&request, &flow, &[], &config(), NOW).unwrap().unwrap();
+    let (bindings, _) = register(&request, &flow, Bindings::default(), &config(), NOW).unwrap();
     assert_eq!(bindings.0[0].flow, flow);
 }
 

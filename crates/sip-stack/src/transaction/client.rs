@@ -4,24 +4,24 @@ use std::time::Instant;
 
 use super::client_invite::{self, ClientInvite};
 use super::client_non_invite::{self, ClientNonInvite};
-use super::matching::client_key;
+use super::matching::Key;
 use super::{ClientId, Owner, Report, Timer, TransactionEvent, Transactions};
 use crate::transport::{choose, switch};
-use crate::{Context, Flow, Transport};
+use crate::{Context, Flow, Transport, shrink};
 use offhook_sip::{Method, Request, Response};
 
 /// An entry of the table.
 #[derive(Debug)]
 pub(super) struct Client {
-    key: Box<str>,
+    key: Key,
     machine: Machine,
-    fallback: Option<Fallback>,
+    fallback: Option<Box<Fallback>>,
 }
 
 #[derive(Debug)]
 enum Machine {
-    Invite(Box<ClientInvite>, Cancel),
-    NonInvite(Box<ClientNonInvite>),
+    Invite(ClientInvite, Cancel),
+    NonInvite(ClientNonInvite),
 }
 
 /// How far the cancelling of an INVITE is.
@@ -61,21 +61,20 @@ impl Transactions {
 
     fn send(&mut self, request: Request, flow: Flow, transport: Transport, cx: &mut Context<'_>) -> ClientId {
         let id = ClientId(self.next());
-        if self.clients.len() >= self.limits.clients || client_key(&mut self.key, &request).is_err() {
-            return self.refuse(id, cx);
-        }
+        let key = self.keys.client(&request).ok().filter(|_| self.clients.len() < self.limits.clients);
+        let Some(key) = key else { return self.refuse(id, cx) };
         let (first, way, fallback) = match transport {
             Transport::Tcp if flow.transport == Transport::Udp => {
                 let at = cx.arm(Timer::Fallback.value(Transport::Tcp), Owner::Client(id, Timer::Fallback));
                 let way = Flow { transport: Transport::Tcp, connection: None, ..flow };
-                (switch(&request, Transport::Tcp), way, Some(Fallback { request, flow, at }))
+                (switch(&request, Transport::Tcp), way, Some(Box::new(Fallback { request, flow, at })))
             }
             Transport::Udp | Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
                 (request, flow, None)
             }
         };
         let Some(machine) = Machine::start(id, first, way, cx) else { return self.refuse(id, cx) };
-        self.insert_client(id, Client { key: self.key.as_str().into(), machine, fallback });
+        self.insert_client(id, Client { key, machine, fallback });
         id
     }
 
@@ -98,23 +97,17 @@ impl Transactions {
         self.cancel_for(invite, Some(reason), cx)
     }
 
-    /// The request of an INVITE client transaction, as last sent.
-    pub fn invite_request(&self, client: ClientId) -> Option<&Request> {
-        match &self.clients.get(&client)?.machine {
-            Machine::Invite(machine, _) => Some(machine.request()),
-            Machine::NonInvite(_) => None,
-        }
-    }
-
     pub(super) fn receive_response(
         &mut self,
         response: Response,
         flow: Flow,
         cx: &mut Context<'_>,
     ) -> Option<TransactionEvent> {
-        let known = client_key(&mut self.key, &response)
+        let known = self
+            .keys
+            .client(&response)
             .ok()
-            .and_then(|()| self.client_keys.get(self.key.as_str()).copied())
+            .and_then(|key| self.client_keys.get(&key).copied())
             .and_then(|id| Some((id, self.clients.get_mut(&id)?)));
         let Some((id, client)) = known else { return Some(TransactionEvent::Stray { response, flow }) };
         // Something came back over TCP: there it stays.
@@ -153,8 +146,9 @@ impl Transactions {
 
     pub(super) fn clients_failed(&mut self, flow: &Flow, cx: &mut Context<'_>) -> Vec<TransactionEvent> {
         let failed = |client: &Client| client.machine.flow().fails_with(flow);
-        let ids: Vec<ClientId> =
+        let mut ids: Vec<ClientId> =
             self.clients.iter().filter(|(_, client)| failed(client)).map(|(id, _)| *id).collect();
+        ids.sort_unstable();
         let mut events = Vec::new();
         for id in ids {
             let Some(client) = self.clients.get_mut(&id) else { continue };
@@ -192,7 +186,8 @@ impl Transactions {
 
     /// Sends the CANCEL that someone asked for, if the time for it has come.
     fn send_wanted_cancel(&mut self, invite: ClientId, cx: &mut Context<'_>) {
-        let Some(Client { machine: Machine::Invite(machine, cancel), .. }) = self.clients.get_mut(&invite)
+        let Some(Client { machine: Machine::Invite(machine, cancel), .. }) =
+            self.clients.get_mut(&invite).map(Box::as_mut)
         else {
             return;
         };
@@ -201,20 +196,20 @@ impl Transactions {
             return;
         }
         let id = *id;
-        let request = machine.cancel_request(reason.as_deref());
+        let Some(request) = machine.cancel_request(reason.as_deref()) else { return };
         // The same address, port and transport as the INVITE (§9.1).
         let flow = *machine.flow();
         machine.handle(client_invite::Input::Cancelled, cx);
         *cancel = Cancel::Sent(id);
-        if client_key(&mut self.key, &request).is_ok() {
-            let machine = Machine::NonInvite(Box::new(ClientNonInvite::start(id, request, flow, cx)));
-            self.insert_client(id, Client { key: self.key.as_str().into(), machine, fallback: None });
+        if let Ok(key) = self.keys.client(&request) {
+            let machine = Machine::NonInvite(ClientNonInvite::start(id, request, flow, cx));
+            self.insert_client(id, Client { key, machine, fallback: None });
         }
     }
 
     fn insert_client(&mut self, id: ClientId, client: Client) {
-        self.client_keys.insert(client.key.clone(), id);
-        self.clients.insert(id, client);
+        self.client_keys.insert(client.key, id);
+        self.clients.insert(id, Box::new(client));
     }
 
     /// Notes a request that cannot be sent; its user hears of it as soon as the timers are looked at.
@@ -231,6 +226,8 @@ impl Transactions {
             && self.client_keys.get(&client.key) == Some(&id)
         {
             self.client_keys.remove(&client.key);
+            shrink(&mut self.clients);
+            shrink(&mut self.client_keys);
         }
         match report {
             Report::Timeout => Some(TransactionEvent::Timeout { client: id }),
@@ -244,7 +241,8 @@ impl Transactions {
 impl Client {
     /// Starts again over UDP, if that is still open. Returns whether it did.
     fn fall_back(&mut self, id: ClientId, cx: &mut Context<'_>) -> bool {
-        let Some(Fallback { request, flow, .. }) = self.fallback.take() else { return false };
+        let Some(fallback) = self.fallback.take() else { return false };
+        let Fallback { request, flow, .. } = *fallback;
         match (&mut self.machine, Machine::start(id, request, flow, cx)) {
             (Machine::Invite(machine, _), Some(Machine::Invite(again, _))) => *machine = again,
             (Machine::NonInvite(machine), Some(Machine::NonInvite(again))) => *machine = again,
@@ -259,9 +257,9 @@ impl Machine {
         match request.method() {
             Method::Invite => {
                 let machine = ClientInvite::start(id, request, flow, cx).ok()?;
-                Some(Self::Invite(Box::new(machine), Cancel::Unwanted))
+                Some(Self::Invite(machine, Cancel::Unwanted))
             }
-            _ => Some(Self::NonInvite(Box::new(ClientNonInvite::start(id, request, flow, cx)))),
+            _ => Some(Self::NonInvite(ClientNonInvite::start(id, request, flow, cx))),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use offhook_sip::{CSeq, Headers, Method, Name, ParseError, Request, RequestBuilder, Response, Uri};
+use offhook_sip::{CSeq, Headers, Method, Name, ParseError, Request, RequestBuilder, Response};
 
 use super::{ClientId, Owner, Report, T1, Timer};
 use crate::transport::request_bytes;
@@ -21,9 +21,8 @@ pub(super) struct ClientInvite {
 struct Ends {
     id: ClientId,
     flow: Flow,
-    request: Request,
-    uri: Uri,
-    number: u32,
+    /// Until the final response.
+    request: Option<Box<Request>>,
 }
 
 #[derive(Debug)]
@@ -78,8 +77,9 @@ impl ClientInvite {
         flow: Flow,
         cx: &mut Context<'_>,
     ) -> Result<Self, ParseError> {
-        let (uri, number) = (request.uri()?, request.cseq()?.number);
-        let ends = Ends { id, flow, request, uri, number };
+        // What an ACK would be made of.
+        (request.uri()?, request.cseq()?);
+        let ends = Ends { id, flow, request: Some(Box::new(request)) };
         ends.send(cx);
         let a = (!flow.transport.is_reliable()).then(|| ends.arm(Timer::A, T1, cx));
         let b = ends.arm_own(Timer::B, cx);
@@ -89,6 +89,9 @@ impl ClientInvite {
     pub(super) fn handle(&mut self, input: Input<'_>, cx: &mut Context<'_>) -> Report {
         let state = std::mem::replace(&mut self.state, State::Terminated);
         let (state, report) = step(state, input, &self.ends, cx);
+        if !matches!(state, State::Calling { .. } | State::Proceeding { .. }) {
+            self.ends.request = None;
+        }
         self.state = state;
         report
     }
@@ -121,10 +124,6 @@ impl ClientInvite {
         matches!(self.state, State::Terminated)
     }
 
-    pub(super) fn request(&self) -> &Request {
-        &self.ends.request
-    }
-
     pub(super) fn flow(&self) -> &Flow {
         &self.ends.flow
     }
@@ -136,13 +135,14 @@ impl ClientInvite {
         }
     }
 
-    /// The CANCEL for this INVITE (§9.1).
-    pub(super) fn cancel_request(&self, reason: Option<&str>) -> Request {
-        let cancel = self.ends.same_hop(Method::Cancel, &self.ends.request);
-        match reason {
+    /// The CANCEL for this INVITE (§9.1); `None` after its final response.
+    pub(super) fn cancel_request(&self, reason: Option<&str>) -> Option<Request> {
+        let request = self.ends.request.as_deref()?;
+        let cancel = same_hop(Method::Cancel, request, request)?;
+        Some(match reason {
             Some(reason) => cancel.header(Name::Reason, reason).finish(),
             None => cancel.finish(),
-        }
+        })
     }
 }
 
@@ -170,12 +170,11 @@ fn step(state: State, input: Input<'_>, ends: &Ends, cx: &mut Context<'_>) -> (S
         }
         (Calling { .. } | Proceeding { .. }, Input::Failure(response)) => {
             // §22.1: an ACK repeats the INVITE's credentials, since it cannot be challenged.
-            let ack = ends
-                .same_hop(Method::Ack, response)
-                .copy(Name::Authorization, &ends.request)
-                .copy(Name::ProxyAuthorization, &ends.request)
-                .finish();
-            let ack = ack.bytes().clone();
+            let ack = ends.request.as_deref().and_then(|request| {
+                let ack = same_hop(Method::Ack, request, response)?;
+                Some(ack.copy(Name::Authorization, request).copy(Name::ProxyAuthorization, request).finish())
+            });
+            let ack = ack.map(|ack| ack.bytes().clone()).unwrap_or_default();
             cx.out.transmit(ends.flow, ack.clone());
             (Completed { ack, d: ends.arm_own(Timer::D, cx) }, Report::Pass)
         }
@@ -230,7 +229,9 @@ fn step(state: State, input: Input<'_>, ends: &Ends, cx: &mut Context<'_>) -> (S
 
 impl Ends {
     fn send(&self, cx: &mut Context<'_>) {
-        cx.out.transmit(self.flow, request_bytes(&self.request, &self.flow));
+        if let Some(request) = self.request.as_deref() {
+            cx.out.transmit(self.flow, request_bytes(request, &self.flow));
+        }
     }
 
     fn arm(&self, timer: Timer, after: Duration, cx: &mut Context<'_>) -> Instant {
@@ -240,19 +241,20 @@ impl Ends {
     fn arm_own(&self, timer: Timer, cx: &mut Context<'_>) -> Instant {
         self.arm(timer, timer.value(self.flow.transport), cx)
     }
+}
 
-    /// A request of this transaction's hop: ACK for a failure (§17.1.1.3), CANCEL (§9.1). Both copy the INVITE's
-    /// Request-URI, top Via, Route, From, Call-ID and CSeq number; they differ in where To comes from.
-    fn same_hop(&self, method: Method, to: &Headers) -> RequestBuilder {
-        let request = &self.request;
-        let via = request.values(Name::Via).next().unwrap_or_default();
-        RequestBuilder::new(method.clone(), &self.uri)
-            .header(Name::Via, String::from_utf8_lossy(via))
-            .header(Name::MaxForwards, 70)
-            .copy(Name::Route, request)
-            .copy(Name::From, request)
-            .copy(Name::To, to)
-            .copy(Name::CallId, request)
-            .header(Name::CSeq, CSeq { number: self.number, method })
-    }
+/// A request of the same hop as an INVITE: ACK for a failure (§17.1.1.3), CANCEL (§9.1). Both copy the INVITE's
+/// Request-URI, top Via, Route, From, Call-ID and CSeq number; they differ in where To comes from.
+fn same_hop(method: Method, request: &Request, to: &Headers) -> Option<RequestBuilder> {
+    let via = request.values(Name::Via).next().unwrap_or_default();
+    let number = request.cseq().ok()?.number;
+    let builder = RequestBuilder::new(method.clone(), &request.uri().ok()?)
+        .header(Name::Via, String::from_utf8_lossy(via))
+        .header(Name::MaxForwards, 70)
+        .copy(Name::Route, request)
+        .copy(Name::From, request)
+        .copy(Name::To, to)
+        .copy(Name::CallId, request)
+        .header(Name::CSeq, CSeq { number, method });
+    Some(builder)
 }

@@ -20,7 +20,8 @@ pub(super) struct ClientNonInvite {
 struct Ends {
     id: ClientId,
     flow: Flow,
-    request: Request,
+    /// Until the final response.
+    request: Option<Box<Request>>,
 }
 
 #[derive(Debug)]
@@ -59,7 +60,7 @@ pub(super) enum Input {
 impl ClientNonInvite {
     /// Sends the request.
     pub(super) fn start(id: ClientId, request: Request, flow: Flow, cx: &mut Context<'_>) -> Self {
-        let ends = Ends { id, flow, request };
+        let ends = Ends { id, flow, request: Some(Box::new(request)) };
         ends.send(cx);
         let e = ends.arm_e(T1, cx);
         let f = ends.arm(Timer::F, cx);
@@ -69,6 +70,9 @@ impl ClientNonInvite {
     pub(super) fn handle(&mut self, input: Input, cx: &mut Context<'_>) -> Report {
         let state = std::mem::replace(&mut self.state, State::Terminated);
         let (state, report) = step(state, input, &self.ends, cx);
+        if matches!(state, State::Completed { .. }) {
+            self.ends.request = None;
+        }
         self.state = state;
         report
     }
@@ -139,7 +143,9 @@ fn step(state: State, input: Input, ends: &Ends, cx: &mut Context<'_>) -> (State
 
 impl Ends {
     fn send(&self, cx: &mut Context<'_>) {
-        cx.out.transmit(self.flow, request_bytes(&self.request, &self.flow));
+        if let Some(request) = self.request.as_deref() {
+            cx.out.transmit(self.flow, request_bytes(request, &self.flow));
+        }
     }
 
     /// Nothing is sent again over a reliable transport.

@@ -18,13 +18,13 @@ mod timers;
 pub use event::TransactionEvent;
 pub use timers::{T1, T1_64, T2, T4, Timer};
 
-use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
 use offhook_sip::Message;
 
-use crate::{Context, Flow};
+use crate::{Context, Flow, IdMap};
 use client::Client;
+use matching::{Key, Keys};
 use server::Server;
 
 /// The transactions of one shard or phone.
@@ -32,14 +32,13 @@ use server::Server;
 pub struct Transactions {
     limits: Limits,
     last: u64,
-    clients: BTreeMap<ClientId, Client>,
-    client_keys: HashMap<Box<str>, ClientId>,
+    keys: Keys,
+    clients: IdMap<ClientId, Box<Client>>,
+    client_keys: IdMap<Key, ClientId>,
     /// Clients that never started, until their user hears of it.
     refused: Vec<ClientId>,
-    servers: BTreeMap<ServerId, Server>,
-    server_keys: HashMap<Box<str>, ServerId>,
-    /// The key that is looked for; kept for its memory.
-    key: String,
+    servers: IdMap<ServerId, Box<Server>>,
+    server_keys: IdMap<Key, ServerId>,
 }
 
 /// How many transactions there may be at once.
@@ -94,12 +93,12 @@ impl Transactions {
         Self {
             limits,
             last: 0,
-            clients: BTreeMap::new(),
-            client_keys: HashMap::new(),
+            keys: Keys::default(),
+            clients: IdMap::default(),
+            client_keys: IdMap::default(),
             refused: Vec::new(),
-            servers: BTreeMap::new(),
-            server_keys: HashMap::new(),
-            key: String::new(),
+            servers: IdMap::default(),
+            server_keys: IdMap::default(),
         }
     }
 

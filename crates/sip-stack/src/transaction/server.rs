@@ -2,24 +2,27 @@
 
 use std::time::Instant;
 
-use offhook_sip::{Method, Name, Request, Response, Status};
+use offhook_sip::{Method, Name, Request, Response, Status, Via};
 
-use super::matching::server_key;
+use super::matching::Key;
 use super::server_invite::{self, ServerInvite, Way};
 use super::server_non_invite::{self, ServerNonInvite};
 use super::{Report, ServerId, Timer, TransactionEvent, Transactions};
-use crate::transport::{response_bytes, response_flow, stamp};
-use crate::{Context, Flow};
+use crate::transport::{response_bytes, response_flow, response_flow_by, sent_by_port, stamp};
+use crate::{Context, Flow, shrink};
 
 /// An entry of the table.
 #[derive(Debug)]
 pub(super) struct Server {
-    key: Box<str>,
-    request: Request,
-    /// How the request came.
-    flow: Flow,
+    key: Key,
+    /// As long as something may have to be made of it.
+    request: Option<Box<Request>>,
     /// The way of responses.
     way: Flow,
+    /// The port of its `sent-by`, to which a new connection would be opened (§18.2.2).
+    port: u16,
+    /// Whether the client knows RFC 2543 only.
+    is_old: bool,
     /// The To tag of the final response, which the ACK of an RFC 2543 client must have.
     tag: Option<Box<str>>,
     machine: Machine,
@@ -56,20 +59,16 @@ impl Transactions {
     /// Sends 100 Trying for an INVITE at once instead of after 200 ms (§17.2.1).
     pub fn trying(&mut self, server: ServerId, cx: &mut Context<'_>) {
         if let Some(Server { machine: Machine::Invite(machine), request, way, .. }) =
-            self.servers.get_mut(&server)
+            self.servers.get_mut(&server).map(Box::as_mut)
         {
-            machine.handle(server_invite::Input::Trying, Way { request, flow: *way }, cx);
+            let way = Way { request: request.as_deref(), flow: *way };
+            machine.handle(server_invite::Input::Trying, way, cx);
         }
     }
 
-    /// The request of a server transaction, its top Via stamped.
+    /// The request of a server transaction that has no final response yet, its top Via stamped.
     pub fn request(&self, server: ServerId) -> Option<&Request> {
-        self.servers.get(&server).map(|server| &server.request)
-    }
-
-    /// How the request of a server transaction came.
-    pub fn flow(&self, server: ServerId) -> Option<Flow> {
-        self.servers.get(&server).map(|server| server.flow)
+        self.servers.get(&server)?.request.as_deref()
     }
 
     pub(super) fn receive_request(
@@ -86,8 +85,9 @@ impl Transactions {
             Method::Cancel => self.cancelled_by(&request),
             _ => None,
         };
-        server_key(&mut self.key, &request, request.method(), request.to_tag()).ok()?;
-        if let Some(id) = self.server_keys.get(self.key.as_str()) {
+        let via = request.via().ok()?;
+        let key = self.keys.server(&request, &via, request.method(), request.to_tag()).ok()?;
+        if let Some(id) = self.server_keys.get(&key) {
             self.servers.get_mut(id)?.retransmitted(flow, cx);
             return None;
         }
@@ -95,7 +95,7 @@ impl Transactions {
             refuse(&request, &flow, cx);
             return None;
         }
-        let server = self.insert_server(request.clone(), flow, cx);
+        let server = self.insert_server(key, request.clone(), &via, flow, cx);
         Some(match invite {
             Some(invite) => TransactionEvent::Cancel { server, invite, request, flow },
             None => TransactionEvent::Request { server, request, flow },
@@ -117,11 +117,12 @@ impl Transactions {
         let mut reports = Vec::new();
         for (id, server) in self.servers.iter_mut().filter(|(_, server)| server.way.fails_with(failed)) {
             if server.way.connection.take().is_some() {
-                server.way = response_flow(&server.request, &server.way);
+                server.way.remote.set_port(server.port);
             } else {
                 reports.push((*id, server.transport_error(cx)));
             }
         }
+        reports.sort_unstable_by_key(|(id, _)| *id);
         reports.into_iter().filter_map(|(id, report)| self.server_event(id, report)).collect()
     }
 
@@ -136,60 +137,69 @@ impl Transactions {
             return Some(TransactionEvent::Ack { request, flow, invite: None });
         };
         let Server { machine: Machine::Invite(machine), request: invite, way, .. } =
-            self.servers.get_mut(&id)?
+            self.servers.get_mut(&id)?.as_mut()
         else {
             return None;
         };
-        let report = machine.handle(server_invite::Input::Ack, Way { request: invite, flow: *way }, cx);
+        let way = Way { request: invite.as_deref(), flow: *way };
+        let report = machine.handle(server_invite::Input::Ack, way, cx);
         (report == Report::Pass).then_some(TransactionEvent::Ack { request, flow, invite: Some(id) })
     }
 
     fn acknowledged_by(&mut self, ack: &Request) -> Option<ServerId> {
-        if !server_key(&mut self.key, ack, &Method::Invite, None).ok()? {
-            return self.server_keys.get(self.key.as_str()).copied();
-        }
+        let via = ack.via().ok()?;
+        let found = self.server_keys.get(&self.keys.server(ack, &via, &Method::Invite, None).ok()?).copied();
         // RFC 2543: the To tag is that of our response, while the INVITE had none.
-        if let Some(id) = self.server_keys.get(self.key.as_str())
-            && self.servers.get(id).is_some_and(|server| server.tag.as_deref() == ack.to_tag())
-        {
-            return Some(*id);
+        let is_it =
+            |id: &ServerId| self.servers.get(id).is_some_and(|one| one.tag.as_deref() == ack.to_tag());
+        if via.has_cookie() || found.as_ref().is_some_and(is_it) {
+            return found;
         }
-        server_key(&mut self.key, ack, &Method::Invite, ack.to_tag()).ok()?;
-        self.server_keys.get(self.key.as_str()).copied()
+        self.server_keys.get(&self.keys.server(ack, &via, &Method::Invite, ack.to_tag()).ok()?).copied()
     }
 
     /// The INVITE that a CANCEL cancels (§9.2).
     fn cancelled_by(&mut self, cancel: &Request) -> Option<ServerId> {
-        server_key(&mut self.key, cancel, &Method::Invite, cancel.to_tag()).ok()?;
-        let id = *self.server_keys.get(self.key.as_str())?;
-        // §9.1: a CANCEL has the Call-ID of its INVITE. One that has not comes from somebody who guessed a branch.
-        let invite = &self.servers.get(&id)?.request;
-        (invite.raw(Name::CallId) == cancel.raw(Name::CallId)).then_some(id)
+        let key = self.keys.server(cancel, &cancel.via().ok()?, &Method::Invite, cancel.to_tag()).ok()?;
+        let id = *self.server_keys.get(&key)?;
+        // §9.1: a CANCEL has the Call-ID of its INVITE. One that has not comes from somebody who guessed a branch. After
+        // the final response it has no effect anyway.
+        let invite = self.servers.get(&id)?.request.as_deref();
+        invite.is_none_or(|invite| invite.raw(Name::CallId) == cancel.raw(Name::CallId)).then_some(id)
     }
 
-    /// Opens a transaction under the key that was just looked for.
-    fn insert_server(&mut self, request: Request, flow: Flow, cx: &mut Context<'_>) -> ServerId {
+    fn insert_server(
+        &mut self,
+        key: Key,
+        request: Request,
+        via: &Via,
+        flow: Flow,
+        cx: &mut Context<'_>,
+    ) -> ServerId {
         let id = ServerId(self.next());
-        let way = response_flow(&request, &flow);
+        let way = response_flow_by(via, &flow);
         let machine = match request.method() {
             Method::Invite => Machine::Invite(ServerInvite::start(id, way, cx)),
             _ => Machine::NonInvite(ServerNonInvite::start(id, way, cx)),
         };
-        let key: Box<str> = self.key.as_str().into();
-        self.server_keys.insert(key.clone(), id);
-        self.servers.insert(id, Server { key, request, flow, way, tag: None, machine });
+        let port = sent_by_port(via, &flow);
+        let (is_old, request) = (!via.has_cookie(), Some(Box::new(request)));
+        self.server_keys.insert(key, id);
+        self.servers.insert(id, Box::new(Server { key, request, way, port, is_old, tag: None, machine }));
         id
     }
 
     fn remove_server(&mut self, id: ServerId) {
         if let Some(server) = self.servers.remove(&id) {
             self.server_keys.remove(&server.key);
+            shrink(&mut self.servers);
+            shrink(&mut self.server_keys);
         }
     }
 
     /// Removes a transaction that is over, and says so.
     fn server_event(&mut self, id: ServerId, report: Report) -> Option<TransactionEvent> {
-        if self.servers.get(&id).is_some_and(Server::is_terminated) {
+        if self.servers.get(&id).is_some_and(|server| server.is_terminated()) {
             self.remove_server(id);
         }
         match report {
@@ -212,10 +222,10 @@ impl Server {
                     2 => Input::Success(bytes),
                     _ => Input::Failure(bytes),
                 };
-                if status.is_final() && machine.is_open() {
+                if self.is_old && status.is_final() && machine.is_open() {
                     self.tag = response.to_tag().map(Into::into);
                 }
-                machine.handle(input, Way { request: &self.request, flow: self.way }, cx);
+                machine.handle(input, Way { request: self.request.as_deref(), flow: self.way }, cx);
             }
             Machine::NonInvite(machine) => {
                 use server_non_invite::Input;
@@ -224,16 +234,19 @@ impl Server {
                 machine.handle(input, self.way, cx);
             }
         }
+        if status.is_final() {
+            self.request = None;
+        }
     }
 
     fn retransmitted(&mut self, flow: Flow, cx: &mut Context<'_>) {
         if self.way.transport.is_reliable() && self.way.connection.is_none() && flow.connection.is_some() {
             // The client lost its connection, opened another and asks again over that.
-            (self.flow, self.way) = (flow, flow);
+            self.way = flow;
         }
         match &mut self.machine {
             Machine::Invite(machine) => {
-                let way = Way { request: &self.request, flow: self.way };
+                let way = Way { request: self.request.as_deref(), flow: self.way };
                 machine.handle(server_invite::Input::Invite, way, cx);
             }
             Machine::NonInvite(machine) => {
@@ -245,7 +258,9 @@ impl Server {
     fn timeout(&mut self, timer: Timer, deadline: Instant, cx: &mut Context<'_>) -> Report {
         match &mut self.machine {
             Machine::Invite(machine) => match machine.due(timer, deadline) {
-                Some(input) => machine.handle(input, Way { request: &self.request, flow: self.way }, cx),
+                Some(input) => {
+                    machine.handle(input, Way { request: self.request.as_deref(), flow: self.way }, cx)
+                }
                 None => Report::Nothing,
             },
             Machine::NonInvite(machine) => match machine.due(timer, deadline) {
@@ -256,7 +271,7 @@ impl Server {
     }
 
     fn transport_error(&mut self, cx: &mut Context<'_>) -> Report {
-        let way = Way { request: &self.request, flow: self.way };
+        let way = Way { request: self.request.as_deref(), flow: self.way };
         match &mut self.machine {
             Machine::Invite(machine) => machine.handle(server_invite::Input::TransportError, way, cx),
             Machine::NonInvite(machine) => {

@@ -66,7 +66,8 @@ pub(super) enum Input {
 /// What the machine works on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Way<'a> {
-    pub(super) request: &'a Request,
+    /// Until the final response.
+    pub(super) request: Option<&'a Request>,
     /// The way of responses.
     pub(super) flow: Flow,
 }
@@ -116,7 +117,10 @@ fn step(state: State, input: Input, id: ServerId, way: Way<'_>, cx: &mut Context
     let flow = way.flow;
     match (state, input) {
         (Proceeding { last: None, .. }, Input::Trying) => {
-            let trying = Response::to_request(way.request, Status::TRYING).finish();
+            let Some(request) = way.request else {
+                return (Proceeding { trying: None, last: None }, Report::Nothing);
+            };
+            let trying = Response::to_request(request, Status::TRYING).finish();
             let trying = response_bytes(&trying, &flow);
             cx.out.transmit(flow, trying.clone());
             (Proceeding { trying: None, last: Some(trying) }, Report::Nothing)

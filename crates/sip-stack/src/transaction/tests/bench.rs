@@ -1,5 +1,6 @@
 //! A table of transactions with a virtual clock, and the messages to feed it.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -18,6 +19,7 @@ pub(super) struct Bench {
     start: Instant,
     now: Instant,
     events: Vec<(u64, TransactionEvent)>,
+    served: HashMap<ServerId, Request>,
 }
 
 /// A message that was sent.
@@ -54,6 +56,7 @@ impl Bench {
             start,
             now: start,
             events: Vec::new(),
+            served: HashMap::new(),
         }
     }
 
@@ -93,8 +96,11 @@ impl Bench {
     }
 
     pub(super) fn respond(&mut self, server: ServerId, status: u16) {
-        let request = self.table.request(server).unwrap().clone();
-        let response = reply(&request, status, "here");
+        // A second answer is made of what the first was made of.
+        if let Some(request) = self.table.request(server) {
+            self.served.insert(server, request.clone());
+        }
+        let response = reply(&self.served[&server], status, "here");
         self.with(|table, cx| table.respond(server, response, cx));
     }
 

@@ -62,12 +62,12 @@ fn branch(number: u8) -> &'static str {
 
 #[derive(Default)]
 struct Known {
-    servers: Vec<ServerId>,
+    servers: Vec<(ServerId, offhook_sip::Request)>,
     clients: Vec<ClientId>,
 }
 
-fn pick<T: Copy>(from: &[T], number: usize) -> Option<T> {
-    (!from.is_empty()).then(|| from[number % from.len()])
+fn pick<T: Clone>(from: &[T], number: usize) -> Option<T> {
+    (!from.is_empty()).then(|| from[number % from.len()].clone())
 }
 
 fn act(bench: &mut Bench, known: &mut Known, step: Step) {
@@ -87,8 +87,7 @@ fn act(bench: &mut Bench, known: &mut Known, step: Step) {
             bench.receive(reply(&request, STATUSES[status], "t"), way(from));
         }
         Step::Respond { server, status, once } => {
-            let Some(server) = pick(&known.servers, server) else { return };
-            let Some(request) = bench.table.request(server).cloned() else { return };
+            let Some((server, request)) = pick(&known.servers, server) else { return };
             let response = reply(&request, STATUSES[status], "t");
             bench.with(|table, cx| match once {
                 true => table.respond_once(server, response, cx),
@@ -96,7 +95,7 @@ fn act(bench: &mut Bench, known: &mut Known, step: Step) {
             });
         }
         Step::Trying { server } => {
-            let Some(server) = pick(&known.servers, server) else { return };
+            let Some((server, _)) = pick(&known.servers, server) else { return };
             bench.with(|table, cx| table.trying(server, cx));
         }
         Step::Cancel { client } => {
@@ -107,8 +106,10 @@ fn act(bench: &mut Bench, known: &mut Known, step: Step) {
         Step::Pass { millis } => bench.run_until(bench.elapsed() + millis),
     }
     for event in bench.events() {
-        if let TransactionEvent::Request { server, .. } | TransactionEvent::Cancel { server, .. } = event {
-            known.servers.push(server);
+        if let TransactionEvent::Request { server, request, .. }
+        | TransactionEvent::Cancel { server, request, .. } = event
+        {
+            known.servers.push((server, request));
         }
     }
 }
@@ -129,8 +130,7 @@ proptest! {
             prop_assert!(bench.table.len() <= 4 * limit + known.clients.len());
         }
         // The users do what they must: answer their INVITEs, give up those they sent.
-        for server in known.servers {
-            let Some(request) = bench.table.request(server).cloned() else { continue };
+        for (server, request) in known.servers {
             let response = reply(&request, 480, "t");
             bench.with(|table, cx| table.respond(server, response, cx));
         }

@@ -5,3 +5,4 @@ mod api;
 mod client;
 mod sip;
 mod start;
+mod threads;

@@ -217,6 +217,26 @@ fn a_reader_that_has_seen_enough_is_no_error() {
 }
 
 #[test]
+fn two_hundred_calls_with_sound_pass_through_three_signal_threads() {
+    let data = tempfile::tempdir().unwrap();
+    let data = data.path();
+    let set = ["sip.threads=3", "security.authentication=off", "media.anchor=always", "media.ports=10000-11999"];
+    let set: Vec<&str> = set.iter().flat_map(|key| ["--set", key]).collect();
+    let served = Served::start(data, &set);
+    let server = served.sip.to_string();
+    let load = "load sip:b@127.0.0.1 --callees 40 --account sip:a@127.0.0.1 --users 40 --calls 200 --rate 100/s \
+                --held --settle 1s --watch 3s --rtp --json";
+    let words: Vec<&str> = load.split_ascii_whitespace().chain(["--server", &server]).collect();
+    let output = Command::new(env!("CARGO_BIN_EXE_offhook")).args(words).output().unwrap();
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&told["completed"], &told["failed"]), (&json!(200), &json!(0)), "{told}");
+    // Both ways, through the relay, whichever thread has the call.
+    let (sent, lost) = (told["rtp"]["sent"].as_u64().unwrap(), told["rtp"]["lost"].as_u64().unwrap());
+    assert!(sent > 200 * 2 * 140, "{told}");
+    assert!(lost * 100 <= sent, "{told}");
+}
+
+#[test]
 fn a_thousand_registrations_that_were_acknowledged_outlive_a_kill() {
     let data = tempfile::tempdir().unwrap();
     let open = ["--set", "security.authentication=off"];

@@ -13,6 +13,8 @@ use offhook_sip_stack::auth::{Authenticator, Failure, Kind};
 use offhook_sip_stack::transaction::{Limits, Owner, ServerId, TransactionEvent, Transactions};
 use offhook_sip_stack::{CloseConnection, Flow, push_hex, transport};
 
+use rand::RngExt as _;
+
 use crate::agents;
 use crate::command::{self, Answer, Command, Ticket};
 use crate::config::{Authentication, Config, Strangers};
@@ -22,6 +24,7 @@ use crate::event::{DropReason, Event};
 use crate::identity::{self, Caller};
 use crate::io::StoreRequest;
 use crate::locality::user_of;
+use crate::overload::Overload;
 use crate::proxy::{Forwarding, Proxy, Target};
 use crate::proxy::{in_dialog, routes};
 use crate::refusal::Refusal;
@@ -34,6 +37,7 @@ pub(crate) struct Core {
     transactions: Transactions,
     authenticator: Authenticator,
     proxy: Proxy,
+    overload: Overload,
     draining: bool,
 }
 
@@ -48,6 +52,7 @@ impl Core {
             transactions: Transactions::new(limits),
             authenticator: Authenticator::new(config.key.0, &config.realm, config.nonce_lifetime.as_secs()),
             proxy: Proxy::new(shard, ports),
+            overload: Overload::new(),
             draining: false,
             config,
         }
@@ -56,6 +61,10 @@ impl Core {
     /// A datagram, or a message of a stream.
     pub(crate) fn receive(&mut self, flow: Flow, bytes: Bytes, cx: &mut Context<'_>) {
         match Message::parse(bytes.clone()) {
+            Ok(Message::Request(request)) if self.overload.is_too_much(&request, cx.rng) => {
+                let retry_after = RETRY_AFTER.start + cx.rng.random::<u32>() % RETRY_AFTER.len() as u32;
+                self.transactions.receive_or_refuse(request, flow, retry_after, &mut cx.sip());
+            }
             Ok(message) => {
                 if let Some(event) = self.transactions.receive(message, flow, &mut cx.sip()) {
                     self.transaction(event, cx);
@@ -417,6 +426,12 @@ impl Core {
         self.proxy.media(report, &self.config, &mut self.transactions, cx);
     }
 
+    pub(crate) fn waited(&mut self, waited: Duration, cx: &mut Context<'_>) {
+        if let Some(told) = self.overload.waited(waited, cx.now) {
+            cx.event(told);
+        }
+    }
+
     pub(crate) fn apply(&mut self, delta: Delta) {
         self.directory.apply(delta);
     }
@@ -455,6 +470,10 @@ impl Core {
         self.draining = true;
     }
 
+    pub(crate) fn is_refusing(&self) -> bool {
+        self.overload.is_refusing()
+    }
+
     pub(crate) fn is_idle(&self) -> bool {
         self.transactions.is_empty() && self.proxy.is_idle()
     }
@@ -484,3 +503,6 @@ fn refused(request: &Request, flow: &Flow, answer: &Response) -> Event {
         call: request.call_id().unwrap_or_default().to_owned(),
     }
 }
+
+/// Seconds after which a caller that was turned away may come again: not all at once.
+const RETRY_AFTER: std::ops::Range<u32> = 5..15;

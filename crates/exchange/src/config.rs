@@ -71,7 +71,8 @@ impl Config {
             max_calls_per_account: 4,
             registrar: RegistrarLimits::default(),
             timer_c: Duration::from_secs(185),
-            max_transactions: 200_000,
+            // A registration takes one for 32 s, a call two and two.
+            max_transactions: 1_000_000,
             nonce_lifetime: Duration::from_secs(300),
             key,
         }

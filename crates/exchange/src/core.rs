@@ -13,6 +13,8 @@ use offhook_sip_stack::auth::{Authenticator, Failure, Kind};
 use offhook_sip_stack::transaction::{Limits, Owner, ServerId, TransactionEvent, Transactions};
 use offhook_sip_stack::{CloseConnection, Flow, push_hex, transport};
 
+use rand::RngExt as _;
+
 use crate::agents;
 use crate::command::{self, Answer, Command, Ticket};
 use crate::config::{Authentication, Config, Strangers};
@@ -23,6 +25,7 @@ use crate::event::{DropReason, Event};
 use crate::identity::{self, Caller};
 use crate::io::{ShardMessage, StoreRequest};
 use crate::locality::user_of;
+use crate::overload::Overload;
 use crate::proxy::{Forwarding, Proxy, Target};
 use crate::proxy::{in_dialog, routes};
 use crate::refusal::Refusal;
@@ -35,6 +38,7 @@ pub(crate) struct Core {
     transactions: Transactions,
     authenticator: Authenticator,
     proxy: Proxy,
+    overload: Overload,
     draining: bool,
 }
 
@@ -50,6 +54,7 @@ impl Core {
             authenticator: Authenticator::new(config.key.0, &config.realm, config.nonce_lifetime.as_secs())
                 .of_shard(shard),
             proxy: Proxy::new(shard, config.shards, ports),
+            overload: Overload::new(),
             draining: false,
             config,
         }
@@ -67,6 +72,10 @@ impl Core {
 
     fn take(&mut self, flow: Flow, bytes: Bytes, at_the_door: bool, cx: &mut Context<'_>) {
         match Message::parse(bytes.clone()) {
+            Ok(Message::Request(request)) if self.overload.is_too_much(&request, cx.rng) => {
+                let retry_after = RETRY_AFTER.start + cx.rng.random::<u32>() % RETRY_AFTER.len() as u32;
+                self.transactions.receive_or_refuse(request, flow, retry_after, &mut cx.sip());
+            }
             Ok(message) => {
                 if at_the_door && let Some(home) = self.home_elsewhere(&message, cx) {
                     cx.out.shards.push((home, ShardMessage::Datagram { flow, bytes }));
@@ -463,6 +472,12 @@ impl Core {
         self.proxy.media(report, &self.config, &mut self.transactions, cx);
     }
 
+    pub(crate) fn waited(&mut self, waited: Duration, cx: &mut Context<'_>) {
+        if let Some(told) = self.overload.waited(waited, cx.now) {
+            cx.event(told);
+        }
+    }
+
     pub(crate) fn apply(&mut self, delta: Delta) {
         self.directory.apply(delta);
     }
@@ -515,6 +530,10 @@ impl Core {
         self.draining = true;
     }
 
+    pub(crate) fn is_refusing(&self) -> bool {
+        self.overload.is_refusing()
+    }
+
     pub(crate) fn is_idle(&self) -> bool {
         self.transactions.is_empty() && self.proxy.is_idle()
     }
@@ -544,3 +563,6 @@ fn refused(request: &Request, flow: &Flow, answer: &Response) -> Event {
         call: request.call_id().unwrap_or_default().to_owned(),
     }
 }
+
+/// Seconds after which a caller that was turned away may come again: not all at once.
+const RETRY_AFTER: std::ops::Range<u32> = 5..15;

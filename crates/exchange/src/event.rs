@@ -28,6 +28,11 @@ pub enum Event {
         /// The Call-ID, as far as it could be read.
         call: String,
     },
+    /// More comes than can be done: so many new calls were turned away within the last second or so.
+    Overload {
+        /// New calls that were answered with 503.
+        refused: u64,
+    },
     /// Credentials were wrong.
     AuthenticationFailed {
         /// Who sent them.

@@ -1,5 +1,7 @@
 //! The complete border of a shard: everything that goes in and everything that comes out.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use offhook_media::command as media;
 use offhook_sip_stack::Flow;
@@ -40,6 +42,8 @@ pub enum Input {
     Media(media::Report),
     /// From an operator, the API or the store.
     Command(Ticket, Command),
+    /// How long the oldest message that waits for this shard has been waiting: above some, new calls are refused.
+    Waited(Duration),
     /// A deadline has come; every input has this effect too.
     Deadline,
     /// No new calls from now on; existing ones finish.

@@ -13,6 +13,7 @@ pub mod event;
 mod identity;
 pub mod io;
 mod locality;
+mod overload;
 pub mod proxy;
 mod refusal;
 mod registrar;

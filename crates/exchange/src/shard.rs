@@ -75,6 +75,7 @@ impl Shard {
             }
             Input::Media(report) => self.core.media(report, &mut cx),
             Input::Command(ticket, command) => self.core.command(ticket, command, &mut cx),
+            Input::Waited(waited) => self.core.waited(waited, &mut cx),
             Input::Deadline => {}
             Input::Drain => self.core.drain(),
         }
@@ -84,6 +85,11 @@ impl Shard {
     /// When to call [`Shard::handle`] at the latest.
     pub fn next_deadline(&self) -> Option<Instant> {
         [self.sip_timers.next_deadline(), self.timers.next_deadline()].into_iter().flatten().min()
+    }
+
+    /// Whether new calls are being refused because more comes than can be done.
+    pub fn is_refusing(&self) -> bool {
+        self.core.is_refusing()
     }
 
     /// Whether no transaction, call or lent port is left.

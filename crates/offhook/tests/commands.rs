@@ -220,7 +220,8 @@ fn a_reader_that_has_seen_enough_is_no_error() {
 fn two_hundred_calls_with_sound_pass_through_three_signal_threads() {
     let data = tempfile::tempdir().unwrap();
     let data = data.path();
-    let set = ["sip.threads=3", "security.authentication=off", "media.anchor=always", "media.ports=10000-11999"];
+    let set =
+        ["sip.threads=3", "security.authentication=off", "media.anchor=always", "media.ports=10000-11999"];
     let set: Vec<&str> = set.iter().flat_map(|key| ["--set", key]).collect();
     let served = Served::start(data, &set);
     let server = served.sip.to_string();

@@ -57,6 +57,12 @@ pub(crate) struct State {
     drops_told: u64,
     /// Whether each socket is watched for room to write.
     watched: Vec<bool>,
+    /// Whether a socket or another thread had something left after the last round.
+    left: bool,
+    /// Since when that is so.
+    behind: Option<Instant>,
+    /// Whether the shard was told that messages wait.
+    told: bool,
 }
 
 impl SignalThread {
@@ -74,8 +80,10 @@ impl SignalThread {
         while !self.state.over {
             let deadline = self.shard.next_deadline().map_or(tick, |deadline| deadline.min(tick));
             poller.wait(Some(deadline.saturating_duration_since(clock::now())), &mut ready)?;
+            self.tell_behind();
+            self.state.left = false;
             for one in &ready {
-                self.receive(one, &mut batch, &poller)?;
+                self.state.left |= self.receive(one, &mut batch, &poller)?;
             }
             self.take_others(&poller);
             let now = clock::now();
@@ -91,11 +99,27 @@ impl SignalThread {
         Ok(())
     }
 
+    /// Lets the shard know how long messages wait. The kernel does not say; a socket that was not empty since a moment
+    /// may have held one since then.
+    fn tell_behind(&mut self) {
+        let (now, left) = (clock::now(), self.state.left);
+        let behind = self.state.behind.filter(|_| left);
+        let waited = behind.map_or(Duration::ZERO, |since| now.duration_since(since));
+        self.state.behind = left.then(|| behind.unwrap_or(now));
+        if left || self.state.told {
+            self.shard.handle(now, Input::Waited(waited), &mut self.state.out);
+            // Until it has heard for a while that nothing waits, it may still refuse calls.
+            self.state.told = left || self.shard.is_refusing();
+        }
+    }
+
     /// Takes what one socket has, a batch at a time; what is beyond waits for the next round, lest one socket
-    /// starve the rest.
-    fn receive(&mut self, ready: &Ready, batch: &mut ReceiveBatch, poller: &Poller) -> io::Result<()> {
+    /// starve the rest. Returns whether something is left.
+    fn receive(&mut self, ready: &Ready, batch: &mut ReceiveBatch, poller: &Poller) -> io::Result<bool> {
         for _ in 0..ROUNDS {
-            let Some(socket) = self.udp.get(ready.token as usize).filter(|_| ready.readable) else { break };
+            let Some(socket) = self.udp.get(ready.token as usize).filter(|_| ready.readable) else {
+                return Ok(false);
+            };
             let count = match socket.receive(batch) {
                 Ok(count) => count,
                 // An answer of ours that found a closed port comes back as an error of the socket.
@@ -112,10 +136,10 @@ impl SignalThread {
             }
             self.flush(poller);
             if count < batch.capacity() {
-                break;
+                return Ok(false);
             }
         }
-        Ok(())
+        Ok(ready.readable)
     }
 
     /// Takes what the other threads know. It comes before every other input: see `ShardMessage`.
@@ -140,6 +164,7 @@ impl SignalThread {
             }
         }
         let mut more = left == 0;
+        self.state.left |= more;
         left = MOST_AT_ONCE;
         while left > 0
             && let Ok(input) = self.net.try_recv()

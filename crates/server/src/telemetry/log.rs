@@ -68,7 +68,7 @@ impl Routine {
             | Event::CallFailed { .. }
             | Event::CallEnded { .. }
             | Event::AuthenticationFailed { .. } => true,
-            Event::Dropped { .. } | Event::Refused { .. } => false,
+            Event::Dropped { .. } | Event::Refused { .. } | Event::Overload { .. } => false,
         };
         if !everyday {
             return true;
@@ -85,6 +85,9 @@ fn write(event: &Event) {
         Event::Dropped { from, reason } => tracing::debug!(%from, ?reason, "dropped"),
         Event::Refused { from, status, reason, call } => {
             tracing::debug!(call_id = call, %from, status = status.code(), reason, "refused");
+        }
+        Event::Overload { refused } => {
+            tracing::warn!(refused, "overload: new calls are turned away with 503");
         }
         Event::AuthenticationFailed { from, username } => {
             tracing::warn!(%from, username, "credentials are wrong");

@@ -22,6 +22,7 @@ pub(crate) struct Measures {
     pub(crate) media_packets: AtomicU64,
     pub(crate) relayed_streams: AtomicU64,
     pub(crate) notes_dropped: AtomicU64,
+    calls_turned_away: AtomicU64,
     authentication_failures: AtomicU64,
     registrations: AtomicU64,
     calls_started: AtomicU64,
@@ -46,6 +47,7 @@ impl Measures {
                 *self.dropped.lock().unwrap_or_else(PoisonError::into_inner).entry(*reason).or_default() += 1;
             }
             Event::Refused { status, .. } => self.refused.count(status.code()),
+            Event::Overload { refused } => add(&self.calls_turned_away, *refused),
             Event::AuthenticationFailed { .. } => add(&self.authentication_failures, 1),
             Event::Registered { .. } => add(&self.registrations, 1),
             Event::CallStarted { .. } => add(&self.calls_started, 1),
@@ -77,6 +79,7 @@ impl Measures {
         text.counter("sends_failed_total", "SIP messages that could not be sent", &self.sends_failed);
         text.counter("media_packets_received_total", "Media packets received", &self.media_packets);
         text.counter("notes_dropped_total", "Log lines dropped for want of room", &self.notes_dropped);
+        text.counter("calls_turned_away_total", "New calls refused for overload", &self.calls_turned_away);
         text.counter("authentication_failures_total", "Wrong credentials", &self.authentication_failures);
         text.counter("registrations_total", "Changes of registrations", &self.registrations);
         text.counter("calls_started_total", "Calls that began to be set up", &self.calls_started);

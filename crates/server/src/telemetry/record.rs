@@ -69,6 +69,7 @@ impl Records {
             }
             Event::Dropped { .. }
             | Event::Refused { .. }
+            | Event::Overload { .. }
             | Event::AuthenticationFailed { .. }
             | Event::Registered { .. } => {}
         }

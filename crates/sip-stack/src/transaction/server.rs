@@ -92,7 +92,7 @@ impl Transactions {
             return None;
         }
         if self.servers.len() >= self.limits.servers && invite.is_none() {
-            refuse(&request, &flow, cx);
+            refuse(&request, &flow, RETRY_AFTER, cx);
             return None;
         }
         let server = self.insert_server(key, request.clone(), &via, flow, cx);
@@ -100,6 +100,24 @@ impl Transactions {
             Some(invite) => TransactionEvent::Cancel { server, invite, request, flow },
             None => TransactionEvent::Request { server, request, flow },
         })
+    }
+
+    /// Takes a request for which there is no time: a copy of a known one is dealt with as ever, a new one is answered with
+    /// 503 and no state is kept for it. `retry_after` is in seconds.
+    pub fn receive_or_refuse(
+        &mut self,
+        request: Request,
+        flow: Flow,
+        retry_after: u32,
+        cx: &mut Context<'_>,
+    ) {
+        let request = stamp(request, &flow);
+        let Ok(via) = request.via() else { return };
+        let Ok(key) = self.keys.server(&request, &via, request.method(), request.to_tag()) else { return };
+        match self.server_keys.get(&key).and_then(|id| self.servers.get_mut(id)) {
+            Some(server) => server.retransmitted(flow, cx),
+            None => refuse(&request, &flow, retry_after, cx),
+        }
     }
 
     pub(super) fn server_timeout(
@@ -296,12 +314,12 @@ impl Server {
 }
 
 /// Answers a request that there is no room for, without keeping anything.
-fn refuse(request: &Request, flow: &Flow, cx: &mut Context<'_>) {
+fn refuse(request: &Request, flow: &Flow, retry_after: u32, cx: &mut Context<'_>) {
     let way = response_flow(request, flow);
     let tag = cx.tag();
     let response = Response::to_request(request, Status::SERVICE_UNAVAILABLE)
         .to_tag(&tag)
-        .header(Name::RetryAfter, RETRY_AFTER)
+        .header(Name::RetryAfter, retry_after)
         .finish();
     cx.out.transmit(way, response_bytes(&response, &way));
 }

@@ -16,9 +16,11 @@ use crate::proxy::signed_route::{PARAMETER, SignedRoute};
 ///
 /// A REGISTER may name its account by a number, which only the directory knows: then the shard found here hands it
 /// over to its [`home`].
-pub fn owner(message: &[u8], shards: u8) -> u8 {
+///
+/// `None` is what says nothing by which to choose, as keep-alives and noise do: whoever has it may deal with it.
+pub fn owner(message: &[u8], shards: u8) -> Option<u8> {
     if shards <= 1 {
-        return 0;
+        return Some(0);
     }
     let known = if scan::is_response(message) {
         scan::top_via_branch(message).and_then(shard_of_branch)
@@ -26,12 +28,12 @@ pub fn owner(message: &[u8], shards: u8) -> u8 {
         scan::first_route(message).and_then(shard_of_route)
     };
     if let Some(shard) = known.filter(|shard| *shard < shards) {
-        return shard;
+        return Some(shard);
     }
     let record = matches!(scan::method(message), Some(b"REGISTER" | b"PUBLISH" | b"SUBSCRIBE"));
     match scan::header(message, Name::To).filter(|_| record) {
-        Some(to) => of_user(user(to), shards),
-        None => hashed(scan::call_id(message).unwrap_or_default(), shards),
+        Some(to) => Some(of_user(user(to), shards)),
+        None => scan::call_id(message).map(|call| hashed(call, shards)),
     }
 }
 
@@ -86,14 +88,14 @@ mod tests {
     #[test]
     fn a_response_goes_to_the_shard_in_our_branch() {
         let via = "Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK05aabbccddeeff0011.77\r\n";
-        assert_eq!(owner(&message("SIP/2.0 200 OK", via), 8), 5);
+        assert_eq!(owner(&message("SIP/2.0 200 OK", via), 8), Some(5));
     }
 
     #[test]
     fn a_shard_that_does_not_exist_is_nobodys() {
         let via = "Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKffaabbccddeeff0011\r\n";
-        assert!(owner(&message("SIP/2.0 200 OK", via), 8) < 8);
-        assert_eq!(owner(b"junk", 0), 0);
+        assert!(owner(&message("SIP/2.0 200 OK", via), 8).is_some_and(|shard| shard < 8));
+        assert_eq!((owner(b"junk", 0), owner(b"\r\n\r\n", 2)), (Some(0), None));
     }
 
     #[test]
@@ -111,14 +113,15 @@ mod tests {
         for user in ["alice", "Bob", "1001", "+49301234567"] {
             let register =
                 message("REGISTER sip:example.com SIP/2.0", &format!("To: <sip:{user}@example.com>\r\n"));
-            assert_eq!(owner(&register, 7), home(&AddressOfRecord::new(user, "example.com"), 7), "{user}");
+            let home = home(&AddressOfRecord::new(user, "example.com"), 7);
+            assert_eq!(owner(&register, 7), Some(home), "{user}");
         }
     }
 
     #[test]
     fn a_request_goes_to_the_shard_in_our_route() {
         let route = "Route: <sip:192.0.2.1;lr;oh=AQX_____;x>, <sip:other;lr>\r\n";
-        assert_eq!(owner(&message("BYE sip:a@b SIP/2.0", route), 8), 5);
+        assert_eq!(owner(&message("BYE sip:a@b SIP/2.0", route), 8), Some(5));
     }
 
     #[test]

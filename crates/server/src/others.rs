@@ -68,8 +68,8 @@ impl Others {
             return own.extend(received);
         }
         for (flow, bytes) in received {
-            let owner = dispatch::owner(&bytes, shards);
-            match self.ways.get_mut(usize::from(owner)).filter(|_| owner != self.own) {
+            let owner = dispatch::owner(&bytes, shards).filter(|owner| *owner != self.own);
+            match owner.and_then(|owner| self.ways.get_mut(usize::from(owner))) {
                 Some(way) => way.waiting.push(Misplaced { flow, bytes, handed_over: false }),
                 None => own.push((flow, bytes)),
             }

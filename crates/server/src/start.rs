@@ -339,7 +339,7 @@ fn inlet(wakers: &[Waker]) -> (Inlet, Vec<tokio::sync::mpsc::Receiver<NetInput>>
         Box::new(move || waker.wake())
     };
     let shards = wakers.len() as u8;
-    let owner = Arc::new(move |message: &[u8]| usize::from(dispatch::owner(message, shards)));
+    let owner = Arc::new(move |message: &[u8]| dispatch::owner(message, shards).map_or(0, usize::from));
     Inlet::for_each(INLET, wakers.iter().map(wake).collect(), owner)
 }
 

@@ -111,8 +111,8 @@ impl Office {
         if to.port() == self.address.port() {
             let flow =
                 Flow { transport: Transport::Udp, local: self.address, remote: from, connection: None };
-            let owner = dispatch::owner(&bytes, self.config.shards);
-            return self.input(now, owner.into(), Input::Datagram { flow, bytes });
+            let owner = dispatch::owner(&bytes, self.config.shards).map_or(0, usize::from);
+            return self.input(now, owner, Input::Datagram { flow, bytes });
         }
         let mut out = relay::Outbox::default();
         self.relay.handle(now, relay::Input::Packet { port: to.port(), from, bytes }, &mut out);

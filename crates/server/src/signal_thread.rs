@@ -205,6 +205,7 @@ impl SignalThread {
                 self.measures.count(&event);
                 self.notes.event(now, event);
             }
+            self.notes.flush();
             debug_assert!(self.state.out.shards.is_empty(), "there is one shard");
             self.state.out.shards.clear();
             if self.state.failed.is_empty() {

@@ -226,6 +226,7 @@ impl SignalThread {
                 self.measures.count(&event);
                 self.notes.event(now, event);
             }
+            self.notes.flush();
             if self.state.failed.is_empty() {
                 return;
             }

@@ -315,7 +315,7 @@ fn start_threads(
             reports,
             media: to_media.clone(),
             journal,
-            notes: notes.clone(),
+            notes: notes.again(),
             measures: Arc::clone(&measures),
             state: State::default(),
         });

@@ -17,10 +17,11 @@ pub use log::{LogFormat, start_log};
 pub(crate) use measures::Measures;
 pub(crate) use record::Records;
 
-/// The way of events out of the signal threads, which never wait for a log or a disk.
-#[derive(Clone)]
+/// The way of events out of a signal thread, which never waits for a log or a disk.
 pub(crate) struct Notes {
-    sender: SyncSender<Note>,
+    sender: SyncSender<Vec<Note>>,
+    /// What goes out with the next [`Notes::flush`].
+    gathered: Vec<Note>,
     measures: Arc<Measures>,
 }
 
@@ -32,32 +33,42 @@ pub(crate) enum Note {
 }
 
 impl Notes {
-    pub(crate) fn new(measures: Arc<Measures>) -> (Self, Receiver<Note>) {
+    pub(crate) fn new(measures: Arc<Measures>) -> (Self, Receiver<Vec<Note>>) {
         let (sender, received) = sync_channel(WAITING);
-        (Self { sender, measures }, received)
+        (Self { sender, gathered: Vec::new(), measures }, received)
     }
 
-    pub(crate) fn event(&self, unix: Duration, event: Event) {
-        self.send(Note::Event(unix, event));
+    /// The same way for another thread.
+    pub(crate) fn again(&self) -> Self {
+        let (sender, measures) = (self.sender.clone(), Arc::clone(&self.measures));
+        Self { sender, gathered: Vec::new(), measures }
     }
 
-    pub(crate) fn journal(&self, failure: Option<String>) {
-        self.send(Note::Journal(failure));
+    pub(crate) fn event(&mut self, unix: Duration, event: Event) {
+        self.gathered.push(Note::Event(unix, event));
     }
 
-    fn send(&self, note: Note) {
-        if let Err(TrySendError::Full(_)) = self.sender.try_send(note) {
-            self.measures.notes_dropped.fetch_add(1, Relaxed);
+    pub(crate) fn journal(&mut self, failure: Option<String>) {
+        self.gathered.push(Note::Journal(failure));
+    }
+
+    /// Hands on what was gathered, unless too much waits already.
+    pub(crate) fn flush(&mut self) {
+        if self.gathered.is_empty() {
+            return;
+        }
+        if let Err(TrySendError::Full(notes)) = self.sender.try_send(std::mem::take(&mut self.gathered)) {
+            self.measures.notes_dropped.fetch_add(notes.len() as u64, Relaxed);
         }
     }
 }
 
 /// Writes logs and call records until all senders are gone. After each round it pauses, so that many notes cost one
 /// wake-up and one write.
-pub(crate) fn run(received: &Receiver<Note>, mut records: Records) {
+pub(crate) fn run(received: &Receiver<Vec<Note>>, mut records: Records) {
     let mut routine = Routine::default();
     while let Ok(first) = received.recv() {
-        for note in std::iter::once(first).chain(received.try_iter()) {
+        for note in std::iter::once(first).chain(received.try_iter()).flatten() {
             take(note, &mut routine, &mut records);
         }
         records.flush();
@@ -83,5 +94,6 @@ pub fn call_records(data_dir: &std::path::Path) -> std::path::PathBuf {
     data_dir.join(record::FILE_NAME)
 }
 
-const WAITING: usize = 16_384;
+/// Batches of notes, each from one batch of messages.
+const WAITING: usize = 4_096;
 const GATHERING: Duration = Duration::from_millis(20);

@@ -1,25 +1,30 @@
 //! The home of bindings: each change is in a file before it is answered, by one write for a batch.
 //!
 //! A [`Journal`] belongs to the signal thread of one shard. It never waits: the [`Writer`](crate::Writer) makes its
-//! files ahead, syncs them and merges those that it has left; what it cannot write is kept and written later.
+//! files ahead, syncs them and merges those that it has left; what it cannot write is kept and written later. All
+//! journals number their entries from one count, so that an entry of one shard can be newer than that of another.
 
 pub(crate) mod compaction;
 pub(crate) mod crc32;
 pub(crate) mod file;
 pub(crate) mod newest;
 pub(crate) mod record;
+pub(crate) mod records;
+pub(crate) mod survey;
 pub(crate) mod track;
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{Relaxed, Release};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::mpsc::Receiver;
 
 use offhook_exchange::directory::{AddressOfRecord, Bindings};
 use offhook_exchange::io::StoreRequest;
 
+use file::MAGIC;
 use record::encode;
 use track::{NO_FAILURE, NO_FILE, Track};
 
@@ -28,8 +33,8 @@ use track::{NO_FAILURE, NO_FILE, Track};
 pub struct Journal {
     shard: u8,
     current: Option<Open>,
-    /// The number of the last entry.
-    sequence: u64,
+    /// The number of the last entry of all journals.
+    sequence: Arc<AtomicU64>,
     /// What could not be written: the newest entry of each account, with its number.
     overflow: BTreeMap<AddressOfRecord, (u64, Bindings)>,
     buffer: Vec<u8>,
@@ -38,7 +43,12 @@ pub struct Journal {
 }
 
 impl Journal {
-    pub(crate) fn new(shard: u8, sequence: u64, spares: Receiver<Open>, track: Arc<Track>) -> Self {
+    pub(crate) fn new(
+        shard: u8,
+        sequence: Arc<AtomicU64>,
+        spares: Receiver<Open>,
+        track: Arc<Track>,
+    ) -> Self {
         let (overflow, buffer) = (BTreeMap::new(), Vec::new());
         Self { shard, current: None, sequence, overflow, buffer, spares, track }
     }
@@ -53,11 +63,11 @@ impl Journal {
     /// soon as a file can be. Answer them as usual; the health of the store tells the operator.
     pub fn append(&mut self, requests: &mut Vec<StoreRequest>) -> Result<(), JournalError> {
         self.take_spare();
+        self.raise_floor();
         if requests.is_empty() && self.overflow.is_empty() {
             return Ok(());
         }
-        let numbers = self.sequence + 1..;
-        self.sequence += requests.len() as u64;
+        let numbers = self.sequence.fetch_add(requests.len() as u64, AcqRel) + 1..;
         let written = self.write_overflow().and_then(|()| {
             self.buffer.clear();
             for (number, StoreRequest::Bindings(account, bindings)) in numbers.clone().zip(requests.iter()) {
@@ -92,7 +102,23 @@ impl Journal {
             // What was written to the files before happened before this.
             self.track.used.store(spare.generation, Release);
             self.current = Some(spare);
+            // After the generation: who sees this knows that the files before are left.
+            self.track.floor.store(self.floor(), Release);
         }
+    }
+
+    /// As long as nothing is in the file.
+    fn raise_floor(&mut self) {
+        let is_empty = |current: &Open| current.length == MAGIC.len() as u64;
+        if self.overflow.is_empty() && self.current.as_ref().is_some_and(is_empty) {
+            self.track.floor.store(self.floor(), Release);
+        }
+    }
+
+    /// The least number that can be written from now on.
+    fn floor(&self) -> u64 {
+        let waiting = self.overflow.values().map(|(number, _)| *number);
+        waiting.min().unwrap_or(u64::MAX).min(self.sequence.load(Acquire) + 1)
     }
 
     /// A part at a time: as long as it fails, a batch costs no more than one part.
@@ -118,7 +144,7 @@ impl Journal {
             return Ok(());
         }
         if let Err(error) = (&*current.file).write_all(&self.buffer) {
-            // Half a record would hide all that follow it.
+            // Half a record would be taken for damage.
             if current.file.set_len(current.length).is_err() {
                 self.current = None;
                 self.track.length.store(0, Relaxed);

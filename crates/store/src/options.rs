@@ -28,7 +28,8 @@ pub struct Options {
     pub busy_timeout: Duration,
     /// At most this much of what was registered is lost in a power cut.
     pub sync_window: Duration,
-    /// A file of the journal longer than this many octets is replaced by a new one, and merged with the others.
+    /// A file of the journal longer than this many octets is replaced by a new one. Files are merged when that saves
+    /// more than this, and at least half of them.
     pub journal_length: u64,
 }
 

@@ -16,7 +16,8 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions as _, Connection as _, Sqlite, Transaction};
 use tokio::task::spawn_blocking;
 
-use crate::journal::newest::Newest;
+use crate::journal::newest::{Newest, forget};
+use crate::journal::survey::Survey;
 use crate::journal::track::Track;
 use crate::lock::DirectoryLock;
 use crate::writer::Writer;
@@ -36,6 +37,8 @@ pub(crate) struct Shared {
     readers: SqlitePool,
     /// The journals, once they are taken.
     tracks: OnceLock<Vec<Arc<Track>>>,
+    /// What [`Store::load`] has learnt of the files, so that they are not read again for the journals.
+    survey: Mutex<Option<Survey>>,
     /// Why their files could not be looked after.
     pub(crate) failure: Mutex<Option<String>>,
     _lock: DirectoryLock,
@@ -84,6 +87,7 @@ impl Store {
             writer,
             readers,
             tracks: OnceLock::new(),
+            survey: Mutex::default(),
             failure: Mutex::default(),
             _lock: lock,
         };
@@ -98,19 +102,19 @@ impl Store {
     pub async fn load(&self, now: u64) -> Result<Vec<Delta>, StoreError> {
         // One transaction, so that all of it is from one moment.
         let mut tx = self.shared.readers.begin().await?;
-        let accounts = account::select_all(&mut tx).await?;
         let numbers = number::select_all(&mut tx).await?;
-        let entries = self.in_directory(Newest::read).await?.entries;
-        let mut deltas = Vec::with_capacity(accounts.len() + numbers.len() + entries.len());
+        // The files after the moment from which the accounts are: what an account must forget is written before it.
+        let files = self.in_directory(move |directory| Newest::read(directory, now));
+        let (accounts, (survey, newest)) = tokio::try_join!(account::select_all(&mut tx), files)?;
+        *self.shared.survey.lock().unwrap_or_else(PoisonError::into_inner) = Some(survey);
+        let mut deltas = Vec::with_capacity(accounts.len() + numbers.len() + newest.len());
         deltas.extend(accounts.into_iter().map(|stored| Delta::Account(stored.account)));
         let owned = numbers.into_iter().filter(|stored| stored.account.is_some());
         deltas.extend(owned.map(|stored| Delta::Number(stored.number, stored.account)));
-        for (address, (_, mut bindings)) in entries {
+        deltas.extend(newest.into_bindings().map(|(address, mut bindings)| {
             bindings.0.retain(|one| one.expires_at > now);
-            if !bindings.0.is_empty() {
-                deltas.push(Delta::Bindings(address, bindings));
-            }
-        }
+            Delta::Bindings(address, bindings)
+        }));
         Ok(deltas)
     }
 
@@ -126,8 +130,12 @@ impl Store {
             return Err(StoreError::JournalsTaken);
         }
         let directory = &self.shared.options.data_dir;
-        let newest = Newest::read(directory).map_err(StoreError::file(directory))?;
-        let (writer, journals) = Writer::with_journals(Arc::clone(&self.shared), shards, &newest);
+        let known = self.shared.survey.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let survey = match known.filter(|survey| survey.is_current(directory)) {
+            Some(survey) => survey,
+            None => Survey::read(directory, |(), _, _| {}).map_err(StoreError::file(directory))?.0,
+        };
+        let (writer, journals) = Writer::with_journals(Arc::clone(&self.shared), shards, &survey);
         self.shared.tracks.set(writer.tracks()).map_err(|_| StoreError::JournalsTaken)?;
         Ok((writer, journals))
     }
@@ -217,7 +225,7 @@ impl Store {
         if accounts.is_empty() || self.shared.tracks.get().is_some() {
             return Ok(());
         }
-        self.in_directory(move |directory| Newest::forget(directory, &accounts)).await
+        self.in_directory(move |directory| forget(directory, &accounts)).await
     }
 
     /// Does what waits for files where waiting does no harm.

@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io;
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, PoisonError};
@@ -13,9 +14,9 @@ use tokio::time::{Duration, MissedTickBehavior, interval};
 
 use crate::Journal;
 use crate::journal::Open;
-use crate::journal::compaction::{Compacted, compact};
+use crate::journal::compaction::{Merge, Merged, is_worth_it};
 use crate::journal::file::{JournalFile, MAGIC};
-use crate::journal::newest::Newest;
+use crate::journal::survey::{Survey, with_lengths};
 use crate::journal::track::{NO_FAILURE, Track};
 use crate::sqlite::Shared;
 
@@ -27,13 +28,14 @@ pub struct Writer {
     next_generation: u64,
     /// Told when a journal is gone.
     ended: Arc<Notify>,
-    compaction: Option<JoinHandle<io::Result<Compacted>>>,
+    compaction: Option<JoinHandle<io::Result<Merged>>>,
     compaction_error: Option<io::Error>,
     /// Files may have been closed since the last compaction began.
     is_due: bool,
-    /// Ticks until the next attempt after a compaction that failed.
+    /// Ticks until the next compaction may begin.
     pause: u32,
-    compacted: Compacted,
+    /// What is known of the closed files.
+    merged: Merged,
 }
 
 /// The files of one shard's journal.
@@ -46,29 +48,34 @@ struct Files {
     open: Vec<(u64, Arc<File>)>,
     /// The generation that was in use at the last look.
     used: u64,
+    /// No entry with a smaller number is in that file or a newer one of the shard, or waits.
+    floor: u64,
+    /// The next compaction can drop more if this journal goes over to a new file before.
+    must_move: bool,
 }
 
 impl Writer {
-    pub(crate) fn with_journals(shared: Arc<Shared>, shards: u8, newest: &Newest) -> (Self, Vec<Journal>) {
+    pub(crate) fn with_journals(shared: Arc<Shared>, shards: u8, survey: &Survey) -> (Self, Vec<Journal>) {
         let ended = Arc::new(Notify::new());
+        let sequence = Arc::new(AtomicU64::new(survey.sequence));
         let mut journals = Vec::with_capacity(usize::from(shards));
         let mut files = Vec::with_capacity(usize::from(shards));
         for shard in 0..shards {
             let (spares, received) = mpsc::channel();
             let track = Arc::new(Track::new(Arc::clone(&ended)));
-            journals.push(Journal::new(shard, newest.sequence, received, Arc::clone(&track)));
-            files.push(Files { shard, track, spares, open: Vec::new(), used: 0 });
+            journals.push(Journal::new(shard, Arc::clone(&sequence), received, Arc::clone(&track)));
+            files.push(Files { shard, track, spares, open: Vec::new(), used: 0, floor: 0, must_move: false });
         }
         let mut writer = Self {
             shared,
             shards: files,
-            next_generation: newest.generation + 1,
+            next_generation: survey.generation + 1,
             ended,
             compaction: None,
             compaction_error: None,
             is_due: true,
-            pause: 0,
-            compacted: Compacted { left: Vec::new(), length: 0 },
+            pause: AFTER_START,
+            merged: Merged { live: survey.live, unreadable: Vec::new() },
         };
         // At the start waiting does no harm.
         let mut failure = None;
@@ -123,6 +130,7 @@ impl Writer {
     /// Syncs what was written since the last time.
     async fn sync(&mut self) -> io::Result<()> {
         for files in &mut self.shards {
+            files.floor = files.track.floor.load(Acquire);
             let used = files.track.used.load(Acquire);
             if used != files.used {
                 files.used = used;
@@ -143,7 +151,7 @@ impl Writer {
 
     /// Gives new files to journals that need one.
     async fn supply(&mut self) -> io::Result<()> {
-        let limit = self.shared.options.journal_length.max(2 * self.compacted.length);
+        let limit = self.shared.options.journal_length;
         for index in 0..self.shards.len() {
             if self.shards[index].wants_file(limit) {
                 let file = self.next_file(self.shards[index].shard);
@@ -163,20 +171,39 @@ impl Writer {
         }
         self.is_due = false;
         let directory = self.shared.options.data_dir.clone();
-        let mut closed = blocking(move || JournalFile::all(&directory)).await?;
-        closed.retain(|file| !self.shards.iter().any(|files| files.may_use(file.generation)));
-        if closed.iter().any(|file| !self.compacted.left.contains(&file.generation)) {
-            self.compaction = Some(spawn_blocking(move || compact(&closed, now)));
+        let all = blocking(move || with_lengths(JournalFile::all(&directory)?)).await?;
+        let Some(mut closed) = all else { return Err(io::ErrorKind::NotFound.into()) };
+        closed.retain(|(file, _)| !self.shards.iter().any(|files| files.may_use(file.generation)));
+        let Some(least) = self.least_worth_it(&closed) else { return Ok(()) };
+        let floor = self.shards.iter().map(|files| files.floor).min().unwrap_or(0);
+        let merge = Merge { closed, result: self.next_file(0), floor, now, least };
+        self.compaction = Some(spawn_blocking(move || merge.run()));
+        for files in &mut self.shards {
+            files.must_move = files.track.length.load(Relaxed) > MAGIC.len() as u64;
         }
         Ok(())
+    }
+
+    /// Whether these files are worth a merge, as far as that is known before they are read; then how much it must
+    /// save at least, if it must.
+    fn least_worth_it(&self, closed: &[(JournalFile, u64)]) -> Option<Option<u64>> {
+        let least = self.shared.options.journal_length;
+        let readable = closed.iter().filter(|(file, _)| !self.merged.unreadable.contains(&file.generation));
+        let octets: u64 = readable.clone().map(|(_, length)| length).sum();
+        // Short files come from each start and each merge.
+        let many = octets / least.max(1) + FEW * (self.shards.len() as u64 + FEW);
+        if readable.count() as u64 > many {
+            return Some(None);
+        }
+        is_worth_it(octets, self.merged.live, least).then_some(Some(least))
     }
 
     /// Waits for the compaction, if there is one.
     pub(crate) async fn end_compaction(&mut self) {
         let Some(compaction) = self.compaction.take() else { return };
         match compaction.await.unwrap_or_else(|error| Err(io::Error::other(error))) {
-            Ok(compacted) => {
-                self.compacted = compacted;
+            Ok(merged) => {
+                self.merged = merged;
                 self.compaction_error = None;
             }
             Err(error) => self.compaction_failed(error),
@@ -215,14 +242,15 @@ impl Files {
         let length = track.length.load(Relaxed);
         // A new file may be better than one that fails, unless it is new itself.
         let fails = track.failure.load(Relaxed) != NO_FAILURE && length > MAGIC.len() as u64;
-        length == 0 || length > limit || fails
+        length == 0 || length > limit || fails || self.must_move
     }
 
     /// Gives a new file to the journal.
     fn offer(&mut self, generation: u64, (file, length): (File, u64)) {
         let file = Arc::new(file);
+        self.must_move = false;
         self.open.push((generation, Arc::clone(&file)));
-        // A journal that is gone needs no file; this one is merged at the next start.
+        // A journal that is gone needs no file; this one is merged after the next start.
         let _ = self.spares.send(Open { file, generation, length });
     }
 
@@ -237,6 +265,10 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send
 
 /// A compaction reads and writes a lot: after one that failed for a full disk the next is some seconds away.
 const PAUSE: u32 = 30;
+/// All phones may register at once after a start: what can wait waits for so many ticks.
+const AFTER_START: u32 = 10;
+/// Short files, for each shard and beside them, that are not worth a merge.
+const FEW: u64 = 4;
 
 #[cfg(test)]
 mod tests;

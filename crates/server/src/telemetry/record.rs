@@ -1,6 +1,6 @@
 //! Call records: one line of JSON for each call that is over, in `cdr.ndjson`.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -14,19 +14,34 @@ use serde_json::json;
 /// The calls that are not over, and the file of those that are.
 pub(crate) struct Records {
     path: PathBuf,
-    calls: BTreeMap<String, Call>,
+    calls: HashMap<Box<str>, Call>,
     /// Not written yet.
     lines: String,
     /// The last line could not be written.
     failing: bool,
 }
 
+/// What is known of a call that is not over. There may be as many as the exchange carries, so it is small, and in memory
+/// of this thread's own, lest it keep what the signal thread used beside it.
 struct Call {
-    from: String,
-    to: String,
-    legs: usize,
+    /// The caller's address and the one called.
+    parties: Box<str>,
+    /// How much of it is the caller's.
+    from: u32,
+    legs: u32,
     started_at: Duration,
     answered_at: Option<Duration>,
+}
+
+impl Call {
+    fn new(from: &str, to: &str, targets: usize, started_at: Duration) -> Self {
+        let parties = [from, to].concat().into_boxed_str();
+        Self { parties, from: from.len() as u32, legs: targets as u32 + 1, started_at, answered_at: None }
+    }
+
+    fn parties(&self) -> (&str, &str) {
+        self.parties.split_at(self.from as usize)
+    }
 }
 
 /// How a call ended.
@@ -39,24 +54,20 @@ struct End {
 impl Records {
     /// Records in this directory.
     pub(crate) fn new(data_dir: &Path) -> Self {
-        Self { path: data_dir.join(FILE_NAME), calls: BTreeMap::new(), lines: String::new(), failing: false }
+        Self { path: data_dir.join(FILE_NAME), calls: HashMap::new(), lines: String::new(), failing: false }
     }
 
     /// Takes note of an event.
     pub(crate) fn take(&mut self, unix: Duration, event: Event) {
         match event {
             Event::CallStarted { call, from, to, targets } => {
-                if self.calls.len() >= MOST_CALLS
-                    && let Some(oldest) = self.calls.iter().min_by_key(|(_, call)| call.started_at)
-                {
-                    let oldest = oldest.0.clone();
-                    self.calls.remove(&oldest);
+                if self.calls.len() >= MOST_CALLS {
+                    self.forget_oldest();
                 }
-                let call_of = Call { from, to, legs: targets + 1, started_at: unix, answered_at: None };
-                self.calls.insert(call, call_of);
+                self.calls.insert(call.as_str().into(), Call::new(&from, &to, targets, unix));
             }
             Event::CallAnswered { call, .. } => {
-                if let Some(call) = self.calls.get_mut(&call) {
+                if let Some(call) = self.calls.get_mut(call.as_str()) {
                     call.answered_at = Some(unix);
                 }
             }
@@ -75,13 +86,25 @@ impl Records {
         }
     }
 
+    /// Makes room for some, by those that never ended as far as we know.
+    fn forget_oldest(&mut self) {
+        let mut started: Vec<_> = self.calls.values().map(|call| call.started_at).collect();
+        let (_, border, _) = started.select_nth_unstable(self.calls.len() / 16);
+        let border = *border;
+        self.calls.retain(|_, call| call.started_at > border);
+    }
+
     fn end(&mut self, unix: Duration, id: &str, end: End) {
         // A call of before a restart has no beginning here; its end is in the log.
         let Some(call) = self.calls.remove(id) else { return };
+        if self.calls.capacity() > 4 * self.calls.len().max(SMALL) {
+            self.calls.shrink_to(2 * self.calls.len());
+        }
+        let (from, to) = call.parties();
         let line = json!({
             "id": id,
-            "from": call.from,
-            "to": call.to,
+            "from": from,
+            "to": to,
             "started_at": rfc3339(call.started_at),
             "answered_at": call.answered_at.map(rfc3339),
             "ended_at": rfc3339(unix),
@@ -119,5 +142,30 @@ impl Records {
 /// The file in the data directory.
 pub(crate) const FILE_NAME: &str = "cdr.ndjson";
 const MOST_CALLS: usize = 100_000;
+/// Calls for which room may stay.
+const SMALL: usize = 1_024;
 /// What is kept of the memory after many lines.
 const KEPT: usize = 1 << 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_too_many_calls_the_oldest_are_forgotten() {
+        let mut records = Records::new(Path::new("/nowhere"));
+        for number in 0..=MOST_CALLS as u64 {
+            let started = Event::CallStarted {
+                call: number.to_string(),
+                from: "<sip:a@b>;tag=1".into(),
+                to: "<sip:c@d>".into(),
+                targets: 2,
+            };
+            records.take(Duration::from_secs(number), started);
+        }
+        assert!((MOST_CALLS * 9 / 10..MOST_CALLS).contains(&records.calls.len()));
+        assert!(!records.calls.contains_key("0") && records.calls.contains_key("100000"));
+        let call = &records.calls["99999"];
+        assert_eq!((call.parties(), call.legs), (("<sip:a@b>;tag=1", "<sip:c@d>"), 3));
+    }
+}

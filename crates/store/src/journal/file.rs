@@ -1,10 +1,11 @@
-//! The files of the journal: their names, how one begins, and how it is read after a crash.
+//! The files of the journal: their names, how one begins, and what is done with a damaged one.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufReader, ErrorKind, Read as _, Write as _};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::record::{Entry, HEAD, decode, length_of};
+use super::record::Record;
+use super::records::Records;
 
 /// A file of the journal, by its name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,21 +61,32 @@ impl JournalFile {
         }
     }
 
-    /// The entries up to the first that is cut off.
-    pub(crate) fn records(&self) -> io::Result<Records> {
-        let file = File::open(&self.path)?;
+    /// Calls `take` with each record: where it begins, its octets, and what it says. Returns whether a part of the
+    /// file is damaged, which is logged.
+    ///
+    /// # Errors
+    /// If the system cannot read the file, or it is of another version.
+    pub(crate) fn read(&self, take: impl FnMut(u64, &[u8], Record<'_>)) -> io::Result<bool> {
+        let mut file = File::open(&self.path)?;
         let end = file.metadata()?.len();
-        let mut reader = BufReader::new(file);
         let mut magic = Vec::new();
-        reader.by_ref().take(MAGIC.len() as u64).read_to_end(&mut magic)?;
+        (&mut file).take(MAGIC.len() as u64).read_to_end(&mut magic)?;
         if magic == MAGIC {
-            return Ok(Records { reader, at: magic.len() as u64, end, buffer: Vec::new() });
+            return Records::new(&self.path, file, MAGIC.len() as u64..end).each(take);
         }
         // As a crash leaves it before anything was written to it.
         if MAGIC.starts_with(&magic) || magic.iter().all(|octet| *octet == 0) {
-            return Ok(Records { reader, at: end, end, buffer: Vec::new() });
+            return Ok(false);
         }
         Err(io::Error::new(ErrorKind::InvalidData, "it is no journal of this version"))
+    }
+
+    /// Gives a damaged file a name by which it is no part of the journal any more. Returns its new path.
+    pub(crate) fn set_aside(&self) -> io::Result<PathBuf> {
+        let mut name = self.path.clone().into_os_string();
+        name.push(DAMAGED);
+        fs::rename(&self.path, &name)?;
+        Ok(name.into())
     }
 
     /// Makes the name of the file, or that it is gone, safe from a power cut.
@@ -87,47 +99,9 @@ impl JournalFile {
     }
 }
 
-/// The entries of a file in the order in which they were written; one at a time is in memory.
-#[derive(Debug)]
-pub(crate) struct Records {
-    reader: BufReader<File>,
-    at: u64,
-    end: u64,
-    buffer: Vec<u8>,
-}
-
-impl Records {
-    /// The next entry, with where its record begins and how long it is. `None` at the end, and where a record is cut
-    /// off, as it may be after a crash in the middle of a write, which was not answered then. One that is damaged but
-    /// says how long it is hides none of those that follow.
-    pub(crate) fn next(&mut self) -> io::Result<Option<(Entry, u64, u64)>> {
-        while self.end - self.at >= HEAD as u64 {
-            let mut head = [0; HEAD];
-            self.reader.read_exact(&mut head)?;
-            let length = length_of(head);
-            if length > self.end - self.at {
-                break;
-            }
-            self.buffer.clear();
-            self.buffer.extend_from_slice(&head);
-            self.reader.by_ref().take(length - HEAD as u64).read_to_end(&mut self.buffer)?;
-            let offset = self.at;
-            self.at += length;
-            if let Some(entry) = decode(&mut self.buffer.as_slice()) {
-                return Ok(Some((entry, offset, length)));
-            }
-            // A power cut leaves zeroes where nothing had been acknowledged for longer than the sync window.
-            if head != [0; HEAD] {
-                tracing::error!(offset, length, "a record of the journal is damaged and left out");
-            }
-        }
-        // Whoever asks again gets the same answer.
-        self.at = self.end;
-        Ok(None)
-    }
-}
-
 const PREFIX: &str = "bindings-";
 const SUFFIX: &str = ".journal";
+/// Follows the name of a file that was set aside.
+const DAMAGED: &str = ".damaged";
 /// The last octet is the version.
 pub(crate) const MAGIC: &[u8] = b"OFFHOOK\x01";

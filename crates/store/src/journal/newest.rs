@@ -1,86 +1,95 @@
 //! What the files say together: of two entries about one account, the one with the greater number counts.
 
 use std::collections::BTreeMap;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::path::Path;
 
 use offhook_exchange::directory::{AddressOfRecord, Bindings};
 
 use super::file::JournalFile;
-use super::record::encode;
+use super::record::{Record, encode};
+use super::survey::Survey;
+use crate::account::parse_stored;
 
-/// What all files of a directory say.
+/// The newest entry of each account, while files are read.
 #[derive(Debug, Default)]
-pub(crate) struct Newest {
-    /// The newest entry of each account, with its number.
-    pub(crate) entries: BTreeMap<AddressOfRecord, (u64, Bindings)>,
-    /// The number of the last entry.
-    pub(crate) sequence: u64,
-    /// The generation of the newest file.
-    pub(crate) generation: u64,
-    /// There is a file that cannot be read now; it stays.
-    unreadable: bool,
+pub(crate) struct Newest(BTreeMap<Box<str>, Entry>);
+
+#[derive(Debug)]
+struct Entry {
+    sequence: u64,
+    /// Its record, in octets; 0 if all in it is over.
+    live: u64,
+    bindings: Bindings,
 }
 
 impl Newest {
-    /// Reads the files. One that cannot be read is reported.
-    pub(crate) fn read(directory: &Path) -> io::Result<Self> {
-        // A file that is gone meanwhile is in another one now.
-        loop {
-            if let Some(newest) = Self::try_read(directory)? {
-                return Ok(newest);
-            }
-        }
+    /// Reads what is not over at `now` (Unix seconds).
+    ///
+    /// # Errors
+    /// If the directory cannot be read.
+    pub(crate) fn read(directory: &Path, now: u64) -> io::Result<(Survey, Self)> {
+        let (mut survey, newest) =
+            Survey::read(directory, |newest: &mut Self, length, record| newest.add(length, record, now))?;
+        survey.live = newest.0.values().map(|entry| entry.live).sum();
+        Ok((survey, newest))
     }
 
-    fn try_read(directory: &Path) -> io::Result<Option<Self>> {
-        let mut newest = Self::default();
-        let mut leap = 0;
-        for file in JournalFile::all(directory)? {
-            newest.generation = file.generation.max(newest.generation);
-            match newest.add(&file) {
-                Ok(()) => {}
-                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-                Err(error) => {
-                    tracing::error!(path = %file.path.display(), %error, "a journal cannot be read and is kept");
-                    newest.unreadable = true;
-                    leap += MORE_THAN_A_FILE_HOLDS;
-                }
-            }
-        }
-        // Should such a file be read again some day, its entries must be older than those that follow.
-        newest.sequence += leap;
-        Ok(Some(newest))
+    /// At most so many accounts have bindings.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
     }
 
-    /// Writes that these have no bindings, where no shard does it.
-    pub(crate) fn forget(directory: &Path, accounts: &[AddressOfRecord]) -> io::Result<()> {
-        let newest = Self::read(directory)?;
-        let is_bound = |account: &&AddressOfRecord| {
-            newest.unreadable
-                || newest.entries.get(account).is_some_and(|(_, bindings)| !bindings.0.is_empty())
-        };
-        let mut records = Vec::new();
-        for (number, account) in (newest.sequence + 1..).zip(accounts.iter().filter(is_bound)) {
-            encode(&mut records, 0, number, account, &Bindings::default());
-        }
-        if !records.is_empty() {
-            JournalFile::new(directory, newest.generation + 1, 0).create(&records)?;
-        }
-        Ok(())
+    /// The accounts that have bindings, in their order, with these: at least one of each is not over.
+    pub(crate) fn into_bindings(self) -> impl Iterator<Item = (AddressOfRecord, Bindings)> {
+        let bound = self.0.into_iter().filter(|(_, entry)| entry.live > 0);
+        bound.filter_map(|(account, entry)| Some((parse_stored(&account)?, entry.bindings)))
     }
 
-    fn add(&mut self, file: &JournalFile) -> io::Result<()> {
-        let mut records = file.records()?;
-        while let Some((entry, ..)) = records.next()? {
-            self.sequence = entry.sequence.max(self.sequence);
-            let known = self.entries.get(&entry.account).map_or(0, |(sequence, _)| *sequence);
-            if entry.sequence >= known {
-                self.entries.insert(entry.account, (entry.sequence, entry.bindings));
-            }
+    fn add(&mut self, length: u64, record: Record<'_>, now: u64) {
+        let known = self.0.get_mut(record.account);
+        if known.as_ref().is_some_and(|known| known.sequence > record.sequence) {
+            return;
         }
-        Ok(())
+        let live = if record.until > now { length } else { 0 };
+        // What is over is only there to hide what is older.
+        let bindings = if live > 0 { record.bindings() } else { Some(Bindings::default()) };
+        let Some(bindings) = bindings else { return };
+        let entry = Entry { sequence: record.sequence, live, bindings };
+        if let Some(known) = known {
+            *known = entry;
+        } else {
+            self.0.insert(record.account.into(), entry);
+        }
     }
 }
 
-const MORE_THAN_A_FILE_HOLDS: u64 = 1 << 40;
+/// Writes that these have no bindings, where no shard does it.
+///
+/// # Errors
+/// If the directory cannot be read, or the file not be written; then nothing of it remains.
+pub(crate) fn forget(directory: &Path, accounts: &[AddressOfRecord]) -> io::Result<()> {
+    let accounts: BTreeMap<&str, &AddressOfRecord> =
+        accounts.iter().map(|account| (account.as_str(), account)).collect();
+    let note = |known: &mut BTreeMap<String, (u64, u64)>, _, record: Record<'_>| {
+        if accounts.contains_key(record.account) {
+            let newest = (record.sequence, record.until);
+            match known.get_mut(record.account) {
+                Some(known) => *known = newest.max(*known),
+                None => drop(known.insert(record.account.to_owned(), newest)),
+            }
+        }
+    };
+    let (survey, known) = Survey::read(directory, note)?;
+    let is_bound = |account: &&&AddressOfRecord| {
+        survey.is_partial || known.get(account.as_str()).is_some_and(|(_, until)| *until > 0)
+    };
+    let mut records = Vec::new();
+    for (number, account) in (survey.sequence + 1..).zip(accounts.values().filter(is_bound)) {
+        encode(&mut records, 0, number, account, &Bindings::default());
+    }
+    if !records.is_empty() {
+        JournalFile::new(directory, survey.generation + 1, 0).create(&records)?;
+    }
+    Ok(())
+}

@@ -8,22 +8,44 @@ use offhook_exchange::directory::{AddressOfRecord, Binding, Bindings};
 use offhook_sip_stack::{Flow, Transport};
 
 use super::crc32::crc32;
-use crate::account::parse_stored;
 
-/// What one record says.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Entry {
-    /// The shard that wrote it.
-    pub(crate) shard: u8,
+/// A record whose checksum is right, as it lies in memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Record<'a> {
     /// Its place among all that were ever written: of two about one account, the greater is the newer.
     pub(crate) sequence: u64,
-    /// Whose bindings these are.
-    pub(crate) account: AddressOfRecord,
-    /// All of them.
-    pub(crate) bindings: Bindings,
+    /// The address of the account whose bindings these are.
+    pub(crate) account: &'a str,
+    /// Unix seconds at which the last of the bindings ends; 0 if there is none.
+    pub(crate) until: u64,
+    bindings: &'a [u8],
 }
 
-/// Appends a record with the parts of an [`Entry`] to `out`.
+impl<'a> Record<'a> {
+    /// The record that these octets are from the first to the last. `None` if it is damaged, or not of this version.
+    pub(crate) fn read(bytes: &'a [u8]) -> Option<Self> {
+        let (_, rest) = bytes.split_first_chunk::<4>()?;
+        let (sum, payload) = rest.split_first_chunk::<4>()?;
+        if length_of(bytes)? != bytes.len() || crc32(payload) != u32::from_le_bytes(*sum) {
+            return None;
+        }
+        Cursor(payload).record()
+    }
+
+    /// All bindings, also those that are over.
+    pub(crate) fn bindings(&self) -> Option<Bindings> {
+        let mut cursor = Cursor(self.bindings);
+        let count = cursor.u32()?;
+        // Not collected: that would make room for four of them. They were counted when the record was read.
+        let mut bindings = Vec::with_capacity(usize::try_from(count).ok()?);
+        for _ in 0..count {
+            bindings.push(cursor.binding()?);
+        }
+        Some(Bindings(bindings))
+    }
+}
+
+/// Appends a record to `out`: entry `sequence`, by which `shard` says that `account` has these bindings and no others.
 pub(crate) fn encode(
     out: &mut Vec<u8>,
     shard: u8,
@@ -47,24 +69,23 @@ pub(crate) fn encode(
     out[start + 4..start + HEAD].copy_from_slice(&sum.to_le_bytes());
 }
 
-/// How long a record is that begins with these octets.
-pub(crate) fn length_of(head: [u8; HEAD]) -> u64 {
-    let [a, b, c, d, ..] = head;
-    HEAD as u64 + u64::from(u32::from_le_bytes([a, b, c, d]))
+/// How long the record says it is, in octets, that begins with these. `None` if they are too few.
+pub(crate) fn stated_length(bytes: &[u8]) -> Option<usize> {
+    usize::try_from(u32::from_le_bytes(*bytes.first_chunk()?)).ok()?.checked_add(HEAD)
 }
 
-/// Takes the first record off `bytes`. `None` at the end, and where a record is cut off or damaged.
-pub(crate) fn decode(bytes: &mut &[u8]) -> Option<Entry> {
-    let mut cursor = Cursor(bytes);
-    let octets = usize::try_from(cursor.u32()?).ok()?;
-    let sum = cursor.u32()?;
-    let payload = cursor.take(octets)?;
-    if crc32(payload) != sum {
-        return None;
-    }
-    let entry = Cursor(payload).entry()?;
-    *bytes = cursor.0;
-    Some(entry)
+/// The same, if a record of this version may begin so. It takes one octet more than [`HEAD`] to tell.
+pub(crate) fn length_of(bytes: &[u8]) -> Option<usize> {
+    let length = stated_length(bytes)?;
+    (*bytes.get(HEAD)? == VERSION && (SHORTEST..=LONGEST).contains(&length)).then_some(length)
+}
+
+/// Whether these octets are the beginning of a record, the end of which was never written.
+pub(crate) fn is_cut_off(bytes: &[u8]) -> bool {
+    let Some((_, payload)) = bytes.split_first_chunk::<HEAD>() else { return true };
+    let mut cursor = Cursor(payload);
+    // What is whole or wrong leaves a rest; what was cut off has none.
+    stated_length(bytes) > Some(bytes.len()) && cursor.read_record().is_none() && cursor.0.is_empty()
 }
 
 fn binding(out: &mut Vec<u8>, one: &Binding) {
@@ -126,15 +147,54 @@ fn length(out: &mut Vec<u8>, length: usize) {
 struct Cursor<'a>(&'a [u8]);
 
 impl<'a> Cursor<'a> {
-    fn entry(mut self) -> Option<Entry> {
+    fn record(mut self) -> Option<Record<'a>> {
+        let record = self.read_record()?;
+        self.0.is_empty().then_some(record)
+    }
+
+    fn read_record(&mut self) -> Option<Record<'a>> {
         if self.u8()? != VERSION {
             return None;
         }
-        let shard = self.u8()?;
+        // The shard that wrote it is there for people.
+        self.u8()?;
         let sequence = self.u64()?;
-        let account = parse_stored(self.text()?)?;
-        let bindings = (0..self.u32()?).map(|_| self.binding()).collect::<Option<_>>()?;
-        self.0.is_empty().then_some(Entry { shard, sequence, account, bindings: Bindings(bindings) })
+        let account = self.text()?;
+        if !account.contains('@') {
+            return None;
+        }
+        let bindings = self.0;
+        let mut until = 0;
+        for _ in 0..self.u32()? {
+            until = self.pass_binding()?.max(until);
+        }
+        Some(Record { sequence, account, until, bindings })
+    }
+
+    /// Checks a binding without making one. Returns when it ends.
+    fn pass_binding(&mut self) -> Option<u64> {
+        self.text()?;
+        self.array::<2>()?;
+        let expires_at = self.u64()?;
+        if self.u8()? > 4 {
+            return None;
+        }
+        self.address()?;
+        self.address()?;
+        self.bool()?;
+        for _ in 0..self.u32()? {
+            self.text()?;
+        }
+        self.text()?;
+        self.u32()?;
+        if self.bool()? {
+            self.text()?;
+        }
+        if self.bool()? {
+            self.u32()?;
+        }
+        self.text()?;
+        Some(expires_at)
     }
 
     fn binding(&mut self) -> Option<Binding> {
@@ -211,15 +271,19 @@ impl<'a> Cursor<'a> {
     }
 
     fn take(&mut self, length: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        Some(taken)
+        let split = self.0.split_at_checked(length);
+        self.0 = split.map_or(&[], |(_, rest)| rest);
+        split.map(|(taken, _)| taken)
     }
 }
 
 const VERSION: u8 = 1;
 /// Length and checksum.
 pub(crate) const HEAD: usize = 8;
+/// Without a name or a binding: version, shard, number, and the two lengths.
+const SHORTEST: usize = HEAD + 2 + 8 + 4 + 4;
+/// Far more than an account's bindings can be, as each came in a message. What says that it is longer is damaged.
+pub(crate) const LONGEST: usize = 1 << 24;
 
 #[cfg(test)]
 mod tests;

@@ -44,7 +44,7 @@ pub(crate) fn dev_full(generation: u64) -> Open {
 fn journal(directory: &Path) -> (Journal, std::sync::mpsc::Sender<Open>) {
     let (spares, received) = std::sync::mpsc::channel();
     spares.send(open(directory, 1)).unwrap();
-    (Journal::new(0, 0, received, Arc::new(Track::new(Arc::new(Notify::new())))), spares)
+    (Journal::new(0, Arc::default(), received, Arc::new(Track::new(Arc::new(Notify::new())))), spares)
 }
 
 fn open(directory: &Path, generation: u64) -> Open {
@@ -54,10 +54,12 @@ fn open(directory: &Path, generation: u64) -> Open {
 
 /// The entries of a file as user and number.
 pub(crate) fn entries(file: &JournalFile) -> Vec<(String, u64)> {
-    let mut records = file.records().unwrap();
-    let next =
-        || records.next().unwrap().map(|(entry, ..)| (entry.account.user().to_owned(), entry.sequence));
-    std::iter::from_fn(next).collect()
+    let mut all = Vec::new();
+    file.read(|_, _, record| {
+        all.push((record.account.rsplit_once('@').unwrap().0.to_owned(), record.sequence))
+    })
+    .unwrap();
+    all
 }
 
 fn in_file(directory: &Path, generation: u64) -> Vec<(String, u64)> {
@@ -76,9 +78,9 @@ fn a_batch_is_in_the_file_when_append_returns() {
     journal.append(&mut requests).unwrap();
     assert!(requests.is_empty());
     assert_eq!(in_file(directory.path(), 1), pairs(&[("alice", 1), ("bob", 2)]));
-    let StoreRequest::Bindings(account, bindings) = request("bob", 1);
-    let newest = newest::Newest::read(directory.path()).unwrap();
-    assert_eq!(newest.entries[&account], (2, bindings));
+    let all: Vec<_> = newest::Newest::read(directory.path(), 0).unwrap().1.into_bindings().collect();
+    let expected = [request("alice", 1), request("bob", 1)];
+    assert_eq!(all, expected.map(|StoreRequest::Bindings(account, bindings)| (account, bindings)));
 }
 
 #[test]
@@ -156,4 +158,28 @@ fn a_write_that_fails_halfway_leaves_whole_records() {
     current.file.set_len(current.length).unwrap();
     journal.append(&mut vec![request("bob", 1)]).unwrap();
     assert_eq!(in_file(directory.path(), 1), pairs(&[("alice", 1), ("bob", 2)]));
+}
+
+#[test]
+fn what_waits_counts_for_the_least_number_that_may_come() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut journal, spares) = journal(directory.path());
+    let floor = |journal: &Journal| journal.track.floor.load(Acquire);
+    let elsewhere = |journal: &Journal| journal.sequence.fetch_add(10, AcqRel);
+    elsewhere(&journal);
+    journal.append(&mut Vec::new()).unwrap();
+    assert_eq!(floor(&journal), 11);
+    journal.append(&mut vec![request("alice", 1)]).unwrap();
+    elsewhere(&journal);
+    journal.append(&mut vec![request("bob", 1)]).unwrap();
+    assert_eq!(floor(&journal), 11);
+    journal.current = None;
+    assert!(journal.append(&mut vec![request("carol", 1)]).is_err());
+    elsewhere(&journal);
+    spares.send(open(directory.path(), 2)).unwrap();
+    journal.append(&mut Vec::new()).unwrap();
+    assert_eq!((in_file(directory.path(), 2), floor(&journal)), (pairs(&[("carol", 23)]), 23));
+    spares.send(open(directory.path(), 3)).unwrap();
+    journal.append(&mut Vec::new()).unwrap();
+    assert_eq!(floor(&journal), 34);
 }

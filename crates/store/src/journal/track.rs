@@ -11,6 +11,9 @@ use tokio::sync::Notify;
 pub(crate) struct Track {
     /// The generation of the file in use; 0 before the first.
     pub(crate) used: AtomicU64,
+    /// No entry with a smaller number is in that file, or waits. Asked before `used`, it holds for all files from
+    /// that one on.
+    pub(crate) floor: AtomicU64,
     /// How long that file is; 0 if it can be used no more, or there never was one.
     pub(crate) length: AtomicU64,
     /// Something was written since the last sync.
@@ -29,6 +32,7 @@ impl Track {
     pub(crate) fn new(ended: Arc<Notify>) -> Self {
         Self {
             used: AtomicU64::new(0),
+            floor: AtomicU64::new(0),
             length: AtomicU64::new(0),
             dirty: AtomicBool::new(false),
             failure: AtomicI32::new(NO_FAILURE),

@@ -38,6 +38,14 @@ prop_compose! {
     }
 }
 
+#[derive(Clone, Debug, PartialEq)]
+struct Entry {
+    shard: u8,
+    sequence: u64,
+    account: AddressOfRecord,
+    bindings: Bindings,
+}
+
 prop_compose! {
     fn entries()(
         shard in any::<u8>(), sequence in any::<u64>(), user in "[^@]{0,9}", all in vec(bindings(), 0..3),
@@ -50,21 +58,46 @@ fn write(out: &mut Vec<u8>, entry: &Entry) {
     encode(out, entry.shard, entry.sequence, &entry.account, &entry.bindings);
 }
 
+/// The records that lie one behind the other, up to the first that is none.
+fn records(mut bytes: &[u8]) -> Vec<Record<'_>> {
+    let next = || {
+        let (record, rest) = bytes.split_at_checked(length_of(bytes)?)?;
+        bytes = rest;
+        Record::read(record)
+    };
+    std::iter::from_fn(next).collect()
+}
+
 proptest! {
     #[test]
     fn what_was_encoded_is_decoded(entries in vec(entries(), 0..4)) {
         let mut bytes = Vec::new();
         entries.iter().for_each(|entry| write(&mut bytes, entry));
-        let mut rest = bytes.as_slice();
-        let decoded: Vec<Entry> = std::iter::from_fn(|| decode(&mut rest)).collect();
-        prop_assert_eq!(decoded, entries);
-        prop_assert!(rest.is_empty());
+        let records = records(&bytes);
+        prop_assert_eq!(records.len(), entries.len());
+        for (record, entry) in records.iter().zip(entries) {
+            prop_assert_eq!(record.sequence, entry.sequence);
+            prop_assert_eq!(record.until, entry.bindings.0.iter().map(|one| one.expires_at).max().unwrap_or(0));
+            prop_assert_eq!(record.account, entry.account.as_str());
+            prop_assert_eq!(record.bindings(), Some(entry.bindings));
+        }
+    }
+
+    #[test]
+    fn what_was_cut_off_is_told_from_what_is_damaged(entry in entries(), at in any::<prop::sample::Index>()) {
+        let mut bytes = Vec::new();
+        write(&mut bytes, &entry);
+        prop_assert!(is_cut_off(&bytes[..at.index(bytes.len())]));
+        prop_assert!(!is_cut_off(&bytes));
+        // The end is there, so it is the length that is wrong.
+        bytes[1] ^= 64;
+        prop_assert!(!is_cut_off(&bytes));
     }
 
     #[test]
     fn any_bytes_are_decoded_without_panic(bytes in vec(any::<u8>(), 0..200)) {
-        let _ = decode(&mut bytes.as_slice());
-        let _ = Cursor(&bytes).entry();
+        let _ = (Record::read(&bytes), length_of(&bytes), is_cut_off(&bytes));
+        let _ = Cursor(&bytes).record().map(|record| record.bindings());
     }
 
     #[test]
@@ -75,7 +108,9 @@ proptest! {
         write(&mut bytes, &entry);
         let payload = &mut bytes[HEAD..];
         payload[at.index(payload.len())] = byte;
-        let _ = Cursor(payload).entry();
+        // What is passed over is what would be read.
+        let record = Cursor(payload).record();
+        prop_assert!(record.is_none_or(|record| record.bindings().is_some()));
     }
 
     #[test]
@@ -84,11 +119,12 @@ proptest! {
         write(&mut bytes, &entry);
         let at = at.index(bytes.len());
         bytes[at] ^= 1 << bit;
-        prop_assert_eq!(decode(&mut bytes.as_slice()), None);
+        prop_assert!(Record::read(&bytes).is_none());
     }
 }
 
 #[test]
 fn zeroes_after_a_power_cut_are_no_record() {
-    assert_eq!(decode(&mut [0_u8; 64].as_slice()), None);
+    assert!(Record::read(&[0; 64]).is_none());
+    assert_eq!(length_of(&[0; 64]), None);
 }

@@ -145,7 +145,7 @@ mod tests {
                 transport: TRANSPORTS[number as usize % 5],
                 local: "192.0.2.1:5060".parse().unwrap(),
                 remote: address.parse().unwrap(),
-                connection: (number % 3 == 0).then_some(ConnectionId(u64::MAX - number)),
+                connection: number.is_multiple_of(3).then_some(ConnectionId(u64::MAX - number)),
             },
             behind_nat: number % 5 < 2,
             path: (0..number % 4).map(|hop| format!("<sip:p{hop}.example.com;lr>")).collect(),

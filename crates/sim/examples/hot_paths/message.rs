@@ -58,7 +58,7 @@ pub(crate) fn owner_of_response(counted: &mut Counted) {
         Record-Route: <sip:192.0.2.1:5060;lr>\r\nTo: <sip:bob@example.com>;tag=8f0a\r\n\
         From: \"Alice\" <sip:alice@example.com>;tag=1c5f2e7a\r\nCall-ID: 84fKxq0Y7m2cUo5sQd1LwA..\r\n\
         CSeq: 1 INVITE\r\nContact: <sip:bob@192.0.2.20:5060>\r\nContent-Length: 0\r\n\r\n";
-    assert_eq!(dispatch::owner(response, 4), 2);
+    assert_eq!(dispatch::owner(response, 4), Some(2));
     owner(counted, response);
 }
 

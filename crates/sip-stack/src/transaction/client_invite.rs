@@ -78,7 +78,8 @@ impl ClientInvite {
         cx: &mut Context<'_>,
     ) -> Result<Self, ParseError> {
         // What an ACK would be made of.
-        (request.uri()?, request.cseq()?);
+        request.uri()?;
+        request.cseq()?;
         let ends = Ends { id, flow, request: Some(Box::new(request)) };
         ends.send(cx);
         let a = (!flow.transport.is_reliable()).then(|| ends.arm(Timer::A, T1, cx));

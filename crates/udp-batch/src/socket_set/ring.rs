@@ -25,6 +25,8 @@ pub(super) struct Ring {
     poller: Poller,
     lines: Lines,
     pacing: Duration,
+    /// Datagrams that came since the last wait.
+    brought: usize,
     current: Option<Current>,
     /// Slots whose datagrams are queued to leave.
     leaving: Vec<Taken>,
@@ -64,6 +66,7 @@ impl Ring {
             poller,
             lines: Lines::default(),
             pacing,
+            brought: 0,
             current: None,
             leaving: Vec::new(),
             unarmed: Vec::new(),
@@ -104,10 +107,11 @@ impl Ring {
                 self.unarmed.push(token);
             }
         }
-        self.buffers.publish();
+        self.buffers.note(std::mem::take(&mut self.brought));
+        self.buffers.provide();
         let (want, least) = match self.pacing.as_micros() {
             0 => (1, 0),
-            least => (MANY, u32::try_from(least).unwrap_or(u32::MAX)),
+            least => (self.buffers.enough(), u32::try_from(least).unwrap_or(u32::MAX)),
         };
         let timeout = Timespec::from(timeout.unwrap_or(A_DAY));
         let arguments = SubmitArgs::new().timespec(&timeout).min_wait_usec(least);
@@ -130,8 +134,13 @@ impl Ring {
                     // It fails only for want of memory; deadlines still end the waits.
                     let _ = self.watch_wakers();
                 }
-            } else if kind == RECEIVE && self.received(token, generation, completion.flags()).is_some() {
-                break;
+            } else if kind == RECEIVE {
+                if completion.result() == -libc::ENOBUFS {
+                    self.buffers.lacked();
+                }
+                if self.received(token, generation, completion.flags()).is_some() {
+                    break;
+                }
             }
             // Else it is a datagram that did not leave: it is lost like any other.
         }
@@ -188,6 +197,7 @@ impl Ring {
         }
         line.came_to(notes.destination);
         let source = KernelAddress::from_slice(out.name_data());
+        self.brought += 1;
         let (len, truncated) = (out.payload_data().len(), out.is_payload_truncated());
         let Some(source) = source else {
             self.buffers.give_back(slot);
@@ -234,7 +244,7 @@ impl Ring {
             for slot in self.leaving.drain(..) {
                 self.buffers.give_back(slot);
             }
-            self.buffers.publish();
+            self.buffers.provide();
         }
     }
 
@@ -297,6 +307,4 @@ const WAKE: u8 = 3;
 const GET_EVENTS: u32 = 1;
 const SUBMISSIONS: u32 = 256;
 const COMPLETIONS: u32 = 4_096;
-/// As many end the wait before the pace allows: half of the buffers.
-const MANY: usize = 256;
 const A_DAY: Duration = Duration::from_secs(86_400);

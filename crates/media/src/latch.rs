@@ -50,7 +50,7 @@ pub struct Latch {
     heard: Instant,
     /// Until when sources are learnt.
     learns_until: Instant,
-    /// Apart, for most phones send from where they said, and need it never.
+    /// Apart, and made only when a source must be learnt: most phones send from where they said.
     doubts: Option<Box<Doubts>>,
 }
 

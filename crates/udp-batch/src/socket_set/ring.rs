@@ -30,8 +30,8 @@ pub(super) struct Ring {
     current: Option<Current>,
     /// Slots whose datagrams are queued to leave.
     leaving: Vec<Taken>,
-    /// Sockets whose lasting request has ended.
-    unarmed: Vec<u32>,
+    /// Sockets whose lasting request has ended, with their generations: another may have the number by then.
+    unarmed: Vec<(u32, u32)>,
 }
 
 /// The datagram that was returned last.
@@ -102,13 +102,15 @@ impl Ring {
 
     pub(super) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         self.let_go();
-        for token in std::mem::take(&mut self.unarmed) {
-            if self.lines.get(token).is_some() && self.arm(token).is_err() {
-                self.unarmed.push(token);
-            }
-        }
+        // Before anything is armed anew, which may submit.
         self.buffers.note(std::mem::take(&mut self.brought));
         self.buffers.provide();
+        let mut unarmed = std::mem::take(&mut self.unarmed);
+        unarmed.retain(|(token, generation)| {
+            self.lines.get(*token).is_some_and(|line| line.generation == *generation)
+                && self.arm(*token).is_err()
+        });
+        self.unarmed = unarmed;
         let (want, least) = match self.pacing.as_micros() {
             0 => (1, 0),
             least => (self.buffers.enough(), u32::try_from(least).unwrap_or(u32::MAX)),
@@ -183,7 +185,7 @@ impl Ring {
         let slot = cqueue::buffer_select(flags).and_then(|slot| self.buffers.take(slot));
         let line = self.lines.get_mut(token).filter(|line| line.generation == generation);
         if line.is_some() && !cqueue::more(flags) {
-            self.unarmed.push(token);
+            self.unarmed.push((token, generation));
         }
         let slot = slot?;
         let Some((line, out)) = line.zip(RecvMsgOut::parse(self.buffers.filled(&slot), &self.message).ok())

@@ -471,6 +471,10 @@ impl Core {
         self.draining = true;
     }
 
+    pub(crate) fn transactions(&self) -> usize {
+        self.transactions.len()
+    }
+
     pub(crate) fn is_refusing(&self) -> bool {
         self.overload.is_refusing()
     }

@@ -13,6 +13,7 @@ use offhook_exchange::config::Epoch;
 use offhook_exchange::dispatch;
 use offhook_exchange::io::{Input, Outbox};
 use offhook_media::command as media;
+use offhook_memory::Peak;
 use offhook_net::{NetInput, SendFailed, Streams, UdpSockets, flow_of};
 use offhook_sip_stack::Transport;
 use offhook_store::Journal;
@@ -56,6 +57,8 @@ pub(crate) struct State {
     behind: Option<Instant>,
     /// Whether the shard was told that messages wait.
     told: bool,
+    /// Of its transactions.
+    peak: Peak,
 }
 
 /// How the thread comes to its end.
@@ -183,6 +186,9 @@ impl SignalThread {
             .store(self.udp.iter().map(|socket| socket.dropped()).sum::<u64>() + self.udp.dropped(), Relaxed);
         // Nothing of the journal stays behind when traffic ceases.
         let _ = self.journal.append(&mut Vec::new());
+        if self.state.peak.is_over(self.shard.transactions()) {
+            offhook_memory::give_back();
+        }
         if self.state.ending.is_some() {
             self.ask_for_calls(now);
         }

@@ -132,11 +132,12 @@ const THREAD_RANDOMNESS: [&str; 6] =
     ["rand::rng", "rand::random", "thread_rng", "ThreadRng", "OsRng", "SysRng"];
 
 /// The arrows of ARCHITECTURE.md. A crate may also use the formats below what it may use.
-const TABLE: [Place; 16] = [
+const TABLE: [Place; 17] = [
     Place { name: "offhook-sip", layer: Layer::Formats, uses: &[] },
     Place { name: "offhook-sdp", layer: Layer::Formats, uses: &[] },
     Place { name: "offhook-rtp", layer: Layer::Formats, uses: &[] },
     Place { name: "offhook-udp-batch", layer: Layer::Formats, uses: &[] },
+    Place { name: "offhook-memory", layer: Layer::Formats, uses: &[] },
     Place { name: "offhook-sip-stack", layer: Layer::Machines, uses: &["offhook-sip"] },
     Place { name: "offhook-media", layer: Layer::Machines, uses: &["offhook-rtp", "offhook-sdp"] },
     Place {
@@ -178,6 +179,7 @@ const TABLE: [Place; 16] = [
             "offhook-net",
             "offhook-store",
             "offhook-web",
+            "offhook-memory",
         ],
     },
     Place {
@@ -197,7 +199,7 @@ const TABLE: [Place; 16] = [
     Place {
         name: "offhook",
         layer: Layer::Program,
-        uses: &["offhook-server", "offhook-phone", "offhook-web"],
+        uses: &["offhook-server", "offhook-phone", "offhook-web", "offhook-memory"],
     },
     Place {
         name: "offhook-sim",

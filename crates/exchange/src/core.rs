@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use offhook_media::command::Report;
 use offhook_media::lease::PortBlock;
+use offhook_sip::digest::push_hex;
 use offhook_sip::{
     Framer, Message, Method, Name, NameAddr, ParseErrorKind, RejectedRequest, Request, Response, Status, Uri,
 };
 use offhook_sip_stack::auth::{Authenticator, Failure, Kind};
 use offhook_sip_stack::transaction::{Limits, Owner, ServerId, TransactionEvent, Transactions};
-use offhook_sip_stack::{CloseConnection, Flow, push_hex, transport};
+use offhook_sip_stack::{CloseConnection, Flow, transport};
 
 use rand::RngExt as _;
 
@@ -528,6 +529,10 @@ impl Core {
 
     pub(crate) fn drain(&mut self) {
         self.draining = true;
+    }
+
+    pub(crate) fn transactions(&self) -> usize {
+        self.transactions.len()
     }
 
     pub(crate) fn is_refusing(&self) -> bool {

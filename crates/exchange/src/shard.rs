@@ -87,6 +87,11 @@ impl Shard {
         [self.sip_timers.next_deadline(), self.timers.next_deadline()].into_iter().flatten().min()
     }
 
+    /// How many transactions are not over.
+    pub fn transactions(&self) -> usize {
+        self.core.transactions()
+    }
+
     /// Whether new calls are being refused because more comes than can be done.
     pub fn is_refusing(&self) -> bool {
         self.core.is_refusing()

@@ -50,6 +50,13 @@ pub struct Latch {
     heard: Instant,
     /// Until when sources are learnt.
     learns_until: Instant,
+    /// Apart, and made only when a source must be learnt: most phones send from where they said.
+    doubts: Option<Box<Doubts>>,
+}
+
+/// What is known while a source is learnt.
+#[derive(Clone, Debug, Default)]
+struct Doubts {
     candidate: Option<Candidate>,
     /// The source before signalling named another address, and until when it is not learnt again: its last
     /// packets are still on their way.
@@ -68,16 +75,18 @@ struct Candidate {
 impl Latch {
     /// Nothing is known yet; learns until `learns_until`.
     pub fn new(now: Instant, learns_until: Instant) -> Latch {
-        Latch { locked: None, ssrc: 0, heard: now, learns_until, candidate: None, former: None }
+        Latch { locked: None, ssrc: 0, heard: now, learns_until, doubts: None }
     }
 
     /// Signalling spoke: sources may be learnt (anew) until `learns_until`. With `forget` the locked source
     /// is dropped now; otherwise it stays unless it has fallen silent.
     pub fn signalled(&mut self, now: Instant, learns_until: Instant, forget: bool) {
         self.learns_until = learns_until;
-        self.candidate = None;
+        if let Some(doubts) = &mut self.doubts {
+            doubts.candidate = None;
+        }
         if forget && let Some(former) = self.locked.take() {
-            self.former = Some((former, now + FORMER_BARRED));
+            self.doubts.get_or_insert_default().former = Some((former, now + FORMER_BARRED));
         }
     }
 
@@ -113,7 +122,7 @@ impl Latch {
             None => Verdict::Foreign,
             Some(mark) => {
                 let permitted = now < self.learns_until && allowed.permits(from.ip());
-                let barred = self.former.is_some_and(|(former, until)| same(former, from) && now < until);
+                let barred = self.former().is_some_and(|(former, until)| same(former, from) && now < until);
                 if expected || (permitted && !barred && self.is_consistent(now, from, mark)) {
                     self.lock(now, from, mark.ssrc);
                     Verdict::Latched
@@ -128,14 +137,22 @@ impl Latch {
         self.locked = Some(from);
         self.ssrc = ssrc;
         self.heard = now;
-        self.candidate = None;
+        if self.former().is_none_or(|(_, until)| until <= now) {
+            self.doubts = None;
+        } else if let Some(doubts) = &mut self.doubts {
+            doubts.candidate = None;
+        }
         // Closed until signalling speaks again.
         self.learns_until = now;
     }
 
+    fn former(&self) -> Option<(SocketAddr, Instant)> {
+        self.doubts.as_ref()?.former
+    }
+
     fn is_consistent(&mut self, now: Instant, from: SocketAddr, mark: Mark) -> bool {
         let mut count = 1;
-        if let Some(last) = self.candidate {
+        if let Some(last) = self.doubts.as_ref().and_then(|doubts| doubts.candidate) {
             if !same(last.from, from) {
                 // A second voice cannot disturb the first while that goes on.
                 if now.saturating_duration_since(last.at) < CANDIDATE_HOLDS {
@@ -149,7 +166,8 @@ impl Latch {
                 }
             }
         }
-        self.candidate = Some(Candidate { from, ssrc: mark.ssrc, sequence: mark.sequence, count, at: now });
+        let candidate = Candidate { from, ssrc: mark.ssrc, sequence: mark.sequence, count, at: now };
+        self.doubts.get_or_insert_default().candidate = Some(candidate);
         count >= mark.needed
     }
 }

@@ -108,9 +108,8 @@ pub struct Relay {
     config: Config,
     /// For each port of the range: what it belongs to.
     slots: Vec<Slot>,
-    streams: Vec<Option<Stream>>,
-    /// Unused places in `streams`.
-    vacant: Vec<u32>,
+    /// In no order; the slots and the names know the places.
+    streams: Vec<Stream>,
     names: BTreeMap<StreamId, u32>,
     next_sweep: Option<Instant>,
 }
@@ -126,8 +125,7 @@ impl Relay {
     /// An idle relay.
     pub fn new(config: Config) -> Relay {
         let slots = vec![Slot::Free; config.ports.len()];
-        let (streams, vacant) = (Vec::new(), Vec::new());
-        Relay { config, slots, streams, vacant, names: BTreeMap::new(), next_sweep: None }
+        Relay { config, slots, streams: Vec::new(), names: BTreeMap::new(), next_sweep: None }
     }
 
     /// Takes one input. Total: no bytes from the network can fail or panic.
@@ -155,7 +153,7 @@ impl Relay {
         out: &mut Outbox,
     ) -> Option<Forward> {
         let Slot::Taken { stream, side, component } = self.slot(port)? else { return None };
-        let stream = self.streams.get_mut(stream as usize)?.as_mut()?;
+        let stream = self.streams.get_mut(stream as usize)?;
         let outcome = stream.receive(now, side, component, from, packet);
         if let Some(address) = outcome.latched {
             out.reports.push(Report::Latched { stream: stream.id, side, address });
@@ -217,18 +215,14 @@ impl Relay {
             return;
         }
         // Two ports a stream: a u32 cannot overflow.
-        let place = self.vacant.pop().unwrap_or_else(|| {
-            self.streams.push(None);
-            (self.streams.len() - 1) as u32
-        });
-        for (name, side) in SideName::BOTH.into_iter().zip(stream.sides()) {
-            for (port, component) in [(side.ports.rtp, Component::Rtp), (side.ports.rtcp, Component::Rtcp)] {
-                self.set_slot(port, Slot::Taken { stream: place, side: name, component });
+        let place = self.streams.len() as u32;
+        for side in stream.sides() {
+            for port in [side.ports.rtp, side.ports.rtcp] {
                 out.ports.push(Ports::Open { stream: id, port, local_ip: side.local_ip });
             }
         }
-        self.streams[place as usize] = Some(stream);
-        self.names.insert(id, place);
+        self.streams.push(stream);
+        self.note_place(place);
         self.next_sweep.get_or_insert(now + SWEEP);
     }
 
@@ -252,8 +246,11 @@ impl Relay {
     /// Ends a stream; a port that never opened needs no closing.
     fn close(&mut self, id: StreamId, unopened: Option<u16>, out: &mut Outbox) {
         let Some(place) = self.names.remove(&id) else { return };
-        let Some(stream) = self.streams.get_mut(place as usize).and_then(Option::take) else { return };
-        self.vacant.push(place);
+        let stream = self.streams.swap_remove(place as usize);
+        self.note_place(place);
+        if self.streams.len() < self.streams.capacity() / 4 {
+            self.streams.shrink_to(self.streams.len() * 2);
+        }
         let ports = stream.sides().map(|side| side.ports);
         for port in ports.into_iter().flat_map(|pair| [pair.rtp, pair.rtcp]) {
             self.set_slot(port, Slot::Free);
@@ -267,9 +264,21 @@ impl Relay {
         }
     }
 
+    /// Writes down who stands at a place of `streams`, if anyone does.
+    fn note_place(&mut self, place: u32) {
+        let Some(stream) = self.streams.get(place as usize) else { return };
+        self.names.insert(stream.id, place);
+        let pairs = stream.sides().map(|side| side.ports);
+        for (side, pair) in SideName::BOTH.into_iter().zip(pairs) {
+            for (port, component) in [(pair.rtp, Component::Rtp), (pair.rtcp, Component::Rtcp)] {
+                self.set_slot(port, Slot::Taken { stream: place, side, component });
+            }
+        }
+    }
+
     fn port_unavailable(&mut self, port: u16, out: &mut Outbox) {
         let Some(Slot::Taken { stream, .. }) = self.slot(port) else { return };
-        let Some(Some(stream)) = self.streams.get(stream as usize) else { return };
+        let Some(stream) = self.streams.get(stream as usize) else { return };
         let id = stream.id;
         out.reports.push(Report::PortUnavailable { stream: id, port });
         self.close(id, Some(port), out);
@@ -279,7 +288,7 @@ impl Relay {
         if self.next_sweep.is_none_or(|due| now < due) {
             return;
         }
-        for stream in self.streams.iter_mut().flatten() {
+        for stream in &mut self.streams {
             if let Some(idle) = stream.stopped(now, self.config.idle) {
                 out.reports.push(Report::Stopped { stream: stream.id, idle });
             }
@@ -300,11 +309,11 @@ impl Relay {
     }
 
     fn stream(&self, id: StreamId) -> Option<&Stream> {
-        self.streams.get(*self.names.get(&id)? as usize)?.as_ref()
+        self.streams.get(*self.names.get(&id)? as usize)
     }
 
     fn stream_mut(&mut self, id: StreamId) -> Option<&mut Stream> {
-        self.streams.get_mut(*self.names.get(&id)? as usize)?.as_mut()
+        self.streams.get_mut(*self.names.get(&id)? as usize)
     }
 }
 

@@ -22,10 +22,8 @@ use offhook_phone::Language;
 
 use exit::finish;
 
-/// Signal threads free what other moments allocated, by the thousand: an allocator that is quick at small sizes, and
-/// gives memory back after a peak.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: offhook_memory::Allocator = offhook_memory::ALLOCATOR;
 
 /// A telephone exchange and its phones in one program.
 #[derive(Parser, Debug)]

@@ -13,6 +13,7 @@ use offhook_exchange::command::{Answer, Ticket};
 use offhook_exchange::config::Epoch;
 use offhook_exchange::io::{Input, Outbox};
 use offhook_media::command as media;
+use offhook_memory::Peak;
 use offhook_net::{NetInput, SendFailed, Streams, UdpSockets, flow_of};
 use offhook_sip_stack::{Flow, Transport};
 use offhook_store::Journal;
@@ -63,6 +64,8 @@ pub(crate) struct State {
     behind: Option<Instant>,
     /// Whether the shard was told that messages wait.
     told: bool,
+    /// Of its transactions.
+    peak: Peak,
 }
 
 impl SignalThread {
@@ -210,6 +213,9 @@ impl SignalThread {
         self.state.drops_told = drops;
         // Nothing of the journal stays behind when traffic ceases.
         let _ = self.journal.append(&mut Vec::new());
+        if self.state.peak.is_over(self.shard.transactions()) {
+            offhook_memory::give_back();
+        }
     }
 
     /// Carries out what the batch brought forth: first what must be written, then what the other threads must know,

@@ -6,7 +6,7 @@ mod record;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
 use offhook_exchange::event::Event;
@@ -67,7 +67,17 @@ impl Notes {
 /// wake-up and one write.
 pub(crate) fn run(received: &Receiver<Vec<Note>>, mut records: Records) {
     let mut routine = Routine::default();
-    while let Ok(first) = received.recv() {
+    loop {
+        let first = match received.recv_timeout(SILENCE) {
+            Ok(first) => first,
+            Err(RecvTimeoutError::Timeout) => {
+                // What the calls of a busy time needed, which this thread freed.
+                offhook_memory::give_back();
+                let Ok(first) = received.recv() else { return };
+                first
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
         for note in std::iter::once(first).chain(received.try_iter()).flatten() {
             take(note, &mut routine, &mut records);
         }
@@ -96,4 +106,6 @@ pub fn call_records(data_dir: &std::path::Path) -> std::path::PathBuf {
 
 /// Batches of notes, each from one batch of messages.
 const WAITING: usize = 4_096;
+/// After this much of it the thread sleeps until there is something.
+const SILENCE: Duration = Duration::from_secs(2);
 const GATHERING: Duration = Duration::from_millis(20);

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use offhook_sip::digest::push_hex;
 use rand::RngExt as _;
 
 use crate::transaction::Owner;
@@ -53,14 +54,5 @@ impl Context<'_> {
     /// A Call-ID: the shard and 96 random bits.
     pub fn call_id(&mut self) -> String {
         format!("{:02x}{:024x}", self.shard, self.rng.random::<u128>() >> 32)
-    }
-}
-
-/// Appends octets as two hexadecimal digits each.
-pub fn push_hex(text: &mut String, octets: &[u8]) {
-    for octet in octets {
-        for digit in [octet >> 4, octet & 15] {
-            text.push(char::from(b"0123456789abcdef"[usize::from(digit)]));
-        }
     }
 }

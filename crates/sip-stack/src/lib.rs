@@ -14,7 +14,7 @@ pub mod transaction;
 pub mod transport;
 pub mod usage;
 
-pub use context::{Context, Rng, push_hex};
+pub use context::{Context, Rng};
 pub use id_map::{IdHasher, IdMap, shrink};
 pub use outbox::{CloseConnection, Outbox, Transmit};
 pub use timer::Timers;

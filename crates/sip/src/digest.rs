@@ -2,7 +2,7 @@
 
 use md5::Md5;
 use sha2::{Digest, Sha256, Sha512_256};
-use std::fmt::{self, Write};
+use std::fmt;
 use subtle::ConstantTimeEq;
 
 /// A hash algorithm for digest authentication. The `-sess` forms are not supported.
@@ -165,11 +165,17 @@ pub fn same(a: &[u8], b: &[u8]) -> bool {
 /// Lower-case hexadecimal.
 pub fn to_hex(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        // Writing to a `String` does not fail.
-        let _ = write!(out, "{byte:02x}");
-    }
+    push_hex(&mut out, bytes);
     out
+}
+
+/// Appends [`to_hex`] of these octets.
+pub fn push_hex(text: &mut String, octets: &[u8]) {
+    for octet in octets {
+        for digit in [octet >> 4, octet & 15] {
+            text.push(char::from(b"0123456789abcdef"[usize::from(digit)]));
+        }
+    }
 }
 
 /// Undoes [`to_hex`]; either case; `None` for an odd length or another character.

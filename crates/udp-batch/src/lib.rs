@@ -1,6 +1,6 @@
 //! Sends and receives many datagrams per system call, and waits for many sockets at once.
 //!
-//! Layer 0, and the only crate that may use `unsafe` (system calls in `linux.rs`, `io_uring` in `socket_set`).
+//! Layer 0, and the only crate that may use `unsafe` (system calls in `linux`, `io_uring` in `socket_set`).
 //! Addresses above this crate are canonical: an IPv4 peer of a dual-stack socket has an IPv4 address, in both directions.
 
 #[cfg(target_os = "linux")]

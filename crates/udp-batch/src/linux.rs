@@ -3,6 +3,8 @@
 //! The wrappers that exist do not fit: one forbids fragmentation, which long SIP messages need, the other
 //! cannot receive, and neither pins the source of each datagram of a batch.
 
+mod one;
+
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::{SocketAddr, UdpSocket};
@@ -17,6 +19,8 @@ use crate::control::Control;
 use crate::kernel_address::KernelAddress;
 use crate::receive::{ReceiveBatch, Received};
 use crate::send::Outgoing;
+
+pub(crate) use one::{Came, receive_one, send_one};
 
 /// What the kernel writes beside the payloads, one entry a slot.
 #[derive(Debug)]
@@ -34,9 +38,11 @@ impl Scratch {
     }
 }
 
-/// Asks for the destination address and the count of drops beside each datagram.
-pub(crate) fn prepare(socket: &Socket, v6: bool) -> io::Result<()> {
-    if v6 {
+/// Asks for the count of drops beside each datagram, and for the destination address where `anywhere` leaves it open.
+pub(crate) fn prepare(socket: &Socket, v6: bool, anywhere: bool) -> io::Result<()> {
+    if !anywhere {
+        // Bound to one address, what comes came to that.
+    } else if v6 {
         checked(set_flag(socket.as_raw_fd(), libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO))?;
     } else {
         checked(set_flag(socket.as_raw_fd(), libc::IPPROTO_IP, libc::IP_PKTINFO))?;

@@ -12,7 +12,7 @@ use crate::send::Outgoing;
 
 /// Nothing to ask for: the standard library reports no destination address.
 #[cfg_attr(test, allow(dead_code))]
-pub(crate) fn prepare(_socket: &Socket, _v6: bool) -> io::Result<()> {
+pub(crate) fn prepare(_socket: &Socket, _v6: bool, _anywhere: bool) -> io::Result<()> {
     Ok(())
 }
 

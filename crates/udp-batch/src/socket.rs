@@ -69,7 +69,7 @@ impl BatchSocket {
             socket.set_reuse_port(true)?;
         }
         socket.set_nonblocking(true)?;
-        system::prepare(&socket, address.is_ipv6())?;
+        system::prepare(&socket, address.is_ipv6(), address.ip().is_unspecified())?;
         set_buffers(&socket, options);
         if let Some(dscp) = options.dscp {
             mark(&socket, address.is_ipv6(), dscp);
@@ -143,6 +143,22 @@ impl BatchSocket {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Receives one datagram into a buffer; `None`: nothing waits.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn receive_one(&self, buffer: &mut [u8]) -> io::Result<Option<system::Came>> {
+        let came = system::receive_one(&self.socket, buffer)?;
+        if let Some(dropped) = came.and_then(|came| came.notes.dropped) {
+            self.note_dropped(dropped);
+        }
+        Ok(came)
+    }
+
+    /// Sends one datagram to an address that the socket reaches; `source` as in [`Outgoing`], of the same family.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn send_one(&self, to: SocketAddr, source: Option<IpAddr>, payload: &[u8]) -> io::Result<()> {
+        system::send_one(&self.socket, self.v6, to, source, payload)
     }
 
     /// Sends datagrams in order, up to [`crate::BATCH`] in a system call. Returns how many of them are dealt

@@ -21,7 +21,7 @@ use ring::Ring;
 /// How a [`SocketSet`] reaches the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
-    /// `epoll`, `recvmmsg` and `sendmmsg`: every kernel and container has them.
+    /// `epoll`, and two calls for each datagram: every kernel and container has them.
     Epoll,
     /// `io_uring`: Linux 6.12 or newer, where it is not forbidden.
     IoUring,

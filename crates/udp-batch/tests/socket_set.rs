@@ -98,6 +98,27 @@ fn more_than_all_buffers_hold_pass_in_order() {
 }
 
 #[test]
+fn a_flood_over_many_sockets_loses_nothing_and_silences_none() {
+    each_way(Duration::from_micros(500), |set| {
+        let phone = phone();
+        let ports: Vec<_> = (0..50).map(|token| open(set, token, "127.0.0.1:0")).collect();
+        // More than all buffers hold, many times over, then a trickle.
+        for each in [30, 30, 1, 1] {
+            for number in 0..each {
+                for port in &ports {
+                    phone.send_to(&[number], port).unwrap();
+                }
+            }
+            let mut got = take(set, 50 * usize::from(each));
+            got.sort_by_key(|one| one.0);
+            for (one, place) in got.iter().zip(0..) {
+                assert_eq!((one.0, one.2[0]), (place / u32::from(each), (place % u32::from(each)) as u8));
+            }
+        }
+    });
+}
+
+#[test]
 fn an_answer_leaves_from_the_address_that_its_receiver_calls() {
     for wildcard in ["0.0.0.0:0", "[::]:0"] {
         each_way(Duration::ZERO, |set| {

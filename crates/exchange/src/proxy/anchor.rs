@@ -24,7 +24,8 @@ use crate::refusal::Refusal;
 pub(crate) struct Anchors {
     shard: u8,
     issued: u64,
-    anchors: BTreeMap<u64, Anchor>,
+    /// Each apart: the leaves of a map are half empty.
+    anchors: BTreeMap<u64, Box<Anchor>>,
     /// All that the relay was asked to open, until it says that they are gone.
     streams: HashMap<StreamId, Opened>,
     lease: Lease,
@@ -116,7 +117,7 @@ impl Anchors {
             streams: Vec::new(),
             quiet_since: Some(cx.now),
         };
-        self.anchors.insert(number, anchor);
+        self.anchors.insert(number, Box::new(anchor));
         number
     }
 
@@ -160,6 +161,8 @@ impl Anchors {
         let mut plan = Vec::new();
         for (at, (said, media)) in remotes(&sdp).into_iter().zip(sdp.media()).enumerate() {
             if anchor.streams.len() <= at {
+                // Most calls have one.
+                anchor.streams.reserve_exact(1);
                 anchor.streams.push(None);
             }
             let opaque = media.profile_name().eq_ignore_ascii_case("udptl")
@@ -262,7 +265,7 @@ impl Anchors {
     }
 
     /// Closes an anchor's streams. Its ports come home when the relay says so.
-    pub(crate) fn close(&mut self, number: u64, cx: &mut Context<'_>) -> Option<Anchor> {
+    pub(crate) fn close(&mut self, number: u64, cx: &mut Context<'_>) -> Option<Box<Anchor>> {
         let mut anchor = self.anchors.remove(&number)?;
         for stream in &mut anchor.streams {
             self.close_stream(stream.take(), cx);
@@ -281,6 +284,9 @@ impl Anchors {
         match report {
             Report::Closed { stream, ports, .. } => {
                 self.streams.remove(&stream);
+                if self.streams.len() < self.streams.capacity() / 8 {
+                    self.streams.shrink_to(self.streams.len() * 2);
+                }
                 for pair in ports {
                     self.lease.give_back(now, pair);
                 }
@@ -327,7 +333,7 @@ impl Anchors {
     }
 
     pub(crate) fn get_mut(&mut self, number: u64, call_id: &str) -> Option<&mut Anchor> {
-        self.anchors.get_mut(&number).filter(|anchor| anchor.call_id == call_id)
+        self.anchors.get_mut(&number).map(|anchor| &mut **anchor).filter(|anchor| anchor.call_id == call_id)
     }
 
     /// Whether an anchor has the media of this very dialog.
@@ -340,7 +346,7 @@ impl Anchors {
 
     /// The answered calls, oldest first.
     pub(crate) fn answered(&self) -> impl Iterator<Item = &Anchor> {
-        self.anchors.values().filter(|anchor| anchor.answered.is_some())
+        self.anchors.values().map(|anchor| &**anchor).filter(|anchor| anchor.answered.is_some())
     }
 
     pub(crate) fn free_ports(&self, now: Instant) -> usize {

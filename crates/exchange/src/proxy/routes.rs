@@ -2,8 +2,9 @@
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
+use offhook_sip::digest::push_hex;
 use offhook_sip::{Edit, Name, NameAddr, ParseError, Request, Status, Uri};
-use offhook_sip_stack::{Flow, push_hex};
+use offhook_sip_stack::Flow;
 
 use super::signed_route::{PARAMETER, SignedRoute};
 use crate::config::Config;

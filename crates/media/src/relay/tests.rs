@@ -244,6 +244,27 @@ fn closing_reports_counters_and_gives_ports_and_deadline_back() {
 }
 
 #[test]
+fn closing_one_of_many_streams_leaves_the_others_as_they_are_and_frees_memory() {
+    let mut bench = Bench::new();
+    let ports = |n: u16| 20004 + 4 * n;
+    for n in 0..20 {
+        let sides =
+            [side(ports(n), "192.0.2.1:4000"), side(ports(n) + 2, &format!("198.51.100.2:{}", 6000 + n))];
+        let content = Content::Rtp;
+        bench.command(Command::Open { stream: StreamId(100 + u64::from(n)), sides, content });
+    }
+    for closed in (0..20).step_by(2).chain([1, 3, 5, 7, 9, 11, 13, 15, 17]) {
+        bench.command(Command::Close { stream: StreamId(100 + closed) });
+        assert_eq!(bench.packet(ports(closed as u16), "192.0.2.1:4000", rtp(7, 1)), None);
+        let last = bench.packet(ports(19), "192.0.2.1:4000", rtp(7, 1));
+        assert_eq!(last, to(ports(19) + 2, "198.51.100.2:6019"));
+        assert_eq!(bench.packet(20000, "192.0.2.1:4000", rtp(7, 1)), to(20002, "198.51.100.2:5000"));
+    }
+    assert_eq!(bench.relay.len(), 2);
+    assert!(bench.relay.streams.capacity() <= 8);
+}
+
+#[test]
 fn an_impossible_open_is_refused_and_changes_nothing() {
     let mut bench = Bench::new();
     let mut refusal = |stream: u64, a: u16, b: u16| {

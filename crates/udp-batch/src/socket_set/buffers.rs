@@ -23,6 +23,15 @@ pub(super) struct Buffers {
     tail: u16,
     /// Whether each slot is ours.
     taken: [bool; SLOTS],
+    /// Slots of ours without a datagram; the last was used last.
+    free: Vec<u16>,
+    /// How many are the kernel's.
+    given: usize,
+    /// How many the kernel shall have: as few as do, for memory that is used again and again stays in the cache.
+    wanted: usize,
+    /// The most datagrams of a wait since `waits` was 0.
+    most: usize,
+    waits: u32,
 }
 
 /// A slot that is ours, by its number.
@@ -37,15 +46,14 @@ struct Message {
 }
 
 impl Buffers {
-    /// Slots which are all the kernel's once it knows them by `register`.
+    /// Slots of which some are the kernel's once it knows them by `register`.
     pub(super) fn new() -> io::Result<Self> {
         // SAFETY: the layout is not empty.
         let memory = NonNull::new(unsafe { alloc_zeroed(LAYOUT) }).ok_or(io::ErrorKind::OutOfMemory)?;
-        let mut buffers = Self { memory, tail: 0, taken: [true; SLOTS] };
-        for slot in 0..SLOTS as u16 {
-            buffers.give_back(Taken(slot));
-        }
-        buffers.publish();
+        let free = (0..SLOTS as u16).rev().collect();
+        let mut buffers =
+            Self { memory, tail: 0, taken: [true; SLOTS], free, given: 0, wanted: FEW, most: 0, waits: 0 };
+        buffers.provide();
         Ok(buffers)
     }
 
@@ -60,11 +68,53 @@ impl Buffers {
     /// A slot that the kernel says it filled.
     pub(super) fn take(&mut self, slot: u16) -> Option<Taken> {
         let taken = self.taken.get_mut(usize::from(slot))?;
-        if std::mem::replace(taken, true) { None } else { Some(Taken(slot)) }
+        if std::mem::replace(taken, true) {
+            return None;
+        }
+        self.given -= 1;
+        Some(Taken(slot))
     }
 
-    /// Makes a slot the kernel's again, from the next `publish` on.
+    /// Makes a slot free to be the kernel's again.
     pub(super) fn give_back(&mut self, slot: Taken) {
+        self.free.push(slot.0);
+    }
+
+    /// Learns from how many datagrams a wait brought. A wait may bring twice as many as the one before without a lack.
+    pub(super) fn note(&mut self, brought: usize) {
+        self.most = self.most.max(brought);
+        self.wanted = self.wanted.max(4 * brought).min(SLOTS);
+        self.waits += 1;
+        if self.waits >= FORGET {
+            self.wanted = (4 * self.most).clamp(FEW, SLOTS);
+            (self.most, self.waits) = (0, 0);
+        }
+    }
+
+    /// Takes note that the kernel had none left.
+    pub(super) fn lacked(&mut self) {
+        self.wanted = SLOTS;
+    }
+
+    /// After how many datagrams a wait should end, so that the kernel does not run out.
+    pub(super) fn enough(&self) -> usize {
+        self.wanted / 2
+    }
+
+    /// Gives the kernel slots until it has as many as wanted.
+    pub(super) fn provide(&mut self) {
+        let before = self.tail;
+        while self.given < self.wanted
+            && let Some(slot) = self.free.pop()
+        {
+            self.give(Taken(slot));
+        }
+        if self.tail != before {
+            self.publish();
+        }
+    }
+
+    fn give(&mut self, slot: Taken) {
         let at = usize::from(self.tail) % SLOTS;
         let address = self.slot(&slot) as u64;
         // SAFETY: `at` is a place in the ring's entries. The kernel reads an entry only once the tail is past it, and
@@ -77,11 +127,12 @@ impl Buffers {
             entry.set_bid(slot.0);
         }
         self.taken[usize::from(slot.0)] = false;
+        self.given += 1;
         self.tail = self.tail.wrapping_add(1);
     }
 
-    /// Shows the kernel what was given back.
-    pub(super) fn publish(&self) {
+    /// Shows the kernel what was given.
+    fn publish(&self) {
         // SAFETY: the tail is a field of the first entry, aligned, initialised, and written by us alone; the kernel
         // reads it as an atomic.
         let tail =
@@ -161,8 +212,12 @@ pub(super) const NAME_LEN: usize = KernelAddress::LEN;
 /// Room for control messages.
 pub(super) const CONTROL_LEN: usize = Control::LEN;
 
-/// Slots in all, a power of two. A megabyte: more than comes between two wake-ups.
+/// Slots in all, a power of two. A megabyte, of which only what was used is occupied.
 const SLOTS: usize = 512;
+/// The kernel has no fewer.
+const FEW: usize = 64;
+/// After as many waits it is forgotten how many slots were wanted: a second under load.
+const FORGET: u32 = 1_024;
 const SLOT: usize = 2_048;
 /// A slot begins with `struct io_uring_recvmsg_out`; then come name, control messages, payload.
 const NAME_AT: usize = 16;

@@ -25,11 +25,13 @@ pub(super) struct Ring {
     poller: Poller,
     lines: Lines,
     pacing: Duration,
+    /// Datagrams that came since the last wait.
+    brought: usize,
     current: Option<Current>,
     /// Slots whose datagrams are queued to leave.
     leaving: Vec<Taken>,
-    /// Sockets whose lasting request has ended.
-    unarmed: Vec<u32>,
+    /// Sockets whose lasting request has ended, with their generations: another may have the number by then.
+    unarmed: Vec<(u32, u32)>,
 }
 
 /// The datagram that was returned last.
@@ -64,6 +66,7 @@ impl Ring {
             poller,
             lines: Lines::default(),
             pacing,
+            brought: 0,
             current: None,
             leaving: Vec::new(),
             unarmed: Vec::new(),
@@ -99,15 +102,18 @@ impl Ring {
 
     pub(super) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         self.let_go();
-        for token in std::mem::take(&mut self.unarmed) {
-            if self.lines.get(token).is_some() && self.arm(token).is_err() {
-                self.unarmed.push(token);
-            }
-        }
-        self.buffers.publish();
+        // Before anything is armed anew, which may submit.
+        self.buffers.note(std::mem::take(&mut self.brought));
+        self.buffers.provide();
+        let mut unarmed = std::mem::take(&mut self.unarmed);
+        unarmed.retain(|(token, generation)| {
+            self.lines.get(*token).is_some_and(|line| line.generation == *generation)
+                && self.arm(*token).is_err()
+        });
+        self.unarmed = unarmed;
         let (want, least) = match self.pacing.as_micros() {
             0 => (1, 0),
-            least => (MANY, u32::try_from(least).unwrap_or(u32::MAX)),
+            least => (self.buffers.enough(), u32::try_from(least).unwrap_or(u32::MAX)),
         };
         let timeout = Timespec::from(timeout.unwrap_or(A_DAY));
         let arguments = SubmitArgs::new().timespec(&timeout).min_wait_usec(least);
@@ -130,8 +136,13 @@ impl Ring {
                     // It fails only for want of memory; deadlines still end the waits.
                     let _ = self.watch_wakers();
                 }
-            } else if kind == RECEIVE && self.received(token, generation, completion.flags()).is_some() {
-                break;
+            } else if kind == RECEIVE {
+                if completion.result() == -libc::ENOBUFS {
+                    self.buffers.lacked();
+                }
+                if self.received(token, generation, completion.flags()).is_some() {
+                    break;
+                }
             }
             // Else it is a datagram that did not leave: it is lost like any other.
         }
@@ -174,7 +185,7 @@ impl Ring {
         let slot = cqueue::buffer_select(flags).and_then(|slot| self.buffers.take(slot));
         let line = self.lines.get_mut(token).filter(|line| line.generation == generation);
         if line.is_some() && !cqueue::more(flags) {
-            self.unarmed.push(token);
+            self.unarmed.push((token, generation));
         }
         let slot = slot?;
         let Some((line, out)) = line.zip(RecvMsgOut::parse(self.buffers.filled(&slot), &self.message).ok())
@@ -188,6 +199,7 @@ impl Ring {
         }
         line.came_to(notes.destination);
         let source = KernelAddress::from_slice(out.name_data());
+        self.brought += 1;
         let (len, truncated) = (out.payload_data().len(), out.is_payload_truncated());
         let Some(source) = source else {
             self.buffers.give_back(slot);
@@ -234,7 +246,7 @@ impl Ring {
             for slot in self.leaving.drain(..) {
                 self.buffers.give_back(slot);
             }
-            self.buffers.publish();
+            self.buffers.provide();
         }
     }
 
@@ -297,6 +309,4 @@ const WAKE: u8 = 3;
 const GET_EVENTS: u32 = 1;
 const SUBMISSIONS: u32 = 256;
 const COMPLETIONS: u32 = 4_096;
-/// As many end the wait before the pace allows: half of the buffers.
-const MANY: usize = 256;
 const A_DAY: Duration = Duration::from_secs(86_400);

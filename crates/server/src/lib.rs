@@ -9,6 +9,7 @@ mod machine;
 mod media_thread;
 mod notify;
 mod offline;
+mod pace;
 mod others;
 mod run_file;
 mod running;

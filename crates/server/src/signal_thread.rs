@@ -21,6 +21,7 @@ use offhook_udp_batch::{Interest, Poller, Ready, ReceiveBatch};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock;
+use crate::pace::Pace;
 use crate::others::{FromOthers, Others};
 use crate::shards::{Mailbox, Post, Reports};
 use crate::telemetry::{Measures, Notes};
@@ -66,6 +67,7 @@ pub(crate) struct State {
     told: bool,
     /// Of its transactions.
     peak: Peak,
+    pace: Pace,
 }
 
 impl SignalThread {
@@ -82,7 +84,13 @@ impl SignalThread {
         let mut tick = clock::now() + TICK;
         while !self.state.over {
             let deadline = self.shard.next_deadline().map_or(tick, |deadline| deadline.min(tick));
-            poller.wait(Some(deadline.saturating_duration_since(clock::now())), &mut ready)?;
+            let now = clock::now();
+            let mut left = deadline.saturating_duration_since(now);
+            if let Some(rest) = self.state.pace.rest(now) {
+                clock::pause(rest.min(left));
+                left = Duration::ZERO;
+            }
+            poller.wait(Some(left), &mut ready)?;
             self.tell_behind();
             self.state.left = false;
             for one in &ready {
@@ -129,6 +137,7 @@ impl SignalThread {
                 Err(error) if is_passing(&error) => continue,
                 Err(error) => return Err(error),
             };
+            self.state.pace.note(count);
             self.measures.datagrams_received.fetch_add(count as u64, Relaxed);
             let now = clock::now();
             let datagrams = batch.iter_owned().map(|one| (flow_of(&one), one.payload));

@@ -57,13 +57,14 @@ pub(crate) fn receive(
     batch: &mut ReceiveBatch,
     dropped: &AtomicU64,
 ) -> io::Result<usize> {
-    // A batch of few slots, as media uses, does not pay for the room of 64.
+    // Where few came lately, more are not paid for. Once these are full, there is room for all again.
     let mut results = [Filled::default(); BATCH];
-    let count = if batch.slots <= SMALL {
+    let count = if batch.slots <= SMALL || batch.lately < SMALL {
         receive_raw::<SMALL>(socket.as_raw_fd(), batch, &mut results)?
     } else {
         receive_raw::<BATCH>(socket.as_raw_fd(), batch, &mut results)?
     };
+    batch.lately = count;
     for (slot, filled) in results.iter().enumerate().take(count) {
         let notes = batch.scratch.controls[slot].decode(filled.control_len);
         if let Some(now) = notes.dropped {

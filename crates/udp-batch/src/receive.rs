@@ -15,6 +15,9 @@ pub struct ReceiveBatch {
     pub(crate) slot_len: usize,
     pub(crate) slots: usize,
     pub(crate) received: Vec<Received>,
+    /// How many the last call brought.
+    #[cfg(target_os = "linux")]
+    pub(crate) lately: usize,
     #[cfg(target_os = "linux")]
     pub(crate) scratch: Scratch,
 }
@@ -69,6 +72,8 @@ impl ReceiveBatch {
             slot_len,
             slots,
             received: Vec::with_capacity(slots),
+            #[cfg(target_os = "linux")]
+            lately: slots,
             #[cfg(target_os = "linux")]
             scratch: Scratch::new(slots),
         }

@@ -21,8 +21,8 @@ use offhook_udp_batch::{Interest, Poller, Ready, ReceiveBatch};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock;
-use crate::pace::Pace;
 use crate::others::{FromOthers, Others};
+use crate::pace::Pace;
 use crate::shards::{Mailbox, Post, Reports};
 use crate::telemetry::{Measures, Notes};
 

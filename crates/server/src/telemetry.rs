@@ -23,11 +23,25 @@ pub(crate) struct Notes {
     /// What goes out with the next [`Notes::flush`].
     gathered: Vec<Note>,
     measures: Arc<Measures>,
+    /// Whether anyone reads of what was dropped or refused.
+    debug: bool,
+    /// Registrations are no more than a line of the log: what that cannot hold is not handed on.
+    registrations: Share,
+}
+
+/// How much of a kind was handed on in a second.
+#[derive(Clone, Copy, Debug, Default)]
+struct Share {
+    second: u64,
+    passed: u32,
+    left_out: u64,
 }
 
 pub(crate) enum Note {
     /// Something that the exchange did, at this Unix time.
     Event(Duration, Event),
+    /// So many everyday events are left out.
+    LeftOut(u64),
     /// The journal fails, or is well again.
     Journal(Option<String>),
 }
@@ -35,17 +49,46 @@ pub(crate) enum Note {
 impl Notes {
     pub(crate) fn new(measures: Arc<Measures>) -> (Self, Receiver<Vec<Note>>) {
         let (sender, received) = sync_channel(WAITING);
-        (Self { sender, gathered: Vec::new(), measures }, received)
+        (Self::of(sender, measures), received)
     }
 
     /// The same way for another thread.
     pub(crate) fn again(&self) -> Self {
-        let (sender, measures) = (self.sender.clone(), Arc::clone(&self.measures));
-        Self { sender, gathered: Vec::new(), measures }
+        Self::of(self.sender.clone(), Arc::clone(&self.measures))
+    }
+
+    fn of(sender: SyncSender<Vec<Note>>, measures: Arc<Measures>) -> Self {
+        let debug = tracing::enabled!(tracing::Level::DEBUG);
+        Self { sender, gathered: Vec::new(), measures, debug, registrations: Share::default() }
     }
 
     pub(crate) fn event(&mut self, unix: Duration, event: Event) {
-        self.gathered.push(Note::Event(unix, event));
+        let wanted = match event {
+            Event::Dropped { .. } | Event::Refused { .. } => self.debug,
+            Event::Registered { .. } => self.has_room_for_registration(unix.as_secs()),
+            Event::Overload { .. }
+            | Event::AuthenticationFailed { .. }
+            | Event::CallStarted { .. }
+            | Event::CallAnswered { .. }
+            | Event::CallFailed { .. }
+            | Event::CallEnded { .. } => true,
+        };
+        if wanted {
+            self.gathered.push(Note::Event(unix, event));
+        }
+    }
+
+    fn has_room_for_registration(&mut self, second: u64) -> bool {
+        if second != self.registrations.second {
+            if self.registrations.left_out > 0 {
+                self.gathered.push(Note::LeftOut(self.registrations.left_out));
+            }
+            self.registrations = Share { second, ..Share::default() };
+        }
+        let room = self.registrations.passed < log::LINES_A_SECOND;
+        self.registrations.passed += u32::from(room);
+        self.registrations.left_out += u64::from(!room);
+        room
     }
 
     pub(crate) fn journal(&mut self, failure: Option<String>) {
@@ -92,6 +135,7 @@ fn take(note: Note, routine: &mut Routine, records: &mut Records) {
             routine.event(unix, &event);
             records.take(unix, event);
         }
+        Note::LeftOut(events) => routine.leave_out(events),
         Note::Journal(Some(error)) => {
             tracing::error!(%error, "registrations are not safe from a crash until this is mended");
         }

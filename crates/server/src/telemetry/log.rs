@@ -54,6 +54,11 @@ impl Routine {
         }
     }
 
+    /// So many were left out before they came here.
+    pub(super) fn leave_out(&mut self, events: u64) {
+        self.left_out += events;
+    }
+
     fn has_room(&mut self, second: u64, event: &Event) -> bool {
         if second != self.second {
             if self.left_out > 0 {
@@ -119,7 +124,8 @@ pub(super) fn ended_by(by: EndedBy) -> &'static str {
     }
 }
 
-const LINES_A_SECOND: u32 = 50;
+/// Of everyday events.
+pub(super) const LINES_A_SECOND: u32 = 50;
 
 #[cfg(test)]
 mod tests {

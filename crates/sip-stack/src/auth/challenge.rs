@@ -18,6 +18,8 @@ pub struct Authenticator {
     key: [u8; 32],
     realm: String,
     opaque: String,
+    before_nonce: String,
+    after_nonce: String,
     lifetime: u64,
     legacy: bool,
     shard: u8,
@@ -104,10 +106,16 @@ impl Authenticator {
     pub fn new(key: [u8; 32], realm: &str, lifetime: u64) -> Self {
         let opaque =
             digest::to_hex(&keyed(&key, &[b"opaque", realm.as_bytes()]).finalize().into_bytes()[..8]);
+        // All that is the same in every challenge.
+        let made = Challenge::digest().quoted("realm", realm).to_string();
+        let before_nonce = format!("{}, nonce=\"", made.trim_start_matches("Digest "));
+        let after_nonce = format!("\", opaque=\"{opaque}\", algorithm=");
         Self {
             key,
             realm: realm.to_owned(),
             opaque,
+            before_nonce,
+            after_nonce,
             lifetime,
             legacy: false,
             shard: 0,
@@ -151,14 +159,11 @@ impl Authenticator {
         rng: &mut Rng,
     ) -> Vec<(Name, Challenge)> {
         let nonce = self.nonce(now, rng.random());
+        let stale = if stale { ", stale=true" } else { "" };
         let of = |algorithm: Algorithm| {
-            let challenge = Challenge::digest()
-                .quoted("realm", &self.realm)
-                .quoted("nonce", &nonce)
-                .quoted("opaque", &self.opaque)
-                .plain("algorithm", algorithm.name())
-                .quoted("qop", "auth");
-            if stale { challenge.plain("stale", "true") } else { challenge }
+            let name = algorithm.name();
+            let parts = [&self.before_nonce, &nonce, &self.after_nonce, name, ", qop=\"auth\"", stale];
+            Challenge::of_digest(parts.concat())
         };
         offer.algorithms().iter().map(|algorithm| (kind.challenge_name(), of(*algorithm))).collect()
     }

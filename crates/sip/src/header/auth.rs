@@ -17,6 +17,11 @@ impl Challenge {
         Challenge(Scheme::digest())
     }
 
+    /// A Digest challenge with these parameters, as they are to be sent.
+    pub fn of_digest(params: String) -> Challenge {
+        Challenge(Scheme { params: params.into(), ..Scheme::digest() })
+    }
+
     /// The same with `name="value"`, the value given unescaped.
     pub fn quoted(self, name: &str, value: &str) -> Challenge {
         Challenge(self.0.with(name, &lex::quote(value)))

@@ -1,0 +1,1 @@
+"""What `capacity.py` computes with."""

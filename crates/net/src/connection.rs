@@ -25,8 +25,9 @@ pub(crate) struct Connection {
     pub(crate) id: ConnectionId,
     pub(crate) limits: StreamLimits,
     pub(crate) inlet: Inlet,
-    /// Messages to write. When it closes, the connection is to be closed after what is in it.
-    pub(crate) queue: mpsc::UnboundedReceiver<Transmit>,
+    /// Messages to write. When it closes, the connection is to be closed after what is in it. Boxed, because a queue keeps
+    /// room for some dozens, which idle connections should not pay for.
+    pub(crate) queue: mpsc::UnboundedReceiver<Box<Transmit>>,
     /// The sum of [`cost`] of what is in the queue.
     pub(crate) queued: Arc<AtomicUsize>,
     /// Asks for the end at once.
@@ -117,7 +118,7 @@ impl Connection {
     async fn fail_waiting(&mut self, failure: SendFailure) {
         self.queue.close();
         while let Some(transmit) = self.queue.recv().await {
-            self.report(transmit, failure).await;
+            self.report(*transmit, failure).await;
         }
     }
 
@@ -232,7 +233,7 @@ impl Reader<'_> {
 /// What writes a connection.
 struct Writer<'a> {
     stream: &'a mut OwnedWriteHalf,
-    queue: &'a mut mpsc::UnboundedReceiver<Transmit>,
+    queue: &'a mut mpsc::UnboundedReceiver<Box<Transmit>>,
     queued: &'a AtomicUsize,
     limit: Duration,
     ping: &'a Notify,
@@ -254,7 +255,7 @@ impl Writer<'_> {
             let written = within(self.limit, self.stream.write_all(&transmit.bytes)).await;
             self.queued.fetch_sub(cost(&transmit), Ordering::Relaxed);
             if let Err(failure) = written {
-                return Err(Broken { unsent: Some(transmit), failure });
+                return Err(Broken { unsent: Some(*transmit), failure });
             }
         }
     }

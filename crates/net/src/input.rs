@@ -100,7 +100,8 @@ pub struct Inlet {
 /// Tells who, of several, handles a message that is not yet parsed.
 pub type Owner = Arc<dyn Fn(&[u8]) -> usize + Send + Sync>;
 
-/// Called after each input that was put into a queue, by the task that put it: it tells a thread that sleeps on something
+/// Called after each input that was put into a queue, by the task that put it (but for news of an opened connection, as
+/// long as there is room for many more): it tells a thread that sleeps on something
 /// else, and must not block. A task that awaits the receiver needs none.
 pub type Wake = Box<dyn Fn() + Send + Sync>;
 
@@ -173,8 +174,13 @@ impl Queue {
     }
 
     async fn put(&self, input: NetInput) -> Result<(), Gone> {
+        // Nobody has to do anything about an opened connection: of two thousand, all but one wait for another input.
+        let can_wait = matches!(input, NetInput::ConnectionOpened(_))
+            && self.sender.capacity() > self.sender.max_capacity() / 2;
         self.sender.send(input).await.map_err(|_| Gone)?;
-        (self.wake)();
+        if !can_wait {
+            (self.wake)();
+        }
         Ok(())
     }
 }

@@ -54,7 +54,7 @@ struct Line {
     /// Our address; while connecting, the one that was asked for.
     local: Option<IpAddr>,
     /// None once it is to be closed.
-    queue: Option<mpsc::UnboundedSender<Transmit>>,
+    queue: Option<mpsc::UnboundedSender<Box<Transmit>>>,
     queued: Arc<AtomicUsize>,
     cut: Arc<Notify>,
     /// Where it is counted in `accepted_from`.
@@ -214,8 +214,8 @@ impl Switchboard {
             line.cut.notify_one();
             self.unlist(id);
             self.fail(transmit, SendFailure::Full);
-        } else if let Err(error) = queue.send(transmit) {
-            self.fail(error.0, SendFailure::ConnectionLost);
+        } else if let Err(error) = queue.send(Box::new(transmit)) {
+            self.fail(*error.0, SendFailure::ConnectionLost);
         }
     }
 

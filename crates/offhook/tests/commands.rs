@@ -41,10 +41,17 @@ struct Served {
 
 impl Served {
     fn start(data: &Path, more: &[&str]) -> Self {
+        Self::start_with(data, more, None)
+    }
+
+    /// With this word for what shards do (decision 14).
+    fn start_with(data: &Path, more: &[&str], shards: Option<&str>) -> Self {
         let mut words = vec!["serve", "--set", "sip.udp=127.0.0.1:0", "--set", "sip.tcp=127.0.0.1:0"];
         words.extend(["--set", "web.http=127.0.0.1:0", "--set", "domains=[\"127.0.0.1\"]"]);
         words.extend(more);
-        let mut child = offhook(data, &words).stderr(Stdio::piped()).spawn().unwrap();
+        let mut command = offhook(data, &words);
+        command.envs(shards.map(|word| ("OFFHOOK_SHARDS", word)));
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let is_ready = |line: &Result<String, _>| line.as_ref().is_ok_and(|line| line.contains("\"ready\""));
         assert!(lines.any(|line| is_ready(&line)), "the server ends before it is ready");
@@ -217,13 +224,22 @@ fn a_reader_that_has_seen_enough_is_no_error() {
 }
 
 #[test]
-fn two_hundred_calls_with_sound_pass_through_three_signal_threads() {
+fn two_hundred_calls_with_sound_pass_through_three_shards_that_one_thread_has() {
+    two_hundred_calls_with_sound("media.ports=10000-11999", None);
+}
+
+#[test]
+fn two_hundred_calls_with_sound_pass_through_shards_on_the_move_between_three_threads() {
+    two_hundred_calls_with_sound("media.ports=12000-13999", Some("moving"));
+}
+
+/// Ports of its own, since tests run side by side.
+fn two_hundred_calls_with_sound(ports: &str, shards: Option<&str>) {
     let data = tempfile::tempdir().unwrap();
     let data = data.path();
-    let set =
-        ["sip.threads=3", "security.authentication=off", "media.anchor=always", "media.ports=10000-11999"];
+    let set = ["sip.threads=3", "security.authentication=off", "media.anchor=always", ports];
     let set: Vec<&str> = set.iter().flat_map(|key| ["--set", key]).collect();
-    let served = Served::start(data, &set);
+    let served = Served::start_with(data, &set, shards);
     let server = served.sip.to_string();
     let load = "load sip:b@127.0.0.1 --callees 40 --account sip:a@127.0.0.1 --users 40 --calls 200 --rate 100/s \
                 --held --settle 1s --watch 3s --rtp --json";

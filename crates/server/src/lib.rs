@@ -5,6 +5,7 @@
 mod banner;
 mod clock;
 pub mod config_file;
+mod host;
 mod machine;
 mod media_thread;
 mod notify;

@@ -28,6 +28,7 @@ use crate::telemetry::{Measures, Notes};
 
 /// A shard with all that it is connected to.
 pub(crate) struct SignalThread {
+    pub(crate) number: u8,
     pub(crate) shard: Shard,
     pub(crate) epoch: Epoch,
     pub(crate) udp: UdpSockets,
@@ -67,47 +68,90 @@ pub(crate) struct State {
     told: bool,
     /// Of its transactions.
     peak: Peak,
-    pace: Pace,
+    ready: Vec<Ready>,
+    /// How many messages came in this turn.
+    came: usize,
+    /// When it is time for what is done each second.
+    tick: Option<Instant>,
 }
 
 impl SignalThread {
-    /// Runs until it is told to end.
+    /// Runs alone until it is told to end.
     ///
     /// # Errors
     /// When the system no longer lets it wait.
     pub(crate) fn run(mut self, mut poller: Poller) -> io::Result<()> {
-        for (index, socket) in self.udp.iter().enumerate() {
-            poller.add(socket, index as u64, Interest::Read)?;
-        }
-        self.state.watched = vec![false; self.udp.iter().len()];
-        let (mut batch, mut ready) = (ReceiveBatch::new(), Vec::new());
-        let mut tick = clock::now() + TICK;
-        while !self.state.over {
-            let deadline = self.shard.next_deadline().map_or(tick, |deadline| deadline.min(tick));
+        self.begin(&poller)?;
+        let mut batch = ReceiveBatch::new();
+        let mut pace = Pace::default();
+        while !self.is_over() {
             let now = clock::now();
-            let mut left = deadline.saturating_duration_since(now);
-            if let Some(rest) = self.state.pace.rest(now) {
+            let mut left = self.left(now);
+            if let Some(rest) = pace.rest(now) {
                 clock::pause(rest.min(left));
                 left = Duration::ZERO;
             }
-            poller.wait(Some(left), &mut ready)?;
-            self.tell_behind();
-            self.state.left = false;
-            for one in &ready {
-                self.state.left |= self.receive(one, &mut batch, &poller)?;
-            }
-            self.take_others(&poller);
-            let now = clock::now();
-            if self.shard.next_deadline().is_some_and(|deadline| deadline <= now) {
-                self.shard.handle(now, Input::Deadline, &mut self.state.out);
-            }
-            if now >= tick {
-                tick = now + TICK;
-                self.each_second();
-            }
-            self.flush(&poller);
+            pace.note(self.turn(&mut poller, &mut batch, left)?);
         }
         Ok(())
+    }
+
+    /// Has its sockets watched, if they are not yet.
+    ///
+    /// # Errors
+    /// As [`Poller::add`].
+    pub(crate) fn begin(&mut self, poller: &Poller) -> io::Result<()> {
+        if self.state.watched.is_empty() {
+            for (index, socket) in self.udp.iter().enumerate() {
+                poller.add(socket, index as u64, Interest::Read)?;
+            }
+            self.state.watched = vec![false; self.udp.iter().len()];
+        }
+        Ok(())
+    }
+
+    /// How long it may sleep at `now`.
+    pub(crate) fn left(&self, now: Instant) -> Duration {
+        let tick = self.state.tick.unwrap_or(now);
+        let deadline = self.shard.next_deadline().map_or(tick, |deadline| deadline.min(tick));
+        deadline.saturating_duration_since(now)
+    }
+
+    /// Whether it was told to end.
+    pub(crate) fn is_over(&self) -> bool {
+        self.state.over
+    }
+
+    /// Sleeps for so long at most and does what there is to do then. Returns how many messages came.
+    ///
+    /// # Errors
+    /// When the system no longer lets it wait.
+    pub(crate) fn turn(
+        &mut self,
+        poller: &mut Poller,
+        batch: &mut ReceiveBatch,
+        left: Duration,
+    ) -> io::Result<usize> {
+        let mut ready = std::mem::take(&mut self.state.ready);
+        poller.wait(Some(left), &mut ready)?;
+        self.state.came = 0;
+        self.tell_behind();
+        self.state.left = false;
+        for one in &ready {
+            self.state.left |= self.receive(one, batch, poller)?;
+        }
+        self.state.ready = ready;
+        self.take_others(poller);
+        let now = clock::now();
+        if self.shard.next_deadline().is_some_and(|deadline| deadline <= now) {
+            self.shard.handle(now, Input::Deadline, &mut self.state.out);
+        }
+        if self.state.tick.is_none_or(|tick| now >= tick) {
+            self.state.tick = Some(now + TICK);
+            self.each_second();
+        }
+        self.flush(poller);
+        Ok(self.state.came)
     }
 
     /// Lets the shard know how long messages wait. The kernel does not say; a socket that was not empty since a moment
@@ -137,7 +181,7 @@ impl SignalThread {
                 Err(error) if is_passing(&error) => continue,
                 Err(error) => return Err(error),
             };
-            self.state.pace.note(count);
+            self.state.came += count;
             self.measures.datagrams_received.fetch_add(count as u64, Relaxed);
             let now = clock::now();
             let datagrams = batch.iter_owned().map(|one| (flow_of(&one), one.payload));
@@ -172,6 +216,7 @@ impl SignalThread {
             self.take_facts(now);
             for input in messages {
                 left = left.saturating_sub(1);
+                self.state.came += 1;
                 self.shard.handle(now, input, &mut self.state.out);
             }
         }

@@ -24,6 +24,7 @@ use offhook_web::{About, Site};
 use tokio::runtime::{self, Runtime};
 use tokio::sync::{oneshot, watch};
 
+use crate::host::{Host, Station};
 use crate::media_thread::MediaThread;
 use crate::others::Others;
 use crate::running::Running;
@@ -278,9 +279,11 @@ fn start_threads(
     journals: Vec<Journal>,
 ) -> Result<Parts, StartError> {
     let shards = settings.threads;
-    let signal = (0..shards).map(|number| Sleeper::start(&thread_name(number, shards), SignalThread::run));
+    let signal = (0..shards).map(|number| Sleeper::start(&thread_name(number, shards), Host::run));
     let signal = signal.collect::<Result<Vec<_>, _>>()?;
-    let wakers: Vec<Waker> = signal.iter().map(|thread| thread.waker.clone()).collect();
+    let pollers = (0..shards).map(|_| Poller::new()).collect::<Result<Vec<_>, _>>();
+    let pollers = pollers.map_err(system("a thread cannot wait for sockets"))?;
+    let wakers: Vec<Waker> = pollers.iter().map(Poller::waker).collect();
     let media = Sleeper::start("offhook-media", MediaThread::run)?;
     let measures = Arc::new(Measures::default());
     let (handle, posts) = Shards::new(&wakers);
@@ -304,6 +307,7 @@ fn start_threads(
         let ((udp, net), (post, reports)) = inputs;
         let ((journal, ports), (others, from_others)) = means;
         works.push(SignalThread {
+            number,
             epoch,
             shard: new_shard(number, config, epoch, ports, deltas)?,
             udp: UdpSockets::new(udp),
@@ -325,7 +329,9 @@ fn start_threads(
     let records = telemetry::Records::new(&settings.data_dir);
     let telemetry = spawn("offhook-log", move || telemetry::run(&noted, records))?;
     let (media, media_ended) = media.wake_up(media_thread);
-    let woken = signal.into_iter().zip(works).map(|(thread, work)| thread.wake_up(work));
+    let stations = works.into_iter().zip(pollers).map(|(work, poller)| Station { work, poller }).collect();
+    let hosts = Host::all(signal.iter().map(|thread| thread.waker.clone()).collect(), stations);
+    let woken = signal.into_iter().zip(hosts).map(|(thread, host)| thread.wake_up(host));
     let (signal, mut ended): (Vec<_>, Vec<_>) = woken.unzip();
     ended.push(media_ended);
     let threads = Threads { signal, media, telemetry, ended };

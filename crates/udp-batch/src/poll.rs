@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +15,6 @@ use rustix::event::{EventfdFlags, Timespec, eventfd};
 pub struct Poller {
     epoll: OwnedFd,
     wake: Arc<Wake>,
-    events: Vec<epoll::Event>,
 }
 
 /// What to wait for on a socket.
@@ -59,7 +59,7 @@ impl Poller {
         let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         epoll::add(&epoll, &event, EventData::new_u64(WAKE), EventFlags::IN)?;
         let wake = Arc::new(Wake { event, pending: AtomicBool::new(false) });
-        Ok(Self { epoll, wake, events: Vec::with_capacity(EVENTS) })
+        Ok(Self { epoll, wake })
     }
 
     /// A handle that wakes this poller.
@@ -103,15 +103,16 @@ impl Poller {
     /// As `epoll_wait(2)`, except `EINTR`, which counts as waking up with nothing ready.
     pub fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<bool> {
         ready.clear();
-        self.events.clear();
         let timeout = timeout.map(whole_milliseconds);
-        match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut self.events), timeout.as_ref()) {
-            Ok(_) => {}
+        // Not kept with the poller, which may go to another thread: the kernel's type of an event may not.
+        let mut room = [const { MaybeUninit::<epoll::Event>::uninit() }; EVENTS];
+        let events = match epoll::wait(&self.epoll, &mut room[..], timeout.as_ref()) {
+            Ok((events, _)) => events,
             Err(rustix::io::Errno::INTR) => return Ok(false),
             Err(error) => return Err(error.into()),
-        }
+        };
         let mut woken = false;
-        for event in &self.events {
+        for event in events {
             let (token, flags) = (event.data.u64(), event.flags);
             if token == WAKE {
                 woken = true;
@@ -135,6 +136,13 @@ impl Poller {
     /// Takes note that a waker has called.
     pub(crate) fn clear_wake(&self) {
         self.wake.clear();
+    }
+}
+
+/// To be waited for by another poller: readable when there is something to wake up for.
+impl AsFd for Poller {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.epoll.as_fd()
     }
 }
 

@@ -116,7 +116,8 @@ impl std::error::Error for BindError {
     }
 }
 
-const BACKLOG: i32 = 1_024;
+/// The system cuts it to its own limit, which is usually this one.
+const BACKLOG: i32 = 4_096;
 
 #[cfg(test)]
 mod tests {

@@ -1,10 +1,12 @@
 //! The task that knows every connection and passes each message to the right one. It waits for none of them.
 
 use std::collections::{HashMap, VecDeque};
+use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use offhook_sip_stack::{ConnectionId, Flow, Transmit, Transport};
@@ -12,7 +14,7 @@ use offhook_udp_batch::canonical;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::connection::{Connection, cost};
 use crate::streams::{Command, Shared};
@@ -281,20 +283,38 @@ impl Switchboard {
     }
 }
 
+/// Accepts connections. Where many come, all that wait are taken together and the rest gather for a millisecond: woken for
+/// each of them, it could not follow.
 async fn listen(listener: TcpListener, notices: mpsc::Sender<Notice>) {
+    let (mut window, mut accepted) = (Instant::now(), 0);
     loop {
-        match listener.accept().await {
-            Ok((stream, remote)) => {
-                if notices.send(Notice::Accepted(stream, remote)).await.is_err() {
-                    return;
+        let mut next = listener.accept().await;
+        loop {
+            match next {
+                Ok((stream, remote)) => {
+                    accepted += 1;
+                    if notices.send(Notice::Accepted(stream, remote)).await.is_err() {
+                        return;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) => {
+                    // Out of descriptors or memory: it would fail again at once.
+                    tracing::warn!(%error, "accept");
+                    sleep(Duration::from_millis(100)).await;
+                    break;
                 }
             }
-            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-            Err(error) => {
-                // Out of descriptors or memory: it would fail again at once.
-                tracing::warn!(%error, "accept");
-                sleep(Duration::from_millis(100)).await;
+            match poll_fn(|cx| Poll::Ready(listener.poll_accept(cx))).await {
+                Poll::Ready(more) => next = more,
+                Poll::Pending => break,
             }
+        }
+        if accepted >= MANY {
+            sleep(Duration::from_millis(1)).await;
+        }
+        if window.elapsed() >= Duration::from_millis(10) {
+            (window, accepted) = (Instant::now(), 0);
         }
     }
 }
@@ -309,5 +329,7 @@ fn network(ip: IpAddr) -> IpAddr {
 
 static NEXT: AtomicU64 = AtomicU64::new(1);
 const NOTICES: usize = 256;
+/// Connections within 10 ms.
+const MANY: usize = 20;
 /// Failures that may wait for the inlet before no more messages are taken.
 const REPORTS: usize = 1_024;

@@ -22,7 +22,7 @@ pub(crate) struct Station {
 /// A signal thread and the shards that it runs now.
 pub(crate) struct Host {
     number: usize,
-    stations: Vec<Box<Station>>,
+    stations: Vec<Station>,
     arrivals: Receiver<Arrival>,
     roster: Arc<Roster>,
 }
@@ -69,7 +69,7 @@ impl Policy {
 
 impl Host {
     /// A host for each of these wakers of threads. The first of them begins with all the shards.
-    pub(crate) fn all(wakers: Vec<Waker>, stations: Vec<Station>) -> Vec<Self> {
+    pub(crate) fn all(wakers: Vec<Waker>, mut stations: Vec<Station>) -> Vec<Self> {
         let (ways, arrivals): (Vec<_>, Vec<_>) = wakers
             .into_iter()
             .map(|waker| {
@@ -80,7 +80,6 @@ impl Host {
         let busy = ways.iter().map(|_| AtomicU32::new(0)).collect();
         let policy = Policy::from_environment();
         let roster = Arc::new(Roster { ways, busy, left: AtomicUsize::new(stations.len()), policy });
-        let mut stations: Vec<_> = stations.into_iter().map(Box::new).collect();
         let hosts = arrivals.into_iter().enumerate();
         hosts
             .map(|(number, arrivals)| {
@@ -96,7 +95,7 @@ impl Host {
     /// When the system no longer lets it wait.
     pub(crate) fn run(mut self, mut poller: Poller) -> io::Result<()> {
         if self.roster.ways.len() == 1 {
-            let Some(Station { work, poller }) = self.stations.pop().map(|station| *station) else {
+            let Some(Station { work, poller }) = self.stations.pop() else {
                 return Ok(());
             };
             return work.run(poller);
@@ -148,7 +147,7 @@ impl Host {
 
     fn take_in(&mut self, mut station: Box<Station>, poller: &Poller) -> io::Result<()> {
         station.begin(poller)?;
-        self.stations.push(station);
+        self.stations.push(*station);
         Ok(())
     }
 
@@ -184,7 +183,7 @@ impl Host {
             let to = if home { station.token() as usize } else { 0 };
             if let Some((way, waker)) = self.roster.ways.get(to) {
                 // It fails only when that thread has failed, which ends the program.
-                let _ = way.send(Arrival::Station(station));
+                let _ = way.send(Arrival::Station(Box::new(station)));
                 waker.wake();
             }
         }

@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed, Ordering::Seq
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use offhook_udp_batch::{Interest, Poller, ReceiveBatch, Waker};
+use offhook_udp_batch::{Poller, Ready, ReceiveBatch, Waker};
 
 use crate::clock;
 use crate::pace::Pace;
 use crate::signal_thread::SignalThread;
 
-/// A shard with what it sleeps on; it may go from thread to thread.
+/// A shard with what its wakers wake; it may go from thread to thread.
 pub(crate) struct Station {
     pub(crate) work: SignalThread,
     pub(crate) poller: Poller,
@@ -131,10 +131,8 @@ impl Host {
             let now = clock::now();
             meter.wakes(now);
             for station in &mut self.stations {
-                let is_ready = ready.iter().any(|one| one.token == station.token());
-                if is_ready || station.work.left(now).is_zero() {
-                    let came = station.work.turn(&mut station.poller, &mut batch, Duration::ZERO)?;
-                    pace.note(came);
+                if station.is_called(&ready) || station.work.left(now).is_zero() {
+                    pace.note(station.work.turn(&poller, &mut batch, &ready)?);
                 }
             }
             self.let_ended_go();
@@ -179,8 +177,9 @@ impl Host {
         };
         let home = self.number == 0;
         for station in sent {
-            poller.remove(&station.poller)?;
-            let to = if home { station.token() as usize } else { 0 };
+            station.work.leave(poller)?;
+            poller.remove_wakers_of(&station.poller)?;
+            let to = if home { usize::from(station.work.number) } else { 0 };
             if let Some((way, waker)) = self.roster.ways.get(to) {
                 // It fails only when that thread has failed, which ends the program.
                 let _ = way.send(Arrival::Station(Box::new(station)));
@@ -199,17 +198,28 @@ impl Drop for Host {
 }
 
 impl Station {
-    /// The number of its shard.
-    fn token(&self) -> u64 {
-        u64::from(self.work.number)
+    /// Its tokens at the poller of its thread: one for each socket, the last for its wakers.
+    fn tokens(&self) -> std::ops::RangeInclusive<u64> {
+        let base = u64::from(self.work.number) << 16;
+        base..=base + 0xffff
     }
 
     /// Its new thread sleeps on it from now on, and looks at it at once.
     fn begin(&mut self, poller: &Poller) -> io::Result<()> {
-        poller.add(&self.poller, self.token(), Interest::Read)?;
-        self.work.begin(&self.poller)?;
+        let tokens = self.tokens();
+        self.work.begin(poller, *tokens.start())?;
+        poller.add_wakers_of(&self.poller, *tokens.end())?;
         self.poller.waker().wake();
         Ok(())
+    }
+
+    /// Whether one of its sockets is ready or somebody called it.
+    fn is_called(&self, ready: &[Ready]) -> bool {
+        let tokens = self.tokens();
+        if ready.iter().any(|one| one.token == *tokens.end()) {
+            self.poller.clear_wake();
+        }
+        ready.iter().any(|one| tokens.contains(&one.token))
     }
 }
 

@@ -17,7 +17,7 @@ use offhook_memory::Peak;
 use offhook_net::{NetInput, SendFailed, Streams, UdpSockets, flow_of};
 use offhook_sip_stack::{Flow, Transport};
 use offhook_store::Journal;
-use offhook_udp_batch::{Interest, Poller, Ready, ReceiveBatch};
+use offhook_udp_batch::{Interest, Poller, Ready, ReceiveBatch, Waker};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock;
@@ -29,6 +29,7 @@ use crate::telemetry::{Measures, Notes};
 /// A shard with all that it is connected to.
 pub(crate) struct SignalThread {
     pub(crate) number: u8,
+    pub(crate) waker: Waker,
     pub(crate) shard: Shard,
     pub(crate) epoch: Epoch,
     pub(crate) udp: UdpSockets,
@@ -68,7 +69,8 @@ pub(crate) struct State {
     told: bool,
     /// Of its transactions.
     peak: Peak,
-    ready: Vec<Ready>,
+    /// The token of its first socket at the poller of the thread that runs it.
+    base: u64,
     /// How many messages came in this turn.
     came: usize,
     /// When it is time for what is done each second.
@@ -81,8 +83,8 @@ impl SignalThread {
     /// # Errors
     /// When the system no longer lets it wait.
     pub(crate) fn run(mut self, mut poller: Poller) -> io::Result<()> {
-        self.begin(&poller)?;
-        let mut batch = ReceiveBatch::new();
+        self.begin(&poller, 0)?;
+        let (mut batch, mut ready) = (ReceiveBatch::new(), Vec::new());
         let mut pace = Pace::default();
         while !self.is_over() {
             let now = clock::now();
@@ -91,23 +93,32 @@ impl SignalThread {
                 clock::pause(rest.min(left));
                 left = Duration::ZERO;
             }
-            pace.note(self.turn(&mut poller, &mut batch, left)?);
+            poller.wait(Some(left), &mut ready)?;
+            pace.note(self.turn(&poller, &mut batch, &ready)?);
         }
         Ok(())
     }
 
-    /// Has its sockets watched, if they are not yet.
+    /// Has its sockets watched by the poller of the thread that runs it from now on, under tokens from `base` on.
     ///
     /// # Errors
     /// As [`Poller::add`].
-    pub(crate) fn begin(&mut self, poller: &Poller) -> io::Result<()> {
-        if self.state.watched.is_empty() {
-            for (index, socket) in self.udp.iter().enumerate() {
-                poller.add(socket, index as u64, Interest::Read)?;
-            }
-            self.state.watched = vec![false; self.udp.iter().len()];
+    pub(crate) fn begin(&mut self, poller: &Poller, base: u64) -> io::Result<()> {
+        self.state.base = base;
+        self.state.watched.resize(self.udp.iter().len(), false);
+        for (index, (socket, watched)) in self.udp.iter().zip(&self.state.watched).enumerate() {
+            let interest = if *watched { Interest::ReadWrite } else { Interest::Read };
+            poller.add(socket, base + index as u64, interest)?;
         }
         Ok(())
+    }
+
+    /// Has its sockets watched no longer.
+    ///
+    /// # Errors
+    /// As [`Poller::remove`].
+    pub(crate) fn leave(&self, poller: &Poller) -> io::Result<()> {
+        self.udp.iter().try_for_each(|socket| poller.remove(socket))
     }
 
     /// How long it may sleep at `now`.
@@ -122,26 +133,23 @@ impl SignalThread {
         self.state.over
     }
 
-    /// Sleeps for so long at most and does what there is to do then. Returns how many messages came.
+    /// Does what there is to do when these sockets of all the thread's are ready. Returns how many messages came.
     ///
     /// # Errors
-    /// When the system no longer lets it wait.
+    /// When the system does not let it receive.
     pub(crate) fn turn(
         &mut self,
-        poller: &mut Poller,
+        poller: &Poller,
         batch: &mut ReceiveBatch,
-        left: Duration,
+        ready: &[Ready],
     ) -> io::Result<usize> {
-        let mut ready = std::mem::take(&mut self.state.ready);
-        poller.wait(Some(left), &mut ready)?;
         self.state.came = 0;
         self.tell_behind();
         self.state.left = false;
-        for one in &ready {
+        for one in ready {
             self.state.left |= self.receive(one, batch, poller)?;
         }
-        self.state.ready = ready;
-        self.take_others(poller);
+        self.take_others();
         let now = clock::now();
         if self.shard.next_deadline().is_some_and(|deadline| deadline <= now) {
             self.shard.handle(now, Input::Deadline, &mut self.state.out);
@@ -172,7 +180,9 @@ impl SignalThread {
     /// starve the rest. Returns whether something is left.
     fn receive(&mut self, ready: &Ready, batch: &mut ReceiveBatch, poller: &Poller) -> io::Result<bool> {
         for _ in 0..ROUNDS {
-            let Some(socket) = self.udp.get(ready.token as usize).filter(|_| ready.readable) else {
+            let index =
+                ready.token.checked_sub(self.state.base).and_then(|index| usize::try_from(index).ok());
+            let Some(socket) = index.and_then(|index| self.udp.get(index)).filter(|_| ready.readable) else {
                 return Ok(false);
             };
             let count = match socket.receive(batch) {
@@ -206,7 +216,7 @@ impl SignalThread {
     }
 
     /// Takes what came from other threads, streams, the media thread and operators.
-    fn take_others(&mut self, poller: &Poller) {
+    fn take_others(&mut self) {
         let now = clock::now();
         self.take_facts(now);
         let mut left = MOST_AT_ONCE;
@@ -243,7 +253,7 @@ impl SignalThread {
         }
         if more {
             // Who put in what is left has woken us already.
-            poller.waker().wake();
+            self.waker.wake();
         }
     }
 
@@ -325,6 +335,7 @@ impl SignalThread {
             self.streams.close(close.0);
         }
         self.udp.flush(&mut self.state.failed);
+        let base = self.state.base;
         for (index, watched) in self.state.watched.iter_mut().enumerate() {
             let waits = self.udp.is_waiting(index);
             if waits != *watched
@@ -332,7 +343,8 @@ impl SignalThread {
             {
                 let interest = if waits { Interest::ReadWrite } else { Interest::Read };
                 // Should it fail, the next message tries again.
-                *watched = if poller.modify(socket, index as u64, interest).is_ok() { waits } else { !waits };
+                *watched =
+                    if poller.modify(socket, base + index as u64, interest).is_ok() { waits } else { !waits };
             }
         }
     }

@@ -308,6 +308,7 @@ fn start_threads(
         let ((journal, ports), (others, from_others)) = means;
         works.push(SignalThread {
             number,
+            waker: wakers[usize::from(number)].clone(),
             epoch,
             shard: new_shard(number, config, epoch, ports, deltas)?,
             udp: UdpSockets::new(udp),

@@ -128,21 +128,31 @@ impl Poller {
         Ok(woken)
     }
 
+    /// Waits for the wakers of another poller too, known by `token`. Whoever sees it must call [`Poller::clear_wake`] of that
+    /// poller before looking for what it was woken for.
+    ///
+    /// # Errors
+    /// As [`Poller::add`].
+    pub fn add_wakers_of(&self, other: &Self, token: u64) -> io::Result<()> {
+        self.add(other.wake_fd(), token, Interest::Read)
+    }
+
+    /// No longer waits for the wakers of another poller.
+    ///
+    /// # Errors
+    /// As `epoll_ctl(2)`.
+    pub fn remove_wakers_of(&self, other: &Self) -> io::Result<()> {
+        self.remove(other.wake_fd())
+    }
+
     /// What is readable once a waker has called, for another way of waiting.
     pub(crate) fn wake_fd(&self) -> BorrowedFd<'_> {
         self.wake.event.as_fd()
     }
 
     /// Takes note that a waker has called.
-    pub(crate) fn clear_wake(&self) {
+    pub fn clear_wake(&self) {
         self.wake.clear();
-    }
-}
-
-/// To be waited for by another poller: readable when there is something to wake up for.
-impl AsFd for Poller {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.epoll.as_fd()
     }
 }
 

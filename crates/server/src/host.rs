@@ -109,7 +109,6 @@ impl Host {
         loop {
             if self.stations.is_empty() {
                 self.roster.busy[self.number].store(0, Relaxed);
-                // The first is woken to look after the others; all may wait here.
                 match self.arrivals.recv() {
                     Ok(Arrival::Station(station)) => self.take_in(station, &poller)?,
                     Ok(Arrival::End) | Err(_) => return Ok(()),

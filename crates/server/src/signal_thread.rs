@@ -291,10 +291,12 @@ impl SignalThread {
             self.send(poller);
             self.media.post(&mut self.state.out.media);
             self.answer();
-            let now = self.epoch.unix(clock::now());
-            for event in self.state.out.events.drain(..) {
-                self.measures.count(&event);
-                self.notes.event(now, event);
+            if !self.state.out.events.is_empty() {
+                let now = self.epoch.unix(clock::now());
+                for event in self.state.out.events.drain(..) {
+                    self.measures.count(&event);
+                    self.notes.event(now, event);
+                }
             }
             self.notes.flush();
             if self.state.failed.is_empty() {

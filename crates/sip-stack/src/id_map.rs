@@ -1,7 +1,7 @@
 //! Maps by numbers of our own.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
 
 /// A map whose keys are numbers that we give out or draw ourselves, so that no peer can make them collide. Lookups only:
 /// nothing may depend on its order.
@@ -29,7 +29,7 @@ impl Hasher for IdHasher {
 }
 
 /// Gives back the room of a map of which less than a quarter is in use.
-pub fn shrink<K: Eq + std::hash::Hash, V>(map: &mut IdMap<K, V>) {
+pub fn shrink<K: Eq + Hash, V, S: BuildHasher>(map: &mut HashMap<K, V, S>) {
     if map.capacity() > 4 * map.len().max(SMALL) {
         map.shrink_to(2 * map.len());
     }

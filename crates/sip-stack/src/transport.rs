@@ -22,6 +22,9 @@ pub enum Transport {
 }
 
 impl Transport {
+    /// All of them; their places are their numbers where one is written down.
+    pub const ALL: [Self; 5] = [Self::Udp, Self::Tcp, Self::Tls, Self::Ws, Self::Wss];
+
     /// Whether the transport delivers in order and without loss, so that nothing is sent again (§17).
     pub const fn is_reliable(self) -> bool {
         !matches!(self, Self::Udp)
@@ -51,9 +54,7 @@ impl Transport {
 
     /// The transport named in a Via header or a URI parameter, in any case.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Udp, Self::Tcp, Self::Tls, Self::Ws, Self::Wss]
-            .into_iter()
-            .find(|transport| transport.uri_name().eq_ignore_ascii_case(name))
+        Self::ALL.into_iter().find(|transport| transport.uri_name().eq_ignore_ascii_case(name))
     }
 
     /// The transport named in a message, if it is one that is supported.

@@ -11,7 +11,7 @@ mod packed;
 use std::collections::{BTreeSet, HashMap};
 
 use offhook_sip::Uri;
-use offhook_sip_stack::{ConnectionId, Flow};
+use offhook_sip_stack::{ConnectionId, Flow, shrink};
 
 use crate::command::Device;
 use crate::locality::address_of;
@@ -140,9 +140,7 @@ impl Directory {
             }
             some
         });
-        if self.bindings.capacity() > 4 * self.bindings.len().max(1_024) {
-            self.bindings.shrink_to(2 * self.bindings.len());
-        }
+        shrink(&mut self.bindings);
     }
 
     /// A connection is gone: who was registered over it is reached by its address, or not at all until it

@@ -38,7 +38,7 @@ impl Packed {
 
 fn put(bytes: &mut Vec<u8>, one: &Binding) {
     let flow = &one.flow;
-    let transport = TRANSPORTS.iter().position(|transport| *transport == flow.transport).unwrap_or(0) as u8;
+    let transport = flow.transport as u8;
     let said = [flow.connection.is_some(), one.behind_nat, one.instance.is_some(), one.reg_id.is_some()];
     bytes.put_u8(said.iter().fold(transport, |flags, said| flags << 1 | u8::from(*said)));
     bytes.put_u64(one.expires_at);
@@ -73,7 +73,7 @@ fn take(rest: &mut &[u8]) -> Binding {
     let (local, remote) = (take_address(rest), take_address(rest));
     let connection = said(3).then(|| ConnectionId(rest.get_u64()));
     let reg_id = said(0).then(|| rest.get_u32());
-    let transport = TRANSPORTS[usize::from(flags >> 4)];
+    let transport = Transport::ALL[usize::from(flags >> 4)];
     Binding {
         contact: take_text(rest),
         q,
@@ -127,9 +127,6 @@ fn take_text(rest: &mut &[u8]) -> String {
     String::from_utf8_lossy(text).into_owned()
 }
 
-const TRANSPORTS: [Transport; 5] =
-    [Transport::Udp, Transport::Tcp, Transport::Tls, Transport::Ws, Transport::Wss];
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,7 +139,7 @@ mod tests {
             q: (number % 1_001) as u16,
             expires_at: 1_800_000_000 + number,
             flow: Flow {
-                transport: TRANSPORTS[number as usize % 5],
+                transport: Transport::ALL[number as usize % 5],
                 local: "192.0.2.1:5060".parse().unwrap(),
                 remote: address.parse().unwrap(),
                 connection: number.is_multiple_of(3).then_some(ConnectionId(u64::MAX - number)),

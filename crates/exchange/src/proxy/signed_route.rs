@@ -139,7 +139,7 @@ fn sign(signed: &[u8], call_id: &str, key: &Key) -> Hmac<Sha256> {
 
 fn put_party(bytes: &mut Vec<u8>, party: &Party) {
     let flow = &party.flow;
-    let transport = TRANSPORTS.iter().position(|transport| *transport == flow.transport).unwrap_or(0) as u8;
+    let transport = flow.transport as u8;
     let six = |address: &SocketAddr| u8::from(address.is_ipv6());
     bytes
         .put_u8(transport | six(&flow.local) << 4 | six(&flow.remote) << 5 | u8::from(party.behind_nat) << 6);
@@ -154,7 +154,7 @@ fn put_party(bytes: &mut Vec<u8>, party: &Party) {
 
 fn take_party(rest: &mut &[u8]) -> Option<Party> {
     let [flags] = take(rest)?;
-    let transport = *TRANSPORTS.get(usize::from(flags & 0x0f))?;
+    let transport = *Transport::ALL.get(usize::from(flags & 0x0f))?;
     let local = take_address(rest, flags & 0x10 != 0)?;
     let remote = take_address(rest, flags & 0x20 != 0)?;
     // The connection may be another by now: it is found again by the peer's address.
@@ -204,8 +204,6 @@ fn unbase64(text: &str) -> Option<Vec<u8>> {
 const VERSION: u8 = 1;
 /// Octets of the truncated HMAC (RFC 2104 §5: at least half of the hash is usual; 96 bits as in IPsec).
 const SIGNATURE: usize = 12;
-const TRANSPORTS: [Transport; 5] =
-    [Transport::Udp, Transport::Tcp, Transport::Tls, Transport::Ws, Transport::Wss];
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use offhook_exchange::event::Event;
+use offhook_sip_stack::shrink;
 use offhook_web::calendar::rfc3339;
 use serde::Serialize;
 
@@ -112,9 +113,7 @@ impl Records {
     fn end(&mut self, unix: Duration, id: &str, end: End) {
         // A call of before a restart has no beginning here; its end is in the log.
         let Some(call) = self.calls.remove(id) else { return };
-        if self.calls.capacity() > 4 * self.calls.len().max(SMALL) {
-            self.calls.shrink_to(2 * self.calls.len());
-        }
+        shrink(&mut self.calls);
         let (from, to) = call.parties();
         let record = Record {
             id,
@@ -159,8 +158,6 @@ impl Records {
 /// The file in the data directory.
 pub(crate) const FILE_NAME: &str = "cdr.ndjson";
 const MOST_CALLS: usize = 100_000;
-/// Calls for which room may stay.
-const SMALL: usize = 1_024;
 /// What is kept of the memory after many lines.
 const KEPT: usize = 1 << 16;
 

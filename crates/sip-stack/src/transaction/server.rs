@@ -77,6 +77,18 @@ impl Transactions {
         flow: Flow,
         cx: &mut Context<'_>,
     ) -> Option<TransactionEvent> {
+        let full = self.servers.len() >= self.limits.servers;
+        self.receive_if_room(request, flow, full.then_some(RETRY_AFTER), cx)
+    }
+
+    /// A new request has no room if there is a time after which it may come again.
+    fn receive_if_room(
+        &mut self,
+        request: Request,
+        flow: Flow,
+        retry_after: Option<u32>,
+        cx: &mut Context<'_>,
+    ) -> Option<TransactionEvent> {
         let request = stamp(request, &flow);
         if *request.method() == Method::Ack {
             return self.receive_ack(request, flow, cx);
@@ -91,8 +103,8 @@ impl Transactions {
             self.servers.get_mut(id)?.retransmitted(flow, cx);
             return None;
         }
-        if self.servers.len() >= self.limits.servers && invite.is_none() {
-            refuse(&request, &flow, RETRY_AFTER, cx);
+        if let Some(retry_after) = retry_after.filter(|_| invite.is_none()) {
+            refuse(&request, &flow, retry_after, cx);
             return None;
         }
         let server = self.insert_server(key, request.clone(), &via, flow, cx);
@@ -111,13 +123,7 @@ impl Transactions {
         retry_after: u32,
         cx: &mut Context<'_>,
     ) {
-        let request = stamp(request, &flow);
-        let Ok(via) = request.via() else { return };
-        let Ok(key) = self.keys.server(&request, &via, request.method(), request.to_tag()) else { return };
-        match self.server_keys.get(&key).and_then(|id| self.servers.get_mut(id)) {
-            Some(server) => server.retransmitted(flow, cx),
-            None => refuse(&request, &flow, retry_after, cx),
-        }
+        self.receive_if_room(request, flow, Some(retry_after), cx);
     }
 
     pub(super) fn server_timeout(

@@ -245,17 +245,10 @@ impl Scheme {
     }
 
     fn with(self, name: &str, value: &str) -> Scheme {
-        let comma = if self.params.is_empty() { "" } else { ", " };
-        // Who builds one adds some more.
-        let mut params = match self.params.try_into_mut() {
-            Ok(params) => params,
-            Err(shared) => bytes::BytesMut::from(&shared[..]),
-        };
-        params.reserve(if params.is_empty() { 256 } else { comma.len() + name.len() + 1 + value.len() });
-        for part in [comma, name, "=", value] {
-            params.extend(part.bytes().map(|byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { byte }));
-        }
-        Scheme { name: self.name, params: params.freeze() }
+        let mut params = self.params.to_vec();
+        let comma = if params.is_empty() { "" } else { ", " };
+        lex::append(&mut params, format_args!("{comma}{name}={value}"));
+        Scheme { name: self.name, params: params.into() }
     }
 
     fn param(&self, name: &str) -> Option<Cow<'_, str>> {

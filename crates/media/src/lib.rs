@@ -20,6 +20,7 @@ pub mod relay;
 pub mod session;
 mod spectrum;
 mod stream;
+pub mod stun;
 pub mod tone;
 
 /// Samples a second of all sound inside the program, mono.

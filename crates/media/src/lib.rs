@@ -17,6 +17,7 @@ pub mod player;
 mod protection;
 pub mod recorder;
 pub mod relay;
+mod secure;
 pub mod session;
 mod spectrum;
 mod stream;

@@ -1,7 +1,7 @@
 //! Anchoring: the edits that bring a relay into the way of the media (RFC 3264, without being a party to it).
 //!
-//! Lines are replaced, dropped or added; every other byte stays. Encryption, formats and unknown attributes pass
-//! through. ICE ends here, because the relay finds addresses by itself.
+//! Lines are replaced, dropped or added; every other byte stays. Formats and unknown attributes pass through, and so
+//! does encryption unless the relay ends it. ICE ends here, because the relay finds addresses by itself.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -33,10 +33,27 @@ pub enum Relay {
 }
 
 /// Further wishes for [`rewrite`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Options {
     /// Replaces the address in the `o=` line, which otherwise tells the phone's own.
     pub origin: Option<IpAddr>,
+    /// One for each stream, where the relay ends what protects the media: `None` for a stream that is not RTP. Empty:
+    /// protection passes through.
+    pub faces: Vec<Option<Face>>,
+}
+
+/// How the receiver of a description speaks with the relay, which may differ from how the sender does. What the
+/// sender said of keys, certificates, ICE, multiplexing and bundling is taken out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Face {
+    /// The profile in the `m=` line's words.
+    pub profile: String,
+    /// Attributes to put in, each `name` or `name:value`.
+    pub attributes: Vec<String>,
+    /// Whether RTP and RTCP share the port.
+    pub rtcp_mux: bool,
+    /// Whether one of the attributes is a candidate of an end that only answers checks (RFC 8445 §2.5).
+    pub ice_lite: bool,
 }
 
 /// What a description says about one stream, for a relay.
@@ -110,7 +127,7 @@ impl std::error::Error for RewriteError {}
 ///
 /// # Errors
 /// When `relay` does not fit the description.
-pub fn rewrite(sdp: &Sdp, relay: &[Relay], options: Options) -> Result<Sdp, RewriteError> {
+pub fn rewrite(sdp: &Sdp, relay: &[Relay], options: &Options) -> Result<Sdp, RewriteError> {
     if relay.len() != sdp.media().len() {
         return Err(RewriteError::Count);
     }
@@ -120,7 +137,12 @@ pub fn rewrite(sdp: &Sdp, relay: &[Relay], options: Options) -> Result<Sdp, Rewr
     {
         return Err(RewriteError::Port);
     }
-    let plans: Vec<Plan> = sdp.media().zip(relay).map(|(media, relay)| Plan::new(&media, *relay)).collect();
+    let mut faces = options.faces.iter().map(Option::as_ref);
+    let plans: Vec<Plan<'_>> = sdp
+        .media()
+        .zip(relay)
+        .map(|(media, relay)| Plan::new(&media, *relay, faces.next().flatten()))
+        .collect();
     let all: Vec<Line<'_>> = lines(sdp.as_bytes()).collect();
     let ending: &[u8] = match all.first().map(Line::ending) {
         Some(b"\r\n") | None => b"\r\n",
@@ -129,7 +151,7 @@ pub fn rewrite(sdp: &Sdp, relay: &[Relay], options: Options) -> Result<Sdp, Rewr
     let mut writer = Writer { out: Vec::with_capacity(sdp.as_bytes().len() + 128), ending };
     let mut sections = all.chunk_by(|_, next| next.key != b'm');
     // The text begins with `v=`, so the first run of lines is the session's.
-    let session = SessionPlan::new(sdp, &plans, options);
+    let session = SessionPlan::new(sdp, &plans, options.origin);
     session.write(sections.next().unwrap_or_default(), &mut writer);
     for (section, plan) in sections.zip(&plans) {
         plan.write(section, &session, &mut writer);
@@ -148,18 +170,24 @@ struct SessionPlan {
     /// What it said, for streams that stay direct.
     before: Option<Host>,
     drop_ice: bool,
+    /// Whether the relay ends what protects the media.
+    ends_protection: bool,
+    ice_lite: bool,
     origin: Option<IpAddr>,
 }
 
 impl SessionPlan {
-    fn new(sdp: &Sdp, plans: &[Plan], options: Options) -> Self {
+    fn new(sdp: &Sdp, plans: &[Plan<'_>], origin: Option<IpAddr>) -> Self {
         let direct = plans.iter().any(|plan| matches!(plan.relay, Relay::Direct));
+        let mut faces = plans.iter().filter_map(|plan| plan.face);
         Self {
             // With any stream left direct the session's address stays, and the others get their own.
             connection: if direct { None } else { plans.iter().find_map(|plan| plan.address) },
             before: sdp.connection(),
             drop_ice: !direct,
-            origin: options.origin,
+            ice_lite: faces.clone().any(|face| face.ice_lite),
+            ends_protection: faces.next().is_some(),
+            origin,
         }
     }
 
@@ -185,22 +213,27 @@ impl SessionPlan {
                 }
                 (b'o', _, Some(address)) => writer.replace(line, &origin(line.value, address)),
                 _ if self.drop_ice && is_dropped(line) => {}
+                _ if self.ends_protection && (is_protection(line) || is_bundle(line)) => {}
                 _ => writer.keep(line),
             }
+        }
+        if self.ice_lite {
+            writer.line(b"a=ice-lite");
         }
     }
 }
 
 /// What happens to the lines of one stream.
-struct Plan {
+struct Plan<'a> {
     relay: Relay,
+    face: Option<&'a Face>,
     /// The address for its `c=`: the relay's, or the unspecified one for a hold by address.
     address: Option<IpAddr>,
     off: bool,
 }
 
-impl Plan {
-    fn new(media: &Media<'_>, relay: Relay) -> Self {
+impl<'a> Plan<'a> {
+    fn new(media: &Media<'_>, relay: Relay, face: Option<&'a Face>) -> Self {
         let held_by_address = media.has_no_address() && !media.has_ice();
         let address = match relay {
             Relay::Through { address, .. } if media.port() != 0 => Some(match address {
@@ -210,27 +243,35 @@ impl Plan {
             }),
             Relay::Through { .. } | Relay::Direct | Relay::Off => None,
         };
-        Self { relay, address, off: media.port() == 0 }
+        Self { relay, face, address, off: media.port() == 0 }
     }
 
     fn write(&self, section: &[Line<'_>], session: &SessionPlan, writer: &mut Writer<'_>) {
         let Some((head, rest)) = section.split_first() else { return };
         match (self.relay, self.address) {
             (Relay::Through { rtp_port, rtcp_port, .. }, Some(address)) => {
-                writer.replace(head, &with_port(head.value, rtp_port));
-                Self::write_relayed(rest, session, address, (rtp_port, rtcp_port), writer);
-            }
-            (Relay::Off, _) if !self.off => {
-                writer.replace(head, &with_port(head.value, 0));
-                rest.iter().filter(|line| !is_dropped(line)).for_each(|line| writer.keep(line));
+                let profile = self.face.map(|face| face.profile.as_str());
+                writer.replace(head, &media_line(head.value, rtp_port, profile));
+                self.write_relayed(rest, session, address, (rtp_port, rtcp_port), writer);
             }
             (Relay::Direct, _) => section.iter().for_each(|line| writer.keep(line)),
-            // Off already; only what would tell an address is taken out.
-            _ => section.iter().filter(|line| !is_dropped(line)).for_each(|line| writer.keep(line)),
+            // What would tell an address is taken out.
+            _ => {
+                match self.face.map(|face| face.profile.as_str()) {
+                    None if self.off => writer.keep(head),
+                    profile => writer.replace(head, &media_line(head.value, 0, profile)),
+                }
+                rest.iter().filter(|line| !self.drops(line)).for_each(|line| writer.keep(line));
+            }
         }
     }
 
+    fn drops(&self, line: &Line<'_>) -> bool {
+        is_dropped(line) || self.face.is_some() && is_protection(line)
+    }
+
     fn write_relayed(
+        &self,
         rest: &[Line<'_>],
         session: &SessionPlan,
         address: IpAddr,
@@ -242,18 +283,27 @@ impl Plan {
             // `c=` stands after `m=` and `i=` (RFC 8866 §9), but all parsers take it before `i=`.
             writer.line(&connection(address));
         }
-        let mut has_rtcp = false;
+        let mux = self.face.is_some_and(|face| face.rtcp_mux);
+        let mut has_rtcp = mux;
         for line in rest {
             if line.key == b'c' {
                 if std::mem::take(&mut has_connection) {
                     writer.replace(line, &connection(address));
                 }
             } else if line.attribute().is_some_and(|name| name.eq_ignore_ascii_case(b"rtcp")) {
-                has_rtcp = true;
-                writer.replace(line, &rtcp(line.value, address, rtcp_port));
-            } else if !is_dropped(line) {
+                if !mux {
+                    has_rtcp = true;
+                    writer.replace(line, &rtcp(line.value, address, rtcp_port));
+                }
+            } else if !self.drops(line) {
                 writer.keep(line);
             }
+        }
+        for attribute in self.face.iter().flat_map(|face| &face.attributes) {
+            writer.line(format!("a={attribute}").as_bytes());
+        }
+        if mux {
+            writer.line(b"a=rtcp-mux");
         }
         if !has_rtcp && rtp_port.checked_add(1) != Some(rtcp_port) {
             writer.line(format!("a=rtcp:{rtcp_port}").as_bytes());
@@ -314,15 +364,17 @@ fn origin(value: &[u8], address: IpAddr) -> Vec<u8> {
     line
 }
 
-/// The `m=` line with another port; a count of ports goes, because the relay has one.
-fn with_port(value: &[u8], port: u16) -> Vec<u8> {
+/// The `m=` line with another port, and another profile if one is given; a count of ports goes, because the relay has
+/// one.
+fn media_line(value: &[u8], port: u16, profile: Option<&str>) -> Vec<u8> {
     let mut line = b"m=".to_vec();
     for (at, word) in words(value).enumerate() {
         if at > 0 {
             line.push(b' ');
         }
-        match at {
-            1 => line.extend(port.to_string().bytes()),
+        match (at, profile) {
+            (1, _) => line.extend(port.to_string().bytes()),
+            (2, Some(profile)) => line.extend_from_slice(profile.as_bytes()),
             _ => line.extend_from_slice(word),
         }
     }
@@ -343,7 +395,23 @@ fn rtcp(value: &[u8], address: IpAddr, port: u16) -> Vec<u8> {
 
 /// ICE ends at the relay, and what names other addresses would lead around it.
 fn is_dropped(line: &Line<'_>) -> bool {
-    line.attribute().is_some_and(|name| DROPPED.iter().any(|dropped| dropped.eq_ignore_ascii_case(name)))
+    is_one_of(line, &DROPPED)
+}
+
+/// What says how the sender protects its media, and that streams share a port.
+fn is_protection(line: &Line<'_>) -> bool {
+    line.key == b'k' || is_one_of(line, &PROTECTION)
+}
+
+fn is_bundle(line: &Line<'_>) -> bool {
+    is_one_of(line, &[b"group"])
+        && line.value.split(|byte| *byte == b':').nth(1).is_some_and(|value| {
+            words(value).next().is_some_and(|semantics| semantics.eq_ignore_ascii_case(b"BUNDLE"))
+        })
+}
+
+fn is_one_of(line: &Line<'_>, names: &[&[u8]]) -> bool {
+    line.attribute().is_some_and(|name| names.iter().any(|one| one.eq_ignore_ascii_case(name)))
 }
 
 const DROPPED: [&[u8]; 11] = [
@@ -358,4 +426,16 @@ const DROPPED: [&[u8]; 11] = [
     b"ice-pacing",
     b"altc",
     b"source-filter",
+];
+
+const PROTECTION: [&[u8]; 9] = [
+    b"crypto",
+    b"fingerprint",
+    b"setup",
+    b"tls-id",
+    b"zrtp-hash",
+    b"key-mgmt",
+    b"rtcp-mux",
+    b"rtcp-mux-only",
+    b"bundle-only",
 ];

@@ -198,8 +198,8 @@ impl Anchors {
             plan.push(Relay::Through { address: anchor.told[to], rtp_port, rtcp_port });
         }
         anchor.note_quiet(cx.now);
-        let told = Options { origin: Some(anchor.told[sender.other().index()]) };
-        rewrite(&sdp, &plan, told).map(Sdp::into_bytes).map_err(|error| bad(error.to_string()))
+        let told = Options { origin: Some(anchor.told[sender.other().index()]), ..Options::default() };
+        rewrite(&sdp, &plan, &told).map(Sdp::into_bytes).map_err(|error| bad(error.to_string()))
     }
 
     fn open_stream(

@@ -1,6 +1,11 @@
 //! What call control may ask of media, and what media reports back: plain data, so that media can live
 //! in a thread or a process of its own.
 
+pub use crate::protection::{
+    DtlsRole, Fingerprint, FingerprintError, FingerprintHash, IceCredentials, InsecureReason, Protection,
+};
+pub use offhook_rtp::srtp::{InlineError, MasterKey, Suite};
+
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -92,7 +97,17 @@ pub struct Remote {
     /// The SDP's address cannot be reached from here (a private one, behind a NAT): send nothing until the
     /// real address has been learnt.
     pub behind_nat: bool,
+    /// How media is protected towards this side and from it.
+    pub protection: Protection,
+    /// Its ICE credentials; `None` while it has not said any.
+    pub ice: Option<IceCredentials>,
+    /// Its ICE candidates, at most [`CANDIDATES`]; more are not looked at. We send no checks of our own (ICE lite),
+    /// so they only say who it may be.
+    pub candidates: Vec<SocketAddr>,
 }
+
+/// Candidates that are taken of one side.
+pub const CANDIDATES: usize = 32;
 
 /// One end of a relayed stream as it is opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,6 +118,9 @@ pub struct Side {
     pub local_ip: Option<IpAddr>,
     /// The phone.
     pub remote: Remote,
+    /// Our ICE credentials when we offer or answer ICE on this side (as a lite agent, RFC 8445 §2.5). Then the address
+    /// that the phone nominates is where media goes and the only one it is taken from.
+    pub ice: Option<IceCredentials>,
 }
 
 /// What call control asks of the relay.
@@ -113,7 +131,7 @@ pub enum Command {
         /// A new name.
         stream: StreamId,
         /// Caller's side, callee's side.
-        sides: [Side; 2],
+        sides: Box<[Side; 2]>,
         /// What will be carried.
         content: Content,
     },
@@ -125,7 +143,9 @@ pub enum Command {
         /// Whose SDP it was.
         side: SideName,
         /// All that is known now: this replaces, it does not merge.
-        remote: Remote,
+        remote: Box<Remote>,
+        /// Our own new ICE credentials, to restart ICE; `None`: those of before.
+        ice: Option<IceCredentials>,
     },
     /// Ends the stream; answered with [`Report::Closed`]. A stream that is unknown is not answered.
     Close {
@@ -145,6 +165,22 @@ pub enum Report {
         side: SideName,
         /// The address packets come from and go to.
         address: SocketAddr,
+    },
+    /// A side's DTLS handshake is done and its certificate has the promised fingerprint: media flows.
+    Secured {
+        /// The stream.
+        stream: StreamId,
+        /// Whose handshake.
+        side: SideName,
+    },
+    /// A side's media could not be secured and does not flow.
+    Insecure {
+        /// The stream.
+        stream: StreamId,
+        /// Whose handshake.
+        side: SideName,
+        /// Why.
+        reason: InsecureReason,
     },
     /// Neither side sent anything for the configured time although the stream is not held. Repeated each
     /// time that long passes again.
@@ -185,6 +221,8 @@ impl Report {
     pub const fn stream(&self) -> StreamId {
         match self {
             Report::Latched { stream, .. }
+            | Report::Secured { stream, .. }
+            | Report::Insecure { stream, .. }
             | Report::Stopped { stream, .. }
             | Report::Closed { stream, .. }
             | Report::PortUnavailable { stream, .. }
@@ -202,6 +240,8 @@ pub enum Refusal {
     PortInUse(u16),
     /// A port is outside the relay's range.
     PortOutOfRange(u16),
+    /// A side asks for protection or ICE, which this relay does not offer.
+    Unprotectable(SideName),
 }
 
 /// What one side of a stream sent, counted in packets.
@@ -221,4 +261,8 @@ pub struct Counters {
     pub malformed: u64,
     /// Dropped: from a source that is not (or not yet) this side's.
     pub foreign: u64,
+    /// Dropped: a wrong SRTP tag, or a connectivity check without the right credentials.
+    pub unauthentic: u64,
+    /// Dropped: protected packets that came before (RFC 3711 §3.3.2).
+    pub replayed: u64,
 }

@@ -2,12 +2,14 @@
 
 pub use crate::stream::Saved;
 
-use crate::command::{Command, Counters, Refusal, Report, SideName, StreamId};
+use crate::command::{Command, Counters, Protection, Refusal, Report, SideName, StreamId};
+use crate::identity::Identity;
 use crate::stream::{Component, Stream};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// What is set for a relay as a whole.
@@ -19,12 +21,14 @@ pub struct Config {
     pub idle: Duration,
     /// How long after an `Open` or `Update` a source may be learnt.
     pub learning: Duration,
+    /// The certificate shown in DTLS handshakes; without one, no side can ask for DTLS.
+    pub identity: Option<Arc<Identity>>,
 }
 
 impl Config {
     /// The usual values: stopped after 60 s, learning for 30 s.
     pub fn new(ports: RangeInclusive<u16>) -> Config {
-        Config { ports, idle: Duration::from_secs(60), learning: Duration::from_secs(30) }
+        Config { ports, idle: Duration::from_secs(60), learning: Duration::from_secs(30), identity: None }
     }
 }
 
@@ -195,13 +199,13 @@ impl Relay {
     fn command(&mut self, now: Instant, command: Command, out: &mut Outbox) {
         match command {
             Command::Open { stream, sides, content } => {
-                let stream = Stream::new(now, self.config.learning, stream, sides, content);
+                let stream = Stream::new(now, self.config.learning, stream, *sides, content);
                 self.open(now, stream, out);
             }
-            Command::Update { stream, side, remote } => {
+            Command::Update { stream, side, remote, ice: _ } => {
                 let learning = self.config.learning;
                 if let Some(stream) = self.stream_mut(stream) {
-                    stream.update(now, learning, side, remote);
+                    stream.update(now, learning, side, *remote);
                 }
             }
             Command::Close { stream } => self.close(stream, None, out),
@@ -229,6 +233,11 @@ impl Relay {
     fn check(&self, stream: &Stream) -> Result<(), Refusal> {
         if self.names.contains_key(&stream.id) {
             return Err(Refusal::StreamExists);
+        }
+        for (name, side) in SideName::BOTH.into_iter().zip(stream.sides()) {
+            if side.remote.protection != Protection::Plain || side.ice.is_some() {
+                return Err(Refusal::Unprotectable(name));
+            }
         }
         let [a, b] = stream.sides().map(|side| side.ports);
         let ports = [a.rtp, a.rtcp, b.rtp, b.rtcp];

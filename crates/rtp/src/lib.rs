@@ -1,4 +1,4 @@
-//! RTP, RTCP and telephone-event packets, and what their numbers say about quality.
+//! RTP, RTCP, SRTP and telephone-event packets, and what their numbers say about quality.
 //!
 //! Layer 0: bytes and numbers only. Time is always an argument; nothing here reads a clock, and every
 //! reader is total on arbitrary bytes.
@@ -7,6 +7,7 @@ pub mod packet;
 pub mod quality;
 pub mod rtcp;
 pub mod sequence;
+pub mod srtp;
 pub mod telephone_event;
 
 pub use packet::{Header, Kind, Packet, PacketBuilder, ParseError, WriteError};

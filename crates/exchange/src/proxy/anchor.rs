@@ -236,8 +236,9 @@ impl Anchors {
             ports: stream.ports[name.index()],
             local_ip: None,
             remote: stream.remotes[name.index()].clone(),
+            ice: None,
         };
-        let sides = [side(SideName::A), side(SideName::B)];
+        let sides = [side(SideName::A), side(SideName::B)].into();
         cx.out.media.push(Command::Open { stream: stream.id, sides, content });
         Ok(stream)
     }
@@ -292,7 +293,8 @@ impl Anchors {
                 }
                 None
             }
-            Report::Latched { .. } => None,
+            Report::Latched { .. } | Report::Secured { .. } => None,
+            Report::Insecure { stream, .. } => Some(self.streams.get(&stream)?.anchor),
             // It was never opened, so nothing will say that it is closed.
             Report::Refused { stream, .. } => {
                 let Opened { anchor, ports } = self.streams.remove(&stream)?;
@@ -378,6 +380,7 @@ impl Anchor {
             rtcp_mux: false,
             hold: said.off || said.direction != offhook_sdp::Direction::SendRecv,
             behind_nat: party.behind_nat && elsewhere,
+            ..Remote::default()
         }
     }
 
@@ -408,7 +411,12 @@ impl Stream {
             let changed = std::mem::replace(&mut remote.rtcp_mux, both) != both;
             // The sender's also without a change: it opens the relay for a source that moved (a NAT that forgot).
             if changed || side.index() == sender.index() {
-                cx.out.media.push(Command::Update { stream: self.id, side, remote: remote.clone() });
+                cx.out.media.push(Command::Update {
+                    stream: self.id,
+                    side,
+                    remote: remote.clone().into(),
+                    ice: None,
+                });
             }
         }
         self.stopped_at = None;

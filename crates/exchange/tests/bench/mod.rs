@@ -176,8 +176,8 @@ impl Bench {
             media::Command::Open { stream: one, sides, .. } if *one == stream => {
                 Some(sides[side.index()].remote.clone())
             }
-            media::Command::Update { stream: one, side: of, remote } if *one == stream && *of == side => {
-                Some(remote.clone())
+            media::Command::Update { stream: one, side: of, remote, .. } if *one == stream && *of == side => {
+                Some(remote.as_ref().clone())
             }
             _ => None,
         });

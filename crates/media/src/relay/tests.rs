@@ -24,7 +24,7 @@ fn rtcp(ssrc: u32) -> Bytes {
 fn side(port: u16, remote: &str) -> Side {
     let rtp = address(remote);
     let remote = Remote { rtp: Some(rtp), signalled_from: Some(rtp.ip()), ..Remote::default() };
-    Side { ports: PortPair::starting_at(port).unwrap(), local_ip: None, remote }
+    Side { ports: PortPair::starting_at(port).unwrap(), local_ip: None, remote, ice: None }
 }
 
 const STREAM: StreamId = StreamId(1);
@@ -44,7 +44,7 @@ impl Bench {
     fn with(sides: [Side; 2], content: Content) -> Bench {
         let relay = Relay::new(Config::new(20000..=20099));
         let mut bench = Bench { relay, now: epoch(), out: Outbox::default() };
-        bench.command(Command::Open { stream: STREAM, sides, content });
+        bench.command(Command::Open { stream: STREAM, sides: sides.into(), content });
         bench
     }
 
@@ -56,7 +56,7 @@ impl Bench {
         let saved = self.relay.save(STREAM).unwrap();
         let mut remote = saved.sides[name.index()].remote.clone();
         change(&mut remote);
-        self.command(Command::Update { stream: STREAM, side: name, remote });
+        self.command(Command::Update { stream: STREAM, side: name, remote: remote.into(), ice: None });
     }
 
     /// Feeds a packet and says where it went: (our port, receiver).
@@ -249,7 +249,8 @@ fn closing_one_of_many_streams_leaves_the_others_as_they_are_and_frees_memory() 
     let ports = |n: u16| 20004 + 4 * n;
     for n in 0..20 {
         let sides =
-            [side(ports(n), "192.0.2.1:4000"), side(ports(n) + 2, &format!("198.51.100.2:{}", 6000 + n))];
+            [side(ports(n), "192.0.2.1:4000"), side(ports(n) + 2, &format!("198.51.100.2:{}", 6000 + n))]
+                .into();
         let content = Content::Rtp;
         bench.command(Command::Open { stream: StreamId(100 + u64::from(n)), sides, content });
     }
@@ -268,7 +269,7 @@ fn closing_one_of_many_streams_leaves_the_others_as_they_are_and_frees_memory() 
 fn an_impossible_open_is_refused_and_changes_nothing() {
     let mut bench = Bench::new();
     let mut refusal = |stream: u64, a: u16, b: u16| {
-        let sides = [side(a, "192.0.2.1:1"), side(b, "192.0.2.1:2")];
+        let sides = [side(a, "192.0.2.1:1"), side(b, "192.0.2.1:2")].into();
         bench.out = Outbox::default();
         bench.command(Command::Open { stream: StreamId(stream), sides, content: Content::Rtp });
         match bench.out.reports[..] {

@@ -18,8 +18,10 @@ pub(crate) fn packet(counted: &mut Counted) {
             ports: PortPair::starting_at(port(stream, side)).unwrap(),
             local_ip: None,
             remote: Remote { rtp: Some(phone(stream, side)), ..Remote::default() },
+            ice: None,
         });
-        let open = Command::Open { stream: StreamId(stream.into()), sides, content: Content::Rtp };
+        let open =
+            Command::Open { stream: StreamId(stream.into()), sides: sides.into(), content: Content::Rtp };
         relay.handle(now, Input::Command(open), &mut out);
     }
     let mut packet = [0xff; 172];

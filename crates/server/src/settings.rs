@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use offhook_exchange::config::{
-    AnchorPolicy, Authentication, Config, Key, Listener, RegistrarLimits, Strangers,
+    AnchorPolicy, Authentication, Config, Key, Listener, RegistrarLimits, SrtpPolicy, Strangers,
 };
 use offhook_media::lease::PortBlock;
 use offhook_sip_stack::Transport;
@@ -46,6 +46,8 @@ pub struct Settings {
     pub media_ports: RangeInclusive<u16>,
     /// Whether media goes through the exchange.
     pub anchor: AnchorPolicy,
+    /// Whether media through the exchange is encrypted.
+    pub srtp: SrtpPolicy,
     /// A call without media for this long is ended.
     pub media_timeout: Duration,
     /// The same for a call on hold.
@@ -107,6 +109,7 @@ impl Settings {
         config.external_address = self.external_address;
         config.local_networks.clone_from(&self.local_networks);
         config.anchor = self.anchor;
+        config.srtp = self.srtp;
         config.media_timeout = self.media_timeout;
         config.hold_timeout = self.hold_timeout;
         config.authentication = self.authentication;
@@ -163,8 +166,13 @@ impl Meaning<'_> {
             Some("never") => AnchorPolicy::Never,
             _ => AnchorPolicy::Auto,
         };
+        let srtp = match self.text("media.srtp").as_deref() {
+            Some("off") => SrtpPolicy::Off,
+            Some("require") => SrtpPolicy::Require,
+            _ => SrtpPolicy::Prefer,
+        };
         let mut warnings = self.warnings();
-        self.check_srtp();
+        self.check_srtp(srtp, anchor);
         self.check_codecs();
         if authentication == Authentication::Off {
             self.check_open_door(&listeners);
@@ -189,6 +197,7 @@ impl Meaning<'_> {
             threads: self.threads(&media_ports),
             media_ports,
             anchor,
+            srtp,
             media_timeout: self.time("media.timeout"),
             hold_timeout: self.time("media.hold_timeout"),
             store_url: self.store_url(),
@@ -309,10 +318,12 @@ impl Meaning<'_> {
         warnings
     }
 
-    fn check_srtp(&mut self) {
-        if self.text("media.srtp").as_deref() == Some("require") {
-            let help = Some("\"prefer\" passes on what the phones agree on".to_owned());
-            self.mistake("media.srtp", "this version cannot enforce encrypted media".into(), help);
+    /// What does not come through the exchange, it cannot answer for.
+    fn check_srtp(&mut self, srtp: SrtpPolicy, anchor: AnchorPolicy) {
+        if srtp == SrtpPolicy::Require && anchor == AnchorPolicy::Never {
+            let help = Some("media.anchor = \"auto\", or media.srtp = \"prefer\"".to_owned());
+            let what = "\"require\" needs media to go through the exchange, and media.anchor is \"never\"";
+            self.mistake("media.srtp", what.into(), help);
         }
     }
 

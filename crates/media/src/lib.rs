@@ -15,6 +15,7 @@ pub mod lease;
 pub mod player;
 pub mod recorder;
 pub mod relay;
+pub mod resample;
 pub mod session;
 mod spectrum;
 mod stream;

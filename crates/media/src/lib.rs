@@ -7,11 +7,13 @@
 
 pub mod codec;
 pub mod command;
+pub mod conceal;
 pub mod dtmf;
 pub mod echo;
 pub mod jitter;
 pub mod latch;
 pub mod lease;
+pub mod noise;
 pub mod player;
 pub mod recorder;
 pub mod relay;

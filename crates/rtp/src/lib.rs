@@ -3,12 +3,14 @@
 //! Layer 0: bytes and numbers only. Time is always an argument; nothing here reads a clock, and every
 //! reader is total on arbitrary bytes.
 
+pub mod comfort_noise;
 pub mod packet;
 pub mod quality;
 pub mod rtcp;
 pub mod sequence;
 pub mod telephone_event;
 
+pub use comfort_noise::ComfortNoise;
 pub use packet::{Header, Kind, Packet, PacketBuilder, ParseError, WriteError};
 pub use rtcp::{Bye, NtpTime, ReceiverReport, ReportBlock, RtcpPacket, SenderReport, SourceDescription};
 pub use sequence::{Arrival, ReceiveStatistics, Sequence};

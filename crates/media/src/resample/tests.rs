@@ -21,7 +21,10 @@ fn speech_frequencies_keep_their_loudness_within_half_a_db() {
             let tone = sine_at(hz, from, from as usize * 2);
             let heard = analyse(&resample(from, to, &tone), to);
             let said = analyse(&tone, from);
-            assert!((heard.dominant_hz - hz as f32).abs() < 1.0 && heard.share > 0.99, "{from} {to} {heard:?}");
+            assert!(
+                (heard.dominant_hz - hz as f32).abs() < 1.0 && heard.share > 0.99,
+                "{from} {to} {heard:?}"
+            );
             assert!((heard.level_dbov - said.level_dbov).abs() < 0.5, "{from} {to} {hz} {heard:?}");
         }
     }

@@ -22,6 +22,7 @@ pub mod session;
 mod spectrum;
 mod stream;
 pub mod tone;
+pub mod transcode;
 
 /// Samples a second of all sound inside the program, mono.
 pub const SAMPLE_RATE: u32 = 8000;

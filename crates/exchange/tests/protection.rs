@@ -217,7 +217,7 @@ fn a_phone_that_refuses_plain_media_is_offered_keys_and_then_a_certificate() {
     let mut bench = bench();
     bench.register("bob", BOB);
     bench.authenticated(ALICE, "alice", &invite(&sdp("192.0.2.10", 4000)));
-    for profile in ["RTP/AVP", "RTP/SAVP", "UDP/TLS/RTP/SAVP"] {
+    for profile in ["RTP/AVP", "RTP/AVP", "RTP/SAVP", "UDP/TLS/RTP/SAVP"] {
         let got = bench.request(BOB);
         assert_eq!(offered(&got).media_at(0).unwrap().profile_name(), profile);
         assert!(bench.codes(ALICE).is_empty(), "she still waits");

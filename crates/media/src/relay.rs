@@ -208,6 +208,7 @@ impl Relay {
                     stream.update(now, learning, side, *remote);
                 }
             }
+            Command::Transcode { .. } => {}
             Command::Close { stream } => self.close(stream, None, out),
         }
     }

@@ -12,6 +12,7 @@ use offhook_exchange::config::{
     AnchorPolicy, Authentication, Config, Key, Listener, RegistrarLimits, SrtpPolicy, Strangers,
 };
 use offhook_media::lease::PortBlock;
+use offhook_sdp::Codec;
 use offhook_sip_stack::Transport;
 
 pub use account::DeclaredAccount;
@@ -48,6 +49,8 @@ pub struct Settings {
     pub anchor: AnchorPolicy,
     /// Whether media through the exchange is encrypted.
     pub srtp: SrtpPolicy,
+    /// Formats of sound that are translated, the preferred one first.
+    pub codecs: Vec<Codec>,
     /// A call without media for this long is ended.
     pub media_timeout: Duration,
     /// The same for a call on hold.
@@ -110,6 +113,7 @@ impl Settings {
         config.local_networks.clone_from(&self.local_networks);
         config.anchor = self.anchor;
         config.srtp = self.srtp;
+        config.codecs.clone_from(&self.codecs);
         config.media_timeout = self.media_timeout;
         config.hold_timeout = self.hold_timeout;
         config.authentication = self.authentication;
@@ -173,7 +177,7 @@ impl Meaning<'_> {
         };
         let mut warnings = self.warnings();
         self.check_srtp(srtp, anchor);
-        self.check_codecs();
+        let codecs = self.codecs();
         if authentication == Authentication::Off {
             self.check_open_door(&listeners);
             warnings.push(OPEN_DOOR.into());
@@ -198,6 +202,7 @@ impl Meaning<'_> {
             media_ports,
             anchor,
             srtp,
+            codecs,
             media_timeout: self.time("media.timeout"),
             hold_timeout: self.time("media.hold_timeout"),
             store_url: self.store_url(),
@@ -327,12 +332,26 @@ impl Meaning<'_> {
         }
     }
 
-    fn check_codecs(&mut self) {
-        let Some(Value::Texts(named)) = self.written.value("media.codecs") else { return };
-        for name in named.iter().filter(|name| !CODECS.contains(&name.as_str())) {
-            let help = did_you_mean(name, CODECS.into_iter());
-            self.mistake("media.codecs", format!("{name:?} is a codec that nobody here knows"), help);
+    fn codecs(&mut self) -> Vec<Codec> {
+        let named = match self.written.value("media.codecs") {
+            Some(Value::Texts(named)) => named.clone(),
+            _ => Vec::new(),
+        };
+        let mut codecs = Vec::new();
+        for name in &named {
+            match name.as_str() {
+                "opus" => codecs.push(Codec::opus(111)),
+                "g722" => codecs.push(Codec::g722()),
+                "pcma" => codecs.push(Codec::pcma()),
+                "pcmu" => codecs.push(Codec::pcmu()),
+                _ => {
+                    let help = did_you_mean(name, CODECS.into_iter());
+                    let what = format!("{name:?} is a codec that cannot be translated here");
+                    self.mistake("media.codecs", what, help);
+                }
+            }
         }
+        codecs
     }
 
     /// Without authentication nobody from outside may get in.

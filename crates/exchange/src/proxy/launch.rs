@@ -111,8 +111,8 @@ impl Proxy {
         true
     }
 
-    /// Makes a phone another offer when it refuses the way in which the one before would have protected media. Whether
-    /// there was another.
+    /// Makes a phone another offer when it refuses the one before for its formats or for how it would have protected
+    /// media. Whether there was another.
     pub(super) fn offer_again(
         &mut self,
         number: u64,
@@ -191,11 +191,13 @@ impl Proxy {
     ) -> Result<(Option<u64>, Option<Vec<u8>>), Refusal> {
         let callee = target.party();
         let manners = [caller.manner(0, config), callee.manner(target.refused, config)];
-        if *request.method() != Method::Invite || !must_anchor(request, caller, &callee, manners, config) {
+        // A phone that refused the caller's own offer may accept what the relay makes of it.
+        let must = || target.refused > 0 || must_anchor(request, caller, &callee, manners, config);
+        if *request.method() != Method::Invite || !must() {
             return Ok((None, None));
         }
         let call_id = request.call_id().unwrap_or_default();
-        let number = self.anchors.open(call_id, [*caller, callee], manners, config, cx);
+        let number = self.anchors.open(call_id, [*caller, callee], (manners, target.refused > 0), config, cx);
         if !is_sdp(request) {
             return Ok((Some(number), None));
         }

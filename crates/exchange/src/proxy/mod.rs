@@ -13,6 +13,7 @@ mod response_context;
 pub(crate) mod routes;
 pub mod signed_route;
 mod target;
+mod transcoding;
 
 use std::collections::VecDeque;
 use std::time::Instant;

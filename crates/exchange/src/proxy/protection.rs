@@ -33,12 +33,15 @@ pub(crate) enum Manner {
 impl Manner {
     /// What to offer to a phone that is reached over a transport, the next when it refuses the one before with 488.
     pub(crate) fn all(transport: Transport, policy: SrtpPolicy) -> &'static [Self] {
+        // From the second offer on there are also more formats.
         match (policy, transport) {
-            (SrtpPolicy::Off, _) => &[Self::Plain],
-            (_, Transport::Ws | Transport::Wss) => &[Self::Browser],
+            (SrtpPolicy::Off, _) => &[Self::Plain; 2],
+            (_, Transport::Ws | Transport::Wss) => &[Self::Browser; 2],
             (SrtpPolicy::Require, _) => &[Self::Sdes, Self::Dtls],
             // Keys in the clear protect nothing, so they are offered only to those who ask for them.
-            (SrtpPolicy::Prefer, Transport::Udp | Transport::Tcp) => &[Self::Plain, Self::Sdes, Self::Dtls],
+            (SrtpPolicy::Prefer, Transport::Udp | Transport::Tcp) => {
+                &[Self::Plain, Self::Plain, Self::Sdes, Self::Dtls]
+            }
             (SrtpPolicy::Prefer, Transport::Tls) => &[Self::Opportunistic, Self::Sdes, Self::Dtls],
         }
     }

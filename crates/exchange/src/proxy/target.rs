@@ -21,7 +21,7 @@ pub(crate) struct Target {
     pub(crate) behind_nat: bool,
     /// Routes to put in, topmost first (RFC 3327 §5.3).
     pub(crate) path: Vec<String>,
-    /// How many offers it has refused for how they would protect media.
+    /// How many offers it has refused with 488.
     pub(crate) refused: usize,
 }
 

@@ -20,9 +20,11 @@ mod protection;
 pub mod recorder;
 pub mod relay;
 pub mod resample;
+mod secure;
 pub mod session;
 mod spectrum;
 mod stream;
+pub mod stun;
 pub mod tone;
 pub mod transcode;
 

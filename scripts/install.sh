@@ -8,8 +8,8 @@ target=${CARGO_TARGET_DIR:-target}
 venv=$target/venv
 export DEBIAN_FRONTEND=noninteractive
 
-# The C compiler builds SQLite; ALSA is the sound of the phone.
-build_packages="gcc make pkg-config libasound2-dev libc6-dev"
+# The C compiler builds SQLite and, with cmake, libopus; ALSA is the sound of the phone.
+build_packages="gcc make cmake pkg-config libasound2-dev libc6-dev"
 interop_packages="sip-tester baresip-core iproute2 util-linux"
 # Counts the instructions of the hot paths (guards/).
 guard_packages="valgrind python3"

@@ -4,6 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
+use offhook_media::command::Fingerprint;
+use offhook_sdp::Codec;
 use offhook_sip_stack::Transport;
 
 /// What a shard needs to know of the configuration.
@@ -24,6 +26,13 @@ pub struct Config {
     pub local_networks: Vec<IpNet>,
     /// Whether media goes through us.
     pub anchor: AnchorPolicy,
+    /// Whether media that goes through us is encrypted.
+    pub srtp: SrtpPolicy,
+    /// Formats of sound between which media that goes through us is translated when the phones share none, the
+    /// preferred one first.
+    pub codecs: Vec<Codec>,
+    /// Of the certificate that the relay shows in DTLS handshakes; without one it takes part in none.
+    pub media_certificate: Option<Fingerprint>,
     /// A call is ended after this long without media in either direction, unless it is on hold.
     pub media_timeout: Duration,
     /// A call that is on hold is ended after this long without media.
@@ -64,6 +73,9 @@ impl Config {
             external_address: None,
             local_networks: Vec::new(),
             anchor: AnchorPolicy::Auto,
+            srtp: SrtpPolicy::Prefer,
+            codecs: vec![Codec::opus(111), Codec::g722(), Codec::pcma(), Codec::pcmu()],
+            media_certificate: None,
             media_timeout: Duration::from_secs(60),
             hold_timeout: Duration::from_secs(2 * 3600),
             authentication: Authentication::Required,
@@ -103,6 +115,17 @@ pub enum AnchorPolicy {
     Always,
     /// Never through us.
     Never,
+}
+
+/// Whether media that goes through us is encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SrtpPolicy {
+    /// It is as the phones agree between themselves.
+    Off,
+    /// On each side as that phone can.
+    Prefer,
+    /// On both sides, or there is no call.
+    Require,
 }
 
 /// Whether users must prove who they are.

@@ -7,22 +7,26 @@
 
 pub mod codec;
 pub mod command;
+pub mod conceal;
 pub mod dtmf;
 pub mod echo;
 pub mod identity;
 pub mod jitter;
 pub mod latch;
 pub mod lease;
+pub mod noise;
 pub mod player;
 mod protection;
 pub mod recorder;
 pub mod relay;
+pub mod resample;
 mod secure;
 pub mod session;
 mod spectrum;
 mod stream;
 pub mod stun;
 pub mod tone;
+pub mod transcode;
 
 /// Samples a second of all sound inside the program, mono.
 pub const SAMPLE_RATE: u32 = 8000;

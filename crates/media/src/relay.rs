@@ -241,6 +241,7 @@ impl Relay {
                 one.begin_handshakes(now, out);
                 self.rearm(now, place);
             }
+            Command::Transcode { .. } => {}
             Command::Close { stream } => self.close(stream, None, out),
         }
     }

@@ -132,16 +132,39 @@ impl<'a> Media<'a> {
         self.number("maxptime")
     }
 
-    /// Whether it has SDES keys (RFC 4568).
-    #[must_use]
-    pub fn has_crypto(&self) -> bool {
-        self.has("crypto")
+    /// The values of its SDES lines (RFC 4568 §4), in order.
+    pub fn cryptos(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.values("crypto")
     }
 
-    /// Whether it, or the session, has a certificate's fingerprint (RFC 8122).
+    /// The fingerprints of the describer's certificate (RFC 8122 §5): the stream's, else the session's.
+    pub fn fingerprints(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        let own = self.has("fingerprint");
+        self.values("fingerprint")
+            .chain(values_in(&self.session.attributes, "fingerprint").filter(move |_| !own))
+    }
+
+    /// Who begins the DTLS handshake (RFC 4145 §4): the stream's word, else the session's.
     #[must_use]
-    pub fn has_fingerprint(&self) -> bool {
-        self.has("fingerprint") || has_attribute(&self.session.attributes, "fingerprint")
+    pub fn setup(&self) -> Option<&'a str> {
+        self.own_or_session("setup")
+    }
+
+    /// The name and password for its connectivity checks (RFC 8839 §5.4).
+    #[must_use]
+    pub fn ice(&self) -> Option<(&'a str, &'a str)> {
+        self.own_or_session("ice-ufrag").zip(self.own_or_session("ice-pwd"))
+    }
+
+    /// The addresses of its UDP candidates for RTP (RFC 8839 §5.1), in order; names are left out.
+    pub fn candidates(&self) -> impl Iterator<Item = SocketAddr> + use<'a> {
+        self.values("candidate").filter_map(|value| {
+            let mut words = value.split_ascii_whitespace().skip(1);
+            let (component, transport) = (words.next()?, words.next()?);
+            let (address, port) = (words.nth(1)?.parse().ok()?, words.next()?.parse().ok()?);
+            (component == "1" && transport.eq_ignore_ascii_case("udp"))
+                .then(|| SocketAddr::new(address, port))
+        })
     }
 
     /// Whether it speaks ICE (RFC 8839).
@@ -169,6 +192,14 @@ impl<'a> Media<'a> {
 
     fn value(&self, name: &str) -> Option<&'a str> {
         self.attribute(name).flatten()
+    }
+
+    fn values(&self, name: &'static str) -> impl Iterator<Item = &'a str> + use<'a> {
+        values_in(&self.media.attributes, name)
+    }
+
+    fn own_or_session(&self, name: &'static str) -> Option<&'a str> {
+        self.values(name).chain(values_in(&self.session.attributes, name)).next().map(str::trim)
     }
 
     /// Some devices write fractions (`20.0`).
@@ -283,6 +314,14 @@ pub(crate) fn host_of(written: &str) -> Host {
 
 fn has_attribute(attributes: &[sdp_types::Attribute], name: &str) -> bool {
     attributes.iter().any(|attribute| attribute.attribute.eq_ignore_ascii_case(name))
+}
+
+fn values_in<'a>(
+    attributes: &'a [sdp_types::Attribute],
+    name: &'static str,
+) -> impl Iterator<Item = &'a str> + use<'a> {
+    let named = attributes.iter().filter(move |attribute| attribute.attribute.eq_ignore_ascii_case(name));
+    named.filter_map(|attribute| attribute.value.as_deref())
 }
 
 fn direction_in(attributes: &[sdp_types::Attribute]) -> Option<Direction> {

@@ -39,9 +39,9 @@ fn use_it(body: &[u8]) {
                 _ => Relay::Direct,
             })
             .collect();
-        let options = Options { origin: Some(address) };
-        let once = rewrite(&sdp, &relay, options).expect("one entry each");
-        let again = rewrite(&once, &relay, options).expect("one entry each");
+        let options = Options { origin: Some(address), ..Options::default() };
+        let once = rewrite(&sdp, &relay, &options).expect("one entry each");
+        let again = rewrite(&once, &relay, &options).expect("one entry each");
         assert_eq!(once.as_bytes(), again.as_bytes(), "anchoring twice is anchoring once");
         assert_eq!(Sdp::parse(once.as_bytes()).ok().as_ref().unwrap_or(&once), &once);
         for (before, after) in sdp.media().zip(once.media()) {

@@ -126,11 +126,16 @@ impl Host {
                 clock::pause(rest.min(left));
                 left = Duration::ZERO;
             }
+            for station in &self.stations {
+                if !station.poller.falls_asleep() {
+                    left = Duration::ZERO;
+                }
+            }
             poller.wait(Some(left), &mut ready)?;
             let now = clock::now();
             meter.wakes(now);
             for station in &mut self.stations {
-                if station.is_called(&ready) || station.work.left(now).is_zero() {
+                if station.wakes_up(&ready) || station.work.left(now).is_zero() {
                     pace.note(station.work.turn(&poller, &mut batch, &ready)?);
                 }
             }
@@ -213,12 +218,12 @@ impl Station {
     }
 
     /// Whether one of its sockets is ready or somebody called it.
-    fn is_called(&self, ready: &[Ready]) -> bool {
+    fn wakes_up(&self, ready: &[Ready]) -> bool {
         let tokens = self.tokens();
         if ready.iter().any(|one| one.token == *tokens.end()) {
-            self.poller.clear_wake();
+            self.poller.empty();
         }
-        ready.iter().any(|one| tokens.contains(&one.token))
+        self.poller.wakes_up() || ready.iter().any(|one| tokens.contains(&one.token))
     }
 }
 

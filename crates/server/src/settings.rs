@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use offhook_exchange::config::{
-    AnchorPolicy, Authentication, Config, Key, Listener, RegistrarLimits, Strangers,
+    AnchorPolicy, Authentication, Config, Key, Listener, RegistrarLimits, SrtpPolicy, Strangers,
 };
 use offhook_media::lease::PortBlock;
+use offhook_sdp::Codec;
 use offhook_sip_stack::Transport;
 
 pub use account::DeclaredAccount;
@@ -46,6 +47,10 @@ pub struct Settings {
     pub media_ports: RangeInclusive<u16>,
     /// Whether media goes through the exchange.
     pub anchor: AnchorPolicy,
+    /// Whether media through the exchange is encrypted.
+    pub srtp: SrtpPolicy,
+    /// Formats of sound that are translated, the preferred one first.
+    pub codecs: Vec<Codec>,
     /// A call without media for this long is ended.
     pub media_timeout: Duration,
     /// The same for a call on hold.
@@ -107,6 +112,8 @@ impl Settings {
         config.external_address = self.external_address;
         config.local_networks.clone_from(&self.local_networks);
         config.anchor = self.anchor;
+        config.srtp = self.srtp;
+        config.codecs.clone_from(&self.codecs);
         config.media_timeout = self.media_timeout;
         config.hold_timeout = self.hold_timeout;
         config.authentication = self.authentication;
@@ -163,9 +170,14 @@ impl Meaning<'_> {
             Some("never") => AnchorPolicy::Never,
             _ => AnchorPolicy::Auto,
         };
+        let srtp = match self.text("media.srtp").as_deref() {
+            Some("off") => SrtpPolicy::Off,
+            Some("require") => SrtpPolicy::Require,
+            _ => SrtpPolicy::Prefer,
+        };
         let mut warnings = self.warnings();
-        self.check_srtp();
-        self.check_codecs();
+        self.check_srtp(srtp, anchor);
+        let codecs = self.codecs();
         if authentication == Authentication::Off {
             self.check_open_door(&listeners);
             warnings.push(OPEN_DOOR.into());
@@ -189,6 +201,8 @@ impl Meaning<'_> {
             threads: self.threads(&media_ports),
             media_ports,
             anchor,
+            srtp,
+            codecs,
             media_timeout: self.time("media.timeout"),
             hold_timeout: self.time("media.hold_timeout"),
             store_url: self.store_url(),
@@ -309,19 +323,35 @@ impl Meaning<'_> {
         warnings
     }
 
-    fn check_srtp(&mut self) {
-        if self.text("media.srtp").as_deref() == Some("require") {
-            let help = Some("\"prefer\" passes on what the phones agree on".to_owned());
-            self.mistake("media.srtp", "this version cannot enforce encrypted media".into(), help);
+    /// What does not come through the exchange, it cannot answer for.
+    fn check_srtp(&mut self, srtp: SrtpPolicy, anchor: AnchorPolicy) {
+        if srtp == SrtpPolicy::Require && anchor == AnchorPolicy::Never {
+            let help = Some("media.anchor = \"auto\", or media.srtp = \"prefer\"".to_owned());
+            let what = "\"require\" needs media to go through the exchange, and media.anchor is \"never\"";
+            self.mistake("media.srtp", what.into(), help);
         }
     }
 
-    fn check_codecs(&mut self) {
-        let Some(Value::Texts(named)) = self.written.value("media.codecs") else { return };
-        for name in named.iter().filter(|name| !CODECS.contains(&name.as_str())) {
-            let help = did_you_mean(name, CODECS.into_iter());
-            self.mistake("media.codecs", format!("{name:?} is a codec that nobody here knows"), help);
+    fn codecs(&mut self) -> Vec<Codec> {
+        let named = match self.written.value("media.codecs") {
+            Some(Value::Texts(named)) => named.clone(),
+            _ => Vec::new(),
+        };
+        let mut codecs = Vec::new();
+        for name in &named {
+            match name.as_str() {
+                "opus" => codecs.push(Codec::opus(111)),
+                "g722" => codecs.push(Codec::g722()),
+                "pcma" => codecs.push(Codec::pcma()),
+                "pcmu" => codecs.push(Codec::pcmu()),
+                _ => {
+                    let help = did_you_mean(name, CODECS.into_iter());
+                    let what = format!("{name:?} is a codec that cannot be translated here");
+                    self.mistake("media.codecs", what, help);
+                }
+            }
         }
+        codecs
     }
 
     /// Without authentication nobody from outside may get in.

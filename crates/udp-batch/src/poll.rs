@@ -5,7 +5,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use rustix::event::epoll::{self, EventData, EventFlags};
@@ -45,8 +45,8 @@ pub struct Waker(Arc<Wake>);
 #[derive(Debug)]
 struct Wake {
     event: OwnedFd,
-    /// Set from the first wake-up until the thread sees it, to save the others their system call.
-    pending: AtomicBool,
+    /// Whether the thread sleeps; one that does not needs no system call to be told.
+    state: AtomicU8,
 }
 
 impl Poller {
@@ -58,7 +58,7 @@ impl Poller {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         epoll::add(&epoll, &event, EventData::new_u64(WAKE), EventFlags::IN)?;
-        let wake = Arc::new(Wake { event, pending: AtomicBool::new(false) });
+        let wake = Arc::new(Wake { event, state: AtomicU8::new(AWAKE) });
         Ok(Self { epoll, wake })
     }
 
@@ -103,18 +103,21 @@ impl Poller {
     /// As `epoll_wait(2)`, except `EINTR`, which counts as waking up with nothing ready.
     pub fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<bool> {
         ready.clear();
+        let timeout = if self.falls_asleep() { timeout } else { Some(Duration::ZERO) };
         let timeout = timeout.map(whole_milliseconds);
         // Not kept with the poller, which may go to another thread: the kernel's type of an event may not.
         let mut room = [const { MaybeUninit::<epoll::Event>::uninit() }; EVENTS];
-        let events = match epoll::wait(&self.epoll, &mut room[..], timeout.as_ref()) {
+        let result = epoll::wait(&self.epoll, &mut room[..], timeout.as_ref());
+        let mut woken = self.wakes_up();
+        let events = match result {
             Ok((events, _)) => events,
-            Err(rustix::io::Errno::INTR) => return Ok(false),
+            Err(rustix::io::Errno::INTR) => return Ok(woken),
             Err(error) => return Err(error.into()),
         };
-        let mut woken = false;
         for event in events {
             let (token, flags) = (event.data.u64(), event.flags);
             if token == WAKE {
+                self.wake.empty();
                 woken = true;
             } else {
                 let readable = flags.intersects(EventFlags::IN | EventFlags::ERR | EventFlags::HUP);
@@ -122,14 +125,11 @@ impl Poller {
                 ready.push(Ready { token, readable, writable });
             }
         }
-        if woken {
-            self.wake.clear();
-        }
         Ok(woken)
     }
 
-    /// Waits for the wakers of another poller too, known by `token`. Whoever sees it must call [`Poller::clear_wake`] of that
-    /// poller before looking for what it was woken for.
+    /// Waits for the wakers of another poller too, known by `token`. Whoever sees it must call [`Poller::empty`] of that
+    /// poller, and must say when it falls asleep and wakes up.
     ///
     /// # Errors
     /// As [`Poller::add`].
@@ -145,14 +145,26 @@ impl Poller {
         self.remove(other.wake_fd())
     }
 
-    /// What is readable once a waker has called, for another way of waiting.
+    /// What is readable once a waker has called a thread that slept, for another way of waiting.
     pub(crate) fn wake_fd(&self) -> BorrowedFd<'_> {
         self.wake.event.as_fd()
     }
 
-    /// Takes note that a waker has called.
-    pub fn clear_wake(&self) {
-        self.wake.clear();
+    /// Says that the thread is about to sleep by another way of waiting, unless a waker has called: then it must not sleep.
+    /// Either way [`Poller::wakes_up`] follows.
+    pub fn falls_asleep(&self) -> bool {
+        let state = &self.wake.state;
+        state.compare_exchange(AWAKE, ASLEEP, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// Says that the thread is awake again. Returns whether a waker has called.
+    pub fn wakes_up(&self) -> bool {
+        self.wake.state.swap(AWAKE, Ordering::AcqRel) == CALLED
+    }
+
+    /// Takes note that what wakers write was seen to be readable.
+    pub fn empty(&self) {
+        self.wake.empty();
     }
 }
 
@@ -165,18 +177,17 @@ impl fmt::Debug for Poller {
 impl Waker {
     /// Ends the present or the next [`Poller::wait`]. What was written before the call is seen after it.
     pub fn wake(&self) {
-        if !self.0.pending.swap(true, Ordering::AcqRel) {
-            // It cannot fail for want of room: at most one is outstanding.
+        if self.0.state.swap(CALLED, Ordering::AcqRel) == ASLEEP {
+            // It cannot fail for want of room: one a sleep, and each is read.
             let _ = rustix::io::write(&self.0.event, &1_u64.to_ne_bytes());
         }
     }
 }
 
 impl Wake {
-    fn clear(&self) {
-        // First empty, then allow again: a wake-up between the two is one that this return reports.
+    /// A wake-up may be written after the thread was woken by something else: then this comes a sleep later.
+    fn empty(&self) {
         let _ = rustix::io::read(&self.event, &mut [0_u8; 8]);
-        self.pending.swap(false, Ordering::AcqRel);
     }
 }
 
@@ -196,5 +207,9 @@ fn whole_milliseconds(time: Duration) -> Timespec {
 }
 
 const WAKE: u64 = u64::MAX;
+/// A thread's states: at work, asleep, and at work or about to be with something to look at.
+const AWAKE: u8 = 0;
+const ASLEEP: u8 = 1;
+const CALLED: u8 = 2;
 /// Reported by one wait; what is left is reported by the next.
 const EVENTS: usize = 256;

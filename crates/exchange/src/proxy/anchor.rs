@@ -8,13 +8,17 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use offhook_media::command::{Command, Content, PortPair, Remote, Report, Side, SideName, StreamId};
+use offhook_media::command::{
+    Command, Content, InsecureReason, PortPair, Remote, Report, Side, SideName, StreamId,
+};
 use offhook_media::lease::{Lease, PortBlock};
-use offhook_sdp::{Options, Profile, Relay, Sdp, remotes, rewrite};
+use offhook_sdp::{Face, Formats, Media, Options, Profile, Relay, Sdp, remotes, rewrite};
 use offhook_sip::Status;
 
+use super::protection::{End, Manner, is_protected};
 use super::signed_route::{Party, PartyName};
-use crate::config::Config;
+use super::transcoding::Offered;
+use crate::config::{Config, SrtpPolicy};
 use crate::context::Context;
 use crate::directory::AddressOfRecord;
 use crate::proxy::hangup::Dialog;
@@ -46,6 +50,12 @@ pub(crate) struct Anchor {
     parties: [Party; 2],
     /// Our address as each party sees it.
     told: [IpAddr; 2],
+    /// How each party is made an offer.
+    manners: [Manner; 2],
+    /// Whether an offer gains all formats that the relay can translate.
+    adds_formats: bool,
+    /// Whether the relay ends what protects the media, on both sides; known with the first offer.
+    ends_protection: bool,
     /// By their place in the SDP.
     streams: Vec<Option<Stream>>,
     /// Since when no stream is expected to carry anything.
@@ -76,14 +86,39 @@ struct Stream {
     remotes: [Remote; 2],
     /// What each party's SDP says of rtcp-mux; in force when both do (RFC 5761 §5.1.1). `None`: it said nothing yet.
     mux: [Option<bool>; 2],
+    /// How each party protects its media, where the relay ends that.
+    ends: Option<Box<[End; 2]>>,
+    /// Of sound, what was offered last.
+    offered: Option<Box<Offered>>,
+    is_transcoded: bool,
     stopped_at: Option<Instant>,
+}
+
+/// Why a call cannot go on with the media that it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// Nothing has come for a while.
+    Stopped,
+    /// A port could not be had.
+    NoPort,
+    /// A handshake failed.
+    Insecure(InsecureReason),
+    /// A phone answered without the protection that must be.
+    Unprotected,
 }
 
 /// What a party had said before an offer of it, for when that is refused (RFC 3264 §8). Only its own side: the other
 /// party may have made an offer too, which is refused by itself (glare, RFC 3261 §14.2).
 pub(crate) struct Snapshot {
     of: PartyName,
-    streams: Vec<Option<(Remote, Option<bool>)>>,
+    streams: Vec<Option<Before>>,
+}
+
+/// One stream's part of a [`Snapshot`].
+struct Before {
+    remote: Remote,
+    mux: Option<bool>,
+    end: Option<End>,
 }
 
 impl Anchors {
@@ -102,6 +137,7 @@ impl Anchors {
         &mut self,
         call_id: &str,
         parties: [Party; 2],
+        (manners, adds_formats): ([Manner; 2], bool),
         config: &Config,
         cx: &Context<'_>,
     ) -> u64 {
@@ -114,6 +150,9 @@ impl Anchors {
             answered: None,
             parties,
             told,
+            manners,
+            adds_formats,
+            ends_protection: false,
             streams: Vec::new(),
             quiet_since: Some(cx.now),
         };
@@ -133,11 +172,12 @@ impl Anchors {
         call_id: &str,
         (sender, role): (PartyName, Role),
         body: &[u8],
+        config: &Config,
         cx: &mut Context<'_>,
     ) -> Result<Vec<u8>, Refusal> {
         let Some(mut anchor) = self.anchors.remove(&number) else { return Ok(body.to_vec()) };
         let passed = if anchor.call_id == call_id {
-            self.pass_through(number, &mut anchor, (sender, role), body, cx)
+            self.pass_through(number, &mut anchor, (sender, role), body, config, cx)
         } else {
             Ok(body.to_vec())
         };
@@ -151,6 +191,7 @@ impl Anchors {
         anchor: &mut Anchor,
         (sender, role): (PartyName, Role),
         body: &[u8],
+        config: &Config,
         cx: &mut Context<'_>,
     ) -> Result<Vec<u8>, Refusal> {
         let bad = |reason: String| Refusal::new(Status::BAD_REQUEST, format!("SDP: {reason}"));
@@ -158,17 +199,23 @@ impl Anchors {
         if remotes(&sdp).iter().filter(|one| !one.off).count() > MAX_STREAMS {
             return Err(Refusal::new(Status::NOT_ACCEPTABLE_HERE, "Too many media streams"));
         }
-        let mut plan = Vec::new();
+        if role == Role::Offer {
+            anchor.note_offer(sender, &sdp, config);
+        }
+        let to = sender.other().index();
+        let (mut plan, mut faces, mut formats) = (Vec::new(), Vec::new(), Vec::new());
         for (at, (said, media)) in remotes(&sdp).into_iter().zip(sdp.media()).enumerate() {
             if anchor.streams.len() <= at {
                 // Most calls have one.
                 anchor.streams.reserve_exact(1);
                 anchor.streams.push(None);
             }
-            let opaque = media.profile_name().eq_ignore_ascii_case("udptl")
-                || matches!(said.profile, Profile::TlsSavp | Profile::TlsSavpf);
-            let remote = anchor.remote(sender, &said);
+            let tls = matches!(said.profile, Profile::TlsSavp | Profile::TlsSavpf);
+            let opaque =
+                media.profile_name().eq_ignore_ascii_case("udptl") || (tls && !anchor.ends_protection);
+            let mut remote = anchor.remote(sender, &said);
             if said.off || !(said.profile.is_rtp() || opaque) {
+                faces.push(anchor.streams[at].as_ref().and_then(|one| one.face(role, to, anchor, config)));
                 match &mut anchor.streams[at] {
                     // Only the answer ends it.
                     Some(stream) if role == Role::Offer => {
@@ -177,29 +224,39 @@ impl Anchors {
                     slot => self.close_stream(slot.take(), cx),
                 }
                 plan.push(if said.off { Relay::Off } else { Relay::Direct });
+                formats.push(Formats::Kept);
                 continue;
             }
             let content = if opaque { Content::Opaque } else { Content::Rtp };
-            let ports = match &mut anchor.streams[at] {
+            let before = anchor.streams[at].as_ref();
+            let ends = if opaque { None } else { anchor.ends(sender, before, role, &media, config, cx)? };
+            if let Some(ends) = &ends {
+                ends[sender.index()].tell(&mut remote);
+            }
+            match &mut anchor.streams[at] {
                 Some(stream) => {
+                    stream.ends = ends;
                     stream.update(sender, remote, Some(said.rtcp_mux), cx);
-                    stream.ports
                 }
                 None => {
-                    let stream = self.open_stream(anchor, sender, remote, said.rtcp_mux, content, cx)?;
-                    let ports = stream.ports;
-                    self.streams.insert(stream.id, Opened { anchor: number, ports });
+                    let stream =
+                        self.open_stream(anchor, sender, remote, said.rtcp_mux, (content, ends), cx)?;
+                    self.streams.insert(stream.id, Opened { anchor: number, ports: stream.ports });
                     anchor.streams[at] = Some(stream);
-                    ports
                 }
-            };
-            let to = sender.other().index();
-            let (rtp_port, rtcp_port) = (ports[to].rtp, ports[to].rtcp);
+            }
+            let adds = anchor.adds_formats;
+            if let Some(stream) = &mut anchor.streams[at] {
+                formats.push(stream.formats((sender, role), &media, adds, config, cx));
+            }
+            let Some(stream) = &anchor.streams[at] else { continue };
+            let (rtp_port, rtcp_port) = (stream.ports[to].rtp, stream.ports[to].rtcp);
             plan.push(Relay::Through { address: anchor.told[to], rtp_port, rtcp_port });
+            faces.push(stream.face(role, to, anchor, config));
         }
         anchor.note_quiet(cx.now);
-        let told = Options { origin: Some(anchor.told[sender.other().index()]) };
-        rewrite(&sdp, &plan, told).map(Sdp::into_bytes).map_err(|error| bad(error.to_string()))
+        let told = Options { origin: Some(anchor.told[to]), faces, formats };
+        rewrite(&sdp, &plan, &told).map(Sdp::into_bytes).map_err(|error| bad(error.to_string()))
     }
 
     fn open_stream(
@@ -208,7 +265,7 @@ impl Anchors {
         sender: PartyName,
         remote: Remote,
         mux: bool,
-        content: Content,
+        (content, ends): (Content, Option<Box<[End; 2]>>),
         cx: &mut Context<'_>,
     ) -> Result<Stream, Refusal> {
         let none_free = || {
@@ -225,27 +282,33 @@ impl Anchors {
         remotes[sender.index()] = remote;
         let mut muxes = [None; 2];
         muxes[sender.index()] = Some(mux);
-        let stream = Stream {
+        let mut stream = Stream {
             id: StreamId(self.number()),
             ports: [first, second],
             remotes,
             mux: muxes,
+            ends,
+            offered: None,
+            is_transcoded: false,
             stopped_at: None,
         };
-        let side = |name: SideName| Side {
+        let sides = SideName::BOTH.map(|name| Side {
             ports: stream.ports[name.index()],
             local_ip: None,
             remote: stream.remotes[name.index()].clone(),
-            ice: None,
-        };
-        let sides = [side(SideName::A), side(SideName::B)].into();
+            ice: stream.ends.as_mut().and_then(|ends| ends[name.index()].new_ice()),
+        });
+        let sides = sides.into();
         cx.out.media.push(Command::Open { stream: stream.id, sides, content });
         Ok(stream)
     }
 
     /// What a party has said until now, to come back to if an offer of it is refused.
     pub(crate) fn snapshot(&self, number: u64, of: PartyName) -> Option<Snapshot> {
-        let said = |one: &Stream| (one.remotes[of.index()].clone(), one.mux[of.index()]);
+        let said = |one: &Stream| {
+            let end = one.ends.as_ref().map(|ends| ends[of.index()].clone());
+            Before { remote: one.remotes[of.index()].clone(), mux: one.mux[of.index()], end }
+        };
         let streams = self.anchors.get(&number)?.streams.iter();
         Some(Snapshot { of, streams: streams.map(|one| one.as_ref().map(said)).collect() })
     }
@@ -255,7 +318,10 @@ impl Anchors {
         let Some(mut anchor) = self.anchors.remove(&number) else { return };
         for (at, slot) in anchor.streams.iter_mut().enumerate() {
             match (snapshot.streams.get(at), &mut *slot) {
-                (Some(Some((remote, mux))), Some(stream)) => {
+                (Some(Some(Before { remote, mux, end })), Some(stream)) => {
+                    if let (Some(ends), Some(end)) = (&mut stream.ends, end) {
+                        ends[snapshot.of.index()] = end.clone();
+                    }
                     stream.update(snapshot.of, remote.clone(), *mux, cx);
                 }
                 _ => self.close_stream(slot.take(), cx),
@@ -280,8 +346,8 @@ impl Anchors {
         }
     }
 
-    /// Takes a report of the relay; returns the anchor whose call cannot go on because of it.
-    pub(crate) fn report(&mut self, report: Report, config: &Config, now: Instant) -> Option<u64> {
+    /// Takes a report of the relay; returns the anchor whose call cannot go on because of it, and why.
+    pub(crate) fn report(&mut self, report: Report, config: &Config, now: Instant) -> Option<(u64, Trouble)> {
         match report {
             Report::Closed { stream, ports, .. } => {
                 self.streams.remove(&stream);
@@ -294,21 +360,23 @@ impl Anchors {
                 None
             }
             Report::Latched { .. } | Report::Secured { .. } => None,
-            Report::Insecure { stream, .. } => Some(self.streams.get(&stream)?.anchor),
+            Report::Insecure { stream, reason, .. } => {
+                Some((self.streams.get(&stream)?.anchor, Trouble::Insecure(reason)))
+            }
             // It was never opened, so nothing will say that it is closed.
             Report::Refused { stream, .. } => {
                 let Opened { anchor, ports } = self.streams.remove(&stream)?;
                 for pair in ports {
                     self.lease.set_aside(now, pair, SET_ASIDE);
                 }
-                Some(anchor)
+                Some((anchor, Trouble::NoPort))
             }
             Report::PortUnavailable { stream, port } => {
                 let Opened { anchor, ports } = self.streams.get(&stream)?;
                 for pair in ports.iter().filter(|one| one.contains(port)) {
                     self.lease.set_aside(now, *pair, SET_ASIDE);
                 }
-                Some(*anchor)
+                Some((*anchor, Trouble::NoPort))
             }
             Report::Stopped { stream, .. } => {
                 let number = self.streams.get(&stream)?.anchor;
@@ -321,7 +389,7 @@ impl Anchors {
                 let all = anchor.streams.iter().flatten().all(|one| {
                     one.may_be_silent() || one.stopped_at.is_some_and(|at| now.duration_since(at) < recently)
                 });
-                (all && anchor.answered.is_some()).then_some(number)
+                (all && anchor.answered.is_some()).then_some((number, Trouble::Stopped))
             }
         }
     }
@@ -366,6 +434,29 @@ impl Anchors {
     }
 }
 
+impl Trouble {
+    /// The value of a Reason header (RFC 3326), and with what a call is refused that was not answered yet.
+    pub(crate) fn words(self) -> (String, Status, &'static str) {
+        match self {
+            Self::Stopped => {
+                ("SIP;cause=408;text=\"Media stopped\"".to_owned(), Status::REQUEST_TIMEOUT, "Media stopped")
+            }
+            Self::NoPort => {
+                let words = "A media port cannot be had";
+                (format!("SIP;cause=503;text=\"{words}\""), Status::SERVICE_UNAVAILABLE, words)
+            }
+            Self::Insecure(reason) => {
+                let words = "Media could not be secured";
+                (format!("SIP;cause=488;text=\"{words}: {reason}\""), Status::NOT_ACCEPTABLE_HERE, words)
+            }
+            Self::Unprotected => {
+                let words = "The phone did not encrypt its media";
+                (format!("SIP;cause=488;text=\"{words}\""), Status::NOT_ACCEPTABLE_HERE, words)
+            }
+        }
+    }
+}
+
 impl Anchor {
     /// What the relay is told about a party from what its SDP says.
     fn remote(&self, sender: PartyName, said: &offhook_sdp::Remote) -> Remote {
@@ -382,6 +473,43 @@ impl Anchor {
             behind_nat: party.behind_nat && elsewhere,
             ..Remote::default()
         }
+    }
+
+    /// From the first offer on it is known whether one of the parties protects its media, or may be asked to.
+    fn note_offer(&mut self, sender: PartyName, offer: &Sdp, config: &Config) {
+        let asked = self.manners[sender.other().index()] != Manner::Plain;
+        self.ends_protection |=
+            config.srtp != SrtpPolicy::Off && (asked || offer.media().any(|media| is_protected(&media)));
+    }
+
+    /// How both parties protect a stream of which one has spoken, if the relay ends that.
+    fn ends(
+        &self,
+        sender: PartyName,
+        before: Option<&Stream>,
+        role: Role,
+        media: &Media<'_>,
+        config: &Config,
+        cx: &mut Context<'_>,
+    ) -> Result<Option<Box<[End; 2]>>, Refusal> {
+        if !self.ends_protection {
+            return Ok(None);
+        }
+        let mut ends = match before {
+            Some(Stream { ends: Some(ends), .. }) => ends.clone(),
+            // Until now it was plain on both sides.
+            Some(Stream { ends: None, .. }) => [(); 2].map(|()| End::to_be_offered(Manner::Plain, cx)).into(),
+            None => {
+                let mut manners = self.manners;
+                manners[sender.index()] = Manner::Plain;
+                manners.map(|manner| End::to_be_offered(manner, cx)).into()
+            }
+        };
+        match role {
+            Role::Offer => ends[sender.index()].offers(media, config.srtp, cx)?,
+            Role::Answer => ends[sender.index()].answers(media)?,
+        }
+        Ok(Some(ends))
     }
 
     fn is_own(&self, address: SocketAddr) -> bool {
@@ -408,18 +536,51 @@ impl Stream {
         let both = self.mux == [Some(true); 2];
         for side in SideName::BOTH {
             let remote = &mut self.remotes[side.index()];
-            let changed = std::mem::replace(&mut remote.rtcp_mux, both) != both;
+            let (changed, ice) = match &mut self.ends {
+                // Each side has its own.
+                Some(ends) => {
+                    let ice = ends[side.index()].new_ice();
+                    (ice.is_some(), ice)
+                }
+                None => (std::mem::replace(&mut remote.rtcp_mux, both) != both, None),
+            };
             // The sender's also without a change: it opens the relay for a source that moved (a NAT that forgot).
             if changed || side.index() == sender.index() {
-                cx.out.media.push(Command::Update {
-                    stream: self.id,
-                    side,
-                    remote: remote.clone().into(),
-                    ice: None,
-                });
+                let remote = remote.clone().into();
+                cx.out.media.push(Command::Update { stream: self.id, side, remote, ice });
             }
         }
         self.stopped_at = None;
+    }
+
+    /// What the other party is told of the formats of which one has spoken.
+    fn formats(
+        &mut self,
+        (sender, role): (PartyName, Role),
+        media: &Media<'_>,
+        adds: bool,
+        config: &Config,
+        cx: &mut Context<'_>,
+    ) -> Formats {
+        if role == Role::Offer {
+            let always = adds || self.is_transcoded;
+            self.offered = Offered::new(sender, media, &config.codecs, always).map(Box::new);
+            return self.offered.as_ref().map_or(Formats::Kept, |offered| offered.shown());
+        }
+        let Some(offered) = &self.offered else { return Formats::Kept };
+        let (told, translations) = offered.answered(media, cx);
+        if translations.is_some() || self.is_transcoded {
+            self.is_transcoded = translations.is_some();
+            cx.out.media.push(Command::Transcode { stream: self.id, translations });
+        }
+        told
+    }
+
+    /// What a party with this number is told of how media is protected, where the relay ends that.
+    fn face(&self, role: Role, to: usize, anchor: &Anchor, config: &Config) -> Option<Face> {
+        let end = &self.ends.as_ref()?[to];
+        let place = (anchor.told[to], self.ports[to]);
+        Some(end.face(role == Role::Offer, place, config.media_certificate.as_ref()))
     }
 }
 
@@ -434,6 +595,15 @@ impl PartyName {
     pub(crate) const fn index(self) -> usize {
         self as usize
     }
+}
+
+/// A description whose streams are all off.
+pub(crate) fn without_media(body: &[u8]) -> Vec<u8> {
+    let off = Sdp::parse(body).ok().and_then(|sdp| {
+        let plan = vec![Relay::Off; sdp.media().len()];
+        rewrite(&sdp, &plan, &Options::default()).ok()
+    });
+    off.map(Sdp::into_bytes).unwrap_or_default()
 }
 
 /// Streams of one call at most, so that one call does not take all ports.

@@ -1,5 +1,7 @@
 //! Requests on their way out (RFC 3261 §16.6).
 
+use std::net::SocketAddr;
+
 use offhook_sip::{Method, Name, Request, Status};
 use offhook_sip_stack::Flow;
 use offhook_sip_stack::transaction::{ClientId, ServerId, Transactions};
@@ -7,12 +9,13 @@ use offhook_sip_stack::transaction::{ClientId, ServerId, Transactions};
 use super::anchor::Role;
 use super::forward::{self, Changes};
 use super::in_dialog::Forward;
+use super::protection::{Manner, is_protected};
 use super::response_context::{Branch, Kind, ResponseContext};
 use super::routes::take_off;
 use super::signed_route::{Party, PartyName, SignedRoute, tag_digest};
 use super::target::{Target, by_preference};
 use super::{Proxy, is_sdp};
-use crate::config::{AnchorPolicy, Config};
+use crate::config::{AnchorPolicy, Config, SrtpPolicy};
 use crate::context::{Alarm, Context};
 use crate::event::{EndedBy, Event};
 use crate::identity::{self, Caller};
@@ -26,6 +29,14 @@ pub(crate) struct Forwarding {
     pub(crate) from: Flow,
     pub(crate) caller: Caller,
     pub(crate) targets: Vec<Target>,
+}
+
+impl Party {
+    /// How it is offered to protect its media, after so many offers that it refused.
+    fn manner(&self, refused: usize, config: &Config) -> Manner {
+        let all = Manner::all(self.flow.transport, config.srtp);
+        all.get(refused).or(all.last()).copied().unwrap_or(Manner::Plain)
+    }
 }
 
 impl Proxy {
@@ -100,6 +111,27 @@ impl Proxy {
         true
     }
 
+    /// Makes a phone another offer when it refuses the one before for its formats or for how it would have protected
+    /// media. Whether there was another.
+    pub(super) fn offer_again(
+        &mut self,
+        number: u64,
+        context: &mut ResponseContext,
+        index: usize,
+        config: &Config,
+        transactions: &mut Transactions,
+        cx: &mut Context<'_>,
+    ) -> bool {
+        let Some(target) = &context.branches[index].target else { return false };
+        let all = Manner::all(target.flow.transport, config.srtp);
+        let hopeless = !is_sdp(&context.request) || config.anchor == AnchorPolicy::Never || context.cancelled;
+        if context.final_sent || hopeless || target.refused + 1 >= all.len() {
+            return false;
+        }
+        let target = Target { refused: target.refused + 1, ..target.clone() };
+        self.launch(number, context, target, breadth(&context.request), config, transactions, cx).is_ok()
+    }
+
     #[expect(clippy::too_many_arguments, reason = "the parts of a shard are lent one by one")]
     fn launch(
         &mut self,
@@ -113,7 +145,7 @@ impl Proxy {
     ) -> Result<(), Refusal> {
         let Kind::Initial { caller, from, .. } = &context.kind else { return Ok(()) };
         let request = &context.request;
-        let (anchor, body) = self.anchor(request, from, &target.party(), config, cx)?;
+        let (anchor, body) = self.anchor(request, from, &target, config, cx)?;
         let signed = SignedRoute {
             shard: self.shard,
             caller_tag: tag_digest(request.from_tag().unwrap_or_default()),
@@ -153,19 +185,24 @@ impl Proxy {
         &mut self,
         request: &Request,
         caller: &Party,
-        callee: &Party,
+        target: &Target,
         config: &Config,
         cx: &mut Context<'_>,
     ) -> Result<(Option<u64>, Option<Vec<u8>>), Refusal> {
-        if *request.method() != Method::Invite || !must_anchor(request, caller, callee, config) {
+        let callee = target.party();
+        let manners = [caller.manner(0, config), callee.manner(target.refused, config)];
+        // A phone that refused the caller's own offer may accept what the relay makes of it.
+        let must = || target.refused > 0 || must_anchor(request, caller, &callee, manners, config);
+        if *request.method() != Method::Invite || !must() {
             return Ok((None, None));
         }
         let call_id = request.call_id().unwrap_or_default();
-        let number = self.anchors.open(call_id, [*caller, *callee], config, cx);
+        let number = self.anchors.open(call_id, [*caller, callee], (manners, target.refused > 0), config, cx);
         if !is_sdp(request) {
             return Ok((Some(number), None));
         }
-        match self.anchors.pass(number, call_id, (PartyName::Caller, Role::Offer), request.body(), cx) {
+        match self.anchors.pass(number, call_id, (PartyName::Caller, Role::Offer), request.body(), config, cx)
+        {
             Ok(body) => Ok((Some(number), Some(body))),
             Err(refusal) => {
                 self.anchors.close(number, cx);
@@ -264,7 +301,7 @@ impl Proxy {
         };
         let said = (forward.sender, role);
         let body = match forward.anchor.filter(|_| is_sdp(request)) {
-            Some(anchor) => Some(self.anchors.pass(anchor, call_id, said, request.body(), cx)?),
+            Some(anchor) => Some(self.anchors.pass(anchor, call_id, said, request.body(), config, cx)?),
             None => None,
         };
         Ok(forward::onward(edit, request, &forward.to.flow, body, config, cx))
@@ -286,23 +323,35 @@ fn send(request: Request, party: &Party, transactions: &mut Transactions, cx: &m
 }
 
 /// Whether the media of a call has to go through us: unless both phones are in one network, reachable as they
-/// say, and the caller's SDP names addresses of that network.
-fn must_anchor(request: &Request, caller: &Party, callee: &Party, config: &Config) -> bool {
+/// say, the caller's SDP names addresses of that network, and both protect their media alike.
+fn must_anchor(
+    request: &Request,
+    caller: &Party,
+    callee: &Party,
+    manners: [Manner; 2],
+    config: &Config,
+) -> bool {
     match config.anchor {
         AnchorPolicy::Always => true,
         AnchorPolicy::Never => false,
         AnchorPolicy::Auto => {
             let (near, far) = (caller.flow.remote.ip(), callee.flow.remote.ip());
+            let browsers = config.srtp == SrtpPolicy::Off || manners == [Manner::Browser; 2];
+            let plain = manners == [Manner::Plain; 2];
             let reachable = !caller.behind_nat && !callee.behind_nat && config.same_network(near, far);
-            let said = !is_sdp(request)
-                || offhook_sdp::Sdp::parse(request.body()).is_ok_and(|sdp| {
+            let sdp = is_sdp(request).then(|| offhook_sdp::Sdp::parse(request.body()).ok());
+            let said = sdp.is_none_or(|sdp| {
+                sdp.is_some_and(|sdp| {
+                    let protected = sdp.media().any(|media| is_protected(&media));
                     let streams = offhook_sdp::remotes(&sdp);
-                    let addresses = streams.iter().filter(|one| !one.off && !one.held);
-                    addresses
-                        .map(|one| one.rtp)
-                        .all(|rtp| rtp.is_some_and(|address| config.same_network(address.ip(), near)))
-                });
-            !(reachable && said)
+                    let mut addresses = streams.iter().filter(|one| !one.off && !one.held).map(|one| one.rtp);
+                    let near = |rtp: SocketAddr| config.same_network(rtp.ip(), near);
+                    // A browser's addresses are its candidates.
+                    browsers && manners[0] == Manner::Browser
+                        || (browsers || !protected) && addresses.all(|rtp| rtp.is_some_and(near))
+                })
+            });
+            !(reachable && said && (browsers || plain))
         }
     }
 }

@@ -8,10 +8,12 @@ mod forward;
 mod hangup;
 pub(crate) mod in_dialog;
 mod launch;
+mod protection;
 mod response_context;
 pub(crate) mod routes;
 pub mod signed_route;
 mod target;
+mod transcoding;
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -30,7 +32,7 @@ use crate::event::{EndedBy, Event};
 use crate::identity;
 use crate::io::ShardMessage;
 use activity::Activity;
-use anchor::{Anchors, Answered, Role};
+use anchor::{Anchors, Answered, Role, Trouble, without_media};
 use hangup::Dialog;
 pub(crate) use launch::Forwarding;
 use response_context::{Branch, Kind, ResponseContext};
@@ -73,7 +75,7 @@ impl Proxy {
         // Nobody waits for the answers to our own CANCEL and BYE.
         let Some((number, index)) = self.clients.get(&client).copied() else { return };
         let Some(mut context) = self.contexts.remove(&number) else { return };
-        let passed = self.passed(&context, index, response, cx);
+        let (passed, unprotected) = self.passed(&context, index, response, config, cx);
         let branch = &mut context.branches[index];
         match response.status() {
             Status::TRYING => {}
@@ -86,11 +88,18 @@ impl Proxy {
             }
             status if status.is_success() => {
                 self.success(&mut context, index, response, passed, transactions, cx);
+                if let Some(anchor) = unprotected {
+                    let (reason, ..) = Trouble::Unprotected.words();
+                    self.end_call(anchor, &reason, config, transactions, cx);
+                }
             }
             status => {
                 branch.done = true;
                 let given_up = branch.given_up;
                 self.drop_branch_media(&context, index, cx);
+                if status == Status::NOT_ACCEPTABLE_HERE && given_up.is_none() {
+                    self.offer_again(number, &mut context, index, config, transactions, cx);
+                }
                 match given_up {
                     Some((status, reason)) => context.failed_with(status, reason, &cx.sip().tag()),
                     None => context.failed(passed),
@@ -104,14 +113,16 @@ impl Proxy {
         self.settle(number, context, config, transactions, cx);
     }
 
-    /// The response as it goes on: without our Via and without claims of identity, with the relay's addresses.
+    /// The response as it goes on: without our Via and without claims of identity, with the relay's addresses. Also
+    /// the anchor whose media the answer leaves unprotected although it must not.
     fn passed(
         &mut self,
         context: &ResponseContext,
         index: usize,
         response: &Response,
+        config: &Config,
         cx: &mut Context<'_>,
-    ) -> Response {
+    ) -> (Response, Option<u64>) {
         let mut edit = response.edit();
         edit.pop_via();
         // §8.2.6.2: the others are the request's. Who returns something else does not decide where we answer.
@@ -135,13 +146,21 @@ impl Proxy {
         let anchor =
             context.branches[index].anchor.filter(|one| described && self.anchors.holds(*one, call_id, tag));
         let role = if is_sdp(&context.request) { Role::Answer } else { Role::Offer };
-        // What cannot be read passes as it is: the caller will tell its user.
-        if let Some(anchor) = anchor
-            && let Ok(body) = self.anchors.pass(anchor, call_id, (responder, role), response.body(), cx)
-        {
-            edit.set_body(None, &body);
+        let mut unprotected = None;
+        if let Some(anchor) = anchor {
+            match self.anchors.pass(anchor, call_id, (responder, role), response.body(), config, cx) {
+                Ok(body) => {
+                    edit.set_body(None, &body);
+                }
+                Err(refusal) if refusal.status == Status::NOT_ACCEPTABLE_HERE => {
+                    edit.set_body(None, &without_media(response.body()));
+                    unprotected = Some(anchor);
+                }
+                // What cannot be read passes as it is: the caller will tell its user.
+                Err(_) => {}
+            }
         }
-        edit.finish()
+        (edit.finish(), unprotected)
     }
 
     /// A 2xx: it goes back at once, and the other phones stop ringing (§16.7 steps 5 and 10).
@@ -394,12 +413,13 @@ impl Proxy {
         transactions: &mut Transactions,
         cx: &mut Context<'_>,
     ) {
-        let Some(number) = self.anchors.report(report, config, cx.now) else { return };
-        self.end_call(number, "SIP;cause=408;text=\"Media stopped\"", config, transactions, cx);
-        // A call that still rings has been told ports that it cannot have.
+        let Some((number, trouble)) = self.anchors.report(report, config, cx.now) else { return };
+        let (reason, status, words) = trouble.words();
+        self.end_call(number, &reason, config, transactions, cx);
+        // A call that still rings has been told of media that it cannot have.
         let ringing = self.contexts.values_mut().flat_map(|context| &mut context.branches);
         for branch in ringing.filter(|one| one.anchor == Some(number) && !one.done) {
-            branch.given_up = Some((Status::SERVICE_UNAVAILABLE, "A media port cannot be had"));
+            branch.given_up = Some((status, words));
             transactions.cancel(branch.client, &mut cx.sip());
         }
     }

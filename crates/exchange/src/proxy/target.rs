@@ -21,6 +21,8 @@ pub(crate) struct Target {
     pub(crate) behind_nat: bool,
     /// Routes to put in, topmost first (RFC 3327 §5.3).
     pub(crate) path: Vec<String>,
+    /// How many offers it has refused with 488.
+    pub(crate) refused: usize,
 }
 
 impl Target {
@@ -44,6 +46,7 @@ impl From<&Binding> for Target {
             flow: binding.flow,
             behind_nat: binding.behind_nat,
             path: binding.path.clone(),
+            refused: 0,
         }
     }
 }

@@ -159,7 +159,7 @@ impl Bench {
             match command {
                 media::Command::Open { stream, .. } => open.push(*stream),
                 media::Command::Close { stream } => open.retain(|one| one != stream),
-                media::Command::Update { .. } => {}
+                media::Command::Update { .. } | media::Command::Transcode { .. } => {}
             }
         }
         open

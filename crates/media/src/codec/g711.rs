@@ -3,11 +3,22 @@
 use super::{Codec, Format};
 use audio_codec_algorithms::{decode_alaw, decode_ulaw, encode_alaw, encode_ulaw};
 
-pub(super) const PCMU: Format =
-    Format { name: "PCMU", clock_rate: 8000, payload_type: Some(0), make: || Box::new(MuLaw) };
+pub(super) const PCMU: Format = Format { make: || Box::new(MuLaw), ..format("PCMU", 0) };
 
-pub(super) const PCMA: Format =
-    Format { name: "PCMA", clock_rate: 8000, payload_type: Some(8), make: || Box::new(ALaw) };
+pub(super) const PCMA: Format = Format { make: || Box::new(ALaw), ..format("PCMA", 8) };
+
+const fn format(name: &'static str, payload_type: u8) -> Format {
+    Format {
+        name,
+        clock_rate: 8000,
+        channels: 1,
+        sample_rate: 8000,
+        payload_type: Some(payload_type),
+        packet_ms: &[10, 20, 30, 40, 50, 60],
+        parameters: None,
+        make: || Box::new(MuLaw),
+    }
+}
 
 #[derive(Debug)]
 struct MuLaw;
@@ -23,6 +34,10 @@ impl Codec for MuLaw {
     fn decode(&mut self, payload: &[u8], out: &mut Vec<i16>) {
         out.extend(payload.iter().map(|byte| decode_ulaw(*byte)));
     }
+
+    fn samples(&self, payload: &[u8]) -> usize {
+        payload.len()
+    }
 }
 
 impl Codec for ALaw {
@@ -32,5 +47,9 @@ impl Codec for ALaw {
 
     fn decode(&mut self, payload: &[u8], out: &mut Vec<i16>) {
         out.extend(payload.iter().map(|byte| decode_alaw(*byte)));
+    }
+
+    fn samples(&self, payload: &[u8]) -> usize {
+        payload.len()
     }
 }

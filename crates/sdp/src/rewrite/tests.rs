@@ -11,7 +11,7 @@ fn parse(text: &str) -> Sdp {
 }
 
 fn rewritten(text: &str, relay: &[Relay]) -> String {
-    rewrite(&parse(text), relay, Options::default()).expect("rewritten").to_string()
+    rewrite(&parse(text), relay, &Options::default()).expect("rewritten").to_string()
 }
 
 const HEAD: &str = "v=0\r\no=- 1 1 IN IP4 10.0.0.5\r\ns=-\r\nc=IN IP4 10.0.0.5\r\nt=0 0\r\n";
@@ -31,11 +31,11 @@ fn only_addresses_and_ports_change() {
 #[test]
 fn the_origin_address_is_replaced_on_request() {
     let text = format!("{HEAD}m=audio 4000 RTP/AVP 0\r\n");
-    let options = Options { origin: "2001:db8::7".parse().ok() };
-    let out = rewrite(&parse(&text), &[through("203.0.113.7", 20000)], options).expect("rewritten");
+    let options = Options { origin: "2001:db8::7".parse().ok(), ..Options::default() };
+    let out = rewrite(&parse(&text), &[through("203.0.113.7", 20000)], &options).expect("rewritten");
     assert!(out.to_string().contains("o=- 1 1 IN IP6 2001:db8::7\r\n"));
     let odd = text.replace("o=- 1 1 IN", "o=Cisco SIP 1 1x IN");
-    let out = rewrite(&parse(&odd), &[through("203.0.113.7", 20000)], options).expect("rewritten");
+    let out = rewrite(&parse(&odd), &[through("203.0.113.7", 20000)], &options).expect("rewritten");
     assert!(out.to_string().contains("o=Cisco SIP 1 1x IN IP6 2001:db8::7\r\n"));
 }
 
@@ -122,9 +122,9 @@ fn rtcp_is_told_where_it_is_not_the_next_port() {
 #[test]
 fn a_relay_that_does_not_fit_is_refused() {
     let sdp = parse(&format!("{HEAD}m=audio 4000 RTP/AVP 0\r\n"));
-    assert_eq!(rewrite(&sdp, &[], Options::default()), Err(RewriteError::Count));
+    assert_eq!(rewrite(&sdp, &[], &Options::default()), Err(RewriteError::Count));
     let zero = Relay::Through { address: IpAddr::from([1, 2, 3, 4]), rtp_port: 0, rtcp_port: 1 };
-    assert_eq!(rewrite(&sdp, &[zero], Options::default()), Err(RewriteError::Port));
+    assert_eq!(rewrite(&sdp, &[zero], &Options::default()), Err(RewriteError::Port));
 }
 
 #[test]
@@ -139,4 +139,89 @@ fn remotes_tell_addresses_and_names_apart() {
     assert!(facts[0].held && facts[0].rtcp_mux && facts[0].direction == Direction::SendOnly);
     assert_eq!((facts[1].rtp, facts[1].profile), (None, Profile::Savp));
     assert!(facts[2].off);
+}
+
+fn faced(text: &str, relay: &[Relay], faces: Vec<Option<Face>>) -> String {
+    let options = Options { faces, ..Options::default() };
+    rewrite(&parse(text), relay, &options).expect("rewritten").to_string()
+}
+
+/// As a browser offers it, shortened.
+const BROWSER: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\na=group:LS 0\r\n\
+    m=audio 9 UDP/TLS/RTP/SAVPF 111 0\r\nc=IN IP4 0.0.0.0\r\na=rtcp:9 IN IP4 0.0.0.0\r\na=ice-ufrag:abcd\r\n\
+    a=ice-pwd:0123456789012345678901\r\na=fingerprint:sha-256 AA\r\na=setup:actpass\r\na=mid:0\r\na=rtcp-mux\r\n\
+    a=rtpmap:111 opus/48000/2\r\na=candidate:1 1 udp 2122260223 192.0.2.5 50000 typ host\r\n\
+    a=candidate:1 2 udp 2122260222 192.0.2.5 50001 typ host\r\na=candidate:2 1 tcp 1 192.0.2.5 9 typ host\r\n\
+    a=candidate:3 1 udp 1 6d5f.local 50002 typ host\r\n";
+
+#[test]
+fn a_plain_phone_hears_nothing_of_a_browsers_keys_and_ice() {
+    let face = Face {
+        profile: "RTP/AVP".into(),
+        attributes: vec!["crypto:1 AES_CM_128_HMAC_SHA1_80 inline:k".into()],
+        rtcp_mux: false,
+        ice_lite: false,
+    };
+    assert_eq!(
+        faced(BROWSER, &[through("203.0.113.7", 20000)], vec![Some(face)]),
+        "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:LS 0\r\n\
+         m=audio 20000 RTP/AVP 111 0\r\nc=IN IP4 203.0.113.7\r\na=rtcp:20001 IN IP4 203.0.113.7\r\na=mid:0\r\n\
+         a=rtpmap:111 opus/48000/2\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:k\r\n"
+    );
+}
+
+#[test]
+fn a_browser_is_told_of_the_relays_certificate_and_candidate() {
+    let text = format!(
+        "{HEAD}a=crypto:1 session inline:x\r\nm=audio 4000 RTP/SAVP 0\r\na=crypto:1 AES inline:y\r\na=rtcp:4001\r\n"
+    );
+    let face = Face {
+        profile: "UDP/TLS/RTP/SAVPF".into(),
+        attributes: vec!["fingerprint:sha-256 BB".into(), "setup:actpass".into()],
+        rtcp_mux: true,
+        ice_lite: true,
+    };
+    let out = faced(&text, &[through("203.0.113.7", 20000)], vec![Some(face)]);
+    let head = HEAD.replace("c=IN IP4 10.0.0.5", "c=IN IP4 203.0.113.7");
+    assert_eq!(
+        out,
+        format!(
+            "{head}a=ice-lite\r\nm=audio 20000 UDP/TLS/RTP/SAVPF 0\r\na=fingerprint:sha-256 BB\r\na=setup:actpass\r\n\
+             a=rtcp-mux\r\n"
+        )
+    );
+}
+
+#[test]
+fn what_protects_a_stream_is_read() {
+    let sdp = parse(BROWSER);
+    let media = sdp.media_at(0).expect("one");
+    assert_eq!(media.ice(), Some(("abcd", "0123456789012345678901")));
+    assert_eq!(media.candidates().collect::<Vec<_>>(), ["192.0.2.5:50000".parse().expect("an address")]);
+    assert_eq!((media.setup(), media.fingerprints().next()), (Some("actpass"), Some("sha-256 AA")));
+    assert_eq!(media.cryptos().count(), 0);
+}
+
+#[test]
+fn formats_are_added_left_out_or_replaced_with_what_describes_them() {
+    let text = format!(
+        "{HEAD}m=audio 4000 RTP/AVP 111 0 101\r\na=rtpmap:111 opus/48000/2\r\na=fmtp:111 useinbandfec=1\r\n\
+         a=rtcp-fb:111 transport-cc\r\na=rtcp-fb:* nack\r\na=rtpmap:101 telephone-event/8000\r\na=ptime:20\r\n"
+    );
+    let with = |formats| {
+        let options = Options { formats: vec![formats], ..Options::default() };
+        let out = rewrite(&parse(&text), &[through("203.0.113.7", 20000)], &options).expect("rewritten");
+        out.to_string().split_once("m=audio 20000 RTP/AVP ").expect("the stream").1.to_owned()
+    };
+    let rest = text.split_once("RTP/AVP ").expect("the stream").1;
+    let g722 = Codec { fmtp: Some("x=1".into()), ..Codec::g722() };
+    assert_eq!(
+        with(Formats::Added(vec![g722.clone()])),
+        rest.replacen(" 101", " 101 9", 1) + "a=rtpmap:9 G722/8000\r\na=fmtp:9 x=1\r\n"
+    );
+    assert_eq!(
+        with(Formats::Only(vec![0, 101])),
+        "0 101\r\na=rtcp-fb:* nack\r\na=rtpmap:101 telephone-event/8000\r\na=ptime:20\r\n"
+    );
+    assert_eq!(with(Formats::Instead(vec![g722])), "9\r\na=rtpmap:9 G722/8000\r\na=fmtp:9 x=1\r\n");
 }

@@ -149,7 +149,7 @@ pub const KEYS: &[Key] = &[
         "media.codecs",
         Kind::Texts,
         "[\"opus\", \"g722\", \"pcma\", \"pcmu\"]",
-        "Codecs of the exchange's own voices",
+        "Codecs between which sound is translated when two phones share none",
     )
     .inert("this version has no voices of its own: phones agree on any codec they like"),
     key(

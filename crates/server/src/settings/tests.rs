@@ -70,7 +70,7 @@ fn keys_without_effect_are_warned_of_and_defaults_are_not() {
 fn what_contradicts_itself_is_refused() {
     for (text, what) in [
         ("media.codecs = [\"pcma\", \"pmcu\"]", "did you mean \"pcmu\"?"),
-        ("media.srtp = \"require\"", "this version cannot enforce encrypted media"),
+        ("media.srtp = \"require\"\nmedia.anchor = \"never\"", "needs media to go through the exchange"),
         ("sip.timer_c = \"180s\"", "sip.timer_c must be more than three minutes"),
         ("sip.threads = 3\nmedia.ports = \"20000-20009\"", "four ports for each of 2 threads, not of 3"),
         ("sip.threads = 65", "sip.threads must be a whole number from 1 to 64"),

@@ -279,6 +279,9 @@ fn codecs(config: &Config) -> Vec<Codec> {
     let mut dynamic = 96..=127u8;
     for name in &config.codecs {
         let Some(format) = by_name(name, offhook_media::SAMPLE_RATE) else { continue };
+        if format.sample_rate != offhook_media::SAMPLE_RATE {
+            continue;
+        }
         if let Some(number) = format.payload_type.or_else(|| dynamic.next()) {
             codecs.push(Codec::new(number, format.name, format.clock_rate));
         }

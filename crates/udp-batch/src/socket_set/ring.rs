@@ -111,13 +111,16 @@ impl Ring {
                 && self.arm(*token).is_err()
         });
         self.unarmed = unarmed;
+        let called = !self.poller.falls_asleep();
         let (want, least) = match self.pacing.as_micros() {
+            _ if called => (1, 0),
             0 => (1, 0),
             least => (self.buffers.enough(), u32::try_from(least).unwrap_or(u32::MAX)),
         };
-        let timeout = Timespec::from(timeout.unwrap_or(A_DAY));
+        let timeout = Timespec::from(if called { Duration::ZERO } else { timeout.unwrap_or(A_DAY) });
         let arguments = SubmitArgs::new().timespec(&timeout).min_wait_usec(least);
         let result = self.ring.submitter().submit_with_args(want, &arguments);
+        self.poller.wakes_up();
         self.reclaim();
         match result {
             Err(error) if !is_passing(&error) => Err(error),
@@ -131,7 +134,7 @@ impl Ring {
             let completion = self.ring.completion().next()?;
             let (kind, generation, token) = untag(completion.user_data());
             if kind == WAKE {
-                self.poller.clear_wake();
+                self.poller.empty();
                 if !cqueue::more(completion.flags()) {
                     // It fails only for want of memory; deadlines still end the waits.
                     let _ = self.watch_wakers();

@@ -66,8 +66,8 @@ fn every_phone_is_anchored_and_stays_what_it_was() {
     for text in [CHROMIUM, BARESIP, PJSUA, LINPHONE, CISCO] {
         let sdp = parse(text);
         let relay = relays(&sdp);
-        let out = rewrite(&sdp, &relay, Options::default()).expect("rewritten");
-        assert_eq!(rewrite(&out, &relay, Options::default()).as_ref(), Ok(&out), "stable");
+        let out = rewrite(&sdp, &relay, &Options::default()).expect("rewritten");
+        assert_eq!(rewrite(&out, &relay, &Options::default()).as_ref(), Ok(&out), "stable");
         for (before, after) in sdp.media().zip(out.media()) {
             assert_eq!(before.codecs(), after.codecs());
             assert_eq!(before.direction(), after.direction());

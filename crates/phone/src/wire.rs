@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use offhook_net::udp_batch::SocketOptions;
 use offhook_net::{
-    Inlet, NetInput, SendFailed, SendFailure, StreamLimits, Streams, UdpEndpoint, bind_tcp, bind_udp,
+    Door, Inlet, NetInput, SendFailed, SendFailure, StreamLimits, Streams, UdpEndpoint, bind_tcp, bind_udp,
 };
 use offhook_sip_stack::{ConnectionId, Flow, Transmit, Transport};
 use offhook_ua::{Component, MediaTransmit};
@@ -48,7 +48,7 @@ impl Wire {
         let (inlet, inputs) = Inlet::new(QUEUE, || ());
         let failed = |error: io::Error| Failure::other(format!("the sockets cannot be watched: {error}"));
         let limits = StreamLimits { connections: 64, per_address: 64, ..StreamLimits::default() };
-        let streams = Streams::start(vec![tcp], limits, inlet.clone()).map_err(failed)?;
+        let streams = Streams::start(vec![Door::tcp(tcp)], None, limits, inlet.clone()).map_err(failed)?;
         let udp = UdpEndpoint::start(udp, inlet.clone()).map_err(failed)?;
         let heard = Arc::new(AtomicBool::new(false));
         Ok((Self { udp, streams, inlet, probed: BTreeSet::new(), heard }, inputs))

@@ -15,6 +15,7 @@ pub mod latch;
 pub mod lease;
 pub mod noise;
 pub mod player;
+pub mod playout;
 pub mod recorder;
 pub mod relay;
 pub mod resample;

@@ -34,9 +34,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut encoder = (format.make)();
     let mut flying: Vec<(f64, u32, Vec<u8>)> = Vec::new();
     let mut lost = 0;
+    let (mut copies, mut octets) = (0, 0);
     for (n, piece) in sound.chunks_exact(size).enumerate() {
         let mut payload = Vec::new();
         encoder.encode(piece, &mut payload);
+        if encoder.carries_previous(&payload) {
+            copies += 1;
+        }
+        octets += payload.len();
         match arrivals.get(n).copied().flatten() {
             Some(at) => flying.push((at, (n as u64 * units) as u32, payload)),
             None => lost += 1,
@@ -74,6 +79,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         writer.write_sample(sample)?;
     }
     writer.finalize()?;
+    let packets = sound.len() / size;
     println!("{:?}", playout.measures());
+    println!("{packets} packets, {copies} with a copy, {} octets each", octets / packets.max(1));
     Ok(())
 }

@@ -238,20 +238,16 @@ impl Playout {
         if excess > HOPELESS * self.per_ms {
             self.skip(&mut playing, excess);
         }
-        let too_late = self.too_late(out.len());
-        let need = if excess > too_late { out.len() + stretch::longest(self.per_ms) } else { out.len() };
+        let change = self.change(&playing, target, out.len() as i64);
+        let need = if matches!(change, Change::Shrink { .. }) { stretch::longest(self.per_ms) } else { 0 };
         let mut played = Played::Sound;
-        self.fill(clock, &mut playing, need, out.len(), &mut played);
+        self.fill(clock, &mut playing, out.len() + need, out.len(), &mut played);
         if let Some(missing @ 1..) = out.len().checked_sub(self.queue.len()) {
             self.nothing_came(clock, &mut playing, missing);
             played = if playing.pause { Played::Silence } else { Played::Concealed };
         }
-        if played == Played::Sound {
-            self.take(&mut playing, excess, too_late, out);
-        } else {
-            out.copy_from_slice(&self.queue[..out.len()]);
-            self.queue.drain(..out.len());
-        }
+        let change = if played == Played::Sound { change } else { Change::None };
+        self.take(&mut playing, change, out);
         let over = playing.frozen >= PAUSE * self.per_ms || (playing.pause && self.decoders.is_noise());
         self.state = if over { State::Waiting } else { State::Playing(playing) };
         self.counts.measures.delay_ms = self.to_ms(playing.lag as i64 - self.timing.base());
@@ -341,33 +337,62 @@ impl Playout {
         playing.frozen += missing as i64;
     }
 
-    /// Fills `out` from the queue, made longer or shorter where the delay is far from what it should be.
-    fn take(&mut self, playing: &mut Playing, excess: i64, too_late: i64, out: &mut [i16]) {
-        let far = excess.abs() > FAR * self.per_ms;
-        let may_change = playing.since_change >= if far { 1 } else { CHANGE_EVERY };
-        playing.since_change += 1;
-        let mut used = out.len();
-        if may_change && excess > too_late {
-            if let Some(less) = stretch::shrink(&self.queue, self.per_ms, far, out) {
-                used += less;
-                self.counts.shrunk += less as u64;
-                playing.lag -= less as f64;
-                playing.since_change = 0;
-                self.queue.drain(..used);
-                return;
-            }
-        } else if may_change
-            && excess < TOO_EARLY * self.per_ms
-            && let Some(more) = stretch::stretch(&self.queue, self.per_ms, far, out)
-        {
-            used -= more;
-            self.counts.stretched += more as u64;
-            playing.lag += more as f64;
-            playing.since_change = 0;
-            self.queue.drain(..used);
-            return;
+    /// How the delay should change. A frame takes all its sound at once, so what counts is how long the newest
+    /// packet that it needs has been there; delay that only comes from frames that do not begin with a packet
+    /// serves nothing.
+    fn change(&self, playing: &Playing, target: i64, frame: i64) -> Change {
+        let queued = self.queue.len() as i64;
+        let packet = self.timing.packet().max(1);
+        if queued >= frame {
+            return Change::None;
         }
-        out.copy_from_slice(&self.queue[..used]);
+        let offset = queued + (frame - queued - 1) / packet * packet;
+        let slack = playing.lag as i64 - self.timing.base() - offset;
+        let waste = if packet % frame == 0 { offset } else { 0 };
+        let far = (slack - target).abs() > FAR * self.per_ms;
+        let shortest = stretch::shortest(self.per_ms);
+        let change = if slack < target - self.per_ms {
+            // A rest too short to be added goes with a whole period, and the surplus later.
+            let rest = frame - waste;
+            Change::Stretch { most: if rest < shortest { frame } else { rest }, force: far }
+        } else if slack >= target + frame + self.per_ms {
+            Change::Shrink { most: i64::MAX, force: far }
+        } else if waste >= shortest {
+            Change::Shrink { most: waste, force: false }
+        } else {
+            Change::None
+        };
+        let soon = playing.since_change < if far { 1 } else { CHANGE_EVERY };
+        if soon { Change::None } else { change }
+    }
+
+    /// Fills `out` from the queue, made longer or shorter.
+    fn take(&mut self, playing: &mut Playing, change: Change, out: &mut [i16]) {
+        playing.since_change += 1;
+        let most = |samples: i64| usize::try_from(samples).unwrap_or(usize::MAX);
+        let mut used = out.len();
+        match change {
+            Change::Shrink { most: limit, force } => {
+                if let Some(less) = stretch::shrink(&self.queue, self.per_ms, most(limit), force, out) {
+                    used += less;
+                    self.counts.shrunk += less as u64;
+                    playing.lag -= less as f64;
+                }
+            }
+            Change::Stretch { most: limit, force } => {
+                if let Some(more) = stretch::stretch(&self.queue, self.per_ms, most(limit), force, out) {
+                    used -= more;
+                    self.counts.stretched += more as u64;
+                    playing.lag += more as f64;
+                }
+            }
+            Change::None => {}
+        }
+        if used == out.len() {
+            out.copy_from_slice(&self.queue[..used]);
+        } else {
+            playing.since_change = 0;
+        }
         self.queue.drain(..used);
     }
 
@@ -386,11 +411,6 @@ impl Playout {
         self.waiting = kept;
     }
 
-    /// Frames come at once, so the delay is up to one above the target by chance.
-    fn too_late(&self, frame: usize) -> i64 {
-        frame as i64 + SLACK * self.per_ms
-    }
-
     fn to_ms(&self, samples: i64) -> u32 {
         u32::try_from(samples.max(0) / self.per_ms.max(1)).unwrap_or(u32::MAX)
     }
@@ -400,6 +420,14 @@ impl fmt::Debug for Playout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Playout").field("waiting", &self.waiting.len()).field("state", &self.state).finish()
     }
+}
+
+/// What is to be done to the length of the sound: at most so many samples, even where it does not fit well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Change {
+    None,
+    Shrink { most: i64, force: bool },
+    Stretch { most: i64, force: bool },
 }
 
 /// A packet as sound, and what fills the gap before it where its codec knows.
@@ -419,9 +447,6 @@ const LONGEST_PAYLOAD: usize = 1460;
 const MAX_GAP: i64 = 200;
 /// Without any packet for so long the stream pauses.
 const PAUSE: i64 = 160;
-const SLACK: i64 = 6;
-/// Below the target.
-const TOO_EARLY: i64 = -4;
 /// So far off: correct in every other frame.
 const FAR: i64 = 60;
 /// Frames between two changes of the length.

@@ -6,11 +6,16 @@ pub(super) fn longest(per_ms: i64) -> usize {
     per_ms as usize * LAG_MAX_MS
 }
 
+/// The shortest, in samples.
+pub(super) fn shortest(per_ms: i64) -> i64 {
+    per_ms * LAG_MIN_MS as i64
+}
+
 /// Fills `out` from more sound than it holds. Returns how many samples were left out; so many more than it
-/// holds are used up. `None`, and nothing done, where the sound does not fit itself well or is too short;
+/// holds are used up, at most `most`. `None`, and nothing done, where the sound does not fit itself well or is too short;
 /// `force` does it even badly.
-pub(super) fn shrink(sound: &[i16], per_ms: i64, force: bool, out: &mut [i16]) -> Option<usize> {
-    let (lag, joint) = (best_lag(sound, per_ms, force)?, per_ms as usize * JOINT_MS);
+pub(super) fn shrink(sound: &[i16], per_ms: i64, most: usize, force: bool, out: &mut [i16]) -> Option<usize> {
+    let (lag, joint) = (best_lag(sound, per_ms, most, force)?, per_ms as usize * JOINT_MS);
     let rest = sound.get(lag..lag + out.len()).filter(|rest| rest.len() > joint)?;
     out.copy_from_slice(rest);
     for n in 0..joint {
@@ -21,9 +26,15 @@ pub(super) fn shrink(sound: &[i16], per_ms: i64, force: bool, out: &mut [i16]) -
 
 /// Fills `out` from less sound than it holds; as much must be there. Returns how many samples were added; so
 /// many less than it holds are used up. `None` as with [`shrink`].
-pub(super) fn stretch(sound: &[i16], per_ms: i64, force: bool, out: &mut [i16]) -> Option<usize> {
+pub(super) fn stretch(
+    sound: &[i16],
+    per_ms: i64,
+    most: usize,
+    force: bool,
+    out: &mut [i16],
+) -> Option<usize> {
     let sound = sound.get(..out.len())?;
-    let (lag, joint) = (best_lag(sound, per_ms, force)?, per_ms as usize * JOINT_MS);
+    let (lag, joint) = (best_lag(sound, per_ms, most, force)?, per_ms as usize * JOINT_MS);
     if lag + joint > out.len() {
         return None;
     }
@@ -36,7 +47,7 @@ pub(super) fn stretch(sound: &[i16], per_ms: i64, force: bool, out: &mut [i16]) 
 }
 
 /// How far the sound has to be moved to fit itself, if it does well enough.
-fn best_lag(sound: &[i16], per_ms: i64, force: bool) -> Option<usize> {
+fn best_lag(sound: &[i16], per_ms: i64, most: usize, force: bool) -> Option<usize> {
     let per_ms = per_ms as usize;
     let template = TEMPLATE_MS * per_ms;
     // About 8 kHz is enough to find it.
@@ -45,7 +56,7 @@ fn best_lag(sound: &[i16], per_ms: i64, force: bool) -> Option<usize> {
         Some(likeness(sound.get(..template)?, sound.get(lag..lag + template)?, stride))
     };
     let mut best: Option<(f64, usize)> = None;
-    for lag in (LAG_MIN_MS * per_ms..=LAG_MAX_MS * per_ms).step_by(stride) {
+    for lag in (LAG_MIN_MS * per_ms..=most.min(LAG_MAX_MS * per_ms)).step_by(stride) {
         let Some(score) = score(lag) else { break };
         if best.is_none_or(|(before, _)| score > before) {
             best = Some((score, lag));

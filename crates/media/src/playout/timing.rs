@@ -58,6 +58,11 @@ impl Timing {
         self.sorted.first().copied().unwrap_or(0)
     }
 
+    /// Sound in a packet.
+    pub(super) fn packet(&self) -> i64 {
+        self.packet
+    }
+
     /// How long such a packet should wait, in samples. `lossy`: until the next one is there too, so that a loss
     /// is known and its neighbour can help.
     pub(super) fn target(&self, lossy: bool) -> i64 {

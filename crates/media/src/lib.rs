@@ -17,6 +17,7 @@ pub mod lease;
 pub mod noise;
 pub mod player;
 mod protection;
+pub mod playout;
 pub mod recorder;
 pub mod relay;
 pub mod resample;

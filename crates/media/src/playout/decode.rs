@@ -161,7 +161,7 @@ impl Decoder {
     fn bridge(&mut self, next: &[u8], gap: usize, rate: u32, recovered: &mut u64) -> Option<Vec<i16>> {
         let missing = gap * self.format.sample_rate as usize / rate.max(1) as usize;
         let copied =
-            self.codec.carries_previous(next).then(|| self.codec.samples(next).min(missing)).unwrap_or(0);
+            if self.codec.carries_previous(next) { self.codec.samples(next).min(missing) } else { 0 };
         let mut samples = Vec::new();
         if missing > copied && !self.codec.conceal(missing - copied, &mut samples) {
             return None;

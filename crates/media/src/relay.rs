@@ -400,4 +400,6 @@ const SOON: Duration = Duration::from_millis(1);
 const SCRATCH: usize = 2_048 + GROWTH;
 
 #[cfg(test)]
+mod secured;
+#[cfg(test)]
 mod tests;

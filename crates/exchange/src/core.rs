@@ -458,10 +458,14 @@ impl Core {
     }
 
     pub(crate) fn flow_failed(&mut self, flow: &Flow, cx: &mut Context<'_>) {
-        for record in self.directory.connection_lost(flow) {
+        for (record, gone) in self.directory.connection_lost(flow) {
             // The others may have learnt of the loss before they learnt of the registration.
             if self.is_home(&record, cx) {
-                self.tell_bindings(&record, &self.directory.bindings(&record), cx);
+                let bindings = self.directory.bindings(&record);
+                self.tell_bindings(&record, &bindings, cx);
+                if gone {
+                    cx.out.store.push(StoreRequest::Bindings(record, bindings));
+                }
             }
         }
         for event in self.transactions.flow_failed(flow, &mut cx.sip()) {

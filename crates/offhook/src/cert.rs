@@ -87,7 +87,8 @@ fn trust(common: &Flags) -> Result<(), Failure> {
     let answer = Api::open(&common.place)?.ask("GET", "/api/v1/certificates", None)?;
     let all = answer["certificates"].as_array().cloned().unwrap_or_default();
     let Some(authority) = all.iter().find(|one| one["purpose"] == "authority") else {
-        let text = "there is no authority of our own: the certificates are files, or no server was started yet";
+        let text =
+            "there is no authority of our own: the certificates are files, or no server was started yet";
         return Err(Failure::new(NOT_FOUND, text));
     };
     let file = PathBuf::from(print::word(&authority["file"]));
@@ -111,12 +112,13 @@ fn trust(common: &Flags) -> Result<(), Failure> {
             print::line(&format!("  cp {} {STORE}/{NAME} && update-ca-certificates", file.display()));
         }
     }
-    print::line("Browsers and phones have lists of their own: copy the file there, import it as an authority,");
-    print::line("and compare the fingerprint. Firefox: Settings, Certificates, Authorities. Chrome on Linux:");
-    print::line(&format!(
-        "  certutil -d sql:$HOME/.pki/nssdb -A -t C,, -n offhook -i {}",
-        file.display()
-    ));
+    print::line(
+        "Browsers and phones have lists of their own: copy the file there, import it as an authority,",
+    );
+    print::line(
+        "and compare the fingerprint. Firefox: Settings, Certificates, Authorities. Chrome on Linux:",
+    );
+    print::line(&format!("  certutil -d sql:$HOME/.pki/nssdb -A -t C,, -n offhook -i {}", file.display()));
     Ok(())
 }
 

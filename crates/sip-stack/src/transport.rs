@@ -36,6 +36,11 @@ impl Transport {
         matches!(self, Self::Udp | Self::Tcp)
     }
 
+    /// Whether there is TLS below, as a sips URI wants it on every hop (§26.2.2).
+    pub const fn is_secure(self) -> bool {
+        matches!(self, Self::Tls | Self::Wss)
+    }
+
     /// The word in a Via header (§20.42).
     pub const fn via_name(self) -> &'static str {
         match self {

@@ -21,6 +21,8 @@ pub(crate) struct Target {
     pub(crate) behind_nat: bool,
     /// Routes to put in, topmost first (RFC 3327 §5.3).
     pub(crate) path: Vec<String>,
+    /// Other flows of the same device, the one to try next first (RFC 5626 §5.3): not before this one has failed.
+    pub(crate) alternatives: Vec<Target>,
 }
 
 impl Target {
@@ -44,8 +46,24 @@ impl From<&Binding> for Target {
             flow: binding.flow,
             behind_nat: binding.behind_nat,
             path: binding.path.clone(),
+            alternatives: Vec::new(),
         }
     }
+}
+
+/// The targets that these bindings are: one for each device that says which it is and keeps several flows, the newest
+/// of them first; one for each other binding.
+pub(crate) fn of_bindings<'a>(bindings: impl DoubleEndedIterator<Item = &'a Binding>) -> Vec<Target> {
+    let mut targets: Vec<(Option<&str>, Target)> = Vec::new();
+    for binding in bindings.rev() {
+        let device = binding.instance.as_deref().filter(|_| binding.reg_id.is_some());
+        match targets.iter_mut().find(|(known, _)| device.is_some() && *known == device) {
+            Some((_, target)) => target.alternatives.push(binding.into()),
+            None => targets.push((device, binding.into())),
+        }
+    }
+    targets.reverse();
+    targets.into_iter().map(|(_, target)| target).collect()
 }
 
 /// Targets of the same preference ring together, the preferred ones first (§16.6).

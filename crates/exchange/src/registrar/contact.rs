@@ -45,7 +45,7 @@ pub(super) fn binding(
     if uri.as_str().len() > MAX_URI {
         return Err(bad("Contact is too long"));
     }
-    if uri.secure() && !matches!(flow.transport, Transport::Tls | Transport::Wss) {
+    if uri.secure() && !flow.transport.is_secure() {
         return Err(bad("A sips Contact needs TLS"));
     }
     let path = path(request)?;

@@ -15,6 +15,7 @@ use crate::runtime::Stop;
 use crate::settings::{Account, Observed, Settings};
 use crate::sound::Sound;
 use crate::tap::Shown;
+use crate::trust::Trust;
 use crate::{Failure, Language, clock};
 
 /// Who the echo is and where it registers.
@@ -94,6 +95,7 @@ fn settings(account: EchoAccount) -> Result<Settings, Failure> {
         }),
         server: Some(HostPort::from(account.server)),
         transport: Transport::Udp,
+        trust: Trust::default(),
         local: None,
         codecs: vec!["PCMA".into(), "PCMU".into()],
         headers: Vec::new(),

@@ -24,9 +24,15 @@ pub struct Flags {
     /// The exchange; left out: the host of the account
     #[arg(long, value_name = "HOST[:PORT]")]
     pub server: Option<String>,
-    /// udp or tcp
+    /// udp, tcp, tls, ws or wss
     #[arg(long, value_name = "T", default_value = "udp")]
     pub transport: String,
+    /// An authority to trust besides those of the system, in PEM; that of a demo on this machine is known
+    #[arg(long, value_name = "FILE")]
+    pub tls_ca: Option<PathBuf>,
+    /// Believe any certificate: for tests only
+    #[arg(long)]
+    pub insecure: bool,
     /// The address of ours to use
     #[arg(long, value_name = "ADDR[:PORT]")]
     pub local: Option<String>,

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use offhook_media::codec::CODECS;
 use offhook_sip::{HostPort, SipUri};
 use offhook_sip_stack::Transport;
 use offhook_ua::{Command, Credentials, Event};
@@ -97,7 +98,7 @@ fn settings(account: EchoAccount) -> Result<Settings, Failure> {
         transport: Transport::Udp,
         trust: Trust::default(),
         local: None,
-        codecs: vec!["PCMA".into(), "PCMU".into()],
+        codecs: CODECS.iter().map(|format| format.name.into()).collect(),
         headers: Vec::new(),
         observed: Observed::default(),
         timeout: None,

@@ -36,7 +36,7 @@ pub struct Flags {
     /// The address of ours to use
     #[arg(long, value_name = "ADDR[:PORT]")]
     pub local: Option<String>,
-    /// The codecs to offer and accept, best first, e.g. pcma,pcmu
+    /// The codecs to offer and accept, best first, of opus, g722, pcma and pcmu (in this order by default)
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub codec: Vec<String>,
     /// Encrypted sound: off, prefer or require

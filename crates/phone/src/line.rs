@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use offhook_media::SILENCE;
 use offhook_net::{NetInput, resolve};
 use offhook_sip_stack::Transport;
 use offhook_ua::{
@@ -178,10 +177,11 @@ impl Line {
     fn frame(&mut self) {
         let now = clock::now();
         for (call, sound) in self.sounds.iter_mut().filter(|(_, sound)| sound.is_moving()) {
-            let said = sound.say();
-            let mut heard = SILENCE;
+            let rate = self.agent.sample_rate(*call);
+            let said = sound.say(rate);
+            let mut heard = vec![0; said.len()];
             self.agent.audio(now, *call, &said, &mut heard, &mut self.out);
-            sound.hear(&heard);
+            sound.hear(&heard, rate);
             if let Some(failure) = sound.take_failure() {
                 self.tap.console.note(&format!("offhook: {failure}"));
             }

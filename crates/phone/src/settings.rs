@@ -5,7 +5,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use offhook_media::SAMPLE_RATE;
 use offhook_media::codec::CODECS;
 use offhook_sip::{HostPort, SipUri, Uri};
 use offhook_sip_stack::Transport;
@@ -199,15 +198,13 @@ fn local(text: &str) -> Result<SocketAddr, Failure> {
 }
 
 fn codecs(names: &[String]) -> Result<Vec<String>, Failure> {
-    // The sound of the phone still has one rate.
-    let spoken = || CODECS.iter().filter(|format| format.sample_rate == SAMPLE_RATE);
     if names.is_empty() {
-        return Ok(spoken().map(|format| format.name.to_owned()).collect());
+        return Ok(CODECS.iter().map(|format| format.name.to_owned()).collect());
     }
     let known = |name: &String| {
-        let format = spoken().find(|format| format.name.eq_ignore_ascii_case(name.trim()));
+        let format = CODECS.iter().find(|format| format.name.eq_ignore_ascii_case(name.trim()));
         format.map(|format| format.name.to_owned()).ok_or_else(|| {
-            let all: Vec<_> = spoken().map(|format| format.name.to_ascii_lowercase()).collect();
+            let all: Vec<_> = CODECS.iter().map(|format| format.name.to_ascii_lowercase()).collect();
             Failure::usage(format!(
                 "--codec `{name}` is not spoken here; this version knows {}",
                 all.join(", ")
@@ -247,7 +244,7 @@ mod tests {
     #[test]
     fn what_a_later_version_brings_is_a_clear_error() {
         assert!(refused(|flags| flags.srtp = "require".into()).contains("SRTP comes with a later version"));
-        assert!(refused(|flags| flags.codec = vec!["opus".into()]).contains("pcma, pcmu"));
+        assert!(refused(|flags| flags.codec = vec!["gsm".into()]).contains("opus, g722, pcma, pcmu"));
     }
 
     #[test]

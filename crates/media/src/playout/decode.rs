@@ -51,6 +51,15 @@ impl Decoders {
         Decoders { rate, known, comfort_noise, active: None, noise: None, recovered: 0 }
     }
 
+    pub(super) fn change(
+        &mut self,
+        formats: impl IntoIterator<Item = (u8, &'static Format)>,
+        comfort_noise: Option<u8>,
+    ) {
+        let recovered = self.recovered;
+        *self = Decoders { recovered, ..Decoders::new(self.rate, formats, comfort_noise) };
+    }
+
     /// `None` for a payload that cannot be played.
     pub(super) fn kind(&self, payload_type: u8, payload: &[u8]) -> Option<Kind> {
         if let Some(decoder) = self.known.iter().find(|decoder| decoder.payload_type == payload_type) {
@@ -160,8 +169,10 @@ impl Decoder {
     /// What the codec itself has for a gap before a packet.
     fn bridge(&mut self, next: &[u8], gap: usize, rate: u32, recovered: &mut u64) -> Option<Vec<i16>> {
         let missing = gap * self.format.sample_rate as usize / rate.max(1) as usize;
-        let copied =
-            if self.codec.carries_previous(next) { self.codec.samples(next).min(missing) } else { 0 };
+        let copied = match self.codec.carries_previous(next) {
+            true => self.codec.samples(next).min(missing),
+            false => 0,
+        };
         let mut samples = Vec::new();
         if missing > copied && !self.codec.conceal(missing - copied, &mut samples) {
             return None;

@@ -14,7 +14,7 @@ use crate::conceal::Concealer;
 use clock::Clock;
 use decode::Decoders;
 use offhook_rtp::ComfortNoise;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::time::Instant;
 use timing::Timing;
@@ -79,8 +79,8 @@ pub struct Playout {
     /// Decoded, to be played next.
     queue: Vec<i16>,
     concealer: Concealer,
-    /// When something was last missing.
-    missed: Option<i64>,
+    /// Gaps that were passed lately: where they end, and when that was.
+    passed: VecDeque<(i64, i64)>,
     counts: Counts,
 }
 
@@ -137,9 +137,38 @@ impl Playout {
             state: State::Waiting,
             queue: Vec::new(),
             concealer: Concealer::new(rate),
-            missed: None,
+            passed: VecDeque::new(),
             counts: Counts::default(),
         }
+    }
+
+    /// Other formats come from now on.
+    pub fn change_formats(
+        &mut self,
+        formats: impl IntoIterator<Item = (u8, &'static Format)>,
+        comfort_noise: Option<u8>,
+    ) {
+        self.decoders.change(formats, comfort_noise);
+        self.restart();
+    }
+
+    /// The same for sound of another rate, which begins anew at `now`; what was counted goes on.
+    pub fn at_rate(
+        &self,
+        now: Instant,
+        rate: u32,
+        formats: impl IntoIterator<Item = (u8, &'static Format)>,
+        comfort_noise: Option<u8>,
+    ) -> Playout {
+        let mut other = Playout::new(now, rate, formats, comfort_noise);
+        let scale = |samples: u64| samples * u64::from(rate / 1000) / self.per_ms.max(1) as u64;
+        other.counts = Counts {
+            measures: self.counts.measures,
+            concealed: scale(self.counts.concealed),
+            stretched: scale(self.counts.stretched),
+            shrunk: scale(self.counts.shrunk),
+        };
+        other
     }
 
     /// Takes a packet that came at `now`; one of an unknown format is ignored.
@@ -160,6 +189,8 @@ impl Playout {
             && timestamp < playing.position
         {
             self.counts.measures.late += 1;
+            // So it was not lost.
+            self.passed.retain(|(end, _)| *end <= timestamp || *end > timestamp + 2 * kind.samples as i64);
             return;
         }
         let payload = packet.payload.iter().copied().take(LONGEST_PAYLOAD).collect();
@@ -213,7 +244,8 @@ impl Playout {
 
     /// How long a packet that suffered no delay is to wait.
     fn target(&self, clock: i64) -> i64 {
-        let lossy = self.missed.is_some_and(|missed| clock - missed < LOSS_REMEMBERED * self.per_ms);
+        let age = |at: i64| (clock - at) / self.per_ms;
+        let lossy = self.passed.iter().any(|(_, at)| (LATENESS..LOSS_REMEMBERED).contains(&age(*at)));
         self.timing.target(lossy)
     }
 
@@ -243,7 +275,7 @@ impl Playout {
         let mut played = Played::Sound;
         self.fill(clock, &mut playing, out.len() + need, out.len(), &mut played);
         if let Some(missing @ 1..) = out.len().checked_sub(self.queue.len()) {
-            self.nothing_came(clock, &mut playing, missing);
+            self.nothing_came(&mut playing, missing);
             played = if playing.pause { Played::Silence } else { Played::Concealed };
         }
         let change = if played == Played::Sound { change } else { Change::None };
@@ -270,10 +302,13 @@ impl Playout {
                     if self.queue.len() >= least {
                         return;
                     }
-                    self.nothing_came(clock, playing, (gap as usize).min(least - self.queue.len()));
+                    self.nothing_came(playing, (gap as usize).min(least - self.queue.len()));
                     continue;
                 }
                 if skipped > 0 {
+                    if !pause {
+                        self.pass(playing.position + skipped, clock);
+                    }
                     playing.position += skipped;
                     playing.lag -= skipped as f64;
                     playing.frozen = 0;
@@ -283,10 +318,19 @@ impl Playout {
                     return;
                 }
             }
+            let excess = playing.lag as i64 - self.timing.base() - self.target(clock);
+            if playing.frozen > 0 && excess > STALE * self.per_ms {
+                let stale = playing.frozen.min(excess);
+                playing.position += stale;
+                playing.lag -= stale as f64;
+                playing.frozen = 0;
+                self.drop_before(playing.position);
+                continue;
+            }
             let Some((timestamp, packet)) = self.waiting.pop_first() else { return };
             let gap = (timestamp - playing.position).max(0) as usize;
             if gap > 0 {
-                self.missed = Some(clock);
+                self.pass(timestamp, clock);
                 self.counts.concealed += gap as u64;
                 *played = Played::Concealed;
             }
@@ -299,6 +343,14 @@ impl Playout {
             if is_noise {
                 return;
             }
+        }
+    }
+
+    /// A gap that ends at `end` is passed: a loss, unless the packet still comes.
+    fn pass(&mut self, end: i64, clock: i64) {
+        self.passed.push_back((end, clock));
+        if self.passed.len() > MAX_WAITING {
+            self.passed.pop_front();
         }
     }
 
@@ -318,7 +370,7 @@ impl Playout {
     }
 
     /// Nothing has come: what is late may still come, so time stands still.
-    fn nothing_came(&mut self, clock: i64, playing: &mut Playing, missing: usize) {
+    fn nothing_came(&mut self, playing: &mut Playing, missing: usize) {
         let mut made_up = Vec::new();
         if self.decoders.go_on(missing, &mut made_up) {
             self.concealer.heard(&mut made_up);
@@ -332,7 +384,6 @@ impl Playout {
             playing.position += missing as i64;
             return;
         }
-        self.missed = Some(clock);
         self.counts.concealed += missing as u64;
         playing.frozen += missing as i64;
     }
@@ -453,6 +504,10 @@ const FAR: i64 = 60;
 const CHANGE_EVERY: u32 = 5;
 /// Shrinking would take too long.
 const HOPELESS: i64 = 1000;
+/// What is missing for longer is lost.
+const LATENESS: i64 = 60;
+/// What is later than this is left out, since its time has been filled; the delay stays low.
+const STALE: i64 = 60;
 /// How long a loss makes us wait for the packet behind each packet.
 const LOSS_REMEMBERED: i64 = 10_000;
 

@@ -1,7 +1,7 @@
 //! Relay, latch, jitter buffer, player and recorder; sans-IO.
 //!
 //! Two halves: the server's relay (`command`, `lease`, `relay`, `latch`) passes packets on between two
-//! phones; the endpoint's media (`session`, `jitter`, `codec`, `player`, `recorder`, `tone`, `dtmf`,
+//! phones; the endpoint's media (`session`, `playout`, `transcode`, `codec`, `player`, `recorder`, `tone`, `dtmf`,
 //! `echo`) makes packets from sound and sound from packets. Nothing here opens a socket, a file or a
 //! sound device, and time is an argument.
 
@@ -11,11 +11,11 @@ pub mod conceal;
 pub mod dtmf;
 pub mod echo;
 pub mod identity;
-pub mod jitter;
 pub mod latch;
 pub mod lease;
 pub mod noise;
 pub mod player;
+pub mod playout;
 mod protection;
 pub mod recorder;
 pub mod relay;

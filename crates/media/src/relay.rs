@@ -241,7 +241,12 @@ impl Relay {
                 one.begin_handshakes(now, out);
                 self.rearm(now, place);
             }
-            Command::Transcode { .. } => {}
+            Command::Transcode { stream, translations } => {
+                let place = self.names.get(&stream).copied();
+                if let Some(one) = place.and_then(|place| self.streams.get_mut(place as usize)) {
+                    one.transcode(now, translations);
+                }
+            }
             Command::Close { stream } => self.close(stream, None, out),
         }
     }

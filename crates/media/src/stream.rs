@@ -2,6 +2,7 @@
 
 mod bridge;
 mod flow;
+mod translation;
 
 use crate::command::{Content, Counters, IceCredentials, InsecureReason, Remote, Side, SideName, StreamId};
 use crate::latch::{Latch, Mark, Verdict};
@@ -11,6 +12,7 @@ use flow::{Facing, Flow};
 use offhook_rtp::packet::{Kind, Packet};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
+use translation::Translators;
 
 /// A flow as it can be written out and taken up by another process: addresses, ports, counters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +67,8 @@ pub(crate) struct Stream {
     pub(crate) id: StreamId,
     content: Content,
     flows: [Flow; 2],
+    /// Apart: most streams need none.
+    translators: Option<Box<Translators>>,
     /// When a side was last heard, or signalling last spoke.
     quiet_since: Instant,
     /// When silence was last reported.
@@ -92,7 +96,8 @@ impl Stream {
     ) -> Result<Self, SideName> {
         let latch = Latch::new(now, now + config.learning);
         let flows = sides.each_ref().map(|side| Flow::new(&latch, side.ports, side.local_ip));
-        let mut stream = Stream { id, content, flows, quiet_since: now, reported: now, armed: None };
+        let (translators, armed) = (None, None);
+        let mut stream = Stream { id, content, flows, translators, quiet_since: now, reported: now, armed };
         for (name, side) in SideName::BOTH.into_iter().zip(sides) {
             let said = stream.flows[name.index()].accept(side.remote);
             stream.secure(now, config, name, said, side.ice).map_err(|_| name)?;

@@ -37,6 +37,7 @@ mod sound;
 mod talk;
 mod tap;
 mod target;
+mod trust;
 mod wire;
 
 pub use answer::{AnswerOptions, answer};

@@ -12,9 +12,11 @@ pub fn banner(server: &Server, notes: &[String]) -> Vec<String> {
     lines.push(format!("  Domain  {}", domains(&about.domains)));
     let told = server.address_told().map_or(String::new(), |ip| format!("; address offered to phones: {ip}"));
     lines.push(format!("  Media   udp {}{told}", about.media_ports));
-    lines.push(format!("  Web     {}", server.urls().join("   ")));
-    if server.urls().is_empty() {
-        lines.pop();
+    let urls = server.urls();
+    if !urls.is_empty() {
+        let own = urls.iter().any(|url| url.starts_with("https:")) && server.authority().is_some();
+        let trust = if own { " (own CA; `offhook cert trust`)" } else { "" };
+        lines.push(format!("  Web     {}{trust}", urls.join("   ")));
     }
     lines.extend(server.warnings().iter().map(|warning| format!("  Warning {warning}")));
     lines.extend(framed(notes));
@@ -38,6 +40,15 @@ fn sip(server: &Server) -> String {
         udp.iter().filter(|one| tcp.contains(one)).map(|both| format!("udp+tcp {both}")).collect();
     words.extend(udp.iter().filter(|one| !tcp.contains(one)).map(|one| format!("udp {one}")));
     words.extend(tcp.iter().filter(|one| !udp.contains(one)).map(|one| format!("tcp {one}")));
+    let tls = of(Transport::Tls);
+    let unspecified = |one: &&std::net::SocketAddr| one.ip().is_unspecified();
+    words.extend(tls.iter().map(|one| match Some(one).filter(unspecified) {
+        Some(one) => format!("tls :{}", one.port()),
+        None => format!("tls {one}"),
+    }));
+    if !server.urls().is_empty() {
+        words.push("ws/wss on the web port".into());
+    }
     words.join("   ")
 }
 

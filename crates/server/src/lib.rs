@@ -3,6 +3,7 @@
 //! [`Server::start`] makes a running exchange of [`Settings`]; [`Offline`] is the same API while none runs.
 
 mod banner;
+mod certificates;
 mod clock;
 pub mod config_file;
 mod host;
@@ -22,14 +23,16 @@ mod signal_thread;
 mod start;
 mod stored;
 mod telemetry;
+mod web;
 
 pub use banner::banner;
+pub use certificates::CertificateError;
 pub use clock::unix as unix_time;
 pub use offhook_sip_stack::Transport;
 pub use offhook_store::{Password, StoreError};
 pub use offline::Offline;
 pub use run_file::RunFile;
 pub use server::{Ended, Server};
-pub use settings::{DeclaredAccount, Settings};
+pub use settings::{CertificateFiles, DeclaredAccount, Settings, WebTls};
 pub use start::StartError;
 pub use telemetry::{LogFormat, call_records, start_log};

@@ -1,7 +1,7 @@
 //! From settings to a running exchange.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -15,7 +15,7 @@ use offhook_media::identity::Identity;
 use offhook_media::lease::PortBlock;
 use offhook_media::relay;
 use offhook_net::{
-    BindError, Inlet, NetInput, StreamLimits, Streams, UdpSockets, Wake, bind_tcp, bind_udp_group,
+    BindError, Door, Inlet, NetInput, StreamLimits, Streams, UdpSockets, Wake, bind_udp_group,
 };
 use offhook_sip_stack::Transport;
 use offhook_store::{Journal, Options, Store, StoreError, Use};
@@ -25,6 +25,7 @@ use offhook_web::{About, Site};
 use tokio::runtime::{self, Runtime};
 use tokio::sync::{oneshot, watch};
 
+use crate::certificates::{CertificateError, Certificates, Shown};
 use crate::host::{Host, Station};
 use crate::media_identity::media_identity;
 use crate::media_thread::MediaThread;
@@ -35,7 +36,7 @@ use crate::shards::{Mailbox, Shards};
 use crate::signal_thread::{SignalThread, State};
 use crate::stored::Stored;
 use crate::telemetry::{self, Measures, Notes};
-use crate::{RunFile, Settings, clock};
+use crate::{RunFile, Settings, clock, web};
 
 /// Why an exchange could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +52,9 @@ pub enum StartError {
     /// The store cannot be used.
     #[error("{0}")]
     Store(#[from] StoreError),
+    /// There is no certificate to show.
+    #[error("{0}")]
+    Certificate(#[from] CertificateError),
     /// The system refuses something else.
     #[error("{what}: {source}")]
     System {
@@ -71,7 +75,7 @@ pub enum StartError {
 struct Doors {
     /// For each signal thread, a socket of each listener.
     udp: Vec<Vec<BatchSocket>>,
-    tcp: Vec<std::net::TcpListener>,
+    streams: Vec<Door>,
     listeners: Vec<Listener>,
 }
 
@@ -80,8 +84,9 @@ pub(crate) fn start(settings: Settings) -> Result<Server, StartError> {
     let _ = raise_open_files();
     let runtime = new_runtime()?;
     // The ports first: who starts a second server by mistake learns it from them.
-    let doors = open_doors(&settings)?;
-    let http = open_http(&settings)?;
+    let shown = Certificates::of(&settings).show()?;
+    let doors = open_doors(&settings, &shown)?;
+    let (http, https) = (web::open_http(&settings)?, web::open_https(&settings)?);
     let store = runtime.block_on(Store::open(store_options(&settings, Use::Server)))?;
     let mut warnings = settings.warnings.clone();
     let realm = runtime.block_on(settle_realm(&store, &settings, &mut warnings))?;
@@ -97,11 +102,20 @@ pub(crate) fn start(settings: Settings) -> Result<Server, StartError> {
     let guard = runtime.enter();
     let parts = start_threads(&settings, &config, identity, doors, &deltas, journals)?;
     let Parts { shards, streams, measures, threads } = parts;
+    runtime.spawn(shown.clone().keep());
     let exchange = Running { shards: shards.clone(), streams: streams.clone(), measures, about };
     let records = Stored { store: store.clone(), realm, shards: Some(shards.clone()) };
-    let site = Site { token: token()?.into(), exchange: Arc::new(exchange), records: Arc::new(records) };
-    let (web_end, web) = watch::channel(false);
-    let (http, web) = serve_http(http, &site, &web)?;
+    let site = Site {
+        token: token()?.into(),
+        exchange: Arc::new(exchange),
+        records: Arc::new(records),
+        certificates: Arc::new(shown.clone()),
+    };
+    let (web_end, told) = watch::channel(false);
+    let sites = web::Sites { site: &site, streams: &streams, tls: &shown.web, end: &told };
+    let (http, mut web) = sites.serve(http, false)?;
+    let (https, more) = sites.serve(https, true)?;
+    web.extend(more);
     drop(guard);
     let mut server = Server {
         runtime,
@@ -119,11 +133,16 @@ pub(crate) fn start(settings: Settings) -> Result<Server, StartError> {
             token: site.token.to_string(),
             pid: std::process::id(),
             sip: None,
+            tls: None,
+            wss: None,
+            ca: shown.certificates.authority().and_then(|file| file.canonicalize().ok()),
             account: None,
             password: None,
         },
         site,
         http,
+        https,
+        shown,
         pid_file: settings.pid_file.clone(),
         data_dir: settings.data_dir.clone(),
         warnings,
@@ -131,6 +150,8 @@ pub(crate) fn start(settings: Settings) -> Result<Server, StartError> {
     };
     let sip = server.local_sip(Transport::Udp).or_else(|| server.local_sip(Transport::Tcp));
     server.run_file.sip = sip.map(|address| address.to_string());
+    server.run_file.tls = server.local_sip(Transport::Tls).map(|address| address.to_string());
+    server.run_file.wss = server.local_https().map(|address| address.to_string());
     let run_file = RunFile::path(&server.data_dir);
     server.run_file.write(&server.data_dir).map_err(system(run_file.display()))?;
     if let Some(path) = &server.pid_file {
@@ -204,9 +225,9 @@ async fn read_store(
     Ok((generated, deltas))
 }
 
-fn open_doors(settings: &Settings) -> Result<Doors, StartError> {
+fn open_doors(settings: &Settings, shown: &Shown) -> Result<Doors, StartError> {
     let udp = (0..settings.threads).map(|_| Vec::new()).collect();
-    let mut doors = Doors { udp, tcp: Vec::new(), listeners: Vec::new() };
+    let mut doors = Doors { udp, streams: Vec::new(), listeners: Vec::new() };
     for listener in &settings.listeners {
         let transport = listener.transport;
         let address = if transport == Transport::Udp {
@@ -216,58 +237,20 @@ fn open_doors(settings: &Settings) -> Result<Doors, StartError> {
             doors.udp.iter_mut().zip(group).for_each(|(thread, socket)| thread.push(socket));
             address
         } else {
-            let socket = bind_tcp(listener.address).map_err(taken("sip.tcp"))?;
+            let is_tls = transport == Transport::Tls;
+            let is_named = !is_tls || settings.tls_is_named;
+            let key = if is_tls { "sip.tls" } else { "sip.tcp" };
+            let socket = web::open(listener.address, is_named).map_err(taken(key))?;
             let address = socket.local_addr().map_err(system("a listener has no address"))?;
-            doors.tcp.push(socket);
+            doors.streams.push(match is_tls {
+                true => Door::tls(socket, shown.sip.clone()),
+                false => Door::tcp(socket),
+            });
             address
         };
         doors.listeners.push(Listener { transport, address });
     }
     Ok(doors)
-}
-
-/// The listeners of the API. Where no address was named, the next free port will do.
-fn open_http(settings: &Settings) -> Result<Vec<std::net::TcpListener>, StartError> {
-    let mut listeners = Vec::with_capacity(settings.http.len());
-    for wanted in &settings.http {
-        let mut opened = bind_tcp(*wanted);
-        if !settings.http_is_named {
-            for port in (wanted.port() + 1..wanted.port() + MORE_PORTS).chain([0]) {
-                match &opened {
-                    Err(error) if error.source.kind() == io::ErrorKind::AddrInUse => {
-                        opened = bind_tcp(SocketAddr::new(wanted.ip(), port));
-                    }
-                    _ => break,
-                }
-            }
-        }
-        listeners.push(opened.map_err(taken("web.http"))?);
-    }
-    Ok(listeners)
-}
-
-/// An HTTP listener at work.
-pub(crate) type WebTask = tokio::task::JoinHandle<io::Result<()>>;
-
-fn serve_http(
-    listeners: Vec<std::net::TcpListener>,
-    site: &Site,
-    end: &watch::Receiver<bool>,
-) -> Result<(Vec<SocketAddr>, Vec<WebTask>), StartError> {
-    let mut addresses = Vec::with_capacity(listeners.len());
-    let mut tasks = Vec::with_capacity(listeners.len());
-    for listener in listeners {
-        addresses.push(listener.local_addr().map_err(system("a listener has no address"))?);
-        let listener =
-            tokio::net::TcpListener::from_std(listener).map_err(system("a listener cannot be watched"))?;
-        let mut end = end.clone();
-        let ended = async move {
-            // An error means that the server is gone.
-            let _ = end.wait_for(|end| *end).await;
-        };
-        tasks.push(tokio::spawn(offhook_web::serve(listener, site.clone(), ended)));
-    }
-    Ok((addresses, tasks))
 }
 
 /// What the threads leave in the hands of the server.
@@ -298,7 +281,7 @@ fn start_threads(
     let (to_media, commands) = Mailbox::new(media.waker.clone());
     let (reporters, reports): (Vec<_>, Vec<_>) = wakers.iter().cloned().map(Mailbox::new).unzip();
     let (inlet, nets) = inlet(&wakers);
-    let streams = Streams::start(doors.tcp, StreamLimits::default(), inlet)
+    let streams = Streams::start(doors.streams, None, StreamLimits::default(), inlet)
         .map_err(system("a listener cannot be watched"))?;
     let (notes, noted) = Notes::new(Arc::clone(&measures));
     let mut relay = relay::Config::new(settings.media_ports.clone());
@@ -468,11 +451,11 @@ pub(crate) fn token() -> Result<String, StartError> {
     Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-fn taken(key: &'static str) -> impl FnOnce(BindError) -> StartError {
+pub(crate) fn taken(key: &'static str) -> impl FnOnce(BindError) -> StartError {
     move |error| StartError::Port { key, error }
 }
 
-fn system(what: impl ToString) -> impl FnOnce(io::Error) -> StartError {
+pub(crate) fn system(what: impl ToString) -> impl FnOnce(io::Error) -> StartError {
     move |source| StartError::System { what: what.to_string(), source }
 }
 
@@ -484,4 +467,3 @@ fn udp_options() -> SocketOptions {
 }
 
 const INLET: usize = 1_024;
-const MORE_PORTS: u16 = 20;

@@ -132,6 +132,31 @@ impl Proxy {
         self.launch(number, context, target, breadth(&context.request), config, transactions, cx).is_ok()
     }
 
+    /// A flow of a device has failed: the request takes the next, if there is one (RFC 5626 §5.3).
+    pub(super) fn other_flow(
+        &mut self,
+        number: u64,
+        context: &mut ResponseContext,
+        index: usize,
+        config: &Config,
+        transactions: &mut Transactions,
+        cx: &mut Context<'_>,
+    ) {
+        let target = context.branches[index].target.as_mut();
+        let mut others = target.map(|target| std::mem::take(&mut target.alternatives)).unwrap_or_default();
+        let refusal = if others.is_empty() || context.cancelled || context.final_sent {
+            Some(Refusal::new(Status::TEMPORARILY_UNAVAILABLE, "The phone cannot be reached"))
+        } else {
+            let mut next = others.remove(0);
+            next.alternatives = others;
+            self.launch(number, context, next, 1, config, transactions, cx).err()
+        };
+        if let Some(refusal) = refusal {
+            let tag = cx.sip().tag();
+            context.failed_with(refusal.status, &refusal.reason, &tag);
+        }
+    }
+
     #[expect(clippy::too_many_arguments, reason = "the parts of a shard are lent one by one")]
     fn launch(
         &mut self,

@@ -45,7 +45,7 @@ pub(super) fn binding(
     if uri.as_str().len() > MAX_URI {
         return Err(bad("Contact is too long"));
     }
-    if uri.secure() && !matches!(flow.transport, Transport::Tls | Transport::Wss) {
+    if uri.secure() && !flow.transport.is_secure() {
         return Err(bad("A sips Contact needs TLS"));
     }
     let path = path(request)?;
@@ -120,6 +120,9 @@ fn way_to(contact: &SipUri, flow: &Flow, behind_nat: bool, config: &Config) -> F
         // RFC 3263 would say UDP; a phone that came by a stream and names nothing means that stream.
         None => flow.transport,
     };
+    if !(transport.can_be_called_back() && flow.transport.can_be_called_back()) {
+        return *flow;
+    }
     let Some(remote) = address_of(contact, transport.default_port()) else { return *flow };
     let here = remote.ip() == flow.remote.ip();
     // RFC 5923 §5: a connection is used again for requests to the peer at its other end.

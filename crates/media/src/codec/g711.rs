@@ -14,7 +14,7 @@ const fn format(name: &'static str, payload_type: u8) -> Format {
         channels: 1,
         sample_rate: 8000,
         payload_type: Some(payload_type),
-        packet_ms: &[10, 20, 30, 40, 50, 60],
+        packet_ms: &[10, 20, 30, 40, 50, 60, 80, 100, 120, 140, 160, 180, 200],
         parameters: None,
         make: || Box::new(MuLaw),
     }

@@ -16,7 +16,7 @@ pub(super) const G722: Format = Format {
     channels: 1,
     sample_rate: 16_000,
     payload_type: Some(9),
-    packet_ms: &[10, 20, 30, 40, 50, 60],
+    packet_ms: &[10, 20, 30, 40, 50, 60, 80, 100, 120],
     parameters: None,
     make: || Box::new(Coder::default()),
 };

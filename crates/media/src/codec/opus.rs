@@ -150,10 +150,11 @@ const LONGEST: usize = 5760;
 const MOST_CONCEALED: usize = 4 * LONGEST;
 /// The longest frame of 60 ms at this rate, with room (RFC 6716 §3.4 allows 1275 bytes a frame).
 const MAX_PAYLOAD: usize = 1275;
-/// Full-band speech beyond which there is little to gain (RFC 7587 §3.1.1 has 28 to 40 kbit/s).
-const BITRATE: i32 = 40_000;
+/// As much as G.711 takes; full-band speech with copies of the packets before (RFC 7587 §3.1.1 has 28 to 40 kbit/s
+/// without those).
+const BITRATE: i32 = 64_000;
 const COMPLEXITY: i32 = 8;
-const LEAST_PROTECTION: f32 = 5.0;
+const LEAST_PROTECTION: f32 = 10.0;
 
 #[cfg(test)]
 mod tests {

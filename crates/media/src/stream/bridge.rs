@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 /// Why a packet of media does not go on.
-enum Refused {
+pub(super) enum Refused {
     Malformed,
     Foreign,
     Unauthentic,
@@ -22,17 +22,17 @@ enum Refused {
 }
 
 /// A packet of media that is the phone's.
-struct Admitted {
-    control: bool,
-    latched: bool,
+pub(super) struct Admitted {
+    pub(super) control: bool,
+    pub(super) latched: bool,
     /// How long it is in the scratch memory, where it lies if it was opened.
-    opened: Option<usize>,
+    pub(super) opened: Option<usize>,
 }
 
 impl Stream {
     /// Whether a side needs more than passing on.
     pub(super) fn is_bridged(&self) -> bool {
-        self.flows.iter().any(|flow| flow.secure.is_some())
+        self.translators.is_some() || self.flows.iter().any(|flow| flow.secure.is_some())
     }
 
     /// Takes a packet, and leaves in `scratch` what has become of it, if it was changed.
@@ -49,7 +49,7 @@ impl Stream {
             Kind::Stun => self.check(now, (name, component), from, packet, out),
             Kind::Dtls => self.shake_hands(now, (name, component), from, packet, out),
             Kind::Rtp | Kind::Rtcp | Kind::Zrtp | Kind::TurnChannel | Kind::Other => {
-                return self.pass(now, (name, component), from, packet, scratch);
+                return self.pass(now, (name, component), from, packet, (scratch, out));
             }
         }
         Outcome { timers_changed: true, ..Outcome::default() }
@@ -61,7 +61,7 @@ impl Stream {
         (name, component): (SideName, Component),
         from: SocketAddr,
         packet: &[u8],
-        scratch: &mut [u8],
+        (scratch, out): (&mut [u8], &mut Outbox),
     ) -> Outcome {
         let [a, b] = &mut self.flows;
         let (flow, other) = if name == SideName::A { (a, b) } else { (b, a) };
@@ -75,6 +75,10 @@ impl Stream {
         flow.count(admitted.control, packet.len());
         self.quiet_since = now;
         let latched = admitted.latched.then_some(from);
+        if self.translators.is_some() {
+            let translated = self.translate(now, name, (&admitted, packet), scratch, out);
+            return Outcome { latched, ..translated };
+        }
         let Some(path) = other.path(now, admitted.control) else {
             flow.counters.undeliverable += 1;
             return Outcome { latched, ..Outcome::default() };
@@ -296,7 +300,7 @@ impl Flow {
 
     /// Makes a packet of the other side fit for this one; says how long it is in the scratch memory, or that it goes
     /// on as it came.
-    fn protect(
+    pub(super) fn protect(
         &mut self,
         admitted: &Admitted,
         packet: &[u8],

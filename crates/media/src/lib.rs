@@ -21,6 +21,7 @@ pub mod session;
 mod spectrum;
 mod stream;
 pub mod tone;
+pub mod turn;
 
 /// Samples a second of all sound inside the program, mono.
 pub const SAMPLE_RATE: u32 = 8000;

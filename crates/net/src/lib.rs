@@ -12,6 +12,8 @@ mod port_owner;
 mod resolver;
 mod streams;
 mod switchboard;
+#[cfg(target_os = "linux")]
+mod turn;
 mod udp;
 mod udp_endpoint;
 
@@ -21,5 +23,7 @@ pub use offhook_udp_batch as udp_batch;
 pub use port_owner::PortOwner;
 pub use resolver::resolve;
 pub use streams::{StreamCounts, StreamLimits, Streams};
+#[cfg(target_os = "linux")]
+pub use turn::{TurnHandle, TurnSockets, TurnStreams};
 pub use udp::{UdpSockets, flow_of, source_towards};
 pub use udp_endpoint::UdpEndpoint;

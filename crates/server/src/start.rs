@@ -11,6 +11,7 @@ use offhook_exchange::config::{Config, Epoch, Listener};
 use offhook_exchange::directory::Delta;
 use offhook_exchange::dispatch;
 use offhook_exchange::io::{Input, Outbox, ShardMessage};
+use offhook_media::identity::Identity;
 use offhook_media::lease::PortBlock;
 use offhook_media::relay;
 use offhook_net::{
@@ -26,6 +27,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::certificates::{CertificateError, Certificates, Shown};
 use crate::host::{Host, Station};
+use crate::media_identity::media_identity;
 use crate::media_thread::MediaThread;
 use crate::others::Others;
 use crate::running::Running;
@@ -61,6 +63,9 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
+    /// The certificate of the relay could not be made.
+    #[error("no certificate could be made for encrypted media")]
+    Certificate,
     /// The system gave no random bytes.
     #[error("the system gave no random bytes")]
     Randomness,
@@ -87,13 +92,15 @@ pub(crate) fn start(settings: Settings) -> Result<Server, StartError> {
     let realm = runtime.block_on(settle_realm(&store, &settings, &mut warnings))?;
     let (generated, deltas) = runtime.block_on(read_store(&store, &settings, &realm, &mut warnings))?;
     let key = runtime.block_on(store.key())?;
-    let config = settings.exchange(realm.clone(), doors.listeners.clone(), key);
+    let mut config = settings.exchange(realm.clone(), doors.listeners.clone(), key);
+    let identity = media_identity()?;
+    config.media_certificate = Some(identity.fingerprint());
     let (writer, journals) = store.journals(settings.threads)?;
     let writer = runtime.spawn(writer.run(|| clock::unix().as_secs()));
     let about = about(&settings, &config, &realm);
     let listeners = doors.listeners.clone();
     let guard = runtime.enter();
-    let parts = start_threads(&settings, &config, doors, &deltas, journals)?;
+    let parts = start_threads(&settings, &config, identity, doors, &deltas, journals)?;
     let Parts { shards, streams, measures, threads } = parts;
     runtime.spawn(shown.clone().keep());
     let exchange = Running { shards: shards.clone(), streams: streams.clone(), measures, about };
@@ -257,6 +264,7 @@ struct Parts {
 fn start_threads(
     settings: &Settings,
     config: &Config,
+    identity: Arc<Identity>,
     doors: Doors,
     deltas: &[Delta],
     journals: Vec<Journal>,
@@ -278,6 +286,7 @@ fn start_threads(
     let (notes, noted) = Notes::new(Arc::clone(&measures));
     let mut relay = relay::Config::new(settings.media_ports.clone());
     relay.idle = settings.media_timeout;
+    relay.identity = Some(identity);
     let listen = media_address(&doors.listeners);
     let media_thread =
         MediaThread::new(relay, listen, media_method(), commands, reporters, Arc::clone(&measures));

@@ -153,7 +153,7 @@ const TABLE: [Place; 17] = [
     Place {
         name: "offhook-net",
         layer: Layer::Adapters,
-        uses: &["offhook-sip", "offhook-udp-batch", "offhook-sip-stack"],
+        uses: &["offhook-sip", "offhook-udp-batch", "offhook-sip-stack", "offhook-media"],
     },
     Place {
         name: "offhook-store",

@@ -29,6 +29,7 @@ mod stream;
 pub mod stun;
 pub mod tone;
 pub mod transcode;
+pub mod turn;
 
 /// Samples a second of all sound inside the program, mono.
 pub const SAMPLE_RATE: u32 = 8000;

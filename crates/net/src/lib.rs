@@ -17,6 +17,8 @@ mod resolver;
 mod streams;
 mod switchboard;
 mod tls;
+#[cfg(target_os = "linux")]
+mod turn;
 mod udp;
 mod udp_endpoint;
 mod websocket;
@@ -29,5 +31,7 @@ pub use port_owner::PortOwner;
 pub use resolver::resolve;
 pub use streams::{StreamCounts, StreamLimits, Streams};
 pub use tls::{Identity, PemError, Roots, TlsClient, TlsFault, TlsServer, read_certificates};
+#[cfg(target_os = "linux")]
+pub use turn::{TurnHandle, TurnSockets, TurnStreams};
 pub use udp::{UdpSockets, flow_of, source_towards};
 pub use udp_endpoint::UdpEndpoint;

@@ -12,14 +12,14 @@ use crate::StartError;
 /// # Errors
 /// When no key can be made, for want of randomness.
 pub(crate) fn media_identity() -> Result<Arc<Identity>, StartError> {
-    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(|_| StartError::Certificate)?;
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(|_| StartError::MediaCertificate)?;
     let mut parameters = CertificateParams::default();
     // The name says nothing about the machine: every phone that is called gets to see it.
     parameters.distinguished_name = DistinguishedName::new();
     parameters.distinguished_name.push(DnType::CommonName, "offhook");
-    let certificate = parameters.self_signed(&key).map_err(|_| StartError::Certificate)?;
+    let certificate = parameters.self_signed(&key).map_err(|_| StartError::MediaCertificate)?;
     let identity = Identity::new(certificate.der().to_vec(), key.serialize_der());
-    identity.map(Arc::new).map_err(|_| StartError::Certificate)
+    identity.map(Arc::new).map_err(|_| StartError::MediaCertificate)
 }
 
 #[cfg(test)]

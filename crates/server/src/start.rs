@@ -65,7 +65,7 @@ pub enum StartError {
     },
     /// The certificate of the relay could not be made.
     #[error("no certificate could be made for encrypted media")]
-    Certificate,
+    MediaCertificate,
     /// The system gave no random bytes.
     #[error("the system gave no random bytes")]
     Randomness,

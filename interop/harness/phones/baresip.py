@@ -24,6 +24,7 @@ auplay_channels 1
 ausrc_format s16
 auplay_format s16
 rtp_ports {rtp}-{rtp_last}
+sip_cafile {authority}
 jitter_buffer_delay 2-4
 net_interface {host}
 module_path {modules}
@@ -59,11 +60,12 @@ class Baresip:
         self.control_port, rtp = lab.port(), lab.port(10)
         (self.folder / "config").write_text(SETTINGS.format(
             host=LOOPBACK, sip=lab.port(), tone=lab.tone(self.hz), folder=self.folder, rtp=rtp, rtp_last=rtp + 9,
-            modules=MODULES, control=self.control_port, rtcp_mux="yes" if rtcp_mux else "no"))
+            modules=MODULES, control=self.control_port, authority=exchange.authority,
+            rtcp_mux="yes" if rtcp_mux else "no"))
         more = f";mediaenc={encryption}" if encryption else ""
         more += ";medianat=ice" if ice else ""
         (self.folder / "accounts").write_text(ACCOUNT.format(
-            address=account.address, transport=transport, host=LOOPBACK, port=exchange.port, user=account.user,
+            address=account.address, transport=transport, host=LOOPBACK, port=exchange.port_for(transport), user=account.user,
             password=account.password, registers=registers, codecs=codecs, more=more))
         (self.folder / "contacts").write_text("")
         self.control, self.unread, self.events = None, b"", []

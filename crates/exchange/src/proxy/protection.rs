@@ -301,11 +301,11 @@ fn not_protected() -> Refusal {
     Refusal::new(Status::NOT_ACCEPTABLE_HERE, why).with(Name::Warning, format!("302 offhook \"{why}\""))
 }
 
-/// The strongest first.
+/// First the one that every phone with SRTP has; some have others that they do badly.
 const SUITES: [Suite; 4] = [
+    Suite::AesCm128HmacSha1_80,
     Suite::AeadAes256Gcm,
     Suite::AesCm256HmacSha1_80,
-    Suite::AesCm128HmacSha1_80,
     Suite::AesCm128HmacSha1_32,
 ];
 /// The priority of the only candidate of a host (RFC 8445 §5.1.2.2).

@@ -1,0 +1,38 @@
+//! A relay for those whom no peer can reach (TURN, RFC 8656), and the mirror that tells them their address (STUN,
+//! RFC 8489). Sans-IO.
+//!
+//! [`Server`] is the state machine: messages and relayed datagrams go in with the time, [`Output`]s come out. What a
+//! socket brings it, [`Frame`] cuts out of a stream. Who may use it is told by [`credentials`], whom it may reach by
+//! [`PeerPolicy`].
+
+mod allocate;
+mod allocation;
+mod attribute;
+mod bucket;
+mod channel;
+pub mod credentials;
+mod frame;
+mod key;
+mod message;
+mod nonce;
+mod peer;
+mod ports;
+mod refusal;
+mod relaying;
+mod server;
+mod writer;
+
+pub use credentials::{Credentials, Secret};
+pub use frame::{Frame, LONGEST as LONGEST_FRAME};
+pub use key::{Integrity, Key, PasswordAlgorithm};
+pub use message::{Class, HEADER, Malformed, Message, Method};
+pub use peer::{Forbidden, PeerPolicy, opens};
+pub use server::{Config, Counts, FiveTuple, Limits, Output, Server, Transport};
+pub use writer::Writer;
+
+/// What the fuzz target runs on arbitrary bytes. Not part of the crate's interface.
+#[doc(hidden)]
+pub mod fuzz;
+
+#[cfg(test)]
+mod tests;

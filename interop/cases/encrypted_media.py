@@ -8,24 +8,15 @@ from harness.exchange import Exchange
 from harness.meter import Meter
 from harness.phones.baresip import Baresip
 
-SDES = partial(Baresip, encryption="srtp-mand")
-DTLS = partial(Baresip, encryption="dtls_srtp")
-MUXED = partial(Baresip, encryption="dtls_srtp", rtcp_mux=True)
-BROWSER_LIKE = partial(Baresip, encryption="dtls_srtp", rtcp_mux=True, ice=True)
-ICE = partial(Baresip, ice=True, rtcp_mux=True)
+MUST = partial(Baresip, encryption="srtp-mand")
+MUST_WITH_FEEDBACK = partial(Baresip, encryption="srtp-mandf")
+MAY = partial(Baresip, encryption="srtp")
 
 PAIRS = [
-    ("SDES calls plain", SDES, Baresip),
-    ("plain calls SDES", Baresip, SDES),
-    ("SDES calls SDES", SDES, SDES),
-    ("DTLS calls plain", DTLS, Baresip),
-    ("plain calls DTLS", Baresip, DTLS),
-    ("DTLS with rtcp-mux calls SDES", MUXED, SDES),
-    ("SDES calls DTLS with rtcp-mux", SDES, MUXED),
-    ("ICE and DTLS calls plain", BROWSER_LIKE, Baresip),
-    ("ICE and DTLS calls ICE and DTLS", BROWSER_LIKE, BROWSER_LIKE),
-    ("ICE calls plain", ICE, Baresip),
-    ("plain calls ICE", Baresip, ICE),
+    ("a phone that must encrypt calls one that cannot", MUST, Baresip),
+    ("a phone that must encrypt, with feedback, calls one that cannot", MUST_WITH_FEEDBACK, Baresip),
+    ("a phone that may encrypt calls one that cannot", MAY, Baresip),
+    ("a phone that cannot encrypt calls one that may", Baresip, MAY),
 ]
 
 

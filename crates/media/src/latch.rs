@@ -105,11 +105,19 @@ impl Latch {
         self.lock(now, source, 0);
     }
 
+    /// Whether a packet is from the known source, which is then heard: true of nearly all, and soon said.
+    pub fn knows(&mut self, now: Instant, from: SocketAddr) -> bool {
+        let known = self.locked.is_some_and(|locked| same(locked, from));
+        if known {
+            self.heard = now;
+        }
+        known
+    }
+
     /// Judges a packet by its source, learning from it. A packet without a `mark` (RTCP on the RTP port)
     /// teaches nothing.
     pub fn judge(&mut self, now: Instant, from: SocketAddr, mark: Option<Mark>, allowed: Allowed) -> Verdict {
-        if self.locked.is_some_and(|locked| same(locked, from)) {
-            self.heard = now;
+        if self.knows(now, from) {
             return Verdict::Accept;
         }
         let silent = now.saturating_duration_since(self.heard) >= SILENCE;
@@ -143,8 +151,7 @@ impl Latch {
     /// Takes the source of a packet that only the phone can have made. It needs no other proof, and may have moved at
     /// any time: nobody else's packets come here.
     pub fn prove(&mut self, now: Instant, from: SocketAddr, ssrc: u32) -> Verdict {
-        if self.locked.is_some_and(|locked| same(locked, from)) {
-            self.heard = now;
+        if self.knows(now, from) {
             return Verdict::Accept;
         }
         self.lock(now, from, ssrc);

@@ -108,6 +108,8 @@ impl Flow {
         seen: Seen,
     ) -> Option<Verdict> {
         match (seen, component) {
+            (Seen::Neither, _) | (Seen::Media(_), Component::Rtcp) => None,
+            _ if self.latch(component).knows(now, from) => Some(Verdict::Accept),
             (Seen::Media(mark), Component::Rtp) => {
                 let allowed = self.expected_rtp();
                 Some(self.rtp.judge(now, from, Some(mark), allowed))
@@ -122,7 +124,6 @@ impl Flow {
                 let allowed = self.expected_rtcp();
                 Some(self.rtcp.judge(now, from, Some(mark), allowed))
             }
-            (Seen::Neither, _) | (Seen::Media(_), Component::Rtcp) => None,
         }
     }
 

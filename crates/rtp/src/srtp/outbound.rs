@@ -6,7 +6,8 @@ use super::{ENCRYPTED, MasterKey, RTCP_HEADER, SrtpError, Suite, rtp_header_len,
 use std::fmt;
 
 /// What we protect with one key. Sequence numbers are those of the packets themselves, which may be somebody else's:
-/// a repeated one is refused, as two packets under one number would betray each other's content (RFC 3711 §9.1).
+/// a repeated one is refused, as two packets under one number would betray each other's content (RFC 3711 §9.1). A sender
+/// that begins anew without another source is given numbers that go on.
 pub struct Outbound {
     rtp: Transform,
     rtcp: Transform,
@@ -36,10 +37,10 @@ impl Outbound {
         let packet = buffer.get(..length).ok_or(SrtpError::NoRoom)?;
         let header = rtp_header_len(packet)?;
         let (ssrc, sequence) = rtp_numbers(packet)?;
-        let index = self.sources.index(ssrc, sequence)?;
-        self.sources.check(ssrc, index)?;
         let whole = buffer.get_mut(..length + self.rtp.tag_len()).ok_or(SrtpError::NoRoom)?;
+        let index = self.sources.follow(ssrc, sequence)?;
         let (packet, tag) = whole.split_at_mut(length);
+        packet[2..4].copy_from_slice(&(index as u16).to_be_bytes());
         match &self.rtp {
             Transform::Counter(counter) => {
                 counter.crypt(ssrc, index, &mut packet[header..])?;

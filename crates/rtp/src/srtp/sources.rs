@@ -27,6 +27,10 @@ struct Source {
     /// Bit n: the packet n before the newest has passed.
     passed: u128,
     heard: u64,
+    /// What is added to the sequence numbers of a sender that began anew.
+    shift: u16,
+    /// The number that would show that it did: the one after the last that was too old.
+    anew: Option<u16>,
 }
 
 impl Sources {
@@ -38,6 +42,32 @@ impl Sources {
         let step = i64::from(sequence.wrapping_sub(newest as u16) as i16);
         let index = newest.checked_add_signed(step).ok_or(SrtpError::Replayed)?;
         if index >> 48 == 0 { Ok(index) } else { Err(SrtpError::Exhausted) }
+    }
+
+    /// The index under which a packet of somebody else is sent: its own, unless the sender began anew without another
+    /// source. Two packets in a row that are too old show that (RFC 3550 A.1); its numbers then go on from the newest, as
+    /// no number may be used twice, and who receives them would take none that is old.
+    pub(super) fn follow(&mut self, ssrc: u32, sequence: u16) -> Result<u64, SrtpError> {
+        let shift = self.place(ssrc).map_or(0, |place| self.known[place].shift);
+        let index = self.index(ssrc, sequence.wrapping_add(shift));
+        let stale = |index: u64, newest: u64| newest.saturating_sub(index) >= WINDOW;
+        let Some(place) = self.place(ssrc) else { return index };
+        let source = &mut self.known[place];
+        match index {
+            Ok(index) if !stale(index, source.newest) => {
+                source.anew = None;
+                return self.check(ssrc, index).map(|()| index);
+            }
+            Err(SrtpError::Replayed) | Ok(_) => {}
+            Err(error) => return Err(error),
+        }
+        if source.anew.replace(sequence.wrapping_add(1)) != Some(sequence) {
+            return Err(SrtpError::Replayed);
+        }
+        source.anew = None;
+        let next = source.newest + 1;
+        source.shift = (next as u16).wrapping_sub(sequence);
+        if next >> 48 == 0 { Ok(next) } else { Err(SrtpError::Exhausted) }
     }
 
     /// Whether a packet of this index has not passed yet.
@@ -74,7 +104,7 @@ impl Sources {
     }
 
     fn add(&mut self, ssrc: u32, index: u64) -> usize {
-        let source = Source { ssrc, newest: index, passed: 0, heard: self.clock };
+        let source = Source { ssrc, newest: index, passed: 0, heard: self.clock, shift: 0, anew: None };
         if self.known.len() < SOURCES {
             self.known.push(source);
             return self.known.len() - 1;
@@ -137,6 +167,46 @@ mod tests {
         let mut sources = Sources::default();
         assert_eq!(feed(&mut sources, 3), Ok(3));
         assert_eq!(feed(&mut sources, 65_530), Err(SrtpError::Replayed));
+    }
+
+    /// Sends one sequence number of somebody else.
+    fn send(sources: &mut Sources, sequence: u16) -> Result<u64, SrtpError> {
+        let index = sources.follow(1, sequence)?;
+        sources.pass(1, index);
+        Ok(index)
+    }
+
+    #[test]
+    fn a_sender_that_begins_anew_under_the_same_source_goes_on_from_the_newest() {
+        let mut sources = Sources::default();
+        for sequence in 30_000..30_010 {
+            assert_eq!(send(&mut sources, sequence), Ok(sequence.into()));
+        }
+        assert_eq!(send(&mut sources, 700), Err(SrtpError::Replayed));
+        assert_eq!(send(&mut sources, 701), Ok(30_010));
+        assert_eq!(send(&mut sources, 703), Ok(30_012));
+        assert_eq!(send(&mut sources, 702), Ok(30_011));
+        assert_eq!(send(&mut sources, 702), Err(SrtpError::Replayed));
+        // A number far ahead is taken as it is, and what it left behind begins anew once more.
+        assert_eq!(send(&mut sources, 30_005), Ok(59_314));
+        assert_eq!(send(&mut sources, 704), Err(SrtpError::Replayed));
+        assert_eq!(send(&mut sources, 705), Ok(59_315));
+    }
+
+    #[test]
+    fn no_index_is_sent_twice_whatever_the_sender_does() {
+        let mut sources = Sources::default();
+        let mut sent = std::collections::BTreeSet::new();
+        let mut dice = 1_u32;
+        for _ in 0..200_000 {
+            dice = dice.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let near = (dice >> 8) as u16 % 300;
+            let sequence = if dice >> 28 == 0 { (dice >> 4) as u16 } else { near };
+            if let Ok(index) = send(&mut sources, sequence) {
+                assert!(sent.insert(index));
+            }
+        }
+        assert!(sent.len() > 1_000);
     }
 
     #[test]

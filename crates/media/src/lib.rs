@@ -10,6 +10,8 @@ pub mod command;
 pub mod conceal;
 pub mod dtmf;
 pub mod echo;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod identity;
 pub mod latch;
 pub mod lease;

@@ -1,12 +1,12 @@
 //! What protects one side of a stream: its keys, the handshake that brings them, and ICE.
 
-pub(crate) mod contexts;
+pub(crate) mod keyring;
 pub(crate) mod dtls;
 pub(crate) mod ice;
 
 use crate::command::{IceCredentials, InsecureReason, Protection};
 use crate::identity::Identity;
-use contexts::Contexts;
+use keyring::Keyring;
 use dtls::{Dtls, Ended, Keys};
 use ice::Ice;
 use std::net::SocketAddr;
@@ -18,7 +18,7 @@ use std::time::Instant;
 pub(crate) struct Secure {
     said: Said,
     /// What media is protected with; `None` on a plain side, and until a handshake is done.
-    pub(crate) contexts: Option<Contexts>,
+    pub(crate) keyring: Option<Keyring>,
     pub(crate) dtls: Option<Dtls>,
     pub(crate) ice: Option<Ice>,
 }
@@ -61,12 +61,12 @@ impl Secure {
 
     fn protect(&mut self, now: Instant, identity: Option<&Arc<Identity>>) -> Result<(), InsecureReason> {
         match &self.said.protection {
-            Protection::Plain => (self.contexts, self.dtls) = (None, None),
+            Protection::Plain => (self.keyring, self.dtls) = (None, None),
             Protection::Sdes { suite, ours, theirs } => {
                 self.dtls = None;
-                let changed = match &mut self.contexts {
-                    Some(contexts) => contexts.change(now, *suite, ours, theirs),
-                    none => Contexts::new(*suite, ours, theirs).map(|contexts| *none = Some(contexts)),
+                let changed = match &mut self.keyring {
+                    Some(keyring) => keyring.change(now, *suite, ours, theirs),
+                    none => Keyring::new(*suite, ours, theirs).map(|keyring| *none = Some(keyring)),
                 };
                 changed.ok_or(InsecureReason::KeyLength)?;
             }
@@ -86,14 +86,14 @@ impl Secure {
         match ended {
             Ended::Secured { keys, peer } => {
                 let Keys { suite, ours, theirs } = &*keys;
-                let taken = match &mut self.contexts {
-                    Some(contexts) => contexts.change(now, *suite, ours, theirs),
-                    none => Contexts::new(*suite, ours, theirs).map(|contexts| *none = Some(contexts)),
+                let taken = match &mut self.keyring {
+                    Some(keyring) => keyring.change(now, *suite, ours, theirs),
+                    none => Keyring::new(*suite, ours, theirs).map(|keyring| *none = Some(keyring)),
                 };
                 taken.map(|()| peer).ok_or(InsecureReason::KeyLength)
             }
             Ended::Insecure(reason) => {
-                self.contexts = None;
+                self.keyring = None;
                 Err(reason)
             }
         }

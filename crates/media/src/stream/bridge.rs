@@ -5,7 +5,7 @@ use super::{Component, Flow, Outcome, Seen, Stream, see};
 use crate::command::{Report, SideName};
 use crate::latch::{Verdict, same};
 use crate::relay::{Outbox, Send};
-use crate::secure::contexts::Protocol;
+use crate::secure::keyring::Protocol;
 use crate::secure::dtls::{Ended, Flight, Source};
 use crate::secure::ice::Checked;
 use offhook_rtp::packet::Kind;
@@ -289,9 +289,9 @@ impl Flow {
             Kind::Rtcp => Protocol::Rtcp,
             _ => return Err(Refused::Malformed),
         };
-        let contexts = self.secure.as_mut().and_then(|secure| secure.contexts.as_mut());
-        let contexts = contexts.ok_or(Refused::Unauthentic)?;
-        contexts.open(now, protocol, packet, scratch).map_err(|error| match error {
+        let keyring = self.secure.as_mut().and_then(|secure| secure.keyring.as_mut());
+        let keyring = keyring.ok_or(Refused::Unauthentic)?;
+        keyring.open(now, protocol, packet, scratch).map_err(|error| match error {
             SrtpError::Replayed => Refused::Replayed,
             SrtpError::Malformed | SrtpError::NoRoom => Refused::Malformed,
             SrtpError::Unauthentic | SrtpError::Exhausted => Refused::Unauthentic,
@@ -309,7 +309,7 @@ impl Flow {
         let Some(secure) = self.secure.as_mut().filter(|secure| secure.is_protected()) else {
             return Ok(admitted.opened);
         };
-        let contexts = secure.contexts.as_mut().ok_or(Refused::Foreign)?;
+        let keyring = secure.keyring.as_mut().ok_or(Refused::Foreign)?;
         let length = match admitted.opened {
             Some(length) => length,
             None => {
@@ -318,7 +318,7 @@ impl Flow {
             }
         };
         let protocol = if admitted.control { Protocol::Rtcp } else { Protocol::Rtp };
-        match contexts.protect(protocol, scratch, length) {
+        match keyring.protect(protocol, scratch, length) {
             Ok(length) => Ok(Some(length)),
             Err(SrtpError::Replayed) => Err(Refused::Replayed),
             Err(_) => Err(Refused::Malformed),

@@ -3,9 +3,9 @@
 use offhook_rtp::srtp::{Inbound, MasterKey, Outbound, SrtpError, Suite};
 use std::time::{Duration, Instant};
 
-/// The cryptographic contexts towards one phone (RFC 3711 §3.2).
+/// The cryptographic keyring towards one phone (RFC 3711 §3.2).
 #[derive(Debug)]
-pub(crate) struct Contexts {
+pub(crate) struct Keyring {
     suite: Suite,
     ours: MasterKey,
     theirs: MasterKey,
@@ -28,10 +28,10 @@ pub(crate) enum Protocol {
     Rtcp,
 }
 
-impl Contexts {
+impl Keyring {
     /// `None`: the keys do not fit the suite.
-    pub(crate) fn new(suite: Suite, ours: &MasterKey, theirs: &MasterKey) -> Option<Contexts> {
-        Some(Contexts {
+    pub(crate) fn new(suite: Suite, ours: &MasterKey, theirs: &MasterKey) -> Option<Keyring> {
+        Some(Keyring {
             suite,
             ours: ours.clone(),
             theirs: theirs.clone(),

@@ -497,6 +497,9 @@ impl Core {
     /// (RFC 5627 §5.3): a phone that lost its connection is found on the next. Never to another host than the party's,
     /// lest somebody name a device that is not of this call.
     fn follow_device(&self, forward: &mut in_dialog::Forward, now: u64) {
+        if forward.foreign_route {
+            return;
+        }
         let Ok(Uri::Sip(uri)) = forward.request.uri() else { return };
         let Some(device) = Gruu::read(&uri, &self.config.key) else { return };
         let record = match &device {

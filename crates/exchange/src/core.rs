@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use offhook_media::command::Report;
 use offhook_media::lease::PortBlock;
+use offhook_sdp::Profile;
 use offhook_sip::digest::push_hex;
 use offhook_sip::{
     Framer, Message, Method, Name, NameAddr, ParseErrorKind, RejectedRequest, Request, Response, Status, Uri,
@@ -24,6 +25,7 @@ use crate::directory::{Account, AddressOfRecord, Binding, Bindings, Delta, Direc
 use crate::dispatch;
 use crate::event::{DropReason, Event};
 use crate::identity::{self, Caller};
+use crate::inquiries::{Asked, Inquiries};
 use crate::io::{ShardMessage, StoreRequest};
 use crate::locality::user_of;
 use crate::overload::Overload;
@@ -40,6 +42,7 @@ pub(crate) struct Core {
     transactions: Transactions,
     authenticator: Authenticator,
     proxy: Proxy,
+    inquiries: Inquiries,
     overload: Overload,
     draining: bool,
 }
@@ -56,6 +59,7 @@ impl Core {
             authenticator: Authenticator::new(config.key.0, &config.realm, config.nonce_lifetime.as_secs())
                 .of_shard(shard),
             proxy: Proxy::new(shard, config.shards, ports),
+            inquiries: Inquiries::default(),
             overload: Overload::new(),
             draining: false,
             config,
@@ -151,12 +155,16 @@ impl Core {
             }
             TransactionEvent::Ack { request, flow, .. } => self.ack(&request, &flow, cx),
             TransactionEvent::Response { client, response, .. } => {
+                if let Some((asked, media)) = self.inquiries.answered(client, &response) {
+                    self.learn(&asked, media, cx);
+                }
                 self.proxy.response(client, &response, &self.config, &mut self.transactions, cx);
             }
             TransactionEvent::Stray { flow, .. } => {
                 cx.event(Event::Dropped { from: flow.remote, reason: DropReason::StrayResponse });
             }
             TransactionEvent::Timeout { client } => {
+                self.inquiries.ended(client);
                 self.proxy.no_answer(
                     client,
                     Status::REQUEST_TIMEOUT,
@@ -166,10 +174,14 @@ impl Core {
                 );
             }
             TransactionEvent::TransportFailed { client } => {
+                self.inquiries.ended(client);
                 let status = Status::SERVICE_UNAVAILABLE;
                 self.proxy.no_answer(client, status, &self.config, &mut self.transactions, cx);
             }
-            TransactionEvent::ClientEnded { client } => self.proxy.client_ended(client),
+            TransactionEvent::ClientEnded { client } => {
+                self.inquiries.ended(client);
+                self.proxy.client_ended(client);
+            }
             TransactionEvent::ServerEnded { server } | TransactionEvent::NoAck { server } => {
                 self.proxy.server_ended(server, &mut self.transactions, cx);
             }
@@ -357,10 +369,23 @@ impl Core {
         if changed {
             let contacts = bindings.0.len();
             cx.event(Event::Registered { account: record.clone(), contacts, from: flow.remote });
-            self.change(record, bindings, cx);
+            self.change(record.clone(), bindings.clone(), cx);
         }
         self.transactions.respond(server, answer, &mut cx.sip());
+        for one in bindings.0.iter().filter(|_| changed) {
+            self.inquiries.ask(&record, one, &self.config, &mut self.transactions, cx);
+        }
         Ok(())
+    }
+
+    /// A phone has said in which profile it would offer sound.
+    fn learn(&mut self, asked: &Asked, media: Profile, cx: &mut Context<'_>) {
+        let mut bindings = self.directory.bindings(&asked.record);
+        for one in bindings.0.iter_mut().filter(|one| one.flow.connection == Some(asked.connection)) {
+            one.media = Some(media);
+        }
+        self.directory.bind(asked.record.clone(), &bindings);
+        self.tell_bindings(&asked.record, &bindings, cx);
     }
 
     /// The GRUUs of those bindings that say which device they are of (RFC 5627 §5.1).
@@ -472,6 +497,9 @@ impl Core {
     /// (RFC 5627 §5.3): a phone that lost its connection is found on the next. Never to another host than the party's,
     /// lest somebody name a device that is not of this call.
     fn follow_device(&self, forward: &mut in_dialog::Forward, now: u64) {
+        if forward.foreign_route {
+            return;
+        }
         let Ok(Uri::Sip(uri)) = forward.request.uri() else { return };
         let Some(device) = Gruu::read(&uri, &self.config.key) else { return };
         let record = match &device {
@@ -619,7 +647,7 @@ impl Core {
     }
 
     pub(crate) fn is_idle(&self) -> bool {
-        self.transactions.is_empty() && self.proxy.is_idle()
+        self.transactions.is_empty() && self.proxy.is_idle() && self.inquiries.is_idle()
     }
 }
 

@@ -67,6 +67,8 @@ impl Connection {
     ) {
         let shaken = timeout(self.limits.handshake, tls.accept(stream)).await;
         drop(permit);
+        let well = matches!(shaken, Ok(Ok(_)));
+        let _ = self.notices.send(Notice::Shaken(flow.remote.ip(), well)).await;
         match shaken.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
             Ok(stream) => {
                 // A box, lest the handshake's room stay for as long as the connection.
@@ -80,7 +82,6 @@ impl Connection {
                     None => error.to_string(),
                 };
                 tracing::debug!(remote = %flow.remote, reason, %error, "TLS handshake failed");
-                let _ = self.notices.send(Notice::HandshakeFailed).await;
                 self.fail_waiting(SendFailure::ConnectionLost).await;
             }
         }

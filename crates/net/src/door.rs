@@ -87,3 +87,24 @@ pub(crate) async fn next(doors: &[OpenDoor], last: usize) -> (usize, io::Result<
     })
     .await
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_comes_in_has_the_options_of_its_door() {
+        let listener = crate::bind_tcp("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let doors = [Door::tcp(listener).open(&StreamLimits::default()).unwrap()];
+        let peer = TcpStream::connect(address).await.unwrap();
+        let (at, knocked) = next(&doors, 0).await;
+        let (stream, remote) = knocked.unwrap();
+        assert_eq!((at, remote), (0, peer.local_addr().unwrap()));
+        assert!(stream.nodelay().unwrap());
+        let timeout = socket2::SockRef::from(&stream).tcp_user_timeout().unwrap();
+        assert_eq!(timeout, Some(crate::connection::unacknowledged(StreamLimits::default().write)));
+        assert_eq!(doors[0].local(&stream).unwrap(), address);
+        assert!(doors[0].at_once().await.is_pending());
+    }
+}

@@ -31,8 +31,10 @@ pub struct StreamLimits {
     pub connect: Duration,
     /// For TLS, and for the beginning of a WebSocket.
     pub handshake: Duration,
-    /// Handshakes of peers under way at a time.
+    /// Handshakes of peers under way at a time …
     pub handshakes: usize,
+    /// … and of those, from one address (IPv6: one /64 network): whoever never finishes must not keep others out.
+    pub handshakes_per_address: usize,
     /// For a message to arrive whole, from its first byte.
     pub partial: Duration,
     /// For a peer to take a message that is being written.
@@ -56,6 +58,7 @@ impl Default for StreamLimits {
             connect: Duration::from_secs(5),
             handshake: Duration::from_secs(10),
             handshakes: 1_000,
+            handshakes_per_address: 100,
             partial: Duration::from_secs(30),
             write: Duration::from_secs(10),
             idle: Duration::from_secs(3_600),

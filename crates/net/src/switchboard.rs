@@ -30,8 +30,10 @@ pub(crate) struct Switchboard {
     connections: HashMap<ConnectionId, Line>,
     /// Who has to answer at an address.
     expected: HashMap<SocketAddr, Arc<str>>,
-    /// One permit for each handshake of a peer.
+    /// One permit for each handshake of a peer …
     handshakes: Arc<Semaphore>,
+    /// … and how many there are from each network.
+    shaking: HashMap<IpAddr, usize>,
     /// Connections that take messages for an address, the newest last.
     by_remote: HashMap<(Transport, SocketAddr), Vec<ConnectionId>>,
     /// How many connections came from each network.
@@ -46,8 +48,8 @@ pub(crate) struct Switchboard {
 /// What connections and listeners tell the switchboard.
 #[derive(Debug)]
 pub(crate) enum Notice {
-    /// A peer that came in could not agree with us on TLS.
-    HandshakeFailed,
+    /// The handshake of a peer at this address is over, well or not.
+    Shaken(IpAddr, bool),
     /// A connection that we opened stands, from this address of ours.
     Opened(ConnectionId, SocketAddr),
     /// Only messages that name the connection may still take it.
@@ -80,6 +82,7 @@ impl Switchboard {
         let (notices, noticed) = mpsc::channel(NOTICES);
         Self {
             handshakes: Arc::new(Semaphore::new(limits.handshakes)),
+            shaking: HashMap::new(),
             limits,
             tls,
             inlet,
@@ -159,7 +162,7 @@ impl Switchboard {
         while !self.connections.is_empty() {
             match self.noticed.recv().await {
                 Some(Notice::Ended(id)) => self.ended(id),
-                Some(Notice::HandshakeFailed | Notice::Opened(..) | Notice::Ending(_)) => {}
+                Some(Notice::Shaken(..) | Notice::Opened(..) | Notice::Ending(_)) => {}
                 None => return,
             }
         }
@@ -167,8 +170,9 @@ impl Switchboard {
 
     fn notice(&mut self, notice: Notice) {
         match notice {
-            Notice::HandshakeFailed => {
-                self.shared.handshakes_failed.fetch_add(1, Ordering::Relaxed);
+            Notice::Shaken(remote, well) => {
+                self.shared.handshakes_failed.fetch_add(u64::from(!well), Ordering::Relaxed);
+                count_down(&mut self.shaking, network(remote));
             }
             Notice::Opened(id, local) => {
                 if let Some(line) = self.connections.get_mut(&id) {
@@ -213,20 +217,23 @@ impl Switchboard {
     }
 
     fn accept(&mut self, door: &OpenDoor, stream: TcpStream, remote: SocketAddr) -> io::Result<()> {
-        let permit = match &door.tls {
-            Some(tls) => {
-                let permit = Arc::clone(&self.handshakes).try_acquire_owned();
-                Some((tls.clone(), permit.map_err(|_| io::Error::from(io::ErrorKind::QuotaExceeded))?))
-            }
-            None => None,
-        };
         let local = door.local(&stream)?;
         let mut flow = Flow { transport: door.transport(), local, remote, connection: None };
-        let connection = self.admit(&mut flow)?;
-        match permit {
-            Some((tls, permit)) => self.tasks.spawn(connection.accepted_tls(stream, tls, flow, permit)),
-            None => self.tasks.spawn(connection.accepted(stream, flow)),
-        };
+        match &door.tls {
+            Some(tls) => {
+                let shaking = self.shaking.get(&network(remote.ip())).copied().unwrap_or(0);
+                let permit = Arc::clone(&self.handshakes).try_acquire_owned();
+                let permit = permit.ok().filter(|_| shaking < self.limits.handshakes_per_address);
+                let permit = permit.ok_or(io::Error::from(io::ErrorKind::QuotaExceeded))?;
+                let connection = self.admit(&mut flow)?;
+                self.shaking.insert(network(remote.ip()), shaking + 1);
+                self.tasks.spawn(connection.accepted_tls(stream, tls.clone(), flow, permit));
+            }
+            None => {
+                let connection = self.admit(&mut flow)?;
+                self.tasks.spawn(connection.accepted(stream, flow));
+            }
+        }
         Ok(())
     }
 
@@ -375,18 +382,22 @@ impl Switchboard {
         self.unlist(id);
         let Some(line) = self.connections.remove(&id) else { return };
         self.shared.open.store(self.connections.len() as u64, Ordering::Relaxed);
-        if let Some(network) = line.accepted_from
-            && let Some(count) = self.accepted_from.get_mut(&network)
-        {
-            *count -= 1;
-            if *count == 0 {
-                self.accepted_from.remove(&network);
-            }
+        if let Some(network) = line.accepted_from {
+            count_down(&mut self.accepted_from, network);
         }
     }
 
     fn fail(&mut self, transmit: Transmit, failure: SendFailure) {
         self.reports.push_back(SendFailed { transmit, failure });
+    }
+}
+
+fn count_down(counts: &mut HashMap<IpAddr, usize>, network: IpAddr) {
+    if let Some(count) = counts.get_mut(&network) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(&network);
+        }
     }
 }
 

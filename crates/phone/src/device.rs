@@ -9,12 +9,14 @@ use cpal::{BufferSize, FromSample, Sample as _, SampleFormat, SizedSample, Strea
 use rubato::audioadapter_buffers::direct::InterleavedSlice;
 use rubato::{Fft, FixedSync, Resampler};
 
+use crate::canceller::Canceller;
 use crate::ring::Ring;
 
 /// Open devices; each side may be missing.
 pub(crate) struct Devices {
     microphone: Option<Side>,
     loudspeaker: Option<Side>,
+    canceller: Canceller,
 }
 
 /// One direction: a stream whose callback only copies, and what brings its rate to ours.
@@ -48,19 +50,30 @@ impl Devices {
         let microphone = or_warn(host.default_input_device().map(|device| open_input(&device)), "microphone");
         let loudspeaker =
             or_warn(host.default_output_device().map(|device| open_output(&device)), "loudspeaker");
-        (microphone.is_some() || loudspeaker.is_some()).then_some(Self { microphone, loudspeaker })
+        (microphone.is_some() || loudspeaker.is_some()).then_some(Self {
+            microphone,
+            loudspeaker,
+            canceller: Canceller::new(),
+        })
     }
 
     /// The last 20 ms of the microphone at `rate` samples a second, or silence where it has not said enough.
     pub(crate) fn microphone(&mut self, rate: u32) -> Vec<i16> {
-        let said = self.microphone.as_mut().and_then(|side| side.take(rate));
-        said.unwrap_or_else(|| vec![0; rate as usize / 50])
+        let Some(mut said) = self.microphone.as_mut().and_then(|side| side.take(rate)) else {
+            return vec![0; rate as usize / 50];
+        };
+        // Without a loudspeaker there is no echo, but there is noise.
+        let waits = |side: &Option<Side>| side.as_ref().map_or(0, Side::waiting_ms);
+        let delay_ms = waits(&self.loudspeaker) + waits(&self.microphone);
+        self.canceller.clean(&mut said, rate, delay_ms);
+        said
     }
 
     /// 20 ms to be heard, at `rate` samples a second.
     pub(crate) fn loudspeaker(&mut self, frame: &[i16], rate: u32) {
         if let Some(side) = &mut self.loudspeaker {
             side.give(frame, rate);
+            self.canceller.hear(frame, rate);
         }
     }
 }
@@ -73,6 +86,11 @@ impl fmt::Debug for Devices {
 }
 
 impl Side {
+    /// How long what is in the ring waits.
+    fn waiting_ms(&self) -> i32 {
+        i32::try_from(self.ring.len() * 1000 / self.rate.max(1) as usize).unwrap_or(i32::MAX)
+    }
+
     /// Prepares for sound of the call at this rate; false where it cannot be made.
     fn at_rate(&mut self, rate: u32) -> bool {
         if self.resampler.0 == rate {

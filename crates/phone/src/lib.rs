@@ -5,6 +5,7 @@
 
 mod answer;
 mod call;
+mod canceller;
 mod clock;
 mod console;
 mod device;

@@ -46,8 +46,12 @@ fn sip(server: &Server) -> String {
         Some(one) => format!("tls :{}", one.port()),
         None => format!("tls {one}"),
     }));
-    if !server.urls().is_empty() {
-        words.push("ws/wss on the web port".into());
+    let serves = |scheme| server.urls().iter().any(|url| url.starts_with(scheme));
+    match (serves("http:"), serves("https:")) {
+        (true, true) => words.push("ws/wss on the web port".into()),
+        (true, false) => words.push("ws on the web port".into()),
+        (false, true) => words.push("wss on the web port".into()),
+        (false, false) => {}
     }
     words.join("   ")
 }

@@ -97,6 +97,7 @@ pub(crate) fn start(settings: Settings) -> Result<Server, StartError> {
     config.media_certificate = Some(identity.fingerprint());
     let (writer, journals) = store.journals(settings.threads)?;
     let writer = runtime.spawn(writer.run(|| clock::unix().as_secs()));
+    warnings.extend(moved(&settings, &doors.listeners));
     let about = about(&settings, &config, &realm);
     let listeners = doors.listeners.clone();
     let guard = runtime.enter();
@@ -212,7 +213,7 @@ async fn read_store(
             generated.push((changed.account.address.to_string(), password.reveal().to_owned()));
         }
     }
-    let deltas = store.load(now).await?;
+    let deltas: Vec<Delta> = store.load(now).await?.into_iter().map(without_lost).collect();
     let is_foreign = |delta: &&Delta| match delta {
         Delta::Account(account) => !settings.domains.iter().any(|domain| domain == account.address.host()),
         Delta::AccountRemoved(_) | Delta::Number(..) | Delta::Bindings(..) => false,
@@ -223,6 +224,27 @@ async fn read_store(
             .push(format!("{foreign} of the accounts belong to domains that are not served (see domains)"));
     }
     Ok((generated, deltas))
+}
+
+/// Where TLS is not where it would be looked for.
+fn moved(settings: &Settings, opened: &[Listener]) -> Option<String> {
+    let of_tls = |all: &[Listener]| {
+        all.iter().find(|one| one.transport == Transport::Tls).map(|one| one.address.port())
+    };
+    let (wanted, port) = (of_tls(&settings.listeners)?, of_tls(opened)?);
+    (wanted != 0 && wanted != port)
+        .then(|| format!("port {wanted} is taken: TLS listens on port {port} (set sip.tls to choose)"))
+}
+
+/// What a connection led to is not reached any more: it ended with the process that had it.
+fn without_lost(delta: Delta) -> Delta {
+    match delta {
+        Delta::Bindings(record, mut bindings) => {
+            bindings.0.retain(|one| one.flow.transport.can_be_called_back());
+            Delta::Bindings(record, bindings)
+        }
+        other => other,
+    }
 }
 
 fn open_doors(settings: &Settings, shown: &Shown) -> Result<Doors, StartError> {

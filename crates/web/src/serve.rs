@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{Request, Response};
+use axum::http::{Request, Response, StatusCode};
+use axum::response::IntoResponse as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -24,7 +25,7 @@ use tower_service::Service as _;
 use crate::crowd::Crowd;
 use crate::site::router;
 use crate::upgrade::{self, Ends, Sip};
-use crate::{Reply, Site};
+use crate::{Problem, Reply, Site};
 
 /// The bytes of a connection, whatever lies below.
 pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -140,11 +141,19 @@ async fn answer(
     if upgrade::is_wanted(request.headers()) {
         return Ok(upgrade::upgrade(request, sip, ends));
     }
-    routes.call(request.map(Body::new)).await
+    match timeout(ANSWER, routes.call(request.map(Body::new))).await {
+        Ok(answered) => answered,
+        Err(_) => {
+            let problem = Problem::new(StatusCode::REQUEST_TIMEOUT, "the request did not come to its end");
+            Ok(problem.into_response())
+        }
+    }
 }
 
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// For the head of a request, also of the next one on a connection.
 const HEADER: Duration = Duration::from_secs(30);
+/// From the head of a request to that of its answer.
+const ANSWER: Duration = Duration::from_secs(120);
 const MOST_BUFFERED: usize = 64 << 10;
 const REST: Duration = Duration::from_millis(100);

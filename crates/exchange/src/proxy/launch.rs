@@ -31,14 +31,6 @@ pub(crate) struct Forwarding {
     pub(crate) targets: Vec<Target>,
 }
 
-impl Party {
-    /// How it is offered to protect its media, after so many offers that it refused.
-    fn manner(&self, refused: usize, config: &Config) -> Manner {
-        let all = Manner::all(self.flow.transport, config.srtp);
-        all.get(refused).or(all.last()).copied().unwrap_or(Manner::Plain)
-    }
-}
-
 impl Proxy {
     /// Forwards a request to where the user is.
     ///
@@ -123,12 +115,13 @@ impl Proxy {
         cx: &mut Context<'_>,
     ) -> bool {
         let Some(target) = &context.branches[index].target else { return false };
-        let all = Manner::all(target.flow.transport, config.srtp);
+        let refused = target.refused + 1;
+        let next = Manner::after(refused, target.flow.transport, target.media, config.srtp);
         let hopeless = !is_sdp(&context.request) || config.anchor == AnchorPolicy::Never || context.cancelled;
-        if context.final_sent || hopeless || target.refused + 1 >= all.len() {
+        if context.final_sent || hopeless || next.is_none() {
             return false;
         }
-        let target = Target { refused: target.refused + 1, ..target.clone() };
+        let target = Target { refused, ..target.clone() };
         self.launch(number, context, target, breadth(&context.request), config, transactions, cx).is_ok()
     }
 
@@ -215,7 +208,10 @@ impl Proxy {
         cx: &mut Context<'_>,
     ) -> Result<(Option<u64>, Option<Vec<u8>>), Refusal> {
         let callee = target.party();
-        let manners = [caller.manner(0, config), callee.manner(target.refused, config)];
+        let manner = |flow: &Flow, refused, said| {
+            Manner::after(refused, flow.transport, said, config.srtp).unwrap_or(Manner::Plain)
+        };
+        let manners = [manner(&caller.flow, 0, None), manner(&callee.flow, target.refused, target.media)];
         // A phone that refused the caller's own offer may accept what the relay makes of it.
         let must = || target.refused > 0 || must_anchor(request, caller, &callee, manners, config);
         if *request.method() != Method::Invite || !must() {

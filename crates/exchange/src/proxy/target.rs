@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use offhook_sdp::Profile;
 use offhook_sip::Uri;
 use offhook_sip_stack::Flow;
 
@@ -21,6 +22,8 @@ pub(crate) struct Target {
     pub(crate) behind_nat: bool,
     /// Routes to put in, topmost first (RFC 3327 §5.3).
     pub(crate) path: Vec<String>,
+    /// The profile in which it would offer sound, if it has said so.
+    pub(crate) media: Option<Profile>,
     /// How many offers it has refused with 488.
     pub(crate) refused: usize,
     /// Other flows of the same device, the one to try next first (RFC 5626 §5.3): not before this one has failed.
@@ -48,6 +51,7 @@ impl From<&Binding> for Target {
             flow: binding.flow,
             behind_nat: binding.behind_nat,
             path: binding.path.clone(),
+            media: binding.media,
             refused: 0,
             alternatives: Vec::new(),
         }

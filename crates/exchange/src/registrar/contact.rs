@@ -61,6 +61,7 @@ pub(super) fn binding(
         cseq: request.cseq().map_err(|error| bad(error.to_string()))?.number,
         instance: contact.instance().map(|instance| cut(&instance)),
         reg_id: contact.reg_id(),
+        media: None,
         user_agent: cut(&String::from_utf8_lossy(request.user_agent().unwrap_or_default())),
     })
 }

@@ -161,6 +161,7 @@ mod tests {
             instance: Some("<urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6>".into()),
             reg_id: Some(1),
             user_agent: String::new(),
+            media: None,
         }
     }
 

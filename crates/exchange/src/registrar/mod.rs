@@ -49,10 +49,11 @@ pub(crate) fn register(
             let mut added: Vec<Binding> = Vec::new();
             for one in &list {
                 let seconds = contact::granted(one, request, limits)?;
-                let new = contact::binding(one, request, flow, now + u64::from(seconds), config)?;
+                let mut new = contact::binding(one, request, flow, now + u64::from(seconds), config)?;
                 let (same, others): (Vec<_>, Vec<_>) =
                     bindings.into_iter().partition(|old| contact::replaces(&new, old));
                 in_order(same.iter(), Some(&new).filter(|_| seconds > 0), call_id, cseq)?;
+                new.media = same.iter().find(|old| old.flow == new.flow).and_then(|old| old.media);
                 bindings = others;
                 // Of a contact that is named twice, the last counts.
                 added.retain(|old| !contact::replaces(&new, old));

@@ -73,7 +73,7 @@ impl Decoders {
 
     /// Decodes a packet before which `gap` samples are missing.
     pub(super) fn decode(&mut self, packet: &Stored, gap: usize, concealer: &Concealer) -> Decoded {
-        let mut decoded = Decoded { bridge: None, sound: Vec::new() };
+        let mut decoded = Decoded::default();
         let place = self.known.iter().position(|decoder| decoder.payload_type == packet.payload_type);
         let Some(place) = place else {
             self.describe(&packet.payload);
@@ -86,12 +86,13 @@ impl Decoders {
         let rate = self.rate;
         let decoder = &mut self.known[place];
         if gap > 0 {
-            decoded.bridge = decoder.bridge(&packet.payload, gap, rate, &mut self.recovered);
-            if decoded.bridge.is_none() {
+            let guess = || {
                 let mut guess = Vec::new();
                 concealer.clone().conceal(gap, &[], &mut guess);
-                decoder.follow(&guess, rate);
-            }
+                guess
+            };
+            decoded.copy = decoder.bridge(&packet.payload, gap, rate, guess);
+            self.recovered += u64::from(!decoded.copy.is_empty());
         }
         let mut samples = Vec::new();
         decoder.codec.decode(&packet.payload, &mut samples);
@@ -166,25 +167,27 @@ impl Decoders {
 }
 
 impl Decoder {
-    /// What the codec itself has for a gap before a packet.
-    fn bridge(&mut self, next: &[u8], gap: usize, rate: u32, recovered: &mut u64) -> Option<Vec<i16>> {
+    /// Takes the decoder over a gap before a packet, to where that can be decoded, and returns the copy of what was
+    /// sent last, if the packet has it. `guess` makes up sound where the codec cannot.
+    fn bridge(&mut self, next: &[u8], gap: usize, rate: u32, guess: impl FnOnce() -> Vec<i16>) -> Vec<i16> {
         let missing = gap * self.format.sample_rate as usize / rate.max(1) as usize;
         let copied = match self.codec.carries_previous(next) {
             true => self.codec.samples(next).min(missing),
             false => 0,
         };
-        let mut samples = Vec::new();
-        if missing > copied && !self.codec.conceal(missing - copied, &mut samples) {
-            return None;
+        let (mut made, mut copy) = (Vec::new(), Vec::new());
+        if missing > copied && !self.codec.conceal(missing - copied, &mut made) {
+            self.follow(&guess(), rate);
         }
-        samples.truncate(missing - copied);
-        if copied > 0 && self.codec.recover(next, copied, &mut samples) {
-            *recovered += 1;
+        made.resize(missing - copied, 0);
+        self.resampler.push(&made, &mut Vec::new());
+        if copied > 0 && !self.codec.recover(next, copied, &mut copy) {
+            copy.clear();
         }
-        let mut sound = Vec::with_capacity(gap);
-        self.resampler.push(&samples, &mut sound);
-        sound.resize(gap, 0);
-        Some(sound)
+        let mut sound = Vec::with_capacity(copy.len());
+        self.resampler.push(&copy, &mut sound);
+        sound.truncate(gap);
+        sound
     }
 
     fn conceal(&mut self, samples: usize, rate: u32, out: &mut Vec<i16>) -> bool {

@@ -334,10 +334,12 @@ impl Playout {
                 self.counts.concealed += gap as u64;
                 *played = Played::Concealed;
             }
-            let Decoded { bridge, sound } = self.decoders.decode(&packet, gap, &self.concealer);
-            let sound = sound.get((playing.position - timestamp).max(0) as usize..).unwrap_or_default();
-            self.append(gap, bridge, sound);
-            playing.position = timestamp.max(playing.position) + sound.len() as i64;
+            let mut decoded = self.decoders.decode(&packet, gap, &self.concealer);
+            let known = (playing.position - timestamp).max(0) as usize;
+            let sound = decoded.sound.split_off(known.min(decoded.sound.len()));
+            let length = sound.len() as i64;
+            self.append(gap, Decoded { sound, ..decoded });
+            playing.position = timestamp.max(playing.position) + length;
             playing.frozen = 0;
             playing.pause = self.decoders.is_pause(&packet);
             if is_noise {
@@ -355,16 +357,15 @@ impl Playout {
     }
 
     /// Queues what fills a gap, and the sound behind it.
-    fn append(&mut self, gap: usize, bridge: Option<Vec<i16>>, sound: &[i16]) {
-        let mut sound = sound.to_vec();
-        match bridge {
-            Some(mut bridge) => {
-                self.concealer.heard(&mut bridge);
-                self.queue.append(&mut bridge);
-            }
-            None if gap > 0 => self.concealer.conceal(gap, &sound, &mut self.queue),
-            None => {}
+    fn append(&mut self, gap: usize, decoded: Decoded) {
+        let Decoded { mut copy, mut sound } = decoded;
+        let unknown = gap.saturating_sub(copy.len());
+        if unknown > 0 {
+            let future = [copy.as_slice(), sound.as_slice()].concat();
+            self.concealer.conceal(unknown, &future, &mut self.queue);
         }
+        self.concealer.heard(&mut copy);
+        self.queue.append(&mut copy);
         self.concealer.heard(&mut sound);
         self.queue.append(&mut sound);
     }
@@ -481,9 +482,11 @@ enum Change {
     Stretch { most: i64, force: bool },
 }
 
-/// A packet as sound, and what fills the gap before it where its codec knows.
+/// A packet as sound, and what it says about the gap before it.
+#[derive(Debug, Default)]
 struct Decoded {
-    bridge: Option<Vec<i16>>,
+    /// Recovered, for the end of the gap.
+    copy: Vec<i16>,
     sound: Vec<i16>,
 }
 

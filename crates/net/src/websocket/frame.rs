@@ -337,6 +337,28 @@ mod tests {
         assert_eq!(socket.next(), Err(TOO_BIG));
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_are_a_surprise_and_none_are_hoarded(
+            pieces in proptest::collection::vec(proptest::collection::vec(proptest::num::u8::ANY, 0..300), 0..20),
+            is_client in proptest::bool::ANY,
+        ) {
+            let side = if is_client { Side::Client } else { Side::Server };
+            let mut socket = WebSocket::new(side, 100, &[]);
+            for piece in pieces {
+                socket.push(&piece);
+                while let Ok(Some(frame)) = socket.next() {
+                    if let Frame::Message(message) = frame {
+                        assert!(message.len() <= 100);
+                    }
+                }
+                let fragments = socket.fragments.as_ref().map_or(0, |fragments| fragments.bytes.len());
+                // Less than one frame: at most a head, a control frame or what the limit leaves.
+                assert!(fragments <= 100 && socket.buffer.len() < 14 + 125);
+            }
+        }
+    }
+
     #[test]
     fn what_breaks_the_rules_is_refused() {
         for bytes in [

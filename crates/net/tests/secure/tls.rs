@@ -127,9 +127,14 @@ async fn a_handshake_that_never_ends_is_given_up() {
 }
 
 #[tokio::test]
-async fn beyond_the_limit_of_handshakes_peers_are_turned_away() {
+async fn beyond_the_limits_of_handshakes_peers_are_turned_away() {
+    turns_away(StreamLimits { handshakes: 1, ..StreamLimits::default() }).await;
+    turns_away(StreamLimits { handshakes_per_address: 1, ..StreamLimits::default() }).await;
+}
+
+/// When one handshake is under way.
+async fn turns_away(limits: StreamLimits) {
     let authority = Authority::new();
-    let limits = StreamLimits { handshakes: 1, ..StreamLimits::default() };
     let mut server = Peer::server(&authority.server(&["example.com"]), limits);
     let first = TcpStream::connect(server.address).await.unwrap();
     until(|| server.streams.counts().open == 1).await;

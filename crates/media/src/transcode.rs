@@ -14,7 +14,7 @@ mod stream;
 pub use format::{EventFormat, Format, Numbers, Unsuited};
 pub use report::Said;
 
-use crate::codec::Codec;
+use crate::codec::{self, Codec};
 use crate::conceal::Concealer;
 use crate::dtmf::Detector;
 use crate::noise::{self, Noise};
@@ -145,6 +145,11 @@ impl Transcoder {
     /// Protects the outgoing stream against so much loss, in percent, as its receiver reports it.
     pub fn expect_loss(&mut self, percent: f32) {
         self.stream.expect_loss(percent);
+    }
+
+    /// Grants what the receiver of the outgoing stream asks for in its `a=fmtp`.
+    pub fn wish(&mut self, wishes: &codec::Wishes) {
+        self.stream.wish(wishes);
     }
 
     fn kind(&self, payload_type: u8, payload: &[u8]) -> Option<Kind> {

@@ -221,7 +221,7 @@ fn fixed(number: &str) -> Option<String> {
 }
 
 /// Characters between the two ends of an arrow.
-const WIDTH: usize = 35;
+const WIDTH: usize = 41;
 /// Messages and requests remembered.
 const REMEMBERED: usize = 64;
 

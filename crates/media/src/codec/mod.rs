@@ -3,6 +3,9 @@
 mod g711;
 mod g722;
 mod opus;
+mod wishes;
+
+pub use wishes::Wishes;
 
 use std::fmt;
 
@@ -49,6 +52,11 @@ pub trait Codec: fmt::Debug + Send {
     /// Tells the encoder what share of its packets is lost, in percent, so that it protects them.
     fn expect_loss(&mut self, percent: f32) {
         let _ = percent;
+    }
+
+    /// Tells the encoder what the receiver asks for.
+    fn wish(&mut self, wishes: &Wishes) {
+        let _ = wishes;
     }
 
     /// Whether a payload only keeps the background noise of a pause going (discontinuous transmission).

@@ -1,7 +1,7 @@
 //! Opus (RFC 6716, RFC 7587): libopus at 48 kHz, mono, with in-band FEC.
 
-use super::{Codec, Format};
-use opus::{Application, Bitrate, Channels, Decoder, Encoder, Signal, packet};
+use super::{Codec, Format, Wishes};
+use opus::{Application, Bandwidth, Bitrate, Channels, Decoder, Encoder, Signal, packet};
 
 pub(super) const OPUS: Format = Format {
     name: "opus",
@@ -21,12 +21,13 @@ struct Coder {
     encoder: Option<Encoder>,
     decoder: Option<Decoder>,
     expected_loss: f32,
+    wishes: Wishes,
 }
 
 impl Coder {
     fn encoder(&mut self) -> Option<&mut Encoder> {
         if self.encoder.is_none() {
-            self.encoder = new_encoder(self.expected_loss).ok();
+            self.encoder = new_encoder(self.expected_loss, &self.wishes).ok();
         }
         self.encoder.as_mut()
     }
@@ -104,20 +105,44 @@ impl Codec for Coder {
         }
     }
 
+    fn wish(&mut self, wishes: &Wishes) {
+        if self.wishes != *wishes {
+            self.wishes = *wishes;
+            if let Some(encoder) = &mut self.encoder {
+                // What it cannot do it leaves as it was.
+                let _ = grant(encoder, wishes);
+            }
+        }
+    }
+
     fn is_pause(&self, payload: &[u8]) -> bool {
         // RFC 6716 §2.1.9: a frame of nothing but its first byte, or one more, is DTX.
         (1..=2).contains(&payload.len())
     }
 }
 
-fn new_encoder(expected_loss: f32) -> opus::Result<Encoder> {
+fn new_encoder(expected_loss: f32, wishes: &Wishes) -> opus::Result<Encoder> {
     let mut encoder = Encoder::new(RATE, Channels::Mono, Application::Voip)?;
-    encoder.set_bitrate(Bitrate::Bits(BITRATE))?;
     encoder.set_complexity(COMPLEXITY)?;
     encoder.set_signal(Signal::Voice)?;
-    encoder.set_inband_fec(true)?;
     encoder.set_packet_loss_perc(protection(expected_loss))?;
+    grant(&mut encoder, wishes)?;
     Ok(encoder)
+}
+
+fn grant(encoder: &mut Encoder, wishes: &Wishes) -> opus::Result<()> {
+    let most = wishes.most_bits.and_then(|bits| i32::try_from(bits).ok());
+    encoder.set_bitrate(Bitrate::Bits(most.map_or(BITRATE, |most| most.min(BITRATE))))?;
+    encoder.set_inband_fec(wishes.copies)?;
+    encoder.set_dtx(wishes.pauses)?;
+    encoder.set_vbr(!wishes.constant)?;
+    encoder.set_max_bandwidth(match wishes.playback_rate.unwrap_or(RATE) {
+        ..12_000 => Bandwidth::Narrowband,
+        12_000..16_000 => Bandwidth::Mediumband,
+        16_000..24_000 => Bandwidth::Wideband,
+        24_000..48_000 => Bandwidth::Superwideband,
+        48_000.. => Bandwidth::Fullband,
+    })
 }
 
 /// How much loss to protect against; never none, since the first loss comes before any report of it.
@@ -196,6 +221,25 @@ mod tests {
         }
         assert!(recovered > payloads.len() / 6, "{recovered} of {}", payloads.len());
         assert!(error < 0.6 * energy, "{error} {energy}");
+    }
+
+    #[test]
+    fn wishes_of_the_receiver_are_granted() {
+        let octets = |wishes: &Wishes| {
+            let mut coder = Coder::default();
+            coder.wish(wishes);
+            let payloads = payloads(&mut coder, 3);
+            let copies = payloads.iter().filter(|payload| coder.carries_previous(payload)).count();
+            (payloads.iter().map(Vec::len).sum::<usize>(), copies)
+        };
+        let (usual, copies) = octets(&Wishes::default());
+        let (low, _) = octets(&Wishes { most_bits: Some(16_000), ..Wishes::default() });
+        assert!(copies > 20 && low < usual / 2, "{copies} {low} {usual}");
+        assert_eq!(octets(&Wishes { copies: false, ..Wishes::default() }).1, 0);
+        let mut coder = Coder::default();
+        coder.wish(&Wishes { constant: true, ..Wishes::default() });
+        let lengths = payloads(&mut coder, 1);
+        assert!(lengths.iter().all(|payload| payload.len() == lengths[0].len()));
     }
 
     #[test]

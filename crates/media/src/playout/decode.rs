@@ -16,6 +16,8 @@ pub(super) struct Decoders {
     /// Which one decoded last.
     active: Option<usize>,
     noise: Option<(Noise, Resampler)>,
+    /// Made up outside of the codec since the last packet.
+    made_up: Vec<i16>,
     recovered: u64,
 }
 
@@ -48,7 +50,7 @@ impl Decoders {
             resampler: Resampler::new(format.sample_rate, rate),
         };
         let known = formats.into_iter().take(MOST_FORMATS).map(decoder).collect();
-        Decoders { rate, known, comfort_noise, active: None, noise: None, recovered: 0 }
+        Decoders { rate, known, comfort_noise, active: None, noise: None, made_up: Vec::new(), recovered: 0 }
     }
 
     pub(super) fn change(
@@ -83,6 +85,8 @@ impl Decoders {
             self.known[place].codec = (self.known[place].format.make)();
         }
         self.noise = None;
+        // What was made up for a packet that came late after all never was.
+        self.made_up.clear();
         let rate = self.rate;
         let decoder = &mut self.known[place];
         if gap > 0 {
@@ -113,11 +117,18 @@ impl Decoders {
         decoder.conceal(samples, rate, out)
     }
 
-    /// Sound was made up outside of the codec.
-    pub(super) fn follow(&mut self, samples: &[i16]) {
-        let rate = self.rate;
+    /// Sound was made up outside of the codec, for a packet that may be late or lost.
+    pub(super) fn made_up(&mut self, samples: &[i16]) {
+        if self.made_up.len() < self.rate as usize {
+            self.made_up.extend_from_slice(samples);
+        }
+    }
+
+    /// It was lost: the decoder goes on from what was made up.
+    pub(super) fn lost(&mut self) {
+        let (rate, made_up) = (self.rate, std::mem::take(&mut self.made_up));
         if let Some(decoder) = self.active.and_then(|place| self.known.get_mut(place)) {
-            decoder.follow(samples, rate);
+            decoder.follow(&made_up, rate);
         }
     }
 

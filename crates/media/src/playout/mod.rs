@@ -308,6 +308,7 @@ impl Playout {
                 if skipped > 0 {
                     if !pause {
                         self.pass(playing.position + skipped, clock);
+                        self.decoders.lost();
                     }
                     playing.position += skipped;
                     playing.lag -= skipped as f64;
@@ -324,6 +325,7 @@ impl Playout {
                 playing.position += stale;
                 playing.lag -= stale as f64;
                 playing.frozen = 0;
+                self.decoders.lost();
                 self.drop_before(playing.position);
                 continue;
             }
@@ -379,7 +381,7 @@ impl Playout {
         } else {
             let start = self.queue.len();
             self.concealer.conceal(missing, &[], &mut self.queue);
-            self.decoders.follow(&self.queue[start..]);
+            self.decoders.made_up(&self.queue[start..]);
         }
         if playing.pause {
             playing.position += missing as i64;

@@ -84,6 +84,9 @@ impl Sender {
             self.pending.clear();
             self.resampler = None;
         }
+        if let Some(encoder) = &mut self.encoder {
+            encoder.wish(&settings.wishes);
+        }
         self.payload = settings.send;
         self.event = settings.event_send;
         if let Some(Payload { format, .. }) = settings.send {

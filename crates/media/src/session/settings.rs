@@ -1,7 +1,7 @@
 //! What goes into a session and what comes out of it.
 
 use crate::SAMPLE_RATE;
-use crate::codec::Format;
+use crate::codec::{Format, Wishes};
 pub use crate::transcode::EventFormat;
 use offhook_rtp::NtpTime;
 use std::net::{IpAddr, SocketAddr};
@@ -21,6 +21,8 @@ pub struct Payload {
 pub struct Settings {
     /// What we send, under the other side's payload type; `None`: nothing can be sent.
     pub send: Option<Payload>,
+    /// What the other side asks of our encoder.
+    pub wishes: Wishes,
     /// What may come, under our payload types.
     pub receive: Vec<Payload>,
     /// The other side's telephone events, if it takes any.

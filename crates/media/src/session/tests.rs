@@ -23,6 +23,7 @@ fn payload(name: &str) -> Payload {
 fn settings(remote: &str) -> Settings {
     Settings {
         send: Some(payload("PCMA")),
+        wishes: crate::codec::Wishes::default(),
         receive: vec![payload("PCMA"), payload("PCMU")],
         event_send: Some(EVENT),
         event_receive: Some(EVENT),

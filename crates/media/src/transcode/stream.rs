@@ -145,6 +145,10 @@ impl Stream {
         self.encoder.expect_loss(percent);
     }
 
+    pub(super) fn wish(&mut self, wishes: &codec::Wishes) {
+        self.encoder.wish(wishes);
+    }
+
     fn cut(&mut self, size: usize, out: &mut Vec<Vec<u8>>) {
         if self.take_runs(size) {
             let mut payload = Vec::new();

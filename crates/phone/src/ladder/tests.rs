@@ -39,10 +39,10 @@ fn a_call_reads_like_a_conversation() {
         ],
     );
     let expected = [
-        "  0.000  phone ── INVITE *43 (SDP: opus, pcma, pcmu) ─▶ exchange   please talk to me",
-        "  0.001  phone ◀─ 401 Unauthorized ──────────────────── exchange   asks who we are (normal)",
-        "  0.002  phone ── INVITE *43 ─────────────────────────▶ exchange   the same with proof of who we are",
-        "  0.003  phone ◀─ 200 OK ────────────────────────────── exchange   answered",
+        "  0.000  phone ── INVITE *43 (SDP: opus, pcma, pcmu) ───────▶ exchange   please talk to me",
+        "  0.001  phone ◀─ 401 Unauthorized ────────────────────────── exchange   asks who we are (normal)",
+        "  0.002  phone ── INVITE *43 ───────────────────────────────▶ exchange   the same with proof of who we are",
+        "  0.003  phone ◀─ 200 OK ──────────────────────────────────── exchange   answered",
     ];
     assert_eq!(lines, expected);
 }
@@ -82,7 +82,7 @@ fn what_is_sent_again_is_said_to_be() {
 #[test]
 fn explanations_follow_the_language_and_sip_stays_english() {
     let lines = draw(Language::Chinese, &[(Way::Received, response("486 Busy Here", "1 INVITE"))]);
-    assert_eq!(lines[0], "  0.000  phone ◀─ 486 Busy Here ─────────────────────── exchange   忙");
+    assert_eq!(lines[0], "  0.000  phone ◀─ 486 Busy Here ───────────────────────────── exchange   忙");
 }
 
 #[test]

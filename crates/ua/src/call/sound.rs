@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use offhook_media::codec::{self, by_name, by_word};
+use offhook_media::codec::{self, Wishes, by_name, by_word};
 use offhook_media::session::{
     Component, EventFormat, Identity, MediaSession, Outbox, Payload, Settings, Statistics,
 };
@@ -267,8 +267,13 @@ fn settings(stream: Option<&Negotiated>, peer: IpAddr) -> Settings {
     // Many send comfort noise under its static number without having said so.
     let is_noise = |format: &&offer_answer::Format| format.codec.name.eq_ignore_ascii_case("CN");
     let noise = stream.and_then(|stream| stream.others.iter().find(is_noise));
+    // What is not said has the defaults of the codec's specification.
+    let wishes = stream.map_or_else(Wishes::default, |stream| {
+        Wishes::parse(stream.codec.remote_fmtp.as_deref().unwrap_or_default())
+    });
     Settings {
         send,
+        wishes,
         receive,
         event_send: event.map(|event| event_format(event.send, event)),
         event_receive: event.map(|event| event_format(event.receive, event)),

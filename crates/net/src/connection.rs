@@ -32,7 +32,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
 /// What a connection's task works on.
 pub(crate) struct Connection {
     pub(crate) id: ConnectionId,
-    pub(crate) limits: StreamLimits,
+    pub(crate) limits: Arc<StreamLimits>,
     pub(crate) inlet: Inlet,
     /// Messages to write. When it closes, the connection is to be closed after what is in it. Boxed, because a queue keeps
     /// room for some dozens, which idle connections should not pay for.
@@ -52,8 +52,9 @@ pub(crate) fn cost(transmit: &Transmit) -> usize {
 impl Connection {
     /// Serves a connection that a peer opened.
     pub(crate) async fn accepted(mut self, stream: TcpStream, flow: Flow) {
-        let (from, to) = stream.into_split();
-        self.serve(from, to, Framing::stream(self.limits.message), flow).await;
+        let mut framing = Framing::stream(self.limits.message);
+        let (mut from, mut to) = stream.into_split();
+        self.serve(&mut from, &mut to, &mut framing, flow).await;
         let _ = self.notices.send(Notice::Ended(self.id)).await;
     }
 
@@ -65,14 +66,12 @@ impl Connection {
         flow: Flow,
         permit: OwnedSemaphorePermit,
     ) {
-        let shaken = timeout(self.limits.handshake, tls.accept(stream)).await;
+        // In a box of its own, lest its room stay for as long as the connection.
+        let shaken = Box::pin(shake(stream, tls, self.limits.handshake)).await;
         drop(permit);
-        let well = matches!(shaken, Ok(Ok(_)));
-        let _ = self.notices.send(Notice::Shaken(flow.remote.ip(), well)).await;
-        match shaken.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+        let _ = self.notices.send(Notice::Shaken(flow.remote.ip(), shaken.is_ok())).await;
+        match shaken {
             Ok(stream) => {
-                // A box, lest the handshake's room stay for as long as the connection.
-                let stream: Box<dyn ByteStream> = Box::new(stream);
                 let framing = Framing::stream(self.limits.message);
                 self.serve_split(stream, framing, flow).await;
             }
@@ -100,7 +99,7 @@ impl Connection {
     pub(crate) async fn connecting(mut self, remote: SocketAddr, local: Option<IpAddr>, dial: Dial) {
         let transport = dial.transport;
         let opened = tokio::select! {
-            opened = self.open(remote, local, dial) => opened,
+            opened = Box::pin(self.open(remote, local, dial)) => opened,
             () = self.cut.notified() => Err(io::ErrorKind::ConnectionReset.into()),
         };
         match opened {
@@ -109,8 +108,9 @@ impl Connection {
                 let flow = Flow { transport, local, remote, connection: Some(self.id) };
                 match opened {
                     Opened::Plain(stream) => {
-                        let (from, to) = stream.into_split();
-                        self.serve(from, to, Framing::stream(self.limits.message), flow).await;
+                        let mut framing = Framing::stream(self.limits.message);
+                        let (mut from, mut to) = stream.into_split();
+                        self.serve(&mut from, &mut to, &mut framing, flow).await;
                     }
                     Opened::Tls(stream) => {
                         self.serve_split(stream, Framing::stream(self.limits.message), flow).await;
@@ -142,12 +142,12 @@ impl Connection {
         Ok((opened.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?, local))
     }
 
-    async fn serve_split(&mut self, stream: Box<dyn ByteStream>, framing: Framing, flow: Flow) {
-        let (from, to) = tokio::io::split(stream);
-        self.serve(from, to, framing, flow).await;
+    async fn serve_split(&mut self, stream: Box<dyn ByteStream>, mut framing: Framing, flow: Flow) {
+        let (mut from, mut to) = tokio::io::split(stream);
+        self.serve(&mut from, &mut to, &mut framing, flow).await;
     }
 
-    async fn serve<R, W>(&mut self, mut from: R, mut to: W, framing: Framing, flow: Flow)
+    async fn serve<R, W>(&mut self, from: &mut R, to: &mut W, framing: &mut Framing, flow: Flow)
     where
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
@@ -156,9 +156,9 @@ impl Connection {
             return;
         }
         let wrapping = framing.wrapping();
-        let failure = match self.exchange(&mut from, &mut to, framing, flow).await {
+        let failure = match self.exchange(from, to, framing, flow).await {
             Ok(status) => {
-                let _ = timeout(ANSWER, close(&mut from, &mut to, wrapping.farewell(status))).await;
+                let _ = timeout(ANSWER, close(from, to, wrapping.farewell(status))).await;
                 SendFailure::ConnectionLost
             }
             Err(Broken { unsent, failure }) => {
@@ -176,7 +176,7 @@ impl Connection {
         &mut self,
         from: &mut R,
         to: &mut W,
-        framing: Framing,
+        framing: &mut Framing,
         flow: Flow,
     ) -> Result<u16, Broken>
     where
@@ -257,7 +257,7 @@ enum ReadEnd {
 struct Reader<'a, R> {
     stream: &'a mut R,
     flow: Flow,
-    framing: Framing,
+    framing: &'a mut Framing,
     limits: &'a StreamLimits,
     inlet: &'a Inlet,
     replies: &'a Replies,
@@ -302,7 +302,7 @@ impl<R: AsyncRead + Unpin> Reader<'_, R> {
 
     /// Reads once. The room lies on the stack while it is read into, and not in every idle connection.
     async fn fill(&mut self) -> io::Result<usize> {
-        let (stream, framing) = (&mut *self.stream, &mut self.framing);
+        let (stream, framing) = (&mut *self.stream, &mut *self.framing);
         poll_fn(|cx| {
             let mut room = [const { MaybeUninit::uninit() }; 8_192];
             let mut read = ReadBuf::uninit(&mut room);
@@ -427,6 +427,15 @@ impl<W: AsyncWrite + Unpin> Writer<'_, W> {
             Some(wrapped) => within(self.limit, write(self.stream, &wrapped)).await,
             None => within(self.limit, write(self.stream, &transmit.bytes)).await,
         }
+    }
+}
+
+/// The handshake of a peer that came in.
+async fn shake(stream: TcpStream, tls: TlsServer, limit: Duration) -> io::Result<Box<dyn ByteStream>> {
+    match timeout(limit, tls.accept(stream)).await {
+        Ok(Ok(stream)) => Ok(Box::new(stream)),
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(io::ErrorKind::TimedOut.into()),
     }
 }
 

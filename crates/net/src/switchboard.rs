@@ -23,7 +23,7 @@ use crate::{Inlet, NetInput, SendFailed, SendFailure, StreamLimits, TlsClient};
 
 /// All connections.
 pub(crate) struct Switchboard {
-    limits: StreamLimits,
+    limits: Arc<StreamLimits>,
     tls: Option<TlsClient>,
     inlet: Inlet,
     shared: Arc<Shared>,
@@ -83,7 +83,7 @@ impl Switchboard {
         Self {
             handshakes: Arc::new(Semaphore::new(limits.handshakes)),
             shaking: HashMap::new(),
-            limits,
+            limits: Arc::new(limits),
             tls,
             inlet,
             shared,
@@ -116,19 +116,18 @@ impl Switchboard {
         commands: &mut mpsc::UnboundedReceiver<Command>,
     ) -> Option<oneshot::Sender<()>> {
         let inlet = self.inlet.clone();
-        let (mut last, mut rests_until) = (0, Instant::now());
+        let (mut last, mut rests_until) = (0, None);
         loop {
-            let is_resting = Instant::now() < rests_until;
             tokio::select! {
-                (at, knocked) = door::next(doors, last), if !is_resting && !doors.is_empty() => {
+                (at, knocked) = door::next(doors, last), if rests_until.is_none() && !doors.is_empty() => {
                     last = at;
                     if let Err(error) = self.let_in(&doors[at], knocked).await {
                         // Out of descriptors or memory: it would fail again at once.
                         tracing::warn!(%error, "accept");
-                        rests_until = Instant::now() + REST;
+                        rests_until = Some(Instant::now() + REST);
                     }
                 }
-                () = sleep_until(rests_until), if is_resting => {}
+                () = until(rests_until), if rests_until.is_some() => rests_until = None,
                 command = commands.recv(), if self.reports.len() < REPORTS => match command {
                     Some(Command::Send(transmit)) => {
                         self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
@@ -362,7 +361,7 @@ impl Switchboard {
         };
         self.connections.insert(id, line);
         self.shared.open.store(self.connections.len() as u64, Ordering::Relaxed);
-        let (limits, inlet, notices) = (self.limits, self.inlet.clone(), self.notices.clone());
+        let (limits, inlet, notices) = (Arc::clone(&self.limits), self.inlet.clone(), self.notices.clone());
         Connection { id, limits, inlet, queue, queued, cut, notices }
     }
 
@@ -389,6 +388,12 @@ impl Switchboard {
 
     fn fail(&mut self, transmit: Transmit, failure: SendFailure) {
         self.reports.push_back(SendFailed { transmit, failure });
+    }
+}
+
+async fn until(moment: Option<Instant>) {
+    if let Some(moment) = moment {
+        sleep_until(moment).await;
     }
 }
 

@@ -4,6 +4,11 @@ use crate::command::{Fingerprint, FingerprintHash};
 use aws_lc_rs::digest;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair};
 use dimpl::DtlsCertificate;
+use rtc_dtls::config::{ClientAuthType, ConfigBuilder, HandshakeConfig};
+use rtc_dtls::crypto::Certificate;
+use rtc_dtls::crypto_provider::providers::AwsLcRsProvider;
+use rtc_dtls::crypto_provider::{RTCCryptoProvider as _, SignatureScheme};
+use rtc_dtls::extension::extension_use_srtp::SrtpProtectionProfile;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +19,7 @@ use std::time::Duration;
 pub struct Identity {
     shown: DtlsCertificate,
     config: Arc<dimpl::Config>,
+    tolerant: Arc<HandshakeConfig>,
 }
 
 impl Identity {
@@ -31,8 +37,9 @@ impl Identity {
             .flight_start_rto(FIRST_RETRANSMISSION)
             .flight_retries(RETRANSMISSIONS)
             .build();
+        let tolerant = Arc::new(tolerant(&certificate, &key).ok_or(IdentityError)?);
         let shown = DtlsCertificate { certificate, private_key: key };
-        Ok(Identity { shown, config: Arc::new(config.map_err(|_| IdentityError)?) })
+        Ok(Identity { shown, config: Arc::new(config.map_err(|_| IdentityError)?), tolerant })
     }
 
     /// The SHA-256 of the certificate, for `a=fingerprint`.
@@ -49,6 +56,32 @@ impl Identity {
     pub(crate) fn config(&self) -> Arc<dimpl::Config> {
         self.config.clone()
     }
+
+    pub(crate) fn tolerant(&self) -> Arc<HandshakeConfig> {
+        self.tolerant.clone()
+    }
+}
+
+/// For phones whose certificates have RSA keys. Whether a certificate is the promised one is looked at afterwards.
+fn tolerant(certificate: &[u8], key: &[u8]) -> Option<HandshakeConfig> {
+    let provider = Arc::new(AwsLcRsProvider::new());
+    let schemes = [SignatureScheme::EcdsaP256Sha256, SignatureScheme::EcdsaP384Sha384];
+    let key = schemes.into_iter().find_map(|one| provider.crypto().import_signing_key(one, key).ok())?;
+    let certificate = Certificate::from_signing_key(vec![certificate.to_vec().into()], key);
+    ConfigBuilder::default()
+        .with_crypto_provider(provider)
+        .with_certificates(vec![certificate])
+        .with_client_auth(ClientAuthType::RequireAnyClientCert)
+        .with_insecure_skip_verify(true)
+        .with_srtp_protection_profiles(vec![
+            SrtpProtectionProfile::Srtp_Aead_Aes_256_Gcm,
+            SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm,
+            SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80,
+        ])
+        .with_mtu(MTU)
+        .with_flight_interval(FIRST_RETRANSMISSION)
+        .build(false, None)
+        .ok()
 }
 
 impl fmt::Debug for Identity {

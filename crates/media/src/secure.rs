@@ -1,14 +1,16 @@
 //! What protects one side of a stream: its keys, the handshake that brings them, and ICE.
 
-pub(crate) mod keyring;
 pub(crate) mod dtls;
+mod engine;
 pub(crate) mod ice;
+pub(crate) mod keyring;
 
-use crate::command::{IceCredentials, InsecureReason, Protection};
+use crate::command::{IceCredentials, InsecureReason, MasterKey, Protection, Suite};
 use crate::identity::Identity;
-use keyring::Keyring;
+use crate::stream::Component;
 use dtls::{Dtls, Ended, Keys};
 use ice::Ice;
+use keyring::Keyring;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,9 +19,10 @@ use std::time::Instant;
 #[derive(Debug, Default)]
 pub(crate) struct Secure {
     said: Said,
-    /// What media is protected with; `None` on a plain side, and until a handshake is done.
-    pub(crate) keyring: Option<Keyring>,
-    pub(crate) dtls: Option<Dtls>,
+    /// What media is protected with; `None` on a plain side, and until a handshake is done. By component: RTCP on a port of
+    /// its own has a handshake of its own (RFC 5764 §4.1).
+    keyrings: [Option<Keyring>; 2],
+    pub(crate) handshakes: [Option<Dtls>; 2],
     pub(crate) ice: Option<Ice>,
 }
 
@@ -61,42 +64,50 @@ impl Secure {
 
     fn protect(&mut self, now: Instant, identity: Option<&Arc<Identity>>) -> Result<(), InsecureReason> {
         match &self.said.protection {
-            Protection::Plain => (self.keyring, self.dtls) = (None, None),
+            Protection::Plain => (self.keyrings, self.handshakes) = Default::default(),
             Protection::Sdes { suite, ours, theirs } => {
-                self.dtls = None;
-                let changed = match &mut self.keyring {
-                    Some(keyring) => keyring.change(now, *suite, ours, theirs),
-                    none => Keyring::new(*suite, ours, theirs).map(|keyring| *none = Some(keyring)),
-                };
-                changed.ok_or(InsecureReason::KeyLength)?;
+                self.handshakes = Default::default();
+                let [keyring, of_rtcp] = &mut self.keyrings;
+                *of_rtcp = None;
+                change(keyring, now, *suite, ours, theirs).ok_or(InsecureReason::KeyLength)?;
             }
             // The keys of before stay until the handshake brings others (RFC 5763 §6.6).
             Protection::Dtls { role, fingerprint } => {
-                if !self.dtls.as_ref().is_some_and(|dtls| dtls.is(*role, fingerprint)) {
-                    let identity = identity.ok_or(InsecureReason::NoCertificate)?;
-                    self.dtls = Some(Dtls::new(identity.clone(), *role, fingerprint.clone()));
+                let identity = identity.ok_or(InsecureReason::NoCertificate)?;
+                for dtls in &mut self.handshakes {
+                    if !dtls.as_ref().is_some_and(|dtls| dtls.is(*role, fingerprint)) {
+                        *dtls = Some(Dtls::new(identity.clone(), *role, fingerprint.clone()));
+                    }
                 }
             }
         }
         Ok(())
     }
 
-    /// Takes the end of a handshake, and says what to tell call control; also where the phone is.
-    pub(crate) fn ended(&mut self, now: Instant, ended: Ended) -> Result<SocketAddr, InsecureReason> {
+    /// Takes the end of a component's handshake, and says what to tell call control; also where the phone is.
+    pub(crate) fn ended(
+        &mut self,
+        now: Instant,
+        component: Component,
+        ended: Ended,
+    ) -> Result<SocketAddr, InsecureReason> {
+        let keyring = &mut self.keyrings[component.index()];
         match ended {
             Ended::Secured { keys, peer } => {
                 let Keys { suite, ours, theirs } = &*keys;
-                let taken = match &mut self.keyring {
-                    Some(keyring) => keyring.change(now, *suite, ours, theirs),
-                    none => Keyring::new(*suite, ours, theirs).map(|keyring| *none = Some(keyring)),
-                };
-                taken.map(|()| peer).ok_or(InsecureReason::KeyLength)
+                change(keyring, now, *suite, ours, theirs).map(|()| peer).ok_or(InsecureReason::KeyLength)
             }
             Ended::Insecure(reason) => {
-                self.keyring = None;
+                *keyring = None;
                 Err(reason)
             }
         }
+    }
+
+    /// The keys for what comes and goes by a port: with SDES they are the same for both.
+    pub(crate) fn keyring(&mut self, component: Component) -> Option<&mut Keyring> {
+        let dtls = matches!(self.said.protection, Protection::Dtls { .. });
+        self.keyrings[if dtls { component.index() } else { 0 }].as_mut()
     }
 
     /// Whether media must be protected here, be it possible yet or not.
@@ -117,5 +128,19 @@ impl Secure {
     /// Nothing that would need it is left.
     pub(crate) fn is_needless(&self) -> bool {
         self.said.is_plain() && self.ice.is_none()
+    }
+}
+
+/// `None`: the keys do not fit their suite.
+fn change(
+    keyring: &mut Option<Keyring>,
+    now: Instant,
+    suite: Suite,
+    ours: &MasterKey,
+    theirs: &MasterKey,
+) -> Option<()> {
+    match keyring {
+        Some(keyring) => keyring.change(now, suite, ours, theirs),
+        none => Keyring::new(suite, ours, theirs).map(|keyring| *none = Some(keyring)),
     }
 }

@@ -37,6 +37,9 @@ pub(crate) enum Component {
 }
 
 impl Component {
+    /// Both.
+    pub(crate) const BOTH: [Component; 2] = [Component::Rtp, Component::Rtcp];
+
     /// The place in a `[T; 2]` of ports.
     pub(crate) const fn index(self) -> usize {
         self as usize

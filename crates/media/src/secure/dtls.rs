@@ -6,9 +6,9 @@
 use crate::command::{DtlsRole, Fingerprint, FingerprintHash, InsecureReason};
 use crate::identity::Identity;
 use crate::latch::same;
+use crate::secure::engine::Engine;
 use aws_lc_rs::{constant_time, digest};
 use bytes::Bytes;
-use dimpl::{Output, SrtpProfile};
 use offhook_rtp::srtp::{MasterKey, Suite};
 use std::fmt;
 use std::net::SocketAddr;
@@ -41,7 +41,7 @@ enum State {
 
 struct Association {
     peer: SocketAddr,
-    dtls: dimpl::Dtls,
+    engine: Engine,
     next: Option<Instant>,
     /// Whether the certificate that was shown is the promised one.
     matches: Option<bool>,
@@ -97,7 +97,7 @@ impl Dtls {
     /// Begins the handshake as the client.
     pub(crate) fn begin(&mut self, now: Instant, peer: SocketAddr, flight: &mut Flight) -> Option<Ended> {
         self.state = State::Shaking(now + HANDSHAKE);
-        let association = self.identity.associate(now, DtlsRole::Client, peer);
+        let association = self.identity.associate(now, DtlsRole::Client, peer, None);
         self.associations.push(association);
         self.step(now, 0, None, Source::Signalled, flight)
     }
@@ -119,7 +119,7 @@ impl Dtls {
         let place = match known {
             Some(place) => place,
             None if self.role == DtlsRole::Server && is_client_hello(packet) => {
-                self.admit(now, from, source)?
+                self.admit(now, from, source, packet)?
             }
             None => return None,
         };
@@ -154,7 +154,7 @@ impl Dtls {
     }
 
     /// Room for one more handshake: the SDP's own address pushes out one that is less likely.
-    fn admit(&mut self, now: Instant, from: SocketAddr, source: Source) -> Option<usize> {
+    fn admit(&mut self, now: Instant, from: SocketAddr, source: Source, hello: &[u8]) -> Option<usize> {
         if self.state == State::Secured {
             return None;
         }
@@ -167,7 +167,7 @@ impl Dtls {
         if self.state == State::Idle {
             self.state = State::Shaking(now + HANDSHAKE);
         }
-        self.associations.push(self.identity.associate(now, DtlsRole::Server, from));
+        self.associations.push(self.identity.associate(now, DtlsRole::Server, from, Some(hello)));
         Some(self.associations.len() - 1)
     }
 
@@ -225,50 +225,23 @@ impl Association {
         fingerprint: &Fingerprint,
         flight: &mut Flight,
     ) -> bool {
-        if self.dtls.handle_timeout(now).is_err() {
-            return false;
+        let outcome = self.engine.drive(now, packet);
+        flight.extend(outcome.packets.into_iter().map(|packet| (self.peer, packet)));
+        self.next = outcome.next;
+        self.connected |= outcome.connected;
+        if let Some(certificate) = outcome.certificate {
+            self.matches = Some(is_of(fingerprint, &certificate));
         }
-        // An answer to what the clock brought must be drained before the next input.
-        self.drain(now, role, fingerprint, flight);
-        let Some(packet) = packet else { return true };
-        if self.dtls.handle_packet(packet).is_err() {
-            return false;
+        if let Some((suite, material)) = outcome.material {
+            self.keys = Keys::split(role, suite, &Zeroizing::new(material));
         }
-        self.drain(now, role, fingerprint, flight);
-        true
-    }
-
-    fn drain(&mut self, now: Instant, role: DtlsRole, fingerprint: &Fingerprint, flight: &mut Flight) {
-        let mut buffer = vec![0; 2048];
-        for _ in 0..OUTPUTS {
-            match self.dtls.poll_output(&mut buffer) {
-                Output::Packet(packet) => flight.push((self.peer, Bytes::copy_from_slice(packet))),
-                Output::BufferTooSmall { needed } if needed <= LONGEST_OUTPUT => buffer.resize(needed, 0),
-                Output::Timeout(at) => {
-                    // Long intervals only say that nothing is due.
-                    self.next = (at < now + IDLE).then_some(at);
-                    return;
-                }
-                Output::Connected => self.connected = true,
-                Output::PeerCert(certificate) => self.matches = Some(is_of(fingerprint, certificate)),
-                Output::KeyingMaterial(material, profile) => {
-                    self.keys = Keys::split(role, profile, &material);
-                }
-                _ => {}
-            }
-        }
+        !outcome.is_over
     }
 }
 
 impl Keys {
     /// RFC 5764 §4.2: the client's key, the server's, the client's salt, the server's.
-    fn split(role: DtlsRole, profile: SrtpProfile, material: &[u8]) -> Option<Keys> {
-        let suite = match profile {
-            SrtpProfile::AES128_CM_SHA1_80 => Suite::AesCm128HmacSha1_80,
-            SrtpProfile::AEAD_AES_128_GCM => Suite::AeadAes128Gcm,
-            SrtpProfile::AEAD_AES_256_GCM => Suite::AeadAes256Gcm,
-            _ => return None,
-        };
+    fn split(role: DtlsRole, suite: Suite, material: &[u8]) -> Option<Keys> {
         let (keys, salts) = material.split_at_checked(2 * suite.cipher_key_len())?;
         let halves = keys.split_at(suite.cipher_key_len());
         let salts = salts.split_at_checked(suite.salt_len())?;
@@ -285,10 +258,9 @@ impl Keys {
 }
 
 impl Identity {
-    fn associate(&self, now: Instant, role: DtlsRole, peer: SocketAddr) -> Association {
-        let mut dtls = dimpl::Dtls::new_auto(self.config(), self.shown(), now);
-        dtls.set_active(role == DtlsRole::Client);
-        Association { peer, dtls, next: None, matches: None, keys: None, connected: false }
+    fn associate(&self, now: Instant, role: DtlsRole, peer: SocketAddr, hello: Option<&[u8]>) -> Association {
+        let engine = Engine::new(self, role, hello, now);
+        Association { peer, engine, next: None, matches: None, keys: None, connected: false }
     }
 }
 
@@ -319,7 +291,3 @@ fn is_client_hello(packet: &[u8]) -> bool {
 const HANDSHAKE: Duration = Duration::from_secs(30);
 /// Handshakes with different sources at one time.
 const ASSOCIATIONS: usize = 4;
-/// More than a handshake ever has to say at once.
-const OUTPUTS: usize = 64;
-const LONGEST_OUTPUT: usize = 65_536;
-const IDLE: Duration = Duration::from_secs(60);

@@ -5,9 +5,9 @@ use super::{Component, Flow, Outcome, Seen, Stream, see};
 use crate::command::{Report, SideName};
 use crate::latch::{Verdict, same};
 use crate::relay::{Outbox, Send};
-use crate::secure::keyring::Protocol;
-use crate::secure::dtls::{Ended, Flight, Source};
+use crate::secure::dtls::{Dtls, Ended, Flight, Source};
 use crate::secure::ice::Checked;
+use crate::secure::keyring::Protocol;
 use offhook_rtp::packet::Kind;
 use offhook_rtp::srtp::SrtpError;
 use std::net::SocketAddr;
@@ -143,11 +143,10 @@ impl Stream {
         out: &mut Outbox,
     ) {
         let flow = &mut self.flows[name.index()];
-        let source = flow.source(now, from);
-        // Without RTP and RTCP on one port there would have to be a second handshake for RTCP (RFC 5764 §4.1): there
-        // is none, and RTCP stays away.
-        let dtls = flow.secure.as_mut().and_then(|secure| secure.dtls.as_mut());
-        let (Some(dtls), Component::Rtp) = (dtls, component) else {
+        let source = flow.source(now, component, from);
+        let secure = flow.secure.as_mut();
+        let dtls = secure.and_then(|secure| secure.handshakes[component.index()].as_mut());
+        let Some(dtls) = dtls else {
             flow.counters.malformed += 1;
             return;
         };
@@ -157,7 +156,7 @@ impl Stream {
         };
         let mut flight = Flight::new();
         let ended = dtls.receive(now, (from, source), packet, &mut flight);
-        self.follow(now, name, flight, ended, out);
+        self.follow(now, (name, component), flight, ended, out);
     }
 
     /// Begins the handshakes that are ours to begin: as soon as the phone can be reached and can have heard of us,
@@ -167,13 +166,21 @@ impl Stream {
             if !self.flows[name.other().index()].has_phone() {
                 continue;
             }
-            let flow = &mut self.flows[name.index()];
-            let target = flow.media_target(now);
-            let dtls = flow.secure.as_mut().and_then(|secure| secure.dtls.as_mut());
-            if let (Some(dtls), Some(target)) = (dtls.filter(|dtls| dtls.must_begin()), target) {
-                let mut flight = Flight::new();
-                let ended = dtls.begin(now, target, &mut flight);
-                self.follow(now, name, flight, ended, out);
+            for component in Component::BOTH {
+                let flow = &mut self.flows[name.index()];
+                let target = match component {
+                    Component::Rtp => flow.media_target(now),
+                    // With one port for both, RTP's handshake is RTCP's too.
+                    Component::Rtcp if flow.facing.rtcp_mux => None,
+                    Component::Rtcp => flow.path(now, true).map(|path| path.to),
+                };
+                let secure = flow.secure.as_mut();
+                let dtls = secure.and_then(|secure| secure.handshakes[component.index()].as_mut());
+                if let (Some(dtls), Some(target)) = (dtls.filter(|dtls| dtls.must_begin()), target) {
+                    let mut flight = Flight::new();
+                    let ended = dtls.begin(now, target, &mut flight);
+                    self.follow(now, (name, component), flight, ended, out);
+                }
             }
         }
     }
@@ -181,11 +188,14 @@ impl Stream {
     /// Sends again what handshakes need to.
     pub(crate) fn timeout(&mut self, now: Instant, out: &mut Outbox) {
         for name in SideName::BOTH {
-            let secure = self.flows[name.index()].secure.as_mut();
-            if let Some(dtls) = secure.and_then(|secure| secure.dtls.as_mut()) {
-                let mut flight = Flight::new();
-                let ended = dtls.timeout(now, &mut flight);
-                self.follow(now, name, flight, ended, out);
+            for component in Component::BOTH {
+                let secure = self.flows[name.index()].secure.as_mut();
+                let dtls = secure.and_then(|secure| secure.handshakes[component.index()].as_mut());
+                if let Some(dtls) = dtls {
+                    let mut flight = Flight::new();
+                    let ended = dtls.timeout(now, &mut flight);
+                    self.follow(now, (name, component), flight, ended, out);
+                }
             }
         }
     }
@@ -193,32 +203,39 @@ impl Stream {
     /// When [`Stream::timeout`] is due.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let secured = self.flows.iter().filter_map(|flow| flow.secure.as_ref());
-        secured.filter_map(|secure| secure.dtls.as_ref()?.deadline()).min()
+        secured.flat_map(|secure| secure.handshakes.iter().flatten()).filter_map(Dtls::deadline).min()
     }
 
     /// Sends a flight, and tells how the handshake ended.
     fn follow(
         &mut self,
         now: Instant,
-        name: SideName,
+        (name, component): (SideName, Component),
         flight: Flight,
         ended: Option<Ended>,
         out: &mut Outbox,
     ) {
         let flow = &mut self.flows[name.index()];
-        let from_port = flow.facing.ports.rtp;
+        let from_port = flow.port(component);
         out.sends.extend(flight.into_iter().map(|(to, bytes)| Send { from_port, to, bytes }));
         let (Some(ended), Some(secure)) = (ended, flow.secure.as_mut()) else { return };
         let (stream, side) = (self.id, name);
-        match secure.ended(now, ended) {
-            Ok(peer) => {
+        match (secure.ended(now, component, ended), component) {
+            (Ok(peer), Component::Rtp) => {
                 let by_ice = secure.agreed_ice().is_some();
                 if !by_ice && flow.rtp.prove(now, peer, 0) == Verdict::Latched {
                     out.reports.push(Report::Latched { stream, side, address: peer });
                 }
                 out.reports.push(Report::Secured { stream, side });
             }
-            Err(reason) => out.reports.push(Report::Insecure { stream, side, reason }),
+            (Ok(peer), Component::Rtcp) => {
+                if secure.agreed_ice().is_none() {
+                    flow.rtcp.prove(now, peer, 0);
+                }
+            }
+            // A call can do without reports, and there are none.
+            (Err(_), Component::Rtcp) => {}
+            (Err(reason), Component::Rtp) => out.reports.push(Report::Insecure { stream, side, reason }),
         }
     }
 }
@@ -247,7 +264,7 @@ impl Flow {
             if !proven && !self.latch(component).may_be(now, from) {
                 return Err(Refused::Foreign);
             }
-            Some(self.open(now, packet, scratch)?)
+            Some(self.open(now, component, packet, scratch)?)
         } else {
             None
         };
@@ -283,13 +300,19 @@ impl Flow {
         Ok(true)
     }
 
-    fn open(&mut self, now: Instant, packet: &[u8], scratch: &mut [u8]) -> Result<usize, Refused> {
+    fn open(
+        &mut self,
+        now: Instant,
+        component: Component,
+        packet: &[u8],
+        scratch: &mut [u8],
+    ) -> Result<usize, Refused> {
         let protocol = match Kind::of(packet) {
             Kind::Rtp => Protocol::Rtp,
             Kind::Rtcp => Protocol::Rtcp,
             _ => return Err(Refused::Malformed),
         };
-        let keyring = self.secure.as_mut().and_then(|secure| secure.keyring.as_mut());
+        let keyring = self.secure.as_mut().and_then(|secure| secure.keyring(component));
         let keyring = keyring.ok_or(Refused::Unauthentic)?;
         keyring.open(now, protocol, packet, scratch).map_err(|error| match error {
             SrtpError::Replayed => Refused::Replayed,
@@ -309,7 +332,9 @@ impl Flow {
         let Some(secure) = self.secure.as_mut().filter(|secure| secure.is_protected()) else {
             return Ok(admitted.opened);
         };
-        let keyring = secure.keyring.as_mut().ok_or(Refused::Foreign)?;
+        let apart = admitted.control && !self.facing.rtcp_mux;
+        let component = if apart { Component::Rtcp } else { Component::Rtp };
+        let keyring = secure.keyring(component).ok_or(Refused::Foreign)?;
         let length = match admitted.opened {
             Some(length) => length,
             None => {
@@ -326,12 +351,15 @@ impl Flow {
     }
 
     /// Whether a handshake may come from there.
-    fn source(&mut self, now: Instant, from: SocketAddr) -> Option<Source> {
+    fn source(&mut self, now: Instant, component: Component, from: SocketAddr) -> Option<Source> {
         if let Some(ice) = self.secure.as_mut().and_then(|secure| secure.agreed_ice()) {
-            return ice.accepts(now, Component::Rtp, from).then_some(Source::Checked);
+            return ice.accepts(now, component, from).then_some(Source::Checked);
         }
-        let allowed = self.expected_rtp();
-        let known = [self.rtp.address(), allowed.expected];
+        let allowed = match component {
+            Component::Rtp => self.expected_rtp(),
+            Component::Rtcp => self.expected_rtcp(),
+        };
+        let known = [self.latch(component).address(), allowed.expected];
         if known.into_iter().flatten().any(|known| same(known, from)) {
             return Some(Source::Signalled);
         }

@@ -139,7 +139,7 @@ impl Flow {
         Allowed { expected: self.sendable(self.facing.rtp), signalled_from: self.facing.signalled_from }
     }
 
-    fn expected_rtcp(&self) -> Allowed {
+    pub(super) fn expected_rtcp(&self) -> Allowed {
         Allowed { expected: self.said_rtcp(), signalled_from: self.facing.signalled_from }
     }
 

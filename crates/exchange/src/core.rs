@@ -1,5 +1,7 @@
 //! Chooses who deals with a request: the registrar, the proxy, or ourselves.
 
+mod whereabouts;
+
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::{Duration, Instant};
 
@@ -21,7 +23,7 @@ use crate::agents;
 use crate::command::{self, Answer, Command, Ticket};
 use crate::config::{Authentication, Config, Strangers};
 use crate::context::{Alarm, Context};
-use crate::directory::{Account, AddressOfRecord, Binding, Bindings, Delta, Directory};
+use crate::directory::{Account, AddressOfRecord, Bindings, Delta, Directory};
 use crate::dispatch;
 use crate::event::{DropReason, Event};
 use crate::identity::{self, Caller};
@@ -29,11 +31,11 @@ use crate::inquiries::{Asked, Inquiries};
 use crate::io::{ShardMessage, StoreRequest};
 use crate::locality::user_of;
 use crate::overload::Overload;
-use crate::proxy::{Forwarding, Proxy, Target, of_bindings};
+use crate::proxy::{Forwarding, Proxy};
 use crate::proxy::{in_dialog, routes};
 use crate::refusal::Refusal;
-use crate::registrar::gruu::{self, Gruu};
 use crate::registrar::{self, Granted, outbound};
+use whereabouts::{is_secure, no_secure_way};
 
 /// The decisions of one shard.
 pub(crate) struct Core {
@@ -388,21 +390,6 @@ impl Core {
         self.tell_bindings(&asked.record, &bindings, cx);
     }
 
-    /// The GRUUs of those bindings that say which device they are of (RFC 5627 §5.1).
-    fn gruus(
-        &self,
-        record: &AddressOfRecord,
-        bindings: &Bindings,
-        cx: &mut Context<'_>,
-    ) -> Vec<Option<[String; 2]>> {
-        let both = |one: &Binding| {
-            let instance = one.instance.as_ref()?;
-            let temporary = gruu::temporary(record, one, &self.config.key, cx.rng);
-            Some([gruu::public(record, instance), temporary])
-        };
-        bindings.0.iter().map(both).collect()
-    }
-
     /// An account's bindings are now these: here, in the journal, and at all other shards.
     fn change(&mut self, record: AddressOfRecord, bindings: Bindings, cx: &mut Context<'_>) {
         self.directory.bind(record.clone(), &bindings);
@@ -433,52 +420,6 @@ impl Core {
         Ok(())
     }
 
-    /// Where the user of a Request-URI is now, the preferred phones first (§16.5).
-    fn targets(&self, user: &str, uri: &Uri, now: u64) -> Result<Vec<Target>, Refusal> {
-        if self.draining {
-            return Err(Refusal::from(Status::SERVICE_UNAVAILABLE).with(Name::RetryAfter, 30));
-        }
-        let device = uri.as_sip().and_then(|uri| Gruu::read(uri, &self.config.key));
-        let account = match (uri, &device) {
-            (_, Some(Gruu::Temporary(record, _))) => self.directory.account(record),
-            (Uri::Tel(_), _) => self.directory.by_number(user),
-            (Uri::Sip(uri), _) => self.directory.find(user, &uri.host().to_string(), &self.config.domains),
-            (Uri::Other(_), _) => None,
-        };
-        let record = match account {
-            Some(account) => account.address.clone(),
-            None if self.config.authentication == Authentication::Off => match &device {
-                Some(Gruu::Temporary(record, _)) => record.clone(),
-                Some(Gruu::Public(_)) | None => self.unproven(user),
-            },
-            None => return Err(Status::NOT_FOUND.into()),
-        };
-        let bindings = self.directory.bindings(&record);
-        let meant =
-            |one: &&Binding| one.expires_at > now && device.as_ref().is_none_or(|device| device.names(one));
-        let mut targets = of_bindings(bindings.0.iter().filter(meant));
-        if is_secure(uri) && !targets.is_empty() {
-            // RFC 5630 §5.3: to a phone that says by its Contact that it wants it so, and over TLS only.
-            let fits = |one: &Target| one.flow.transport.is_secure() && one.uri.starts_with("sips:");
-            for target in &mut targets {
-                target.alternatives.retain(fits);
-            }
-            targets.retain(fits);
-            if targets.is_empty() {
-                return Err(no_secure_way());
-            }
-        }
-        match (targets.is_empty(), account) {
-            (false, _) => Ok(targets),
-            // RFC 5627 §5.3
-            (true, _) if device.is_some() => {
-                Err(Refusal::new(Status::TEMPORARILY_UNAVAILABLE, "This phone is not registered"))
-            }
-            (true, Some(_)) => Err(Refusal::new(Status::TEMPORARILY_UNAVAILABLE, "No phone is registered")),
-            (true, None) => Err(Status::NOT_FOUND.into()),
-        }
-    }
-
     /// An ACK to a 2xx goes along our route or nowhere: there is no answer to an ACK.
     fn ack(&mut self, request: &Request, flow: &Flow, cx: &mut Context<'_>) {
         let forward = routes::strip(request, flow, &self.config)
@@ -490,37 +431,6 @@ impl Core {
                 self.proxy.ack(forward, &self.config, cx);
             }
             None => cx.event(Event::Dropped { from: flow.remote, reason: DropReason::StrayAck }),
-        }
-    }
-
-    /// A request of a dialog whose Contact is a GRUU of ours goes to the device as it is registered now, at its Contact
-    /// (RFC 5627 §5.3): a phone that lost its connection is found on the next. Never to another host than the party's,
-    /// lest somebody name a device that is not of this call.
-    fn follow_device(&self, forward: &mut in_dialog::Forward, now: u64) {
-        if forward.foreign_route {
-            return;
-        }
-        let Ok(Uri::Sip(uri)) = forward.request.uri() else { return };
-        let Some(device) = Gruu::read(&uri, &self.config.key) else { return };
-        let record = match &device {
-            Gruu::Temporary(record, _) => record.clone(),
-            Gruu::Public(_) => {
-                let user = uri.user_unescaped().unwrap_or_default();
-                let account = self.directory.find(&user, &uri.host().to_string(), &self.config.domains);
-                account.map_or_else(|| self.unproven(&user), |account| account.address.clone())
-            }
-        };
-        let party = forward.to.flow;
-        let bindings = self.directory.bindings(&record);
-        let meant = |one: &&Binding| {
-            one.expires_at > now && device.names(one) && one.flow.remote.ip() == party.remote.ip()
-        };
-        let same = |one: &&Binding| one.flow.transport == party.transport && one.flow.remote == party.remote;
-        let all = || bindings.0.iter().rev().filter(meant);
-        if let Some(found) = all().find(same).or_else(|| all().next()) {
-            let target = Target::from(found);
-            forward.request = forward.request.edit().set_uri(&target.uri).finish();
-            forward.to.flow = target.flow;
         }
     }
 
@@ -661,16 +571,6 @@ fn extensions(request: &Request, name: Name, known: &[&str]) -> Result<(), Refus
         return Ok(());
     }
     Err(Refusal::from(Status::BAD_EXTENSION).with(Name::Unsupported, unknown.join(", ")))
-}
-
-fn is_secure(uri: &Uri) -> bool {
-    uri.as_sip().is_some_and(|uri| uri.secure())
-}
-
-/// RFC 5630 §5.3 and §7: 480 with a warning.
-fn no_secure_way() -> Refusal {
-    Refusal::new(Status::TEMPORARILY_UNAVAILABLE, "No phone of this user is reached by TLS")
-        .with(Name::Warning, "380 offhook \"SIPS Not Allowed\"")
 }
 
 fn not_served() -> Refusal {

@@ -1,14 +1,14 @@
 //! What protects one side of a stream: its keys, the handshake that brings them, and ICE.
 
-pub(crate) mod keyring;
 pub(crate) mod dtls;
 pub(crate) mod ice;
+pub(crate) mod keyring;
 
 use crate::command::{IceCredentials, InsecureReason, Protection};
 use crate::identity::Identity;
-use keyring::Keyring;
 use dtls::{Dtls, Ended, Keys};
 use ice::Ice;
+use keyring::Keyring;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;

@@ -173,3 +173,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_proven_source_is_taken_wherever_it_is_but_nobody_is_looked_at_while_it_speaks() {
+    let start = epoch();
+    let mut latch = Latch::new(start, start);
+    let [phone, moved] = ["192.0.2.1:4000", "203.0.113.7:9"].map(|text| text.parse().unwrap());
+    assert!(latch.may_be(start, moved));
+    assert_eq!(latch.prove(start, phone, 1), Verdict::Latched);
+    let soon = start + Duration::from_millis(400);
+    assert!(latch.may_be(soon, phone) && !latch.may_be(soon, moved));
+    assert_eq!(latch.prove(soon, phone, 1), Verdict::Accept);
+    let later = soon + Duration::from_millis(500);
+    assert!(latch.may_be(later, moved));
+    assert_eq!(latch.prove(later, moved, 1), Verdict::Latched);
+    assert_eq!((latch.address(), latch.knows(later, phone)), (Some(moved), false));
+}

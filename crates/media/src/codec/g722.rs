@@ -22,7 +22,7 @@ pub(super) const G722: Format = Format {
 };
 
 /// An encoder and a decoder; each uses its own half.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Coder {
     analysis: Analysis,
     encoder: Bands,
@@ -51,6 +51,10 @@ impl Codec for Coder {
 
     fn samples(&self, payload: &[u8]) -> usize {
         payload.len() * 2
+    }
+
+    fn fork(&self) -> Option<Box<dyn Codec>> {
+        Some(Box::new(self.clone()))
     }
 
     fn follow(&mut self, samples: &[i16]) {

@@ -49,6 +49,11 @@ pub trait Codec: fmt::Debug + Send {
         let _ = samples;
     }
 
+    /// The same in the same state, for a decoder that [`Codec::follow`]s: so that a guess can be tried and taken back.
+    fn fork(&self) -> Option<Box<dyn Codec>> {
+        None
+    }
+
     /// Tells the encoder what share of its packets is lost, in percent, so that it protects them.
     fn expect_loss(&mut self, percent: f32) {
         let _ = percent;

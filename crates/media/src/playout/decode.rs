@@ -90,12 +90,15 @@ impl Decoders {
         let rate = self.rate;
         let decoder = &mut self.known[place];
         if gap > 0 {
-            let guess = || {
-                let mut guess = Vec::new();
-                concealer.clone().conceal(gap, &[], &mut guess);
-                guess
+            // In two steps: the first guess shows about what follows, and with that the second is better.
+            let conceal = |future: &[i16]| {
+                let mut made_up = Vec::new();
+                concealer.clone().conceal(gap, future, &mut made_up);
+                made_up
             };
-            decoded.copy = decoder.bridge(&packet.payload, gap, rate, guess);
+            let ahead = decoder.look_ahead(&packet.payload, || conceal(&[]), rate);
+            let guess = if ahead.is_empty() { ahead } else { conceal(&ahead) };
+            decoded.copy = decoder.bridge(&packet.payload, gap, rate, &guess);
             self.recovered += u64::from(!decoded.copy.is_empty());
         }
         let mut samples = Vec::new();
@@ -180,7 +183,7 @@ impl Decoders {
 impl Decoder {
     /// Takes the decoder over a gap before a packet, to where that can be decoded, and returns the copy of what was
     /// sent last, if the packet has it. `guess` makes up sound where the codec cannot.
-    fn bridge(&mut self, next: &[u8], gap: usize, rate: u32, guess: impl FnOnce() -> Vec<i16>) -> Vec<i16> {
+    fn bridge(&mut self, next: &[u8], gap: usize, rate: u32, guess: &[i16]) -> Vec<i16> {
         let missing = gap * self.format.sample_rate as usize / rate.max(1) as usize;
         let copied = match self.codec.carries_previous(next) {
             true => self.codec.samples(next).min(missing),
@@ -188,7 +191,7 @@ impl Decoder {
         };
         let (mut made, mut copy) = (Vec::new(), Vec::new());
         if missing > copied && !self.codec.conceal(missing - copied, &mut made) {
-            self.follow(&guess(), rate);
+            self.follow(guess, rate);
         }
         made.resize(missing - copied, 0);
         self.resampler.push(&made, &mut Vec::new());
@@ -198,6 +201,16 @@ impl Decoder {
         let mut sound = Vec::with_capacity(copy.len());
         self.resampler.push(&copy, &mut sound);
         sound.truncate(gap);
+        sound
+    }
+
+    /// What a payload would sound like after a guess; nothing where the codec does not follow any.
+    fn look_ahead(&self, next: &[u8], guess: impl FnOnce() -> Vec<i16>, rate: u32) -> Vec<i16> {
+        let mut sound = Vec::new();
+        if let Some(mut fork) = self.codec.fork().filter(|_| self.format.sample_rate == rate) {
+            fork.follow(&guess());
+            fork.decode(next, &mut sound);
+        }
         sound
     }
 

@@ -6,6 +6,7 @@
 
 mod clock;
 mod decode;
+mod delay;
 mod stretch;
 mod timing;
 
@@ -13,6 +14,7 @@ use crate::codec::Format;
 use crate::conceal::Concealer;
 use clock::Clock;
 use decode::Decoders;
+use delay::Change;
 use offhook_rtp::ComfortNoise;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -391,65 +393,6 @@ impl Playout {
         playing.frozen += missing as i64;
     }
 
-    /// How the delay should change. A frame takes all its sound at once, so what counts is how long the newest
-    /// packet that it needs has been there; delay that only comes from frames that do not begin with a packet
-    /// serves nothing.
-    fn change(&self, playing: &Playing, target: i64, frame: i64) -> Change {
-        let queued = self.queue.len() as i64;
-        let packet = self.timing.packet().max(1);
-        if queued >= frame {
-            return Change::None;
-        }
-        let offset = queued + (frame - queued - 1) / packet * packet;
-        let slack = playing.lag as i64 - self.timing.base() - offset;
-        let waste = if packet % frame == 0 { offset } else { 0 };
-        let far = (slack - target).abs() > FAR * self.per_ms;
-        let shortest = stretch::shortest(self.per_ms);
-        let change = if slack < target - self.per_ms {
-            // A rest too short to be added goes with a whole period, and the surplus later.
-            let rest = frame - waste;
-            Change::Stretch { most: if rest < shortest { frame } else { rest }, force: far }
-        } else if slack >= target + frame + self.per_ms {
-            Change::Shrink { most: i64::MAX, force: far }
-        } else if waste >= shortest {
-            Change::Shrink { most: waste, force: false }
-        } else {
-            Change::None
-        };
-        let soon = playing.since_change < if far { 1 } else { CHANGE_EVERY };
-        if soon { Change::None } else { change }
-    }
-
-    /// Fills `out` from the queue, made longer or shorter.
-    fn take(&mut self, playing: &mut Playing, change: Change, out: &mut [i16]) {
-        playing.since_change += 1;
-        let most = |samples: i64| usize::try_from(samples).unwrap_or(usize::MAX);
-        let mut used = out.len();
-        match change {
-            Change::Shrink { most: limit, force } => {
-                if let Some(less) = stretch::shrink(&self.queue, self.per_ms, most(limit), force, out) {
-                    used += less;
-                    self.counts.shrunk += less as u64;
-                    playing.lag -= less as f64;
-                }
-            }
-            Change::Stretch { most: limit, force } => {
-                if let Some(more) = stretch::stretch(&self.queue, self.per_ms, most(limit), force, out) {
-                    used -= more;
-                    self.counts.stretched += more as u64;
-                    playing.lag += more as f64;
-                }
-            }
-            Change::None => {}
-        }
-        if used == out.len() {
-            out.copy_from_slice(&self.queue[..used]);
-        } else {
-            playing.since_change = 0;
-        }
-        self.queue.drain(..used);
-    }
-
     /// Far behind, as after the machine slept: leaves out what is old.
     fn skip(&mut self, playing: &mut Playing, excess: i64) {
         let queued = self.queue.len() as i64;
@@ -476,14 +419,6 @@ impl fmt::Debug for Playout {
     }
 }
 
-/// What is to be done to the length of the sound: at most so many samples, even where it does not fit well.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Change {
-    None,
-    Shrink { most: i64, force: bool },
-    Stretch { most: i64, force: bool },
-}
-
 /// A packet as sound, and what it says about the gap before it.
 #[derive(Debug, Default)]
 struct Decoded {
@@ -505,8 +440,6 @@ const MAX_GAP: i64 = 200;
 const PAUSE: i64 = 160;
 /// So far off: correct in every other frame.
 const FAR: i64 = 60;
-/// Frames between two changes of the length.
-const CHANGE_EVERY: u32 = 5;
 /// Shrinking would take too long.
 const HOPELESS: i64 = 1000;
 /// What is missing for longer is lost.

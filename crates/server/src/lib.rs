@@ -21,6 +21,7 @@ mod signal_thread;
 mod start;
 mod stored;
 mod telemetry;
+mod turn;
 
 pub use banner::banner;
 pub use clock::unix as unix_time;
@@ -29,6 +30,6 @@ pub use offhook_store::{Password, StoreError};
 pub use offline::Offline;
 pub use run_file::RunFile;
 pub use server::{Ended, Server};
-pub use settings::{DeclaredAccount, Settings};
+pub use settings::{DeclaredAccount, Settings, TurnSettings};
 pub use start::StartError;
 pub use telemetry::{LogFormat, call_records, start_log};

@@ -21,6 +21,7 @@ use tokio::time::timeout;
 
 use crate::shards::Shards;
 use crate::start::{self, StartError, WebTask};
+use crate::turn::TurnDesk;
 use crate::{RunFile, Settings, machine, notify};
 
 /// A running exchange. Dropping it without [`Server::run`] or [`Server::stop`] ends it without ceremony.
@@ -30,6 +31,7 @@ pub struct Server {
     pub(crate) site: Site,
     pub(crate) shards: Shards,
     pub(crate) streams: offhook_net::Streams,
+    pub(crate) turn: Option<TurnDesk>,
     pub(crate) listeners: Vec<Listener>,
     pub(crate) external_address: Option<IpAddr>,
     pub(crate) http: Vec<SocketAddr>,
@@ -49,7 +51,8 @@ pub(crate) struct Threads {
     pub(crate) signal: Vec<JoinHandle<std::io::Result<()>>>,
     pub(crate) media: JoinHandle<std::io::Result<()>>,
     pub(crate) telemetry: JoinHandle<()>,
-    /// Each tells that a signal thread, or the media thread, has ended, however it did.
+    pub(crate) turn: Option<JoinHandle<std::io::Result<()>>>,
+    /// Each tells that a thread of signalling, media or TURN has ended, however it did.
     pub(crate) ended: Vec<oneshot::Receiver<()>>,
 }
 
@@ -92,6 +95,11 @@ impl Server {
     /// Where SIP is spoken, with the real ports.
     pub fn listeners(&self) -> &[Listener] {
         &self.listeners
+    }
+
+    /// Where TURN is spoken, and the ports of relayed addresses, in words.
+    pub fn turn(&self) -> Option<&str> {
+        self.turn.as_ref().map(|turn| turn.spoken.as_str())
     }
 
     /// Where the API is.
@@ -163,8 +171,12 @@ impl Server {
     fn end(self) {
         self.shards.stop();
         // The signal threads hold the ways to the others: they end after them. A panic was reported by then.
+        if let Some(turn) = &self.turn {
+            turn.handle.end();
+        }
         let signal = self.threads.signal.into_iter().map(|thread| ("signal", thread));
-        for (name, thread) in signal.chain([("media", self.threads.media)]) {
+        let turn = self.threads.turn.map(|thread| ("turn", thread));
+        for (name, thread) in signal.chain([("media", self.threads.media)]).chain(turn) {
             if let Ok(Err(error)) = thread.join() {
                 tracing::error!(%error, thread = name, "a thread cannot go on");
             }

@@ -1,6 +1,7 @@
 //! The configuration as meant: settings that belong together and cannot be wrong.
 
 mod account;
+mod turn;
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -15,6 +16,7 @@ use offhook_media::lease::PortBlock;
 use offhook_sip_stack::Transport;
 
 pub use account::DeclaredAccount;
+pub use turn::TurnSettings;
 
 use crate::config_file::{KEYS, Mistake, Mistakes, OBJECTS, Sources, Value, Written, did_you_mean};
 use crate::machine;
@@ -52,6 +54,8 @@ pub struct Settings {
     pub media_timeout: Duration,
     /// The same for a call on hold.
     pub hold_timeout: Duration,
+    /// The TURN server; `None`: there is none.
+    pub turn: Option<TurnSettings>,
     /// The database.
     pub store_url: String,
     /// Whether phones must prove who they are.
@@ -172,6 +176,7 @@ impl Meaning<'_> {
             _ => SrtpPolicy::Prefer,
         };
         let mut warnings = self.warnings();
+        let turn = self.turn(&listeners, &media_ports, &mut warnings);
         self.check_srtp(srtp, anchor);
         self.check_codecs();
         if authentication == Authentication::Off {
@@ -200,6 +205,7 @@ impl Meaning<'_> {
             srtp,
             media_timeout: self.time("media.timeout"),
             hold_timeout: self.time("media.hold_timeout"),
+            turn,
             store_url: self.store_url(),
             authentication,
             strangers,

@@ -13,6 +13,7 @@ use offhook_exchange::dispatch;
 use offhook_exchange::io::{Input, Outbox, ShardMessage};
 use offhook_media::lease::PortBlock;
 use offhook_media::relay;
+use offhook_media::turn::Secret;
 use offhook_net::{
     BindError, Inlet, NetInput, StreamLimits, Streams, UdpSockets, Wake, bind_tcp, bind_udp_group,
 };
@@ -33,6 +34,7 @@ use crate::shards::{Mailbox, Shards};
 use crate::signal_thread::{SignalThread, State};
 use crate::stored::Stored;
 use crate::telemetry::{self, Measures, Notes};
+use crate::turn::{self, Surroundings, Turn, TurnDoors};
 use crate::{RunFile, Settings, clock};
 
 /// Why an exchange could not be started.
@@ -77,11 +79,13 @@ pub(crate) fn start(settings: Settings) -> Result<Server, StartError> {
     // The ports first: who starts a second server by mistake learns it from them.
     let doors = open_doors(&settings)?;
     let http = open_http(&settings)?;
-    let store = runtime.block_on(Store::open(store_options(&settings, Use::Server)))?;
     let mut warnings = settings.warnings.clone();
+    let turn = turn::open(settings.turn.as_ref(), &mut warnings)?;
+    let store = runtime.block_on(Store::open(store_options(&settings, Use::Server)))?;
     let realm = runtime.block_on(settle_realm(&store, &settings, &mut warnings))?;
     let (generated, deltas) = runtime.block_on(read_store(&store, &settings, &realm, &mut warnings))?;
     let key = runtime.block_on(store.key())?;
+    let secret = Secret::of_exchange(&key.0);
     let config = settings.exchange(realm.clone(), doors.listeners.clone(), key);
     let (writer, journals) = store.journals(settings.threads)?;
     let writer = runtime.spawn(writer.run(|| clock::unix().as_secs()));
@@ -90,7 +94,14 @@ pub(crate) fn start(settings: Settings) -> Result<Server, StartError> {
     let guard = runtime.enter();
     let parts = start_threads(&settings, &config, doors, &deltas, journals)?;
     let Parts { shards, streams, measures, threads } = parts;
-    let exchange = Running { shards: shards.clone(), streams: streams.clone(), measures, about };
+    let mut threads = threads;
+    let turn = start_turn(turn, &settings, &realm, secret, &listeners, &http)?.map(|turn| {
+        threads.turn = Some(turn.thread);
+        threads.ended.push(turn.ended);
+        turn.desk
+    });
+    let exchange =
+        Running { shards: shards.clone(), streams: streams.clone(), measures, turn: turn.clone(), about };
     let records = Stored { store: store.clone(), realm, shards: Some(shards.clone()) };
     let site = Site { token: token()?.into(), exchange: Arc::new(exchange), records: Arc::new(records) };
     let (web_end, web) = watch::channel(false);
@@ -101,6 +112,7 @@ pub(crate) fn start(settings: Settings) -> Result<Server, StartError> {
         store,
         shards,
         streams,
+        turn,
         listeners,
         external_address: settings.external_address,
         threads,
@@ -219,6 +231,28 @@ fn open_doors(settings: &Settings) -> Result<Doors, StartError> {
     Ok(doors)
 }
 
+/// The TURN server, if there is to be one.
+fn start_turn(
+    doors: Option<TurnDoors>,
+    settings: &Settings,
+    realm: &str,
+    secret: Secret,
+    listeners: &[Listener],
+    http: &[std::net::TcpListener],
+) -> Result<Option<Turn>, StartError> {
+    let Some(doors) = doors else { return Ok(None) };
+    let web = http.iter().filter_map(|listener| listener.local_addr().ok());
+    let around = Surroundings {
+        realm,
+        secret,
+        external_address: settings.external_address,
+        local_networks: &settings.local_networks,
+        media_ports: settings.media_ports.clone(),
+        listening: listeners.iter().map(|one| one.address).chain(web).collect(),
+    };
+    doors.start(around).map(Some)
+}
+
 /// The listeners of the API. Where no address was named, the next free port will do.
 fn open_http(settings: &Settings) -> Result<Vec<std::net::TcpListener>, StartError> {
     let mut listeners = Vec::with_capacity(settings.http.len());
@@ -335,7 +369,7 @@ fn start_threads(
     let woken = signal.into_iter().zip(hosts).map(|(thread, host)| thread.wake_up(host));
     let (signal, mut ended): (Vec<_>, Vec<_>) = woken.unzip();
     ended.push(media_ended);
-    let threads = Threads { signal, media, telemetry, ended };
+    let threads = Threads { signal, media, telemetry, turn: None, ended };
     Ok(Parts { shards: handle, streams, measures, threads })
 }
 
@@ -374,7 +408,7 @@ fn new_shard(
 }
 
 /// Where media is received: where SIP is, if that is one address, else everywhere.
-fn media_address(listeners: &[Listener]) -> IpAddr {
+pub(crate) fn media_address(listeners: &[Listener]) -> IpAddr {
     let first = listeners.first().map(|one| one.address.ip());
     match first {
         Some(ip) if listeners.iter().all(|one| one.address.ip() == ip) => ip,
@@ -409,7 +443,7 @@ fn shown(path: &Path) -> String {
     path.display().to_string()
 }
 
-fn spawn<T: Send + 'static>(
+pub(crate) fn spawn<T: Send + 'static>(
     name: &str,
     body: impl FnOnce() -> T + Send + 'static,
 ) -> Result<thread::JoinHandle<T>, StartError> {
@@ -459,11 +493,11 @@ pub(crate) fn token() -> Result<String, StartError> {
     Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-fn taken(key: &'static str) -> impl FnOnce(BindError) -> StartError {
+pub(crate) fn taken(key: &'static str) -> impl FnOnce(BindError) -> StartError {
     move |error| StartError::Port { key, error }
 }
 
-fn system(what: impl ToString) -> impl FnOnce(io::Error) -> StartError {
+pub(crate) fn system(what: impl ToString) -> impl FnOnce(io::Error) -> StartError {
     move |source| StartError::System { what: what.to_string(), source }
 }
 

@@ -12,7 +12,7 @@ mod problem;
 mod records;
 mod site;
 
-pub use exchange::{About, Exchange, Reply};
+pub use exchange::{About, Exchange, Reply, TurnCredentials};
 pub use problem::Problem;
 pub use records::{
     Account, AccountPatch, ChangedAccount, NewAccount, NewNumber, Number, NumberPatch, Records,

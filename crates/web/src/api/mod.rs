@@ -6,6 +6,7 @@ mod devices;
 mod input;
 mod numbers;
 mod status;
+mod turn;
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -24,6 +25,7 @@ pub(crate) fn routes() -> Router<Site> {
         .route("/numbers/{number}", axum::routing::patch(numbers::change).delete(numbers::remove))
         .route("/devices", get(devices::list))
         .route("/calls", get(calls::live))
+        .route("/turn/credentials", get(turn::credentials))
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is nothing here") })
         .method_not_allowed_fallback(|| async {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this cannot be done here")

@@ -10,7 +10,7 @@ export DEBIAN_FRONTEND=noninteractive
 
 # The C compiler builds SQLite; ALSA is the sound of the phone.
 build_packages="gcc make pkg-config libasound2-dev libc6-dev"
-interop_packages="sip-tester baresip-core iproute2 util-linux"
+interop_packages="sip-tester baresip-core coturn iproute2 util-linux"
 # Counts the instructions of the hot paths (guards/).
 guard_packages="valgrind python3"
 # What `make bench` measures beside Offhook, and SIPp for the cross-check.

@@ -103,7 +103,7 @@ impl Meaning<'_> {
         };
         let own = machine::addresses();
         for network in &networks {
-            if !opens(network) && !own.iter().any(|ip| network.contains(ip)) {
+            if !opens(network) && !own.iter().any(|ip| IpNet::from(*ip) == *network) {
                 let what = format!("{network} opens nothing: it is not within a private network");
                 let help = Some("public addresses may be reached without; others never".to_owned());
                 self.mistake("turn.allow_peers", what, help);

@@ -6,3 +6,4 @@ mod client;
 mod sip;
 mod start;
 mod threads;
+mod turn;

@@ -21,7 +21,7 @@ use tokio::time::timeout;
 
 use crate::shards::Shards;
 use crate::start::{self, StartError, WebTask};
-use crate::turn::TurnDesk;
+use crate::turn::{Turn, TurnDesk};
 use crate::{RunFile, Settings, machine, notify};
 
 /// A running exchange. Dropping it without [`Server::run`] or [`Server::stop`] ends it without ceremony.
@@ -57,6 +57,13 @@ pub(crate) struct Threads {
 }
 
 impl Threads {
+    /// Takes in the thread of the TURN server; what is left is for the rest of the exchange.
+    pub(crate) fn keep(&mut self, turn: Turn) -> TurnDesk {
+        self.turn = Some(turn.thread);
+        self.ended.push(turn.ended);
+        turn.desk
+    }
+
     /// When the first of them ends.
     async fn one_ended(&mut self) {
         std::future::poll_fn(|cx| {

@@ -93,13 +93,8 @@ pub(crate) fn start(settings: Settings) -> Result<Server, StartError> {
     let listeners = doors.listeners.clone();
     let guard = runtime.enter();
     let parts = start_threads(&settings, &config, doors, &deltas, journals)?;
-    let Parts { shards, streams, measures, threads } = parts;
-    let mut threads = threads;
-    let turn = start_turn(turn, &settings, &realm, secret, &listeners, &http)?.map(|turn| {
-        threads.turn = Some(turn.thread);
-        threads.ended.push(turn.ended);
-        turn.desk
-    });
+    let Parts { shards, streams, measures, mut threads } = parts;
+    let turn = start_turn(turn, &settings, &realm, secret, &listeners, &http)?.map(|turn| threads.keep(turn));
     let exchange =
         Running { shards: shards.clone(), streams: streams.clone(), measures, turn: turn.clone(), about };
     let records = Stored { store: store.clone(), realm, shards: Some(shards.clone()) };

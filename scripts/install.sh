@@ -8,9 +8,9 @@ target=${CARGO_TARGET_DIR:-target}
 venv=$target/venv
 export DEBIAN_FRONTEND=noninteractive
 
-# The C compiler builds SQLite; ALSA is the sound of the phone.
-build_packages="gcc make pkg-config libasound2-dev libc6-dev"
-interop_packages="sip-tester baresip-core coturn iproute2 util-linux"
+# The C compiler builds SQLite and, with cmake, libopus; ALSA is the sound of the phone.
+build_packages="gcc make cmake pkg-config libasound2-dev libc6-dev"
+interop_packages="sip-tester baresip-core coturn iproute2 util-linux chromium nodejs npm openssl"
 # Counts the instructions of the hot paths (guards/).
 guard_packages="valgrind python3"
 # What `make bench` measures beside Offhook, and SIPp for the cross-check.
@@ -21,8 +21,8 @@ main() {
   for step in "$@"; do
     case $step in
       build)        packages $build_packages ;;
-      test)         packages $build_packages $interop_packages $guard_packages; python_environment ;;
-      interop)      packages $build_packages $interop_packages; python_environment ;;
+      test)         packages $build_packages $interop_packages $guard_packages; python_environment; browser_modules ;;
+      interop)      packages $build_packages $interop_packages; python_environment; browser_modules ;;
       bench)        packages $build_packages $peer_packages ;;
       fuzz)         packages $build_packages g++; cargo_tool cargo-fuzz ;;
       deny)         cargo_tool cargo-deny ;;
@@ -79,6 +79,21 @@ python_environment() {
   "$python" -m venv --clear "$venv"
   local pip=("$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r interop/requirements.txt)
   "${pip[@]}" || { sleep 5; "${pip[@]}"; }
+}
+
+# The phone that runs in a browser, and what drives the browser, under the build directory.
+browser_modules() {
+  local folder=$target/browser
+  if [ -s "$folder/jssip.bundle.js" ]; then return; fi
+  echo "preparing $folder"
+  mkdir -p "$folder"
+  local npm=(npm install --silent --no-audit --no-fund --prefix "$folder" jssip@3.13.8 puppeteer-core@24 esbuild@0.25)
+  "${npm[@]}" || { sleep 5; "${npm[@]}"; }
+  (
+    cd "$folder"
+    echo 'import * as all from "jssip"; window.JsSIP = all.default || all;' > entry.js
+    npx esbuild entry.js --bundle --log-level=warning --outfile=jssip.bundle.js
+  )
 }
 
 # cargo_tool NAME : a cargo command, into the build directory's own tools.

@@ -14,9 +14,11 @@ language = "en"
 [sip]
 udp = "{host}:{port}"
 tcp = "{host}:{port}"
+tls = "{host}:{tls}"
 
 [web]
 http = "{host}:{web}"
+listen = "{host}:{https}"
 
 [media]
 ports = "{first_media}-{last_media}"
@@ -47,12 +49,24 @@ class Exchange:
         self.settings = lab.folder / "offhook.toml"
         self.port = lab.port()
         self.server = (LOOPBACK, self.port)
+        self.tls_port, self.web_port, self.https_port = lab.port(), lab.port(), lab.port()
         media = lab.port(40)
         self.media_ports = range(media, media + 40)
         self.data.mkdir()
         self.settings.write_text(SETTINGS.format(
-            domain=DOMAIN, host=LOOPBACK, port=self.port, web=lab.port(), anchor=anchor,
+            domain=DOMAIN, host=LOOPBACK, port=self.port, tls=self.tls_port, web=self.web_port,
+            https=self.https_port, anchor=anchor,
             first_media=media, last_media=media + 39))
+
+    @property
+    def authority(self):
+        """The certificate authority that the exchange made for itself, as a file."""
+        return self.data / "tls" / "ca.pem"
+
+    def port_for(self, transport):
+        """Where it speaks this transport."""
+        own = {"tls": self.tls_port, "ws": self.web_port, "wss": self.https_port}
+        return own.get(transport, self.port)
 
     def add(self, user, number="", password=""):
         """Makes an account, whether the exchange runs or not."""

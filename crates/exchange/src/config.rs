@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
 use offhook_media::command::Fingerprint;
+use offhook_sdp::Codec;
 use offhook_sip_stack::Transport;
 
 /// What a shard needs to know of the configuration.
@@ -27,6 +28,9 @@ pub struct Config {
     pub anchor: AnchorPolicy,
     /// Whether media that goes through us is encrypted.
     pub srtp: SrtpPolicy,
+    /// Formats of sound between which media that goes through us is translated when the phones share none, the
+    /// preferred one first.
+    pub codecs: Vec<Codec>,
     /// Of the certificate that the relay shows in DTLS handshakes; without one it takes part in none.
     pub media_certificate: Option<Fingerprint>,
     /// A call is ended after this long without media in either direction, unless it is on hold.
@@ -70,6 +74,7 @@ impl Config {
             local_networks: Vec::new(),
             anchor: AnchorPolicy::Auto,
             srtp: SrtpPolicy::Prefer,
+            codecs: vec![Codec::opus(111), Codec::g722(), Codec::pcma(), Codec::pcmu()],
             media_certificate: None,
             media_timeout: Duration::from_secs(60),
             hold_timeout: Duration::from_secs(2 * 3600),

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use offhook_media::command::Report;
 use offhook_media::lease::PortBlock;
+use offhook_sdp::Profile;
 use offhook_sip::digest::push_hex;
 use offhook_sip::{
     Framer, Message, Method, Name, NameAddr, ParseErrorKind, RejectedRequest, Request, Response, Status, Uri,
@@ -20,17 +21,19 @@ use crate::agents;
 use crate::command::{self, Answer, Command, Ticket};
 use crate::config::{Authentication, Config, Strangers};
 use crate::context::{Alarm, Context};
-use crate::directory::{Account, AddressOfRecord, Bindings, Delta, Directory};
+use crate::directory::{Account, AddressOfRecord, Binding, Bindings, Delta, Directory};
 use crate::dispatch;
 use crate::event::{DropReason, Event};
 use crate::identity::{self, Caller};
+use crate::inquiries::{Asked, Inquiries};
 use crate::io::{ShardMessage, StoreRequest};
 use crate::locality::user_of;
 use crate::overload::Overload;
-use crate::proxy::{Forwarding, Proxy, Target};
+use crate::proxy::{Forwarding, Proxy, Target, of_bindings};
 use crate::proxy::{in_dialog, routes};
 use crate::refusal::Refusal;
-use crate::registrar;
+use crate::registrar::gruu::{self, Gruu};
+use crate::registrar::{self, Granted, outbound};
 
 /// The decisions of one shard.
 pub(crate) struct Core {
@@ -39,6 +42,7 @@ pub(crate) struct Core {
     transactions: Transactions,
     authenticator: Authenticator,
     proxy: Proxy,
+    inquiries: Inquiries,
     overload: Overload,
     draining: bool,
 }
@@ -55,6 +59,7 @@ impl Core {
             authenticator: Authenticator::new(config.key.0, &config.realm, config.nonce_lifetime.as_secs())
                 .of_shard(shard),
             proxy: Proxy::new(shard, config.shards, ports),
+            inquiries: Inquiries::default(),
             overload: Overload::new(),
             draining: false,
             config,
@@ -150,12 +155,16 @@ impl Core {
             }
             TransactionEvent::Ack { request, flow, .. } => self.ack(&request, &flow, cx),
             TransactionEvent::Response { client, response, .. } => {
+                if let Some((asked, media)) = self.inquiries.answered(client, &response) {
+                    self.learn(&asked, media, cx);
+                }
                 self.proxy.response(client, &response, &self.config, &mut self.transactions, cx);
             }
             TransactionEvent::Stray { flow, .. } => {
                 cx.event(Event::Dropped { from: flow.remote, reason: DropReason::StrayResponse });
             }
             TransactionEvent::Timeout { client } => {
+                self.inquiries.ended(client);
                 self.proxy.no_answer(
                     client,
                     Status::REQUEST_TIMEOUT,
@@ -165,10 +174,14 @@ impl Core {
                 );
             }
             TransactionEvent::TransportFailed { client } => {
+                self.inquiries.ended(client);
                 let status = Status::SERVICE_UNAVAILABLE;
                 self.proxy.no_answer(client, status, &self.config, &mut self.transactions, cx);
             }
-            TransactionEvent::ClientEnded { client } => self.proxy.client_ended(client),
+            TransactionEvent::ClientEnded { client } => {
+                self.inquiries.ended(client);
+                self.proxy.client_ended(client);
+            }
             TransactionEvent::ServerEnded { server } | TransactionEvent::NoAck { server } => {
                 self.proxy.server_ended(server, &mut self.transactions, cx);
             }
@@ -199,7 +212,7 @@ impl Core {
         let uri =
             routed.as_it_came().uri().map_err(|error| Refusal::new(error.status(), error.to_string()))?;
         let here = match &uri {
-            Uri::Sip(uri) if uri.secure() => {
+            Uri::Sip(uri) if uri.secure() && !flow.transport.is_secure() => {
                 return Err(Refusal::new(Status::UNSUPPORTED_URI_SCHEME, "sips needs TLS on every hop"));
             }
             Uri::Sip(uri) => self.config.is_here(uri, &flow),
@@ -212,7 +225,11 @@ impl Core {
         }
         extensions(request, Name::ProxyRequire, &[])?;
         if let Some(signed) = &routed.signed {
-            let forward = in_dialog::forward(&routed, signed).map_err(Refusal::proven)?;
+            let mut forward = in_dialog::forward(&routed, signed).map_err(Refusal::proven)?;
+            self.follow_device(&mut forward, cx.unix());
+            if is_secure(&uri) && !forward.to.flow.transport.is_secure() {
+                return Err(no_secure_way().proven());
+            }
             let forwarded = self.proxy.in_dialog(server, forward, &self.config, &mut self.transactions, cx);
             return forwarded.map_err(Refusal::proven);
         }
@@ -311,7 +328,7 @@ impl Core {
         flow: Flow,
         cx: &mut Context<'_>,
     ) -> Result<(), Refusal> {
-        extensions(request, Name::Require, &["path"])?;
+        extensions(request, Name::Require, &["path", "outbound", "gruu"])?;
         let (asked, host) = registrar::record(request)?;
         if !self.config.is_ours(&host, &flow) {
             return Err(not_served());
@@ -343,16 +360,47 @@ impl Core {
         cx: &mut Context<'_>,
     ) -> Result<(), Refusal> {
         let now = cx.unix();
+        let outbound = outbound::is_wanted(request, flow)?;
         let present = self.directory.bindings(&record);
         let (bindings, changed) = registrar::register(request, flow, present, &self.config, now)?;
-        let answer = registrar::accepted(request, &bindings.0, now, &self.stateless_tag(request));
+        let gruus = if request.supports("gruu") { self.gruus(&record, &bindings, cx) } else { Vec::new() };
+        let granted = Granted { outbound, gruus };
+        let answer = registrar::accepted(request, &bindings.0, &granted, now, &self.stateless_tag(request));
         if changed {
             let contacts = bindings.0.len();
             cx.event(Event::Registered { account: record.clone(), contacts, from: flow.remote });
-            self.change(record, bindings, cx);
+            self.change(record.clone(), bindings.clone(), cx);
         }
         self.transactions.respond(server, answer, &mut cx.sip());
+        for one in bindings.0.iter().filter(|_| changed) {
+            self.inquiries.ask(&record, one, &self.config, &mut self.transactions, cx);
+        }
         Ok(())
+    }
+
+    /// A phone has said in which profile it would offer sound.
+    fn learn(&mut self, asked: &Asked, media: Profile, cx: &mut Context<'_>) {
+        let mut bindings = self.directory.bindings(&asked.record);
+        for one in bindings.0.iter_mut().filter(|one| one.flow.connection == Some(asked.connection)) {
+            one.media = Some(media);
+        }
+        self.directory.bind(asked.record.clone(), &bindings);
+        self.tell_bindings(&asked.record, &bindings, cx);
+    }
+
+    /// The GRUUs of those bindings that say which device they are of (RFC 5627 §5.1).
+    fn gruus(
+        &self,
+        record: &AddressOfRecord,
+        bindings: &Bindings,
+        cx: &mut Context<'_>,
+    ) -> Vec<Option<[String; 2]>> {
+        let both = |one: &Binding| {
+            let instance = one.instance.as_ref()?;
+            let temporary = gruu::temporary(record, one, &self.config.key, cx.rng);
+            Some([gruu::public(record, instance), temporary])
+        };
+        bindings.0.iter().map(both).collect()
     }
 
     /// An account's bindings are now these: here, in the journal, and at all other shards.
@@ -378,7 +426,7 @@ impl Core {
             .to_tag(&self.stateless_tag(request))
             .header(Name::Allow, allow)
             .header(Name::Accept, "application/sdp")
-            .header(Name::Supported, "path")
+            .header(Name::Supported, "path, outbound, gruu")
             .finish();
         // Anyone may ask, and asking again changes nothing: no state is kept.
         self.transactions.respond_once(server, answer, &mut cx.sip());
@@ -390,21 +438,42 @@ impl Core {
         if self.draining {
             return Err(Refusal::from(Status::SERVICE_UNAVAILABLE).with(Name::RetryAfter, 30));
         }
-        let account = match uri {
-            Uri::Tel(_) => self.directory.by_number(user),
-            Uri::Sip(uri) => self.directory.find(user, &uri.host().to_string(), &self.config.domains),
-            Uri::Other(_) => None,
+        let device = uri.as_sip().and_then(|uri| Gruu::read(uri, &self.config.key));
+        let account = match (uri, &device) {
+            (_, Some(Gruu::Temporary(record, _))) => self.directory.account(record),
+            (Uri::Tel(_), _) => self.directory.by_number(user),
+            (Uri::Sip(uri), _) => self.directory.find(user, &uri.host().to_string(), &self.config.domains),
+            (Uri::Other(_), _) => None,
         };
         let record = match account {
             Some(account) => account.address.clone(),
-            None if self.config.authentication == Authentication::Off => self.unproven(user),
+            None if self.config.authentication == Authentication::Off => match &device {
+                Some(Gruu::Temporary(record, _)) => record.clone(),
+                Some(Gruu::Public(_)) | None => self.unproven(user),
+            },
             None => return Err(Status::NOT_FOUND.into()),
         };
         let bindings = self.directory.bindings(&record);
-        let mut targets = Vec::with_capacity(bindings.0.len());
-        targets.extend(bindings.0.iter().filter(|one| one.expires_at > now).map(Target::from));
+        let meant =
+            |one: &&Binding| one.expires_at > now && device.as_ref().is_none_or(|device| device.names(one));
+        let mut targets = of_bindings(bindings.0.iter().filter(meant));
+        if is_secure(uri) && !targets.is_empty() {
+            // RFC 5630 §5.3: to a phone that says by its Contact that it wants it so, and over TLS only.
+            let fits = |one: &Target| one.flow.transport.is_secure() && one.uri.starts_with("sips:");
+            for target in &mut targets {
+                target.alternatives.retain(fits);
+            }
+            targets.retain(fits);
+            if targets.is_empty() {
+                return Err(no_secure_way());
+            }
+        }
         match (targets.is_empty(), account) {
             (false, _) => Ok(targets),
+            // RFC 5627 §5.3
+            (true, _) if device.is_some() => {
+                Err(Refusal::new(Status::TEMPORARILY_UNAVAILABLE, "This phone is not registered"))
+            }
             (true, Some(_)) => Err(Refusal::new(Status::TEMPORARILY_UNAVAILABLE, "No phone is registered")),
             (true, None) => Err(Status::NOT_FOUND.into()),
         }
@@ -416,8 +485,42 @@ impl Core {
             .ok()
             .and_then(|routed| in_dialog::forward(&routed, routed.signed.as_ref()?).ok());
         match forward {
-            Some(forward) => self.proxy.ack(forward, &self.config, cx),
+            Some(mut forward) => {
+                self.follow_device(&mut forward, cx.unix());
+                self.proxy.ack(forward, &self.config, cx);
+            }
             None => cx.event(Event::Dropped { from: flow.remote, reason: DropReason::StrayAck }),
+        }
+    }
+
+    /// A request of a dialog whose Contact is a GRUU of ours goes to the device as it is registered now, at its Contact
+    /// (RFC 5627 §5.3): a phone that lost its connection is found on the next. Never to another host than the party's,
+    /// lest somebody name a device that is not of this call.
+    fn follow_device(&self, forward: &mut in_dialog::Forward, now: u64) {
+        if forward.foreign_route {
+            return;
+        }
+        let Ok(Uri::Sip(uri)) = forward.request.uri() else { return };
+        let Some(device) = Gruu::read(&uri, &self.config.key) else { return };
+        let record = match &device {
+            Gruu::Temporary(record, _) => record.clone(),
+            Gruu::Public(_) => {
+                let user = uri.user_unescaped().unwrap_or_default();
+                let account = self.directory.find(&user, &uri.host().to_string(), &self.config.domains);
+                account.map_or_else(|| self.unproven(&user), |account| account.address.clone())
+            }
+        };
+        let party = forward.to.flow;
+        let bindings = self.directory.bindings(&record);
+        let meant = |one: &&Binding| {
+            one.expires_at > now && device.names(one) && one.flow.remote.ip() == party.remote.ip()
+        };
+        let same = |one: &&Binding| one.flow.transport == party.transport && one.flow.remote == party.remote;
+        let all = || bindings.0.iter().rev().filter(meant);
+        if let Some(found) = all().find(same).or_else(|| all().next()) {
+            let target = Target::from(found);
+            forward.request = forward.request.edit().set_uri(&target.uri).finish();
+            forward.to.flow = target.flow;
         }
     }
 
@@ -458,10 +561,14 @@ impl Core {
     }
 
     pub(crate) fn flow_failed(&mut self, flow: &Flow, cx: &mut Context<'_>) {
-        for record in self.directory.connection_lost(flow) {
+        for (record, gone) in self.directory.connection_lost(flow) {
             // The others may have learnt of the loss before they learnt of the registration.
             if self.is_home(&record, cx) {
-                self.tell_bindings(&record, &self.directory.bindings(&record), cx);
+                let bindings = self.directory.bindings(&record);
+                self.tell_bindings(&record, &bindings, cx);
+                if gone {
+                    cx.out.store.push(StoreRequest::Bindings(record, bindings));
+                }
             }
         }
         for event in self.transactions.flow_failed(flow, &mut cx.sip()) {
@@ -540,7 +647,7 @@ impl Core {
     }
 
     pub(crate) fn is_idle(&self) -> bool {
-        self.transactions.is_empty() && self.proxy.is_idle()
+        self.transactions.is_empty() && self.proxy.is_idle() && self.inquiries.is_idle()
     }
 }
 
@@ -554,6 +661,16 @@ fn extensions(request: &Request, name: Name, known: &[&str]) -> Result<(), Refus
         return Ok(());
     }
     Err(Refusal::from(Status::BAD_EXTENSION).with(Name::Unsupported, unknown.join(", ")))
+}
+
+fn is_secure(uri: &Uri) -> bool {
+    uri.as_sip().is_some_and(|uri| uri.secure())
+}
+
+/// RFC 5630 §5.3 and §7: 480 with a warning.
+fn no_secure_way() -> Refusal {
+    Refusal::new(Status::TEMPORARILY_UNAVAILABLE, "No phone of this user is reached by TLS")
+        .with(Name::Warning, "380 offhook \"SIPS Not Allowed\"")
 }
 
 fn not_served() -> Refusal {

@@ -11,6 +11,7 @@ pub mod directory;
 pub mod dispatch;
 pub mod event;
 mod identity;
+mod inquiries;
 pub mod io;
 mod locality;
 mod overload;

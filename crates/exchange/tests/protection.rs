@@ -61,7 +61,9 @@ fn bob_at(bench: &mut Bench, transport: Transport) -> offhook_sip_stack::Flow {
     bench.send_on(flow, &text);
     let challenge = bench.response(BOB);
     bench.send_on(flow, &bench::with_credentials(&text, "bob", "bob", &challenge));
-    assert_eq!(bench.response(BOB).status().code(), 200);
+    let mut told = bench.take(BOB);
+    bench.asked = told.pop_if(|one| one.as_request().is_some()).and_then(|one| one.as_request().cloned());
+    assert_eq!(told.pop().unwrap().as_response().unwrap().status().code(), 200);
     flow
 }
 
@@ -89,7 +91,7 @@ fn keys_of_a_caller_end_at_the_relay_and_a_plain_phone_is_offered_plain_media() 
 #[test]
 fn a_phone_on_tls_may_choose_keys_a_certificate_or_neither() {
     for (answered, expected) in [
-        (savp("192.0.2.20", 6000, OTHER_KEY).replace("SAVP", "AVP").replace("crypto:7", "crypto:3"), "sdes"),
+        (savp("192.0.2.20", 6000, OTHER_KEY).replace("SAVP", "AVP").replace("crypto:7", "crypto:1"), "sdes"),
         (browser("192.0.2.20", 6000, "active").replace("UDP/TLS/RTP/SAVPF", "RTP/AVP"), "dtls"),
         (sdp("192.0.2.20", 6000), "plain"),
     ] {
@@ -118,6 +120,21 @@ fn a_phone_on_tls_may_choose_keys_a_certificate_or_neither() {
         };
         assert_eq!(found, expected);
     }
+}
+
+#[test]
+fn a_phone_on_tls_is_asked_once_how_it_protects_media_and_offered_that_first() {
+    let mut bench = bench();
+    let flow = bob_at(&mut bench, Transport::Tls);
+    let options = bench.asked.take().unwrap();
+    assert_eq!(options.method().as_str(), "OPTIONS");
+    let own = savp("192.0.2.20", 9, OTHER_KEY);
+    bench.send_on(flow, &reply(&options, 200, "o", "", &own));
+    bob_at(&mut bench, Transport::Tls);
+    assert!(bench.asked.is_none(), "what is known is not asked for");
+    bench.authenticated(ALICE, "alice", &invite(&sdp("192.0.2.10", 4000)));
+    let got = bench.request(BOB);
+    assert_eq!(offered(&got).media_at(0).unwrap().profile_name(), "RTP/SAVP");
 }
 
 #[test]
@@ -217,7 +234,7 @@ fn a_phone_that_refuses_plain_media_is_offered_keys_and_then_a_certificate() {
     let mut bench = bench();
     bench.register("bob", BOB);
     bench.authenticated(ALICE, "alice", &invite(&sdp("192.0.2.10", 4000)));
-    for profile in ["RTP/AVP", "RTP/SAVP", "UDP/TLS/RTP/SAVP"] {
+    for profile in ["RTP/AVP", "RTP/AVP", "RTP/SAVP", "UDP/TLS/RTP/SAVP", "UDP/TLS/RTP/SAVPF"] {
         let got = bench.request(BOB);
         assert_eq!(offered(&got).media_at(0).unwrap().profile_name(), profile);
         assert!(bench.codes(ALICE).is_empty(), "she still waits");

@@ -6,6 +6,8 @@ pub use crate::protection::{
 };
 pub use offhook_rtp::srtp::{InlineError, MasterKey, Suite};
 
+pub use crate::transcode::{EventFormat, Format, Numbers};
+
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -123,6 +125,17 @@ pub struct Side {
     pub ice: Option<IceCredentials>,
 }
 
+/// How the sound of one side becomes what the other side understands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Translation {
+    /// As the side sends it.
+    pub from: Format,
+    /// As the other side is sent it.
+    pub to: Format,
+    /// Where the numbers of what is sent begin.
+    pub numbers: Numbers,
+}
+
 /// What call control asks of the relay.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
@@ -146,6 +159,14 @@ pub enum Command {
         remote: Box<Remote>,
         /// Our own new ICE credentials, to restart ICE; `None`: those of before.
         ice: Option<IceCredentials>,
+    },
+    /// From now on the sound of the stream is translated, or passes as it is (`None`). What is the same as before goes
+    /// on without a break, whatever its numbers.
+    Transcode {
+        /// The stream.
+        stream: StreamId,
+        /// Of what side A sends, of what side B sends.
+        translations: Option<Box<[Translation; 2]>>,
     },
     /// Ends the stream; answered with [`Report::Closed`]. A stream that is unknown is not answered.
     Close {

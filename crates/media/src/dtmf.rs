@@ -23,9 +23,18 @@ pub struct Detector {
     /// The key of the last block, and in how many blocks it was heard in a row.
     current: Option<char>,
     heard: u32,
-    /// Blocks since the key that was reported was last heard; a short drop-out does not repeat a key.
+    /// Blocks since the key that is down was last heard; a short drop-out does not repeat a key.
     missing: u32,
-    reported: Option<char>,
+    down: Option<char>,
+}
+
+/// What a detector noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Press {
+    /// A key has sounded for two blocks, that is, for 26 to 40 ms.
+    Down(char),
+    /// The key sounds no longer, for 26 ms.
+    Up(char),
 }
 
 impl Detector {
@@ -36,18 +45,33 @@ impl Detector {
 
     /// Listens; appends each key to `keys` once, when it has sounded for 40 ms.
     pub fn push(&mut self, samples: &[i16], keys: &mut Vec<char>) {
+        let mut presses = Vec::new();
+        self.listen(samples, &mut presses);
+        keys.extend(presses.into_iter().filter_map(|press| match press {
+            Press::Down(key) => Some(key),
+            Press::Up(_) => None,
+        }));
+    }
+
+    /// Listens; appends what happened to the keys, at most one entry for each 13 ms, each `Up` after its `Down`.
+    pub fn listen(&mut self, samples: &[i16], presses: &mut Vec<Press>) {
         for piece in samples.chunks(BLOCK) {
             let (now, next) = piece.split_at(piece.len().min(BLOCK - self.block.len()));
             self.block.extend_from_slice(now);
             if self.block.len() == BLOCK {
-                self.block_is_full(keys);
+                self.block_is_full(presses);
                 self.block.clear();
             }
             self.block.extend_from_slice(next);
         }
     }
 
-    fn block_is_full(&mut self, keys: &mut Vec<char>) {
+    /// The key that is down.
+    pub fn down(&self) -> Option<char> {
+        self.down
+    }
+
+    fn block_is_full(&mut self, presses: &mut Vec<Press>) {
         let key = key_of(&self.block);
         if key.is_some() && key == self.current {
             self.heard += 1;
@@ -55,19 +79,19 @@ impl Detector {
             self.heard = u32::from(key.is_some());
         }
         self.current = key;
-        if self.reported.is_some() && key == self.reported {
+        if self.down.is_some() && key == self.down {
             self.missing = 0;
             return;
         }
         self.missing += 1;
         if self.missing >= ENDED {
-            self.reported = None;
+            presses.extend(self.down.take().map(Press::Up));
         }
         if let Some(key) = key
             && self.heard >= BELIEVED
         {
-            keys.push(key);
-            self.reported = Some(key);
+            presses.extend(self.down.replace(key).map(Press::Up));
+            presses.push(Press::Down(key));
             self.missing = 0;
         }
     }
@@ -90,7 +114,7 @@ fn key_of(block: &[i16]) -> Option<char> {
     let (column, high) = strongest(&HIGH)?;
     // Both together are nearly all there is (speech has more), and neither is much louder (twist).
     let twist = low / high;
-    (low + high > PURITY && (1.0 / TWIST..TWIST).contains(&twist)).then(|| KEYS[4 * row + column])
+    (low + high > PURITY && (REVERSE_TWIST..TWIST).contains(&twist)).then(|| KEYS[4 * row + column])
 }
 
 const LOW: [f32; 4] = [697.0, 770.0, 852.0, 941.0];
@@ -105,8 +129,10 @@ const ENDED: u32 = 2;
 /// −45 dBov.
 const FAINTEST: f32 = 32768.0 * 32768.0 * 3e-5;
 const PURITY: f32 = 0.7;
-/// 9 dB.
+/// The row may be 8 dB louder than the column, and the column 4 dB louder than the row (Q.24 annex A, AT&T); a dB
+/// more for the sake of filters on the way.
 const TWIST: f32 = 8.0;
+const REVERSE_TWIST: f32 = 0.316;
 
 #[cfg(test)]
 mod tests;

@@ -1,26 +1,27 @@
 //! Gives back what was heard, a little later.
 
-use crate::{FRAME, Frame, SILENCE};
 use std::collections::VecDeque;
 use std::time::Duration;
 
 /// A line of frames: what goes in comes out after the delay.
 #[derive(Clone, Debug)]
 pub struct Echo {
-    line: VecDeque<Frame>,
+    line: VecDeque<Vec<i16>>,
 }
 
 impl Echo {
     /// With a delay, rounded down to whole frames of 20 ms, at most 10 s.
     pub fn new(delay: Duration) -> Echo {
-        let frames = delay.min(MAX_DELAY).as_millis() as usize * crate::SAMPLE_RATE as usize / 1000 / FRAME;
-        Echo { line: vec![SILENCE; frames].into() }
+        let frames = delay.min(MAX_DELAY).as_millis() as usize / 20;
+        Echo { line: vec![Vec::new(); frames].into() }
     }
 
-    /// Takes the frame heard now and gives the one to say now.
-    pub fn turn(&mut self, heard: &Frame) -> Frame {
-        self.line.push_back(*heard);
-        self.line.pop_front().unwrap_or(SILENCE)
+    /// Takes the 20 ms heard now and gives those to say now, as long as those: silence where the rate has changed
+    /// since.
+    pub fn turn(&mut self, heard: &[i16]) -> Vec<i16> {
+        self.line.push_back(heard.to_vec());
+        let old = self.line.pop_front().filter(|old| old.len() == heard.len());
+        old.unwrap_or_else(|| vec![0; heard.len()])
     }
 }
 
@@ -33,8 +34,9 @@ mod tests {
     #[test]
     fn what_was_said_comes_back_after_the_delay() {
         let mut echo = Echo::new(Duration::from_millis(45));
-        let back: Vec<i16> = (1..6).map(|n| echo.turn(&[n; FRAME])[0]).collect();
+        let back: Vec<i16> = (1..6).map(|n| echo.turn(&[n; 160])[0]).collect();
         assert_eq!(back, [0, 0, 1, 2, 3]);
-        assert_eq!(Echo::new(Duration::ZERO).turn(&[7; FRAME]), [7; FRAME]);
+        assert_eq!(Echo::new(Duration::ZERO).turn(&[7; 320]), [7; 320]);
+        assert_eq!(echo.turn(&[7; 320]), [0; 320]);
     }
 }

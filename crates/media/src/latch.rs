@@ -133,6 +133,24 @@ impl Latch {
         }
     }
 
+    /// Whether a packet from there is worth the work of authenticating it: nobody is known, or it is the known source,
+    /// or that has fallen silent.
+    pub fn may_be(&self, now: Instant, from: SocketAddr) -> bool {
+        self.locked
+            .is_none_or(|locked| same(locked, from) || now.saturating_duration_since(self.heard) >= SILENCE)
+    }
+
+    /// Takes the source of a packet that only the phone can have made. It needs no other proof, and may have moved at
+    /// any time: nobody else's packets come here.
+    pub fn prove(&mut self, now: Instant, from: SocketAddr, ssrc: u32) -> Verdict {
+        if self.locked.is_some_and(|locked| same(locked, from)) {
+            self.heard = now;
+            return Verdict::Accept;
+        }
+        self.lock(now, from, ssrc);
+        Verdict::Latched
+    }
+
     fn lock(&mut self, now: Instant, from: SocketAddr, ssrc: u32) {
         self.locked = Some(from);
         self.ssrc = ssrc;
@@ -173,7 +191,8 @@ impl Latch {
 }
 
 impl Allowed {
-    fn permits(&self, ip: IpAddr) -> bool {
+    /// Whether a source may be learnt from this address.
+    pub fn permits(&self, ip: IpAddr) -> bool {
         let ip = ip.to_canonical();
         self.signalled_from.is_some_and(|signalled| signalled.to_canonical() == ip)
             || self.expected.is_some_and(|expected| expected.ip().to_canonical() == ip)

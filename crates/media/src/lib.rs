@@ -1,26 +1,34 @@
 //! Relay, latch, jitter buffer, player and recorder; sans-IO.
 //!
 //! Two halves: the server's relays (`command`, `lease`, `relay`, `latch`; `turn`) pass packets on between two
-//! phones; the endpoint's media (`session`, `jitter`, `codec`, `player`, `recorder`, `tone`, `dtmf`,
+//! phones; the endpoint's media (`session`, `playout`, `transcode`, `codec`, `player`, `recorder`, `tone`, `dtmf`,
 //! `echo`) makes packets from sound and sound from packets. Nothing here opens a socket, a file or a
 //! sound device, and time is an argument.
 
 pub mod codec;
 pub mod command;
+pub mod conceal;
 pub mod dtmf;
 pub mod echo;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod identity;
-pub mod jitter;
 pub mod latch;
 pub mod lease;
+pub mod noise;
 pub mod player;
+pub mod playout;
 mod protection;
 pub mod recorder;
 pub mod relay;
+pub mod resample;
+mod secure;
 pub mod session;
 mod spectrum;
 mod stream;
+pub mod stun;
 pub mod tone;
+pub mod transcode;
 pub mod turn;
 
 /// Samples a second of all sound inside the program, mono.

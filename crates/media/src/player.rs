@@ -1,15 +1,21 @@
-//! Reads a WAV file of any rate, channels and sample format into frames of our own.
+//! Reads a WAV file of any rate, channels and sample format, and plays it at the rate that is asked for.
 
-use crate::{FRAME, Frame, SAMPLE_RATE, SILENCE};
+use crate::SAMPLE_RATE;
 use rubato::audioadapter_buffers::direct::InterleavedSlice;
 use rubato::{Fft, FixedSync, Resampler};
 use std::fmt;
 use std::io::Read;
+use std::sync::Arc;
 
 /// A sound in memory, played frame by frame.
 #[derive(Clone, Debug)]
 pub struct Player {
+    /// As in the file.
+    original: Arc<Vec<f32>>,
+    original_rate: u32,
+    /// At the rate that is played.
     samples: Vec<i16>,
+    rate: u32,
     at: usize,
     loops: bool,
 }
@@ -31,8 +37,8 @@ enum Reason {
 }
 
 impl Player {
-    /// Reads a whole WAV file (at most an hour): integers of 8 to 32 bits or floats, mixed to mono and
-    /// brought to [`SAMPLE_RATE`]. `name` is for the error. With `loops` it begins again when it ends.
+    /// Reads a whole WAV file (at most an hour): integers of 8 to 32 bits or floats, mixed to
+    /// mono. `name` is for the error. With `loops` it begins again when it ends.
     ///
     /// # Errors
     /// When the file is not WAV, cut off within its header, empty, too long, or in a format that is not
@@ -44,34 +50,42 @@ impl Player {
             if !(1000..=768_000).contains(&rate) {
                 return Err(Reason::Rate(rate));
             }
-            resample(mono(reader)?, rate)
+            let original = mono(reader)?;
+            let samples = resample(&original, rate, SAMPLE_RATE)?;
+            Ok((original, rate, samples))
         };
         match read() {
-            Ok(samples) => Ok(Player { samples, at: 0, loops }),
+            Ok((original, original_rate, samples)) => {
+                let original = Arc::new(original);
+                Ok(Player { original, original_rate, samples, rate: SAMPLE_RATE, at: 0, loops })
+            }
             Err(reason) => Err(PlayError { name: name.to_owned(), reason }),
         }
     }
 
     /// Plays samples of [`SAMPLE_RATE`].
     pub fn from_samples(samples: Vec<i16>, loops: bool) -> Player {
-        Player { samples, at: 0, loops }
+        let original = Arc::new(samples.iter().map(|sample| f32::from(*sample) / 32768.0).collect());
+        Player { original, original_rate: SAMPLE_RATE, samples, rate: SAMPLE_RATE, at: 0, loops }
     }
 
-    /// The next frame, filled up with silence at the end; `None` after the last.
-    pub fn next_frame(&mut self) -> Option<Frame> {
+    /// The next 20 ms at `rate` samples a second, filled up with silence at the end; `None` after the last.
+    pub fn next_frame(&mut self, rate: u32) -> Option<Vec<i16>> {
+        self.change_rate(rate);
         if self.samples.is_empty() || (self.at >= self.samples.len() && !self.loops) {
             return None;
         }
-        let mut frame = SILENCE;
+        let length = self.rate as usize / 50;
+        let mut frame = vec![0; length];
         let mut filled = 0;
-        while filled < FRAME {
+        while filled < length {
             if self.at >= self.samples.len() {
                 if !self.loops {
                     break;
                 }
                 self.at = 0;
             }
-            let count = (FRAME - filled).min(self.samples.len() - self.at);
+            let count = (length - filled).min(self.samples.len() - self.at);
             frame[filled..filled + count].copy_from_slice(&self.samples[self.at..self.at + count]);
             filled += count;
             self.at += count;
@@ -79,7 +93,19 @@ impl Player {
         Some(frame)
     }
 
-    /// All samples, at [`SAMPLE_RATE`].
+    /// Goes on at the same place at another rate; stays as it is where that rate cannot be made.
+    fn change_rate(&mut self, rate: u32) {
+        if rate == self.rate || !(1000..=768_000).contains(&rate) {
+            return;
+        }
+        if let Ok(samples) = resample(&self.original, self.original_rate, rate) {
+            self.samples = samples;
+            self.at = (self.at as u64 * u64::from(rate) / u64::from(self.rate)) as usize;
+            self.rate = rate;
+        }
+    }
+
+    /// All samples, at the rate that was last played, which is [`SAMPLE_RATE`] at first.
     pub fn samples(&self) -> &[i16] {
         &self.samples
     }
@@ -116,14 +142,14 @@ fn mono(reader: hound::WavReader<impl Read>) -> Result<Vec<f32>, Reason> {
     if mixed.is_empty() { Err(Reason::Empty) } else { Ok(mixed) }
 }
 
-fn resample(sound: Vec<f32>, rate: u32) -> Result<Vec<i16>, Reason> {
-    if rate == SAMPLE_RATE {
-        return Ok(sound.into_iter().map(to_sample).collect());
+fn resample(sound: &[f32], from: u32, to: u32) -> Result<Vec<i16>, Reason> {
+    if from == to {
+        return Ok(sound.iter().copied().map(to_sample).collect());
     }
     let failed = |_| Reason::Resample;
-    let mut resampler = Fft::<f32>::new(rate as usize, SAMPLE_RATE as usize, 1024, 1, FixedSync::Both)
+    let mut resampler = Fft::<f32>::new(from as usize, to as usize, 1024, 1, FixedSync::Both)
         .map_err(|_| Reason::Resample)?;
-    let input = InterleavedSlice::new(&sound, 1, sound.len()).map_err(|_| Reason::Resample)?;
+    let input = InterleavedSlice::new(sound, 1, sound.len()).map_err(|_| Reason::Resample)?;
     let output = resampler.process_all(&input, sound.len(), None).map_err(failed)?;
     Ok(output.take_data().into_iter().map(to_sample).collect())
 }

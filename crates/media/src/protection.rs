@@ -200,6 +200,8 @@ pub enum InsecureReason {
     NoCertificate,
     /// The keys do not fit their suite.
     KeyLength,
+    /// The stream carries something else than RTP, which cannot be secured.
+    NotRtp,
 }
 
 impl fmt::Display for InsecureReason {
@@ -210,6 +212,7 @@ impl fmt::Display for InsecureReason {
             InsecureReason::HandshakeTimedOut => "the DTLS handshake did not end in time",
             InsecureReason::NoCertificate => "the relay has no certificate for DTLS",
             InsecureReason::KeyLength => "the keys do not fit their suite",
+            InsecureReason::NotRtp => "only RTP can be secured",
         })
     }
 }

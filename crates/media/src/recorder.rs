@@ -1,13 +1,13 @@
 //! Writes what is heard into a WAV file that can be read at any moment.
 
-use crate::SAMPLE_RATE;
 use std::fmt;
 use std::io::{Seek, Write};
 
-/// Records mono sound of 16 bits at [`SAMPLE_RATE`]. Its header is right every second of sound, so that a
+/// Records mono sound of 16 bits. Its header is right every second of sound, so that a
 /// recording whose process dies is still a recording.
 pub struct Recorder<W: Write + Seek> {
     writer: hound::WavWriter<W>,
+    rate: u32,
     unflushed: u32,
 }
 
@@ -16,20 +16,20 @@ pub struct Recorder<W: Write + Seek> {
 pub struct RecordError(hound::Error);
 
 impl<W: Write + Seek> Recorder<W> {
-    /// Writes the header.
+    /// Writes the header, for sound of `rate` samples a second.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn new(file: W) -> Result<Recorder<W>, RecordError> {
+    pub fn new(file: W, rate: u32) -> Result<Recorder<W>, RecordError> {
         let spec = hound::WavSpec {
             channels: 1,
-            sample_rate: SAMPLE_RATE,
+            sample_rate: rate,
             bits_per_sample: 16,
             sample_format: hound::SampleFormat::Int,
         };
         let mut writer = hound::WavWriter::new(file, spec)?;
         writer.flush()?;
-        Ok(Recorder { writer, unflushed: 0 })
+        Ok(Recorder { writer, rate, unflushed: 0 })
     }
 
     /// Appends samples.
@@ -41,11 +41,16 @@ impl<W: Write + Seek> Recorder<W> {
             self.writer.write_sample(*sample)?;
         }
         self.unflushed = self.unflushed.saturating_add(u32::try_from(samples.len()).unwrap_or(u32::MAX));
-        if self.unflushed >= SAMPLE_RATE {
+        if self.unflushed >= self.rate {
             self.unflushed = 0;
             self.writer.flush()?;
         }
         Ok(())
+    }
+
+    /// Samples a second.
+    pub fn rate(&self) -> u32 {
+        self.rate
     }
 
     /// How many samples were written.
@@ -70,6 +75,12 @@ impl<W: Write + Seek> Recorder<W> {
 impl<W: Write + Seek> fmt::Debug for Recorder<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Recorder").field("samples", &self.len()).finish()
+    }
+}
+
+impl From<std::io::Error> for RecordError {
+    fn from(error: std::io::Error) -> RecordError {
+        RecordError(hound::Error::IoError(error))
     }
 }
 
@@ -125,7 +136,7 @@ mod tests {
     #[test]
     fn a_recording_can_be_read_before_it_is_finished() {
         let file = Shared::default();
-        let mut recorder = Recorder::new(file.clone()).unwrap();
+        let mut recorder = Recorder::new(file.clone(), 8000).unwrap();
         assert_eq!(read(&file), []);
         for n in 0..120 {
             recorder.write(&[n; 160]).unwrap();

@@ -2,11 +2,12 @@
 
 pub use crate::stream::Saved;
 
-use crate::command::{Command, Counters, Protection, Refusal, Report, SideName, StreamId};
+use crate::command::{Command, Counters, Refusal, Report, SideName, StreamId};
 use crate::identity::Identity;
-use crate::stream::{Component, Stream};
+use crate::stream::{Component, Path, Stream};
 use bytes::Bytes;
-use std::collections::BTreeMap;
+use offhook_rtp::srtp::GROWTH;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -66,13 +67,16 @@ pub struct Send {
     pub bytes: Bytes,
 }
 
-/// Where a received packet goes on to, unchanged.
+/// Where a received packet goes on to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Forward {
+pub struct Forward<'a> {
     /// Our port to send it from.
     pub from_port: u16,
     /// The receiver.
     pub to: SocketAddr,
+    /// What is sent in its place, where a side is protected: at most [`GROWTH`] bytes longer. `None`: it goes on
+    /// unchanged.
+    pub changed: Option<&'a [u8]>,
 }
 
 /// What the relay asks the media thread to do with its sockets.
@@ -98,7 +102,8 @@ pub enum Ports {
 /// came in: a driver with dual-stack sockets maps them.
 #[derive(Clone, Debug, Default)]
 pub struct Outbox {
-    /// Datagrams, in order. Only [`Relay::handle`] fills this; [`Relay::forward`] returns its answer.
+    /// Datagrams, in order: of our own (handshakes, answers to checks), and those that [`Relay::handle`] passes on;
+    /// [`Relay::forward`] returns where its packet goes.
     pub sends: Vec<Send>,
     /// For call control.
     pub reports: Vec<Report>,
@@ -116,6 +121,10 @@ pub struct Relay {
     streams: Vec<Stream>,
     names: BTreeMap<StreamId, u32>,
     next_sweep: Option<Instant>,
+    /// Streams in which a handshake waits, by the time until which it does.
+    handshakes: BTreeSet<(Instant, StreamId)>,
+    /// Where packets are opened and protected.
+    scratch: Box<[u8; SCRATCH]>,
 }
 
 /// To whom a local port belongs.
@@ -129,25 +138,37 @@ impl Relay {
     /// An idle relay.
     pub fn new(config: Config) -> Relay {
         let slots = vec![Slot::Free; config.ports.len()];
-        Relay { config, slots, streams: Vec::new(), names: BTreeMap::new(), next_sweep: None }
+        Relay {
+            config,
+            slots,
+            streams: Vec::new(),
+            names: BTreeMap::new(),
+            next_sweep: None,
+            handshakes: BTreeSet::new(),
+            scratch: Box::new([0; SCRATCH]),
+        }
     }
 
     /// Takes one input. Total: no bytes from the network can fail or panic.
     pub fn handle(&mut self, now: Instant, input: Input, out: &mut Outbox) {
         match input {
             Input::Packet { port, from, bytes } => {
-                if let Some(Forward { from_port, to }) = self.forward(now, port, from, &bytes, out) {
+                if let Some(Forward { from_port, to, changed }) = self.forward(now, port, from, &bytes, out) {
+                    let bytes = changed.map(Bytes::copy_from_slice).unwrap_or(bytes);
                     out.sends.push(Send { from_port, to, bytes });
                 }
             }
             Input::Command(command) => self.command(now, command, out),
             Input::PortUnavailable { port } => self.port_unavailable(port, out),
-            Input::Deadline => self.sweep(now, out),
+            Input::Deadline => {
+                self.retransmit(now, out);
+                self.sweep(now, out);
+            }
         }
     }
 
     /// The packet path without copies: where the packet that came to `port` goes. `None`: it is dropped
-    /// (and counted). Reports of what was learnt from it go to `out`.
+    /// (and counted, where it was media), or answered by what is in `out`, as are reports of what was learnt from it.
     pub fn forward(
         &mut self,
         now: Instant,
@@ -155,19 +176,26 @@ impl Relay {
         from: SocketAddr,
         packet: &[u8],
         out: &mut Outbox,
-    ) -> Option<Forward> {
-        let Slot::Taken { stream, side, component } = self.slot(port)? else { return None };
-        let stream = self.streams.get_mut(stream as usize)?;
-        let outcome = stream.receive(now, side, component, from, packet);
+    ) -> Option<Forward<'_>> {
+        let Slot::Taken { stream: place, side, component } = self.slot(port)? else { return None };
+        let stream = self.streams.get_mut(place as usize)?;
+        let outcome = stream.receive(now, (side, component), from, packet, &mut self.scratch[..], out);
         if let Some(address) = outcome.latched {
             out.reports.push(Report::Latched { stream: stream.id, side, address });
         }
-        outcome.forward
+        if outcome.timers_changed {
+            self.rearm(now, place);
+        }
+        let Path { from_port, to } = outcome.forward?;
+        let changed = outcome.rewritten.and_then(|length| self.scratch.get(..length));
+        Some(Forward { from_port, to, changed })
     }
 
-    /// When [`Input::Deadline`] is due; `None` while there is no stream. Coarse: whole seconds.
+    /// When [`Input::Deadline`] is due; `None` while there is no stream. Coarse (whole seconds) unless a handshake is
+    /// under way.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.next_sweep
+        let handshake = self.handshakes.first().map(|(due, _)| *due);
+        self.next_sweep.into_iter().chain(handshake).min()
     }
 
     /// How many streams are open.
@@ -190,37 +218,51 @@ impl Relay {
         self.stream(stream).map(Stream::save)
     }
 
-    /// Takes up a stream that was written out: opens its ports and goes on with the learnt sources.
+    /// Takes up a stream that was written out: opens its ports and goes on with the learnt sources. One with a
+    /// protected side is refused: its rollover counters are not written out.
     pub fn restore(&mut self, now: Instant, saved: Saved, out: &mut Outbox) {
-        let stream = Stream::restore(now, self.config.learning, saved);
-        self.open(now, stream, out);
+        let id = saved.stream;
+        let stream = Stream::restore(now, &self.config, saved);
+        self.open(now, id, stream, out);
     }
 
     fn command(&mut self, now: Instant, command: Command, out: &mut Outbox) {
         match command {
             Command::Open { stream, sides, content } => {
-                let stream = Stream::new(now, self.config.learning, stream, *sides, content);
-                self.open(now, stream, out);
+                let made = Stream::new(now, &self.config, stream, *sides, content);
+                self.open(now, stream, made, out);
             }
-            Command::Update { stream, side, remote, ice: _ } => {
-                let learning = self.config.learning;
-                if let Some(stream) = self.stream_mut(stream) {
-                    stream.update(now, learning, side, *remote);
+            Command::Update { stream, side, remote, ice } => {
+                let Some(place) = self.names.get(&stream).copied() else { return };
+                let Some(one) = self.streams.get_mut(place as usize) else { return };
+                if let Err(reason) = one.update(now, &self.config, side, *remote, ice) {
+                    out.reports.push(Report::Insecure { stream, side, reason });
+                }
+                one.begin_handshakes(now, out);
+                self.rearm(now, place);
+            }
+            Command::Transcode { stream, translations } => {
+                let place = self.names.get(&stream).copied();
+                if let Some(one) = place.and_then(|place| self.streams.get_mut(place as usize)) {
+                    one.transcode(now, translations);
                 }
             }
             Command::Close { stream } => self.close(stream, None, out),
         }
     }
 
-    fn open(&mut self, now: Instant, stream: Stream, out: &mut Outbox) {
-        let id = stream.id;
-        if let Err(reason) = self.check(&stream) {
-            out.reports.push(Report::Refused { stream: id, reason });
-            return;
-        }
+    fn open(&mut self, now: Instant, id: StreamId, stream: Result<Stream, SideName>, out: &mut Outbox) {
+        let stream = stream.map_err(Refusal::Unprotectable);
+        let stream = match stream.and_then(|stream| self.check(&stream).map(|()| stream)) {
+            Ok(stream) => stream,
+            Err(reason) => {
+                out.reports.push(Report::Refused { stream: id, reason });
+                return;
+            }
+        };
         // Two ports a stream: a u32 cannot overflow.
         let place = self.streams.len() as u32;
-        for side in stream.sides() {
+        for side in stream.facing() {
             for port in [side.ports.rtp, side.ports.rtcp] {
                 out.ports.push(Ports::Open { stream: id, port, local_ip: side.local_ip });
             }
@@ -228,18 +270,17 @@ impl Relay {
         self.streams.push(stream);
         self.note_place(place);
         self.next_sweep.get_or_insert(now + SWEEP);
+        if let Some(stream) = self.streams.get_mut(place as usize) {
+            stream.begin_handshakes(now, out);
+        }
+        self.rearm(now, place);
     }
 
     fn check(&self, stream: &Stream) -> Result<(), Refusal> {
         if self.names.contains_key(&stream.id) {
             return Err(Refusal::StreamExists);
         }
-        for (name, side) in SideName::BOTH.into_iter().zip(stream.sides()) {
-            if side.remote.protection != Protection::Plain || side.ice.is_some() {
-                return Err(Refusal::Unprotectable(name));
-            }
-        }
-        let [a, b] = stream.sides().map(|side| side.ports);
+        let [a, b] = stream.facing().map(|side| side.ports);
         let ports = [a.rtp, a.rtcp, b.rtp, b.rtcp];
         for (n, port) in ports.into_iter().enumerate() {
             match self.slot(port) {
@@ -256,11 +297,14 @@ impl Relay {
     fn close(&mut self, id: StreamId, unopened: Option<u16>, out: &mut Outbox) {
         let Some(place) = self.names.remove(&id) else { return };
         let stream = self.streams.swap_remove(place as usize);
+        if let Some(due) = stream.armed {
+            self.handshakes.remove(&(due, id));
+        }
         self.note_place(place);
         if self.streams.len() < self.streams.capacity() / 4 {
             self.streams.shrink_to(self.streams.len() * 2);
         }
-        let ports = stream.sides().map(|side| side.ports);
+        let ports = stream.facing().map(|side| side.ports);
         for port in ports.into_iter().flat_map(|pair| [pair.rtp, pair.rtcp]) {
             self.set_slot(port, Slot::Free);
             if unopened != Some(port) {
@@ -277,7 +321,7 @@ impl Relay {
     fn note_place(&mut self, place: u32) {
         let Some(stream) = self.streams.get(place as usize) else { return };
         self.names.insert(stream.id, place);
-        let pairs = stream.sides().map(|side| side.ports);
+        let pairs = stream.facing().map(|side| side.ports);
         for (side, pair) in SideName::BOTH.into_iter().zip(pairs) {
             for (port, component) in [(pair.rtp, Component::Rtp), (pair.rtcp, Component::Rtcp)] {
                 self.set_slot(port, Slot::Taken { stream: place, side, component });
@@ -291,6 +335,32 @@ impl Relay {
         let id = stream.id;
         out.reports.push(Report::PortUnavailable { stream: id, port });
         self.close(id, Some(port), out);
+    }
+
+    /// Lets the handshakes whose time has come go on.
+    fn retransmit(&mut self, now: Instant, out: &mut Outbox) {
+        // One that is due again at once has its turn the next time.
+        let due: Vec<_> =
+            self.handshakes.iter().take_while(|(due, _)| *due <= now).map(|(_, id)| *id).collect();
+        for id in due {
+            let Some(place) = self.names.get(&id).copied() else { continue };
+            if let Some(stream) = self.streams.get_mut(place as usize) {
+                stream.timeout(now, out);
+            }
+            self.rearm(now, place);
+        }
+    }
+
+    /// Writes down until when the handshakes of a stream wait.
+    fn rearm(&mut self, now: Instant, place: u32) {
+        let Some(stream) = self.streams.get_mut(place as usize) else { return };
+        let due = stream.deadline().map(|due| due.max(now + SOON));
+        let before = std::mem::replace(&mut stream.armed, due);
+        let id = stream.id;
+        if before != due {
+            before.map(|before| self.handshakes.remove(&(before, id)));
+            due.map(|due| self.handshakes.insert((due, id)));
+        }
     }
 
     fn sweep(&mut self, now: Instant, out: &mut Outbox) {
@@ -320,14 +390,16 @@ impl Relay {
     fn stream(&self, id: StreamId) -> Option<&Stream> {
         self.streams.get(*self.names.get(&id)? as usize)
     }
-
-    fn stream_mut(&mut self, id: StreamId) -> Option<&mut Stream> {
-        self.streams.get_mut(*self.names.get(&id)? as usize)
-    }
 }
 
 /// How often silence is looked for.
 const SWEEP: Duration = Duration::from_secs(1);
+/// A handshake is not looked after more often than this.
+const SOON: Duration = Duration::from_millis(1);
+/// The longest datagram that can be media, with what protection adds.
+const SCRATCH: usize = 2_048 + GROWTH;
 
+#[cfg(test)]
+mod secured;
 #[cfg(test)]
 mod tests;

@@ -1,11 +1,18 @@
 //! One relayed stream: two sides, the source each was learnt to send from, and what was counted.
 
-use crate::command::{Content, Counters, Remote, Side, SideName, StreamId};
-use crate::latch::{Allowed, Latch, Mark, Verdict};
-use crate::relay::Forward;
+mod bridge;
+mod flow;
+mod translation;
+
+use crate::command::{Content, Counters, IceCredentials, InsecureReason, Remote, Side, SideName, StreamId};
+use crate::latch::{Latch, Mark, Verdict};
+use crate::relay::{Config, Outbox};
+use crate::secure::Said;
+use flow::{Facing, Flow};
 use offhook_rtp::packet::{Kind, Packet};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
+use translation::Translators;
 
 /// A flow as it can be written out and taken up by another process: addresses, ports, counters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,12 +36,30 @@ pub(crate) enum Component {
     Rtcp,
 }
 
+impl Component {
+    /// The place in a `[T; 2]` of ports.
+    pub(crate) const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// Where a packet goes on to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Path {
+    pub(crate) from_port: u16,
+    pub(crate) to: SocketAddr,
+}
+
 /// What a received packet led to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Outcome {
-    pub(crate) forward: Option<Forward>,
+    pub(crate) forward: Option<Path>,
+    /// It goes on as the so many bytes in the scratch memory; `None`: as it came.
+    pub(crate) rewritten: Option<usize>,
     /// The side's RTP source was locked by this packet.
     pub(crate) latched: Option<SocketAddr>,
+    /// It may have been of a handshake.
+    pub(crate) timers_changed: bool,
 }
 
 #[derive(Debug)]
@@ -42,22 +67,18 @@ pub(crate) struct Stream {
     pub(crate) id: StreamId,
     content: Content,
     flows: [Flow; 2],
+    /// Apart: most streams need none.
+    translators: Option<Box<Translators>>,
     /// When a side was last heard, or signalling last spoke.
     quiet_since: Instant,
     /// When silence was last reported.
     reported: Instant,
-}
-
-/// One side: the phone's address as said, as learnt, and what it sent.
-#[derive(Debug)]
-struct Flow {
-    side: Side,
-    rtp: Latch,
-    rtcp: Latch,
-    counters: Counters,
+    /// The time that the relay has written down for it.
+    pub(crate) armed: Option<Instant>,
 }
 
 /// What a packet is, after a look at its header.
+#[derive(Clone, Copy)]
 enum Seen {
     Media(Mark),
     Control(Mark),
@@ -65,25 +86,33 @@ enum Seen {
 }
 
 impl Stream {
+    /// A stream between two sides; what cannot be done for one of them is said with its name.
     pub(crate) fn new(
         now: Instant,
-        learning: Duration,
+        config: &Config,
         id: StreamId,
         sides: [Side; 2],
         content: Content,
-    ) -> Self {
-        let latch = Latch::new(now, now + learning);
-        let flows = sides.map(|side| Flow {
-            side,
-            rtp: latch.clone(),
-            rtcp: latch.clone(),
-            counters: Counters::default(),
-        });
-        Stream { id, content, flows, quiet_since: now, reported: now }
+    ) -> Result<Self, SideName> {
+        let latch = Latch::new(now, now + config.learning);
+        let flows = sides.each_ref().map(|side| Flow::new(&latch, side.ports, side.local_ip));
+        let (translators, armed) = (None, None);
+        let mut stream = Stream { id, content, flows, translators, quiet_since: now, reported: now, armed };
+        for (name, side) in SideName::BOTH.into_iter().zip(sides) {
+            let said = stream.flows[name.index()].accept(side.remote);
+            stream.secure(now, config, name, said, side.ice).map_err(|_| name)?;
+        }
+        Ok(stream)
     }
 
-    pub(crate) fn restore(now: Instant, learning: Duration, saved: Saved) -> Self {
-        let mut stream = Stream::new(now, learning, saved.stream, saved.sides, saved.content);
+    /// Takes up a stream; one that is protected cannot be: its keys would begin anew.
+    pub(crate) fn restore(now: Instant, config: &Config, saved: Saved) -> Result<Self, SideName> {
+        let mut stream = Stream::new(now, config, saved.stream, saved.sides, saved.content)?;
+        if let Some(name) =
+            SideName::BOTH.into_iter().find(|name| stream.flows[name.index()].secure.is_some())
+        {
+            return Err(name);
+        }
         for (n, flow) in stream.flows.iter_mut().enumerate() {
             flow.counters = saved.counters[n];
             for (latch, learnt) in [&mut flow.rtp, &mut flow.rtcp].into_iter().zip(saved.learnt[n]) {
@@ -92,49 +121,72 @@ impl Stream {
                 }
             }
         }
-        stream
+        Ok(stream)
     }
 
     pub(crate) fn save(&self) -> Saved {
         Saved {
             stream: self.id,
-            sides: self.flows.each_ref().map(|flow| flow.side.clone()),
+            sides: self.flows.each_ref().map(Flow::side),
             content: self.content,
             learnt: self.flows.each_ref().map(|flow| [flow.rtp.address(), flow.rtcp.address()]),
             counters: self.counters(),
         }
     }
 
-    pub(crate) fn sides(&self) -> [&Side; 2] {
-        self.flows.each_ref().map(|flow| &flow.side)
+    pub(crate) fn facing(&self) -> [&Facing; 2] {
+        self.flows.each_ref().map(|flow| &flow.facing)
     }
 
     pub(crate) fn counters(&self) -> [Counters; 2] {
         self.flows.each_ref().map(|flow| flow.counters)
     }
 
-    pub(crate) fn update(&mut self, now: Instant, learning: Duration, name: SideName, remote: Remote) {
-        let until = now + learning;
-        let flow = &mut self.flows[name.index()];
-        let before = &flow.side.remote;
-        let moved = before.rtp != remote.rtp || before.signalled_from != remote.signalled_from;
-        flow.rtp.signalled(now, until, moved);
-        flow.rtcp.signalled(now, until, moved || before.rtcp != remote.rtcp);
-        flow.side.remote = remote;
+    pub(crate) fn update(
+        &mut self,
+        now: Instant,
+        config: &Config,
+        name: SideName,
+        remote: Remote,
+        ice: Option<IceCredentials>,
+    ) -> Result<(), InsecureReason> {
+        let until = now + config.learning;
+        let said = self.flows[name.index()].face(now, until, remote);
+        let secured = self.secure(now, config, name, said, ice);
         // The other phone may begin to speak only now: a caller is silent until the callee answers.
-        let other = &mut self.flows[name.other().index()];
-        for latch in [&mut other.rtp, &mut other.rtcp] {
-            if latch.address().is_none() {
-                latch.signalled(now, until, false);
-            }
-        }
+        self.flows[name.other().index()].learn_until(now, until);
         self.quiet_since = now;
         self.reported = now;
+        secured
+    }
+
+    /// Does as signalling says about a side's protection.
+    fn secure(
+        &mut self,
+        now: Instant,
+        config: &Config,
+        name: SideName,
+        said: Said,
+        ice: Option<IceCredentials>,
+    ) -> Result<(), InsecureReason> {
+        let flow = &mut self.flows[name.index()];
+        if flow.secure.is_none() && said.is_plain() && ice.is_none() {
+            return Ok(());
+        }
+        if self.content == Content::Opaque {
+            return Err(InsecureReason::NotRtp);
+        }
+        let secure = flow.secure.get_or_insert_default();
+        let secured = secure.signalled(now, config.identity.as_ref(), said, ice);
+        if secure.is_needless() {
+            flow.secure = None;
+        }
+        secured
     }
 
     /// How long the stream has been silent, when that is worth a report.
     pub(crate) fn stopped(&mut self, now: Instant, idle: Duration) -> Option<Duration> {
-        let held = self.flows.iter().any(|flow| flow.side.remote.hold);
+        let held = self.flows.iter().any(|flow| flow.facing.hold);
         let ready = self.flows.iter().all(Flow::has_phone);
         if held || !ready {
             self.quiet_since = now;
@@ -147,131 +199,75 @@ impl Stream {
         Some(now.saturating_duration_since(self.quiet_since))
     }
 
-    /// The packet path: no allocation, no loop.
+    /// The packet path: no allocation, no loop, unless the packet is of a handshake or a check.
     pub(crate) fn receive(
         &mut self,
         now: Instant,
-        name: SideName,
-        component: Component,
+        at: (SideName, Component),
+        from: SocketAddr,
+        packet: &[u8],
+        scratch: &mut [u8],
+        out: &mut Outbox,
+    ) -> Outcome {
+        if self.is_bridged() {
+            return self.bridge(now, at, from, packet, scratch, out);
+        }
+        self.pass_plain(now, at, from, packet)
+    }
+
+    /// What the two phones send each other is not for us to read or change.
+    fn pass_plain(
+        &mut self,
+        now: Instant,
+        (name, component): (SideName, Component),
         from: SocketAddr,
         packet: &[u8],
     ) -> Outcome {
         let mut outcome = Outcome::default();
-        let seen = self.look(component, packet);
+        let seen = if self.content == Content::Opaque { see_opaque(component) } else { see(packet) };
+        let control = matches!(seen, Seen::Control(_));
         let [a, b] = &mut self.flows;
         let (flow, other) = if name == SideName::A { (a, b) } else { (b, a) };
-        let (verdict, control) = match (seen, component) {
-            (Seen::Media(mark), Component::Rtp) => {
-                (flow.rtp.judge(now, from, Some(mark), flow.expected_rtp()), false)
-            }
-            (Seen::Control(_), Component::Rtp) => {
-                (flow.rtp.judge(now, from, None, flow.expected_rtp()), true)
-            }
-            (Seen::Control(mark), Component::Rtcp) => {
-                let needed = if flow.rtp.ssrc() == Some(mark.ssrc) { 1 } else { mark.needed };
-                let mark = Mark { needed, ..mark };
-                (flow.rtcp.judge(now, from, Some(mark), flow.expected_rtcp()), true)
-            }
-            (Seen::Neither, _) | (Seen::Media(_), Component::Rtcp) => {
+        match flow.judge(now, component, from, seen) {
+            None => {
                 flow.counters.malformed += 1;
                 return outcome;
             }
-        };
-        match verdict {
-            Verdict::Foreign => {
+            Some(Verdict::Foreign) => {
                 flow.counters.foreign += 1;
                 return outcome;
             }
-            Verdict::Latched if !control => outcome.latched = Some(from),
-            Verdict::Latched | Verdict::Accept => {}
+            Some(Verdict::Latched) if !control => outcome.latched = Some(from),
+            Some(Verdict::Latched | Verdict::Accept) => {}
         }
-        if control {
-            flow.counters.rtcp += 1;
-        } else {
-            flow.counters.received += 1;
-            flow.counters.bytes += packet.len() as u64;
-        }
+        flow.count(control, packet.len());
         self.quiet_since = now;
-        outcome.forward = if control { other.control_path() } else { other.media_path() };
+        outcome.forward = other.path(now, control);
         match outcome.forward {
             Some(_) => flow.counters.forwarded += 1,
             None => flow.counters.undeliverable += 1,
         }
         outcome
     }
+}
 
-    fn look(&self, component: Component, packet: &[u8]) -> Seen {
-        if self.content == Content::Opaque {
-            let mark = Mark { ssrc: 0, sequence: None, needed: PACKETS };
-            return match component {
-                Component::Rtp => Seen::Media(mark),
-                Component::Rtcp => Seen::Control(mark),
-            };
-        }
-        match Kind::of(packet) {
-            Kind::Rtp => Packet::parse(packet).map_or(Seen::Neither, |rtp| {
-                Seen::Media(Mark { ssrc: rtp.ssrc(), sequence: Some(rtp.sequence()), needed: PACKETS })
-            }),
-            Kind::Rtcp => control_ssrc(packet)
-                .map_or(Seen::Neither, |ssrc| Seen::Control(Mark { ssrc, sequence: None, needed: REPORTS })),
-            Kind::Stun | Kind::Zrtp | Kind::Dtls | Kind::TurnChannel | Kind::Other => Seen::Neither,
-        }
+fn see_opaque(component: Component) -> Seen {
+    let mark = Mark { ssrc: 0, sequence: None, needed: PACKETS };
+    match component {
+        Component::Rtp => Seen::Media(mark),
+        Component::Rtcp => Seen::Control(mark),
     }
 }
 
-impl Flow {
-    fn expected_rtp(&self) -> Allowed {
-        let remote = &self.side.remote;
-        Allowed { expected: self.sendable(remote.rtp), signalled_from: remote.signalled_from }
+fn see(packet: &[u8]) -> Seen {
+    match Kind::of(packet) {
+        Kind::Rtp => Packet::parse(packet).map_or(Seen::Neither, |rtp| {
+            Seen::Media(Mark { ssrc: rtp.ssrc(), sequence: Some(rtp.sequence()), needed: PACKETS })
+        }),
+        Kind::Rtcp => control_ssrc(packet)
+            .map_or(Seen::Neither, |ssrc| Seen::Control(Mark { ssrc, sequence: None, needed: REPORTS })),
+        Kind::Stun | Kind::Zrtp | Kind::Dtls | Kind::TurnChannel | Kind::Other => Seen::Neither,
     }
-
-    fn expected_rtcp(&self) -> Allowed {
-        Allowed { expected: self.said_rtcp(), signalled_from: self.side.remote.signalled_from }
-    }
-
-    fn said_rtcp(&self) -> Option<SocketAddr> {
-        let remote = &self.side.remote;
-        let next = || remote.rtp.and_then(|rtp| Some(SocketAddr::new(rtp.ip(), rtp.port().checked_add(1)?)));
-        self.sendable(remote.rtcp.or_else(next))
-    }
-
-    /// Whether a phone has said where it is, even if it must be learnt first.
-    fn has_phone(&self) -> bool {
-        self.rtp.address().or_else(|| self.sendable(self.side.remote.rtp)).is_some()
-    }
-
-    fn media_target(&self) -> Option<SocketAddr> {
-        let said = if self.side.remote.behind_nat { None } else { self.side.remote.rtp };
-        self.rtp.address().or_else(|| self.sendable(said))
-    }
-
-    fn media_path(&self) -> Option<Forward> {
-        self.media_target().map(|to| Forward { from_port: self.side.ports.rtp, to })
-    }
-
-    fn control_path(&self) -> Option<Forward> {
-        if self.side.remote.rtcp_mux {
-            return self.media_path();
-        }
-        let said = if self.side.remote.behind_nat { None } else { self.said_rtcp() };
-        let to = self.rtcp.address().or(said)?;
-        Some(Forward { from_port: self.side.ports.rtcp, to })
-    }
-
-    /// Refuses what cannot be a phone: no address (hold, RFC 2543 style), groups, and our own ports, to
-    /// which a packet would come back for ever.
-    fn sendable(&self, address: Option<SocketAddr>) -> Option<SocketAddr> {
-        address.filter(|address| {
-            let ip = address.ip().to_canonical();
-            let own = self.side.local_ip.is_some_and(|own| own.to_canonical() == ip)
-                && self.side.ports.contains(address.port());
-            address.port() != 0 && !ip.is_unspecified() && !ip.is_multicast() && !own && !is_broadcast(ip)
-        })
-    }
-}
-
-fn is_broadcast(ip: std::net::IpAddr) -> bool {
-    matches!(ip, std::net::IpAddr::V4(ip) if ip.is_broadcast())
 }
 
 /// The sender's SSRC of an RTCP packet whose first length fits (SRTCP keeps both in the clear).

@@ -4,7 +4,12 @@ use std::f64::consts::TAU;
 
 /// A sine at about half of full scale.
 pub(crate) fn sine(hz: f64, samples: usize) -> Vec<i16> {
-    (0..samples).map(|n| (12000.0 * (TAU * hz * n as f64 / 8000.0).sin()) as i16).collect()
+    sine_at(hz, 8000, samples)
+}
+
+/// The same at another rate.
+pub(crate) fn sine_at(hz: f64, rate: u32, samples: usize) -> Vec<i16> {
+    (0..samples).map(|n| (12000.0 * (TAU * hz * n as f64 / f64::from(rate)).sin()) as i16).collect()
 }
 
 /// Numbers that repeat with their seed (SplitMix64).
@@ -30,18 +35,24 @@ impl Dice {
 
 /// Something like speech: a buzz with formants whose pitch glides, in syllables with pauses.
 pub(crate) fn speech(samples: usize, seed: u64) -> Vec<i16> {
+    speech_at(8000, samples, seed)
+}
+
+/// The same at another rate.
+pub(crate) fn speech_at(rate: u32, samples: usize, seed: u64) -> Vec<i16> {
+    let rate = f64::from(rate);
     let mut dice = Dice(seed);
     let mut phase = 0.0f64;
     let mut pitch = 120.0;
     (0..samples)
         .map(|n| {
-            let t = n as f64 / 8000.0;
+            let t = n as f64 / rate;
             let syllable = (TAU * 2.0 * t).sin();
             let loudness = if syllable > 0.0 { syllable } else { 0.0 };
-            if n % 2000 == 0 {
+            if n % (rate / 4.0) as usize == 0 {
                 pitch = 100.0 + 60.0 * dice.fraction();
             }
-            phase = (phase + pitch / 8000.0).fract();
+            phase = (phase + pitch / rate).fract();
             let buzz: f64 = (1..20).map(|k| (TAU * phase * f64::from(k)).sin() / f64::from(k)).sum();
             (6000.0 * loudness * buzz + 20.0 * (dice.fraction() - 0.5)) as i16
         })

@@ -9,6 +9,8 @@ use offhook_sip::FrameError;
 use offhook_sip_stack::{Flow, Transmit};
 use tokio::sync::mpsc;
 
+use crate::TlsFault;
+
 /// Something that happened on the network.
 #[derive(Clone, Debug)]
 pub enum NetInput {
@@ -60,16 +62,25 @@ pub enum SendFailure {
     TooManyConnections,
     /// Nothing here speaks this transport, or reaches this family of addresses.
     Unsupported,
+    /// There is no TLS with the peer.
+    Tls(TlsFault),
+    /// The peer speaks no SIP over WebSocket.
+    NoWebSocket,
     /// The system's reason: no route, too long for a datagram, not allowed, …
     System(io::ErrorKind),
 }
 
 impl From<&io::Error> for SendFailure {
     fn from(error: &io::Error) -> Self {
+        if let Some(fault) = TlsFault::of(error) {
+            return Self::Tls(fault);
+        }
         match error.kind() {
             io::ErrorKind::ConnectionRefused => Self::Refused,
             io::ErrorKind::TimedOut => Self::TimedOut,
             io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Self::ConnectionLost,
+            io::ErrorKind::InvalidData => Self::NoWebSocket,
+            io::ErrorKind::Unsupported => Self::Unsupported,
             kind => Self::System(kind),
         }
     }
@@ -84,6 +95,8 @@ impl fmt::Display for SendFailure {
             Self::Full => f.write_str("too much is waiting to be sent"),
             Self::TooManyConnections => f.write_str("too many connections"),
             Self::Unsupported => f.write_str("no socket for this transport and address family"),
+            Self::Tls(fault) => fault.fmt(f),
+            Self::NoWebSocket => f.write_str("the peer speaks no SIP over WebSocket"),
             Self::System(kind) => kind.fmt(f),
         }
     }

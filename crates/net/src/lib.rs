@@ -1,28 +1,36 @@
-//! UDP and TCP, sockets of the TURN server: moves bytes, decides nothing.
+//! UDP, TCP, TLS and WebSocket, sockets of the TURN server: moves bytes, decides nothing.
 //!
 //! What comes in leaves as [`NetInput`] through an [`Inlet`]; what goes out comes as the stack's `Transmit`.
-//! [`Streams`] holds the TCP connections, as tasks of the tokio runtime. Datagrams are received by the thread
+//! [`Streams`] holds the connections, as tasks of the tokio runtime. Datagrams are received by the thread
 //! that handles them: directly ([`UdpSockets`]), or through a task where there is no such thread
 //! ([`UdpEndpoint`]).
 
 mod bind;
 mod connection;
+mod dial;
+mod door;
+mod framing;
 mod input;
 mod port_owner;
+mod replies;
 mod resolver;
 mod streams;
 mod switchboard;
+mod tls;
 #[cfg(target_os = "linux")]
 mod turn;
 mod udp;
 mod udp_endpoint;
+mod websocket;
 
 pub use bind::{BindError, bind_tcp, bind_udp, bind_udp_group};
+pub use door::Door;
 pub use input::{Gone, Inlet, NetInput, Owner, SendFailed, SendFailure, Wake};
 pub use offhook_udp_batch as udp_batch;
 pub use port_owner::PortOwner;
 pub use resolver::resolve;
 pub use streams::{StreamCounts, StreamLimits, Streams};
+pub use tls::{Identity, PemError, Roots, TlsClient, TlsFault, TlsServer, read_certificates};
 #[cfg(target_os = "linux")]
 pub use turn::{TurnHandle, TurnSockets, TurnStreams};
 pub use udp::{UdpSockets, flow_of, source_towards};

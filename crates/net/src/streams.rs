@@ -1,17 +1,20 @@
 //! Connections: the handle by which messages are sent on them.
 
 use std::io;
-use std::net::TcpListener;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use offhook_sip::Limits;
-use offhook_sip_stack::{ConnectionId, Transmit};
+use offhook_sip_stack::{ConnectionId, Flow, Transmit, Transport};
+use offhook_udp_batch::canonical;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::connection::ByteStream;
 use crate::switchboard::Switchboard;
-use crate::{Inlet, SendFailed, SendFailure};
+use crate::{Door, Inlet, SendFailed, SendFailure, TlsClient};
 
 /// What connections may take of the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +29,12 @@ pub struct StreamLimits {
     pub waiting_bytes: usize,
     /// For a connection to be accepted by a peer.
     pub connect: Duration,
+    /// For TLS, and for the beginning of a WebSocket.
+    pub handshake: Duration,
+    /// Handshakes of peers under way at a time …
+    pub handshakes: usize,
+    /// … and of those, from one address (IPv6: one /64 network): whoever never finishes must not keep others out.
+    pub handshakes_per_address: usize,
     /// For a message to arrive whole, from its first byte.
     pub partial: Duration,
     /// For a peer to take a message that is being written.
@@ -33,6 +42,10 @@ pub struct StreamLimits {
     /// Without anything received, after which a connection is closed. Long, since a registered phone may be
     /// reachable by nothing else.
     pub idle: Duration,
+    /// Silence after which a WebSocket peer is asked whether it is there …
+    pub ping: Duration,
+    /// … and how long it may take to say so.
+    pub pong: Duration,
 }
 
 impl Default for StreamLimits {
@@ -43,9 +56,14 @@ impl Default for StreamLimits {
             message: Limits::default(),
             waiting_bytes: 512 * 1024,
             connect: Duration::from_secs(5),
+            handshake: Duration::from_secs(10),
+            handshakes: 1_000,
+            handshakes_per_address: 100,
             partial: Duration::from_secs(30),
             write: Duration::from_secs(10),
             idle: Duration::from_secs(3_600),
+            ping: Duration::from_secs(30),
+            pong: Duration::from_secs(60),
         }
     }
 }
@@ -59,6 +77,8 @@ pub struct StreamCounts {
     pub accepted: u64,
     /// Turned away since the start because of a limit.
     pub refused: u64,
+    /// TLS handshakes of peers that failed since the start.
+    pub handshakes_failed: u64,
 }
 
 /// All connections of one program. Cheap to clone; when the last clone is dropped, listening ends and the
@@ -70,9 +90,12 @@ pub struct Streams {
 }
 
 /// What the handle asks of the switchboard.
-#[derive(Debug)]
 pub(crate) enum Command {
     Send(Transmit),
+    /// Who answers at an address must be this one.
+    Expect(SocketAddr, Arc<str>),
+    /// A WebSocket that a peer opened by HTTP, and what came with its request.
+    Adopt(Box<dyn ByteStream>, Vec<u8>, Flow),
     Close(ConnectionId),
     Shutdown(oneshot::Sender<()>),
 }
@@ -85,20 +108,25 @@ pub(crate) struct Shared {
     pub(crate) open: AtomicU64,
     pub(crate) accepted: AtomicU64,
     pub(crate) refused: AtomicU64,
+    pub(crate) handshakes_failed: AtomicU64,
 }
 
 impl Streams {
-    /// Begins to accept connections on the listeners (from [`crate::bind_tcp`]; none for a mere client), within
-    /// a tokio runtime.
+    /// Begins to accept connections at the doors (none for a mere client), within a tokio runtime. Without a `tls`, no
+    /// TLS connections are opened.
     ///
     /// # Errors
     /// When the runtime cannot watch a listener.
-    pub fn start(listeners: Vec<TcpListener>, limits: StreamLimits, inlet: Inlet) -> io::Result<Self> {
-        let listeners =
-            listeners.into_iter().map(tokio::net::TcpListener::from_std).collect::<io::Result<Vec<_>>>()?;
+    pub fn start(
+        doors: Vec<Door>,
+        tls: Option<TlsClient>,
+        limits: StreamLimits,
+        inlet: Inlet,
+    ) -> io::Result<Self> {
+        let doors = doors.into_iter().map(|door| door.open(&limits)).collect::<io::Result<Vec<_>>>()?;
         let (commands, asked) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared::default());
-        tokio::spawn(Switchboard::new(limits, inlet, Arc::clone(&shared)).run(listeners, asked));
+        tokio::spawn(Switchboard::new(limits, tls, inlet, Arc::clone(&shared)).run(doors, asked));
         Ok(Self { commands, shared })
     }
 
@@ -117,6 +145,28 @@ impl Streams {
             let Command::Send(transmit) = error.0 else { unreachable!("what was sent comes back") };
             Box::new(SendFailed { transmit, failure: SendFailure::ConnectionLost })
         })
+    }
+
+    /// Says who has to answer at an address: a domain, the name of a host, or an address. Connections over TLS and WebSocket
+    /// are opened to addresses of which that is known, and to no others: a phone that registered over one is reached by
+    /// that or not at all. Of the addresses, some thousands are remembered.
+    pub fn expect(&self, remote: SocketAddr, name: &str) {
+        // After its end, nothing is opened any more.
+        let _ = self.commands.send(Command::Expect(remote, name.into()));
+    }
+
+    /// Takes over a connection that a peer made a WebSocket of, by HTTP; `early` is what came after its request. Its
+    /// transport is [`Transport::Ws`] or [`Transport::Wss`]. Beyond the limits it is closed.
+    pub fn adopt(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        early: Vec<u8>,
+        transport: Transport,
+        addresses: (SocketAddr, SocketAddr),
+    ) {
+        let (local, remote) = (canonical(addresses.0), canonical(addresses.1));
+        let flow = Flow { transport, local, remote, connection: None };
+        let _ = self.commands.send(Command::Adopt(Box::new(stream), early, flow));
     }
 
     /// Closes a connection after what was sent on it before. Its loss is reported as any other.
@@ -140,6 +190,7 @@ impl Streams {
             open: self.shared.open.load(Ordering::Relaxed),
             accepted: self.shared.accepted.load(Ordering::Relaxed),
             refused: self.shared.refused.load(Ordering::Relaxed),
+            handshakes_failed: self.shared.handshakes_failed.load(Ordering::Relaxed),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use offhook_net::{Inlet, NetInput, SendFailure, StreamLimits, Streams, bind_tcp};
+use offhook_net::{Door, Inlet, NetInput, SendFailure, StreamLimits, Streams, bind_tcp};
 use offhook_sip::{FrameErrorKind, Limits};
 use offhook_sip_stack::{Flow, Transmit, Transport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -28,7 +28,11 @@ impl Server {
         let listener = bind_tcp(listen.parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let (inlet, inputs) = Inlet::new(capacity, || {});
-        Self { streams: Streams::start(vec![listener], limits, inlet).unwrap(), inputs, address }
+        Self {
+            streams: Streams::start(vec![Door::tcp(listener)], None, limits, inlet).unwrap(),
+            inputs,
+            address,
+        }
     }
 
     async fn next(&mut self) -> NetInput {
@@ -251,7 +255,7 @@ async fn a_peer_that_does_not_accept_in_time_is_a_failure() {
 async fn a_transport_or_family_that_does_not_fit_is_a_failure() {
     let mut server = Server::start(StreamLimits::default());
     let remote = server.address;
-    server.send(Flow { transport: Transport::Tls, ..towards(remote) }, message(1));
+    server.send(Flow { transport: Transport::Udp, ..towards(remote) }, message(1));
     assert_eq!(server.failure().await, SendFailure::Unsupported);
     server.send(Flow { local: "[::1]:5060".parse().unwrap(), ..towards(remote) }, message(1));
     assert_eq!(server.failure().await, SendFailure::Unsupported);
@@ -461,7 +465,7 @@ async fn each_message_goes_to_its_owner_and_a_loss_to_everyone() {
     let owner = |bytes: &[u8]| usize::from(bytes[b"OPTIONS sip:".len()] - b'0');
     let wakes = (0..3).map(|_| Box::new(|| {}) as offhook_net::Wake).collect();
     let (inlet, mut inputs) = Inlet::for_each(4, wakes, std::sync::Arc::new(owner));
-    let _streams = Streams::start(vec![listener], StreamLimits::default(), inlet).unwrap();
+    let _streams = Streams::start(vec![Door::tcp(listener)], None, StreamLimits::default(), inlet).unwrap();
     let mut peer = TcpStream::connect(address).await.unwrap();
     for number in [2, 1, 7] {
         peer.write_all(&message(number)).await.unwrap();

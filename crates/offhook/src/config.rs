@@ -1,11 +1,13 @@
 //! `offhook config`: what is configured, and whether it makes sense.
 
 use clap::Subcommand;
+use offhook_server::CertificateError;
 use offhook_server::config_file::{KEYS, schema};
 use serde_json::json;
 
 use crate::account::Flags;
-use crate::exit::Failure;
+use crate::api::Api;
+use crate::exit::{CONFIGURATION, Failure};
 use crate::print;
 
 /// What to do with the configuration.
@@ -29,6 +31,12 @@ pub(crate) enum Config {
     /// Prints the JSON Schema of the file
     #[command(after_help = "Example: offhook config schema > offhook.schema.json")]
     Schema,
+    /// Has the running server read its certificates again; other changes need a restart
+    #[command(after_help = "Example: offhook config reload")]
+    Reload {
+        #[command(flatten)]
+        common: Flags,
+    },
 }
 
 impl Config {
@@ -40,12 +48,32 @@ impl Config {
                 print::line(&format!("{:#}", schema()));
                 Ok(())
             }
+            Self::Reload { common } => reload(&common),
         }
     }
 }
 
+/// What is wrong with the configuration is said before the server is asked: it would change nothing either.
+fn reload(common: &Flags) -> Result<(), Failure> {
+    common.place.settings()?.check_certificates().map_err(wrong_file)?;
+    let answer = Api::of_running(&common.place)?.ask("POST", "/api/v1/config/reload", None)?;
+    if common.json {
+        print::line(&answer.to_string());
+    } else {
+        print::line("Certificates were read again. Other changes need a restart.");
+    }
+    Ok(())
+}
+
+fn wrong_file(error: CertificateError) -> Failure {
+    Failure::new(CONFIGURATION, error.to_string())
+}
+
 fn check(common: &Flags) -> Result<(), Failure> {
-    let settings = common.place.settings_and_written();
+    let settings = common.place.settings_and_written().and_then(|(settings, written)| {
+        settings.check_certificates().map_err(wrong_file)?;
+        Ok((settings, written))
+    });
     if common.json {
         let (mistakes, warnings) = match &settings {
             Ok((settings, _)) => (None, settings.warnings.clone()),

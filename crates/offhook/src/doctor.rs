@@ -66,13 +66,34 @@ fn of_server(api: &Api) -> Result<Vec<Finding>, Failure> {
     let no_ports = status["free_port_pairs"] == 0;
     let hint = "all are in use: set media.ports to a wider range".to_owned();
     findings.push(Finding { what: "media ports", trouble: no_ports.then_some(hint) });
+    findings.extend(of_certificates(&api.ask("GET", "/api/v1/certificates", None)?));
     Ok(findings)
 }
 
-/// What would keep a server from starting: it is started for a moment, with the API on any port.
+/// Our own are renewed by themselves, long before their end; files are somebody else's to renew.
+fn of_certificates(answer: &Value) -> Vec<Finding> {
+    let all = answer["certificates"].as_array().cloned().unwrap_or_default();
+    let ending = |one: &&Value| one["days_left"].as_i64().is_some_and(|days| days < SOON);
+    let told = |one: &Value| {
+        let (file, days) = (print::word(&one["file"]), print::word(&one["days_left"]));
+        format!("{file} is good for {days} more days: renew it, then offhook config reload")
+    };
+    let mut findings: Vec<Finding> = all
+        .iter()
+        .filter(ending)
+        .map(|one| Finding { what: "certificates", trouble: Some(told(one)) })
+        .collect();
+    if findings.is_empty() && !all.is_empty() {
+        findings.push(Finding { what: "certificates", trouble: None });
+    }
+    findings
+}
+
+/// What would keep a server from starting: it is started for a moment, with the web on any port.
 fn of_machine(settings: &Settings) -> Vec<Finding> {
     let mut settings = settings.clone();
     settings.http_is_named = false;
+    settings.https_is_named = false;
     settings.pid_file = None;
     let trouble = match offhook_server::Server::start(settings) {
         Ok(server) => {
@@ -83,3 +104,6 @@ fn of_machine(settings: &Settings) -> Vec<Finding> {
     };
     vec![Finding { what: "server", trouble }]
 }
+
+/// Days before its end from which a certificate is spoken of.
+const SOON: i64 = 21;

@@ -42,7 +42,8 @@ impl From<StartError> for Failure {
         if error.is_in_use() {
             return Self::new(CANNOT_CONNECT, format!("{error}, and does not answer"));
         }
-        Self::other(error)
+        let code = if matches!(error, StartError::Certificate(_)) { CONFIGURATION } else { OTHER };
+        Self::new(code, error.to_string())
     }
 }
 

@@ -3,6 +3,7 @@
 mod account;
 mod api;
 mod calls;
+mod cert;
 mod config;
 mod demo;
 mod device;
@@ -67,7 +68,7 @@ enum Command {
     /// Says what is wrong and how to mend it
     #[command(after_help = "Example: offhook doctor")]
     Doctor(doctor::Doctor),
-    /// The configuration: check, show, schema
+    /// The configuration: check, show, schema, reload
     #[command(subcommand)]
     Config(config::Config),
     /// Accounts: who may use the exchange
@@ -82,6 +83,9 @@ enum Command {
     /// Calls: live, list
     #[command(subcommand)]
     Calls(calls::Calls),
+    /// Certificates: status, trust, renew
+    #[command(subcommand)]
+    Cert(cert::Cert),
     #[command(flatten)]
     Softphone(softphone::Softphone),
 }
@@ -98,6 +102,7 @@ fn main() -> ExitCode {
         Command::Number(number) => finish(number.run()),
         Command::Device(device) => finish(device.run()),
         Command::Calls(calls) => finish(calls.run()),
+        Command::Cert(cert) => finish(cert.run()),
         Command::Softphone(softphone) => softphone.run(),
     }
 }

@@ -112,7 +112,7 @@ fn accounts_are_made_and_listed_with_and_without_a_running_server() {
 fn commands_that_do_not_exist_yet_are_usage_errors() {
     let data = tempfile::tempdir().unwrap();
     for words in
-        [&["trunk", "list"][..], &["config", "reload"], &["account", "lst"], &["serve", "--sett", "a=b"]]
+        [&["trunk", "list"][..], &["cert", "forge"], &["account", "lst"], &["serve", "--sett", "a=b"]]
     {
         assert_eq!(code(&run(data.path(), words)), 2, "{words:?}");
     }
@@ -131,6 +131,47 @@ fn a_wrong_configuration_ends_with_78_and_shows_every_mistake() {
     }
     let output = run(data.path(), &["config", "check"]);
     assert_eq!((code(&output), output.stdout.as_slice()), (0, &b"ok: /dev/null\n"[..]));
+}
+
+#[test]
+fn a_certificate_that_cannot_be_used_ends_with_78_and_names_the_file() {
+    let data = tempfile::tempdir().unwrap();
+    let set = ["--set", "sip.certificate=nowhere.pem", "--set", "sip.key=nowhere.key"];
+    for command in [&["serve"][..], &["config", "check"], &["config", "reload"]] {
+        let output = run(data.path(), &[command, &set].concat());
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(code(&output), 78, "{command:?}: {text}");
+        assert!(text.contains("nowhere.pem: No such file"), "{text}");
+    }
+    let output = run(data.path(), &["config", "check", "--set", "web.key=only.key"]);
+    assert_eq!(code(&output), 78);
+}
+
+#[test]
+fn certificates_are_shown_and_renewed_with_and_without_a_running_server() {
+    let data = tempfile::tempdir().unwrap();
+    let data = data.path();
+    let prints = |answer: &Value| -> Vec<(String, String)> {
+        let all = answer["certificates"].as_array().unwrap();
+        let word = |one: &Value, key: &str| one[key].as_str().unwrap().to_owned();
+        all.iter().map(|one| (word(one, "purpose"), word(one, "sha256"))).collect()
+    };
+    assert_eq!(answer(data, &["cert", "status", "--json"])["certificates"], json!([]));
+    assert_eq!(code(&run(data, &["cert", "trust"])), 4);
+    assert_eq!(code(&run(data, &["config", "reload"])), 3);
+    let first = prints(&answer(data, &["cert", "renew", "--json"]));
+    let purposes: Vec<&str> = first.iter().map(|(purpose, _)| purpose.as_str()).collect();
+    assert_eq!(purposes, ["authority", "sip", "web"]);
+
+    let served = Served::start(data, &[]);
+    let second = prints(&answer(data, &["cert", "renew", "--json"]));
+    assert_eq!(first[0], second[0], "the authority stays");
+    assert_ne!(first[1], second[1]);
+    assert_eq!(prints(&answer(data, &["cert", "status", "--json"])), second);
+    let reloaded = answer(data, &["config", "reload", "--json"]);
+    assert_eq!(reloaded["reloaded"], json!(["certificates"]));
+    drop(served);
+    assert_eq!(prints(&answer(data, &["cert", "status", "--json"])), second);
 }
 
 #[test]

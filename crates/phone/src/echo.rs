@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use offhook_media::codec::CODECS;
 use offhook_sip::{HostPort, SipUri};
 use offhook_sip_stack::Transport;
 use offhook_ua::{Command, Credentials, Event};
@@ -15,6 +16,7 @@ use crate::runtime::Stop;
 use crate::settings::{Account, Observed, Settings};
 use crate::sound::Sound;
 use crate::tap::Shown;
+use crate::trust::Trust;
 use crate::{Failure, Language, clock};
 
 /// Who the echo is and where it registers.
@@ -94,8 +96,9 @@ fn settings(account: EchoAccount) -> Result<Settings, Failure> {
         }),
         server: Some(HostPort::from(account.server)),
         transport: Transport::Udp,
+        trust: Trust::default(),
         local: None,
-        codecs: vec!["PCMA".into(), "PCMU".into()],
+        codecs: CODECS.iter().map(|format| format.name.into()).collect(),
         headers: Vec::new(),
         observed: Observed::default(),
         timeout: None,

@@ -24,13 +24,19 @@ pub struct Flags {
     /// The exchange; left out: the host of the account
     #[arg(long, value_name = "HOST[:PORT]")]
     pub server: Option<String>,
-    /// udp or tcp
+    /// udp, tcp, tls, ws or wss
     #[arg(long, value_name = "T", default_value = "udp")]
     pub transport: String,
+    /// An authority to trust besides those of the system, in PEM; that of a demo on this machine is known
+    #[arg(long, value_name = "FILE")]
+    pub tls_ca: Option<PathBuf>,
+    /// Believe any certificate: for tests only
+    #[arg(long)]
+    pub insecure: bool,
     /// The address of ours to use
     #[arg(long, value_name = "ADDR[:PORT]")]
     pub local: Option<String>,
-    /// The codecs to offer and accept, best first, e.g. pcma,pcmu
+    /// The codecs to offer and accept, best first, of opus, g722, pcma and pcmu (in this order by default)
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub codec: Vec<String>,
     /// Encrypted sound: off, prefer or require

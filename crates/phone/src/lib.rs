@@ -5,6 +5,7 @@
 
 mod answer;
 mod call;
+mod canceller;
 mod clock;
 mod console;
 mod device;
@@ -37,6 +38,7 @@ mod sound;
 mod talk;
 mod tap;
 mod target;
+mod trust;
 mod wire;
 
 pub use answer::{AnswerOptions, answer};

@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use offhook_media::SILENCE;
 use offhook_net::{NetInput, resolve};
 use offhook_sip_stack::Transport;
 use offhook_ua::{
@@ -40,8 +39,8 @@ pub(crate) struct Line {
     next_frame: Option<Instant>,
 }
 
-/// What the resolver said.
-type Answer = (QuestionId, Vec<(Transport, std::net::SocketAddr)>);
+/// What the resolver said of a name.
+type Answer = (QuestionId, String, Vec<(Transport, std::net::SocketAddr)>);
 
 /// The sockets of a line and what arrives by them.
 pub(crate) struct Sockets {
@@ -154,7 +153,8 @@ impl Line {
             () = sleep_until(wake.into()) => self.wake(),
             Some(packet) = self.packets.recv() => self.packet(packet),
             Some(input) = self.messages.recv() => self.message(input),
-            Some((question, addresses)) = self.answers.recv() => {
+            Some((question, host, addresses)) = self.answers.recv() => {
+                addresses.iter().for_each(|(_, address)| self.wire.expect(*address, &host));
                 self.handle(Input::Resolved { question, addresses });
             }
         }
@@ -177,10 +177,11 @@ impl Line {
     fn frame(&mut self) {
         let now = clock::now();
         for (call, sound) in self.sounds.iter_mut().filter(|(_, sound)| sound.is_moving()) {
-            let said = sound.say();
-            let mut heard = SILENCE;
+            let rate = self.agent.sample_rate(*call);
+            let said = sound.say(rate);
+            let mut heard = vec![0; said.len()];
             self.agent.audio(now, *call, &said, &mut heard, &mut self.out);
-            sound.hear(&heard);
+            sound.hear(&heard, rate);
             if let Some(failure) = sound.take_failure() {
                 self.tap.console.note(&format!("offhook: {failure}"));
             }
@@ -289,7 +290,7 @@ async fn answer(question: Question, answers: mpsc::Sender<Answer>) {
     let port = question.port.unwrap_or(transport.default_port());
     let found = resolve(&question.host, port).await.unwrap_or_default();
     let addresses = found.into_iter().map(|address| (transport, address)).collect();
-    let _ = answers.send((question.id, addresses)).await;
+    let _ = answers.send((question.id, question.host, addresses)).await;
 }
 
 /// The sound clock's step.

@@ -109,7 +109,7 @@ fn flags(local: &str) -> Flags {
 fn write_tone(place: &Path, hz: f32) {
     let mut samples = vec![0; 3 * 8000];
     Tone::sine(hz, -10.0, 8000).fill(&mut samples);
-    let mut recorder = Recorder::new(File::create(place).unwrap()).unwrap();
+    let mut recorder = Recorder::new(File::create(place).unwrap(), 8000).unwrap();
     recorder.write(&samples).unwrap();
     recorder.finish().unwrap();
 }

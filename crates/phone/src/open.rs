@@ -43,13 +43,21 @@ impl Wanted<'_> {
 /// When a name has no address, an address is not ours, or a port is taken.
 pub(crate) async fn open(settings: &Settings, wanted: Wanted<'_>) -> Result<Line, Failure> {
     let mut tap = Tap::new(settings, wanted.shown)?;
-    let (local, ours) = addresses(settings, wanted).await?;
-    let (wire, messages) = match usual_port(settings, wanted) {
-        Some(port) if local.port() == 0 => {
-            Wire::open(SocketAddr::new(local.ip(), port)).or_else(|_| Wire::open(local))?
-        }
-        _ => Wire::open(local)?,
+    let (local, ours, next_hop) = addresses(settings, wanted).await?;
+    let tls = match settings.transport {
+        Transport::Tls | Transport::Wss => Some(settings.trust.client()?),
+        Transport::Udp | Transport::Tcp | Transport::Ws => None,
     };
+    let open = |local| Wire::open(local, tls.clone());
+    let (mut wire, messages) = match usual_port(settings, wanted) {
+        Some(port) if local.port() == 0 => {
+            open(SocketAddr::new(local.ip(), port)).or_else(|_| open(local))?
+        }
+        _ => open(local)?,
+    };
+    if let (Some(server), Some(remote)) = (&settings.server, next_hop) {
+        wire.expect(remote, &server.host.to_string());
+    }
     let bound = wire.local();
     let advertised = SocketAddr::new(ours, bound.port());
     tap.set_ours(advertised);
@@ -76,8 +84,9 @@ fn usual_port(settings: &Settings, wanted: Wanted<'_>) -> Option<u16> {
 }
 
 fn config(settings: &Settings, bound: SocketAddr, advertised: SocketAddr) -> Config {
-    let mut transports = [Transport::Udp, Transport::Tcp];
-    transports.sort_by_key(|transport| *transport != settings.transport);
+    let mut transports = vec![Transport::Udp, Transport::Tcp];
+    transports.retain(|transport| *transport != settings.transport);
+    transports.insert(0, settings.transport);
     let listener = |transport| Listener { transport, local: bound, advertised };
     let identity = match &settings.account {
         Some(account) => account.address.clone().without_params().without_headers(),
@@ -94,15 +103,21 @@ fn config(settings: &Settings, bound: SocketAddr, advertised: SocketAddr) -> Con
     config
 }
 
-/// The address to bind, and the one by which others reach us.
-async fn addresses(settings: &Settings, wanted: Wanted<'_>) -> Result<(SocketAddr, IpAddr), Failure> {
+/// The address to bind, the one by which others reach us, and that of the next hop, if there is just one.
+async fn addresses(
+    settings: &Settings,
+    wanted: Wanted<'_>,
+) -> Result<(SocketAddr, IpAddr, Option<SocketAddr>), Failure> {
     let next_hop = match (settings.server_uri(), wanted.target) {
         (Some(server), _) => Some(server),
         (None, Some(target)) => target.as_sip().cloned(),
         (None, None) => None,
     };
     let remote = match &next_hop {
-        Some(uri) => Some(remote(uri, settings.local.map(|local| local.ip())).await?),
+        Some(uri) => {
+            let port = uri.port().unwrap_or(settings.transport.default_port());
+            Some(remote(uri, port, settings.local.map(|local| local.ip())).await?)
+        }
         None => None,
     };
     let towards = |remote| {
@@ -112,21 +127,20 @@ async fn addresses(settings: &Settings, wanted: Wanted<'_>) -> Result<(SocketAdd
     match (settings.local, remote) {
         (Some(local), remote) if local.ip().is_unspecified() => {
             let ours = remote.map_or_else(|| Ok(outside_address()), towards)?;
-            Ok((local, ours))
+            Ok((local, ours, remote))
         }
-        (Some(local), _) => Ok((local, local.ip())),
+        (Some(local), _) => Ok((local, local.ip(), remote)),
         (None, Some(remote)) => {
             let ours = towards(remote)?;
-            Ok((SocketAddr::new(ours, wanted.port), ours))
+            Ok((SocketAddr::new(ours, wanted.port), ours, Some(remote)))
         }
         // Whoever calls may come by any interface.
-        (None, None) => Ok((SocketAddr::from((Ipv4Addr::UNSPECIFIED, wanted.port)), outside_address())),
+        (None, None) => Ok((SocketAddr::from((Ipv4Addr::UNSPECIFIED, wanted.port)), outside_address(), None)),
     }
 }
 
 /// The address of the next hop: of our family where we are told which address of ours to use, else IPv4 first.
-async fn remote(uri: &SipUri, local: Option<IpAddr>) -> Result<SocketAddr, Failure> {
-    let port = uri.port().unwrap_or(5060);
+async fn remote(uri: &SipUri, port: u16, local: Option<IpAddr>) -> Result<SocketAddr, Failure> {
     let host = uri.host().to_string();
     let found = resolve(&host, port)
         .await

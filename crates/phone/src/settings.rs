@@ -11,6 +11,7 @@ use offhook_sip_stack::Transport;
 use offhook_ua::Credentials;
 
 use crate::run_file::RunFile;
+use crate::trust::Trust;
 use crate::{Failure, Flags, Language};
 
 /// Everything a line needs to know before it opens.
@@ -20,6 +21,8 @@ pub(crate) struct Settings {
     /// Where every request goes first; none: to its target.
     pub(crate) server: Option<HostPort>,
     pub(crate) transport: Transport,
+    /// Whom to believe, where that transport is one under TLS.
+    pub(crate) trust: Trust,
     /// Which address of ours; port 0: any.
     pub(crate) local: Option<SocketAddr>,
     pub(crate) codecs: Vec<String>,
@@ -66,6 +69,7 @@ impl Settings {
             account: None,
             server: flags.server.as_deref().map(server).transpose()?,
             transport,
+            trust: Trust { ca: flags.tls_ca.clone(), insecure: flags.insecure },
             local,
             codecs: codecs(&flags.codec)?,
             headers: flags.header.iter().map(|text| header(text)).collect::<Result<_, _>>()?,
@@ -109,7 +113,11 @@ impl Settings {
             Demo::For(target) => belongs_to(target, &file),
         };
         if wanted {
-            self.server = Some(server(&file.sip)?);
+            let name = self.transport;
+            let place = file.server(name).ok_or_else(|| {
+                Failure::usage(format!("--transport {name}: the demo on this machine does not speak it"))
+            })?;
+            self.server = Some(server(place)?);
             self.account = Some(account(&file.account, Some(file.password))?);
         }
         Ok(())
@@ -135,7 +143,7 @@ fn account(address: &str, password: Option<String>) -> Result<Account, Failure> 
     let written = if address.contains(':') { address.to_owned() } else { format!("sip:{address}") };
     let address: SipUri = written.parse().map_err(|_| wrong())?;
     if address.secure() {
-        return Err(Failure::usage("sips: TLS comes with a later version; use sip: for now"));
+        return Err(Failure::usage("--account: write sip: and --transport tls instead of sips:"));
     }
     let username = address.user_unescaped().ok_or_else(wrong)?.into_owned();
     let credentials = password.map(|password| Credentials { username, password });
@@ -165,10 +173,10 @@ fn transport(name: &str) -> Result<Transport, Failure> {
     match name.to_ascii_lowercase().as_str() {
         "udp" => Ok(Transport::Udp),
         "tcp" => Ok(Transport::Tcp),
-        "tls" | "ws" | "wss" => Err(Failure::usage(format!(
-            "--transport {name}: TLS comes with a later version, and so do ws and wss"
-        ))),
-        _ => Err(Failure::usage(format!("--transport `{name}`: udp or tcp"))),
+        "tls" => Ok(Transport::Tls),
+        "ws" => Ok(Transport::Ws),
+        "wss" => Ok(Transport::Wss),
+        _ => Err(Failure::usage(format!("--transport `{name}`: udp, tcp, tls, ws or wss"))),
     }
 }
 
@@ -235,9 +243,8 @@ mod tests {
 
     #[test]
     fn what_a_later_version_brings_is_a_clear_error() {
-        assert!(refused(|flags| flags.transport = "tls".into()).contains("TLS comes with a later version"));
         assert!(refused(|flags| flags.srtp = "require".into()).contains("SRTP comes with a later version"));
-        assert!(refused(|flags| flags.codec = vec!["opus".into()]).contains("pcma, pcmu"));
+        assert!(refused(|flags| flags.codec = vec!["gsm".into()]).contains("opus, g722, pcma, pcmu"));
     }
 
     #[test]
@@ -263,12 +270,18 @@ mod tests {
         flags.server = Some("::1".into());
         let settings = Settings::new(&flags, Demo::Welcome).unwrap();
         assert_eq!(settings.server_uri().unwrap().as_str(), "sip:[::1];transport=tcp");
+        flags.transport = "WSS".into();
+        let settings = Settings::new(&flags, Demo::Welcome).unwrap();
+        assert_eq!(settings.server_uri().unwrap().as_str(), "sip:[::1];transport=wss");
     }
 
     #[test]
     fn the_demo_is_asked_only_for_its_own_targets() {
         let file = RunFile {
             sip: "127.0.0.1:5060".into(),
+            tls: None,
+            wss: None,
+            url: None,
             account: "sip:alice@pbx.example".into(),
             password: String::new(),
         };

@@ -5,11 +5,12 @@ use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use offhook_media::SAMPLE_RATE;
 use offhook_media::echo::Echo;
 use offhook_media::player::Player;
-use offhook_media::recorder::Recorder;
+use offhook_media::recorder::{RecordError, Recorder};
+use offhook_media::resample::Resampler;
 use offhook_media::tone::{Analyser, Heard};
-use offhook_media::{Frame, SAMPLE_RATE, SILENCE};
 
 use crate::device::Devices;
 use crate::{Failure, Language};
@@ -18,8 +19,10 @@ use crate::{Failure, Language};
 #[derive(Debug)]
 pub(crate) struct Sound {
     source: Source,
-    recorder: Option<Recorder<BufWriter<File>>>,
+    recording: Option<Recording>,
     analyser: Analyser,
+    /// Of what is heard.
+    rate: u32,
     state: State,
     heard_frames: u64,
     /// What went wrong with the recording.
@@ -43,7 +46,16 @@ pub(crate) enum Source {
 #[derive(Debug)]
 pub(crate) struct EchoLine {
     echo: Echo,
-    heard: Frame,
+    heard: Vec<i16>,
+}
+
+/// A file that what is heard is written to; at the rate of the first sound.
+#[derive(Debug)]
+struct Recording {
+    place: PathBuf,
+    recorder: Recorder<BufWriter<File>>,
+    /// From another rate that came later.
+    resampler: Option<(u32, Resampler)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,8 +74,9 @@ impl Sound {
     pub(crate) fn new(source: Source) -> Self {
         Self {
             source,
-            recorder: None,
+            recording: None,
             analyser: Analyser::new(SAMPLE_RATE),
+            rate: SAMPLE_RATE,
             state: State::Waiting,
             heard_frames: 0,
             failed: None,
@@ -72,7 +85,7 @@ impl Sound {
 
     /// An echo.
     pub(crate) fn echo() -> Self {
-        let line = EchoLine { echo: Echo::new(Duration::from_millis(40)), heard: SILENCE };
+        let line = EchoLine { echo: Echo::new(Duration::from_millis(40)), heard: Vec::new() };
         Self::new(Source::Echo(Box::new(line)))
     }
 
@@ -80,8 +93,8 @@ impl Sound {
     pub(crate) fn recording(mut self, place: &Path) -> Result<Self, Failure> {
         let wrong =
             |error: &dyn std::fmt::Display| Failure::usage(format!("--record {}: {error}", place.display()));
-        let file = File::create(place).map_err(|error| wrong(&error))?;
-        self.recorder = Some(Recorder::new(BufWriter::new(file)).map_err(|error| wrong(&error))?);
+        let recorder = create(place, SAMPLE_RATE).map_err(|error| wrong(&error))?;
+        self.recording = Some(Recording { place: place.to_owned(), recorder, resampler: None });
         Ok(self)
     }
 
@@ -106,8 +119,8 @@ impl Sound {
     /// The call is over.
     pub(crate) fn ended(&mut self) {
         self.state = State::Ended;
-        if let Some(recorder) = self.recorder.take()
-            && let Err(error) = recorder.finish()
+        if let Some(recording) = self.recording.take()
+            && let Err(error) = recording.recorder.finish()
         {
             self.failed = Some(error.to_string());
         }
@@ -118,38 +131,45 @@ impl Sound {
         matches!(self.state, State::Early | State::Answered)
     }
 
-    /// The next 20 ms to say.
-    pub(crate) fn say(&mut self) -> Frame {
-        if self.state != State::Answered {
-            return SILENCE;
-        }
-        match &mut self.source {
-            Source::Silence => SILENCE,
+    /// The next 20 ms to say, at `rate` samples a second.
+    pub(crate) fn say(&mut self, rate: u32) -> Vec<i16> {
+        let length = rate as usize / 50;
+        let said = match &mut self.source {
+            _ if self.state != State::Answered => None,
+            Source::Silence => None,
             Source::File(player) => {
-                let frame = player.next_frame();
+                let frame = player.next_frame(rate);
                 if frame.is_none() {
                     self.source = Source::Silence;
                 }
-                frame.unwrap_or(SILENCE)
+                frame
             }
-            Source::Echo(line) => line.echo.turn(&line.heard),
-            Source::Devices(devices) => devices.microphone(),
-        }
+            Source::Echo(line) => {
+                line.heard.resize(length, 0);
+                Some(line.echo.turn(&line.heard))
+            }
+            Source::Devices(devices) => Some(devices.microphone(rate)),
+        };
+        said.filter(|said| said.len() == length).unwrap_or_else(|| vec![0; length])
     }
 
-    /// 20 ms that were heard.
-    pub(crate) fn hear(&mut self, frame: &Frame) {
+    /// 20 ms that were heard, at `rate` samples a second.
+    pub(crate) fn hear(&mut self, frame: &[i16], rate: u32) {
+        if rate != self.rate {
+            self.rate = rate;
+            self.analyser = Analyser::new(rate);
+        }
         self.heard_frames += 1;
         self.analyser.push(frame);
-        if let Some(recorder) = &mut self.recorder
-            && let Err(error) = recorder.write(frame)
+        if let Some(recording) = &mut self.recording
+            && let Err(error) = recording.write(frame, rate)
         {
             self.failed = Some(error.to_string());
-            self.recorder = None;
+            self.recording = None;
         }
         match &mut self.source {
-            Source::Echo(line) => line.heard = *frame,
-            Source::Devices(devices) => devices.loudspeaker(frame),
+            Source::Echo(line) => frame.clone_into(&mut line.heard),
+            Source::Devices(devices) => devices.loudspeaker(frame, rate),
             Source::Silence | Source::File(_) => {}
         }
     }
@@ -171,7 +191,7 @@ impl Sound {
 
     /// Judges only what is heard from now on.
     pub(crate) fn forget(&mut self) {
-        self.analyser = Analyser::new(SAMPLE_RATE);
+        self.analyser = Analyser::new(self.rate);
         self.heard_frames = 0;
     }
 
@@ -179,6 +199,29 @@ impl Sound {
     pub(crate) fn take_failure(&mut self) -> Option<String> {
         self.failed.take()
     }
+}
+
+impl Recording {
+    fn write(&mut self, frame: &[i16], rate: u32) -> Result<(), RecordError> {
+        if rate != self.recorder.rate() && self.recorder.is_empty() {
+            self.recorder = create(&self.place, rate)?;
+        }
+        if rate == self.recorder.rate() {
+            return self.recorder.write(frame);
+        }
+        if self.resampler.as_ref().is_none_or(|(from, _)| *from != rate) {
+            self.resampler = Some((rate, Resampler::new(rate, self.recorder.rate())));
+        }
+        let mut samples = Vec::new();
+        if let Some((_, resampler)) = &mut self.resampler {
+            resampler.push(frame, &mut samples);
+        }
+        self.recorder.write(&samples)
+    }
+}
+
+fn create(place: &Path, rate: u32) -> Result<Recorder<BufWriter<File>>, RecordError> {
+    Recorder::new(BufWriter::new(File::create(place)?), rate)
 }
 
 /// Which sound a command was asked for; each of its calls gets one.
@@ -270,12 +313,12 @@ mod tests {
     #[test]
     fn a_file_is_played_from_the_answer_on_and_followed_by_silence() {
         let mut sound = Sound::new(Source::File(Player::from_samples(vec![7; FRAME], false)));
-        assert_eq!(sound.say(), SILENCE);
+        assert_eq!(sound.say(8000), [0; FRAME]);
         sound.early();
-        assert_eq!((sound.say(), sound.is_playing()), (SILENCE, true));
+        assert_eq!((sound.say(8000), sound.is_playing()), (vec![0; FRAME], true));
         sound.answered();
-        assert_eq!(sound.say(), [7; FRAME]);
-        assert_eq!((sound.say(), sound.is_playing()), (SILENCE, false));
+        assert_eq!(sound.say(8000), [7; FRAME]);
+        assert_eq!((sound.say(8000), sound.is_playing()), (vec![0; FRAME], false));
     }
 
     #[test]
@@ -284,8 +327,8 @@ mod tests {
         sound.answered();
         let said: Vec<i16> = (1..8)
             .map(|n| {
-                let said = sound.say();
-                sound.hear(&[n; FRAME]);
+                let said = sound.say(16_000);
+                sound.hear(&[n; 320], 16_000);
                 said[0]
             })
             .collect();
@@ -296,7 +339,7 @@ mod tests {
     fn what_came_before_the_answer_is_not_judged() {
         let mut sound = Sound::new(Source::Silence);
         sound.early();
-        sound.hear(&[9000; FRAME]);
+        sound.hear(&[9000; FRAME], 8000);
         assert!(sound.heard_for() > Duration::ZERO);
         sound.answered();
         assert_eq!(sound.heard_for(), Duration::ZERO);

@@ -14,7 +14,7 @@ pub(crate) fn target(text: &str, settings: &Settings) -> Result<Uri, Failure> {
     let wrong = || Failure::usage(format!("`{text}` is neither a SIP address nor a number"));
     match text.parse::<Uri>() {
         Ok(Uri::Sip(uri)) if uri.secure() => {
-            return Err(Failure::usage("sips: TLS comes with a later version; use sip: for now"));
+            return Err(Failure::usage("sips: is not spoken by this phone: use sip: and --transport tls"));
         }
         Ok(Uri::Sip(uri)) => return Ok(over(uri, settings).into()),
         Ok(Uri::Tel(uri)) if settings.server.is_some() => return Ok(uri.into()),

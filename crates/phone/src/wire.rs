@@ -1,6 +1,6 @@
-//! The phone's sockets: one address for SIP over UDP and TCP, and pairs of ports for sound.
+//! The phone's sockets: one address for SIP over UDP and TCP, connections over TLS and WebSocket, and pairs of ports for sound.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -10,7 +10,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use offhook_net::udp_batch::SocketOptions;
 use offhook_net::{
-    Inlet, NetInput, SendFailed, SendFailure, StreamLimits, Streams, UdpEndpoint, bind_tcp, bind_udp,
+    Door, Inlet, NetInput, SendFailed, SendFailure, StreamLimits, Streams, TlsClient, UdpEndpoint, bind_tcp,
+    bind_udp,
 };
 use offhook_sip_stack::{ConnectionId, Flow, Transmit, Transport};
 use offhook_ua::{Component, MediaTransmit};
@@ -26,6 +27,8 @@ pub(crate) struct Wire {
     udp: UdpEndpoint,
     streams: Streams,
     inlet: Inlet,
+    /// Who answers at an address, where that is known by more than the address.
+    names: BTreeMap<SocketAddr, String>,
     /// Peers that were asked whether they are there.
     probed: BTreeSet<SocketAddr>,
     /// Whether anything has come at all.
@@ -33,8 +36,11 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
-    /// Opens UDP and TCP on one address; port 0 finds a free one.
-    pub(crate) fn open(local: SocketAddr) -> Result<(Self, mpsc::Receiver<NetInput>), Failure> {
+    /// Opens UDP and TCP on one address; port 0 finds a free one. TLS connections are opened the way of `tls`.
+    pub(crate) fn open(
+        local: SocketAddr,
+        tls: Option<TlsClient>,
+    ) -> Result<(Self, mpsc::Receiver<NetInput>), Failure> {
         let mut attempts = if local.port() == 0 { ATTEMPTS } else { 1 };
         let (udp, tcp) = loop {
             attempts -= 1;
@@ -48,10 +54,11 @@ impl Wire {
         let (inlet, inputs) = Inlet::new(QUEUE, || ());
         let failed = |error: io::Error| Failure::other(format!("the sockets cannot be watched: {error}"));
         let limits = StreamLimits { connections: 64, per_address: 64, ..StreamLimits::default() };
-        let streams = Streams::start(vec![tcp], limits, inlet.clone()).map_err(failed)?;
+        let streams = Streams::start(vec![Door::tcp(tcp)], tls, limits, inlet.clone()).map_err(failed)?;
         let udp = UdpEndpoint::start(udp, inlet.clone()).map_err(failed)?;
         let heard = Arc::new(AtomicBool::new(false));
-        Ok((Self { udp, streams, inlet, probed: BTreeSet::new(), heard }, inputs))
+        let (names, probed) = (BTreeMap::new(), BTreeSet::new());
+        Ok((Self { udp, streams, inlet, names, probed, heard }, inputs))
     }
 
     /// The address that UDP and TCP are bound to.
@@ -66,9 +73,24 @@ impl Wire {
                 self.probe(&transmit);
                 self.udp.send(transmit)
             }
-            Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => self.streams.send(transmit),
+            Transport::Tcp => self.streams.send(transmit),
+            Transport::Tls | Transport::Ws | Transport::Wss => {
+                let remote = transmit.flow.remote;
+                match self.names.get(&remote) {
+                    Some(name) => self.streams.expect(remote, name),
+                    None => self.streams.expect(remote, &remote.ip().to_string()),
+                }
+                self.streams.send(transmit)
+            }
         };
         sent.map_err(|failed| failed.transmit.flow)
+    }
+
+    /// The name by which an address was found: who answers there has to prove it.
+    pub(crate) fn expect(&mut self, remote: SocketAddr, name: &str) {
+        if self.names.len() < MAX_PROBED {
+            self.names.insert(remote, name.to_owned());
+        }
     }
 
     /// Something came: whoever sent it is there.

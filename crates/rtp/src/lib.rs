@@ -3,6 +3,7 @@
 //! Layer 0: bytes and numbers only. Time is always an argument; nothing here reads a clock, and every
 //! reader is total on arbitrary bytes.
 
+pub mod comfort_noise;
 pub mod packet;
 pub mod quality;
 pub mod rtcp;
@@ -10,6 +11,7 @@ pub mod sequence;
 pub mod srtp;
 pub mod telephone_event;
 
+pub use comfort_noise::ComfortNoise;
 pub use packet::{Header, Kind, Packet, PacketBuilder, ParseError, WriteError};
 pub use rtcp::{Bye, NtpTime, ReceiverReport, ReportBlock, RtcpPacket, SenderReport, SourceDescription};
 pub use sequence::{Arrival, ReceiveStatistics, Sequence};

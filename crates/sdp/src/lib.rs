@@ -19,5 +19,5 @@ pub use offer_answer::{
     AnswerError, Capabilities, Format, Negotiated, Refusal, Side, Stream, agreed, answer, apply_answer,
     offer, reoffer,
 };
-pub use rewrite::{Face, Options, Relay, Remote, RewriteError, remotes, rewrite};
+pub use rewrite::{Face, Formats, Options, Relay, Remote, RewriteError, remotes, rewrite};
 pub use sdp::{ErrorKind, Origin, ParseError, Sdp};

@@ -278,6 +278,10 @@ impl Profile {
         ("UDP/TLS/RTP/SAVPF", Self::TlsSavpf),
     ];
 
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Avp, Self::Avpf, Self::Savp, Self::Savpf, Self::TlsSavp, Self::TlsSavpf, Self::Other];
+
     fn of(name: &str) -> Self {
         let found = Self::NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
         found.map_or(Self::Other, |(_, profile)| *profile)

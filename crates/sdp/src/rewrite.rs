@@ -6,6 +6,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
+use crate::codec::Codec;
 use crate::direction::Direction;
 use crate::line::{Line, lines, words};
 use crate::media::{Host, Media, MediaKind, Profile};
@@ -40,6 +41,22 @@ pub struct Options {
     /// One for each stream, where the relay ends what protects the media: `None` for a stream that is not RTP. Empty:
     /// protection passes through.
     pub faces: Vec<Option<Face>>,
+    /// One for each stream, where its formats change. Empty: they pass through.
+    pub formats: Vec<Formats>,
+}
+
+/// What happens to the formats of a stream, for a relay that transcodes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Formats {
+    /// As they are.
+    #[default]
+    Kept,
+    /// These too, after the others.
+    Added(Vec<Codec>),
+    /// Of them only those with these payload types.
+    Only(Vec<u8>),
+    /// These instead.
+    Instead(Vec<Codec>),
 }
 
 /// How the receiver of a description speaks with the relay, which may differ from how the sender does. What the
@@ -138,10 +155,14 @@ pub fn rewrite(sdp: &Sdp, relay: &[Relay], options: &Options) -> Result<Sdp, Rew
         return Err(RewriteError::Port);
     }
     let mut faces = options.faces.iter().map(Option::as_ref);
+    let mut formats = options.formats.iter();
     let plans: Vec<Plan<'_>> = sdp
         .media()
         .zip(relay)
-        .map(|(media, relay)| Plan::new(&media, *relay, faces.next().flatten()))
+        .map(|(media, relay)| Plan {
+            formats: formats.next().unwrap_or(&Formats::Kept),
+            ..Plan::new(&media, *relay, faces.next().flatten())
+        })
         .collect();
     let all: Vec<Line<'_>> = lines(sdp.as_bytes()).collect();
     let ending: &[u8] = match all.first().map(Line::ending) {
@@ -227,6 +248,7 @@ impl SessionPlan {
 struct Plan<'a> {
     relay: Relay,
     face: Option<&'a Face>,
+    formats: &'a Formats,
     /// The address for its `c=`: the relay's, or the unspecified one for a hold by address.
     address: Option<IpAddr>,
     off: bool,
@@ -243,7 +265,7 @@ impl<'a> Plan<'a> {
             }),
             Relay::Through { .. } | Relay::Direct | Relay::Off => None,
         };
-        Self { relay, face, address, off: media.port() == 0 }
+        Self { relay, face, formats: &Formats::Kept, address, off: media.port() == 0 }
     }
 
     fn write(&self, section: &[Line<'_>], session: &SessionPlan, writer: &mut Writer<'_>) {
@@ -251,7 +273,7 @@ impl<'a> Plan<'a> {
         match (self.relay, self.address) {
             (Relay::Through { rtp_port, rtcp_port, .. }, Some(address)) => {
                 let profile = self.face.map(|face| face.profile.as_str());
-                writer.replace(head, &media_line(head.value, rtp_port, profile));
+                writer.replace(head, &media_line(head.value, rtp_port, profile, self.formats));
                 self.write_relayed(rest, session, address, (rtp_port, rtcp_port), writer);
             }
             (Relay::Direct, _) => section.iter().for_each(|line| writer.keep(line)),
@@ -259,7 +281,7 @@ impl<'a> Plan<'a> {
             _ => {
                 match self.face.map(|face| face.profile.as_str()) {
                     None if self.off => writer.keep(head),
-                    profile => writer.replace(head, &media_line(head.value, 0, profile)),
+                    profile => writer.replace(head, &media_line(head.value, 0, profile, &Formats::Kept)),
                 }
                 rest.iter().filter(|line| !self.drops(line)).for_each(|line| writer.keep(line));
             }
@@ -295,9 +317,12 @@ impl<'a> Plan<'a> {
                     has_rtcp = true;
                     writer.replace(line, &rtcp(line.value, address, rtcp_port));
                 }
-            } else if !self.drops(line) {
+            } else if !self.drops(line) && self.formats.keeps(line) {
                 writer.keep(line);
             }
+        }
+        if let Formats::Added(codecs) | Formats::Instead(codecs) = self.formats {
+            codecs.iter().for_each(|codec| describe(codec, writer));
         }
         for attribute in self.face.iter().flat_map(|face| &face.attributes) {
             writer.line(format!("a={attribute}").as_bytes());
@@ -364,19 +389,62 @@ fn origin(value: &[u8], address: IpAddr) -> Vec<u8> {
     line
 }
 
+impl Formats {
+    fn keeps(&self, line: &Line<'_>) -> bool {
+        let payload_type = || {
+            let value = line.value.splitn(2, |byte| *byte == b':').nth(1)?;
+            std::str::from_utf8(words(value).next()?).ok()?.parse::<u8>().ok()
+        };
+        let of_formats = is_one_of(line, &OF_FORMATS);
+        match self {
+            Self::Kept | Self::Added(_) => true,
+            Self::Only(kept) => !of_formats || payload_type().is_none_or(|one| kept.contains(&one)),
+            Self::Instead(_) => !of_formats && !is_one_of(line, &[b"ptime", b"maxptime"]),
+        }
+    }
+
+    /// The formats of the `m=` line, which were these.
+    fn listed<'a>(&self, before: impl Iterator<Item = &'a [u8]>) -> Vec<String> {
+        let before = before.map(|word| String::from_utf8_lossy(word).into_owned());
+        let of = |codecs: &[Codec]| codecs.iter().map(|one| one.payload_type.to_string()).collect::<Vec<_>>();
+        match self {
+            Self::Kept => before.collect(),
+            Self::Added(codecs) => before.chain(of(codecs)).collect(),
+            Self::Only(kept) => {
+                before.filter(|word| word.parse().is_ok_and(|one: u8| kept.contains(&one))).collect()
+            }
+            Self::Instead(codecs) => of(codecs),
+        }
+    }
+}
+
+fn describe(codec: &Codec, writer: &mut Writer<'_>) {
+    let number = codec.payload_type;
+    writer.line(format!("a=rtpmap:{number} {}", codec.encoding()).as_bytes());
+    if let Some(parameters) = &codec.fmtp {
+        writer.line(format!("a=fmtp:{number} {parameters}").as_bytes());
+    }
+}
+
 /// The `m=` line with another port, and another profile if one is given; a count of ports goes, because the relay has
 /// one.
-fn media_line(value: &[u8], port: u16, profile: Option<&str>) -> Vec<u8> {
-    let mut line = b"m=".to_vec();
-    for (at, word) in words(value).enumerate() {
-        if at > 0 {
+fn media_line(value: &[u8], port: u16, profile: Option<&str>, formats: &Formats) -> Vec<u8> {
+    let mut all = words(value);
+    let (kind, _, before) = (all.next().unwrap_or_default(), all.next(), all.next().unwrap_or_default());
+    let mut line = [b"m=", kind, b" "].concat();
+    line.extend(port.to_string().bytes());
+    line.push(b' ');
+    line.extend_from_slice(profile.map_or(before, str::as_bytes));
+    if *formats == Formats::Kept {
+        for word in all {
             line.push(b' ');
+            line.extend_from_slice(word);
         }
-        match (at, profile) {
-            (1, _) => line.extend(port.to_string().bytes()),
-            (2, Some(profile)) => line.extend_from_slice(profile.as_bytes()),
-            _ => line.extend_from_slice(word),
-        }
+        return line;
+    }
+    for word in formats.listed(all) {
+        line.push(b' ');
+        line.extend(word.bytes());
     }
     line
 }
@@ -414,6 +482,8 @@ fn is_one_of(line: &Line<'_>, names: &[&[u8]]) -> bool {
     line.attribute().is_some_and(|name| names.iter().any(|one| one.eq_ignore_ascii_case(name)))
 }
 
+/// What describes formats by their payload types.
+const OF_FORMATS: [&[u8]; 3] = [b"rtpmap", b"fmtp", b"rtcp-fb"];
 const DROPPED: [&[u8]; 11] = [
     b"candidate",
     b"remote-candidates",

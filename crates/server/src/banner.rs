@@ -13,9 +13,11 @@ pub fn banner(server: &Server, notes: &[String]) -> Vec<String> {
     let told = server.address_told().map_or(String::new(), |ip| format!("; address offered to phones: {ip}"));
     lines.push(format!("  Media   udp {}{told}", about.media_ports));
     lines.extend(server.turn().map(|spoken| format!("  TURN    {spoken}")));
-    lines.push(format!("  Web     {}", server.urls().join("   ")));
-    if server.urls().is_empty() {
-        lines.pop();
+    let urls = server.urls();
+    if !urls.is_empty() {
+        let own = urls.iter().any(|url| url.starts_with("https:")) && server.authority().is_some();
+        let trust = if own { " (own CA; `offhook cert trust`)" } else { "" };
+        lines.push(format!("  Web     {}{trust}", urls.join("   ")));
     }
     lines.extend(server.warnings().iter().map(|warning| format!("  Warning {warning}")));
     lines.extend(framed(notes));
@@ -39,6 +41,19 @@ fn sip(server: &Server) -> String {
         udp.iter().filter(|one| tcp.contains(one)).map(|both| format!("udp+tcp {both}")).collect();
     words.extend(udp.iter().filter(|one| !tcp.contains(one)).map(|one| format!("udp {one}")));
     words.extend(tcp.iter().filter(|one| !udp.contains(one)).map(|one| format!("tcp {one}")));
+    let tls = of(Transport::Tls);
+    let unspecified = |one: &&std::net::SocketAddr| one.ip().is_unspecified();
+    words.extend(tls.iter().map(|one| match Some(one).filter(unspecified) {
+        Some(one) => format!("tls :{}", one.port()),
+        None => format!("tls {one}"),
+    }));
+    let serves = |scheme| server.urls().iter().any(|url| url.starts_with(scheme));
+    match (serves("http:"), serves("https:")) {
+        (true, true) => words.push("ws/wss on the web port".into()),
+        (true, false) => words.push("ws on the web port".into()),
+        (false, true) => words.push("wss on the web port".into()),
+        (false, false) => {}
+    }
     words.join("   ")
 }
 

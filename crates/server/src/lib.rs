@@ -3,10 +3,12 @@
 //! [`Server::start`] makes a running exchange of [`Settings`]; [`Offline`] is the same API while none runs.
 
 mod banner;
+mod certificates;
 mod clock;
 pub mod config_file;
 mod host;
 mod machine;
+mod media_identity;
 mod media_thread;
 mod notify;
 mod offline;
@@ -22,14 +24,16 @@ mod start;
 mod stored;
 mod telemetry;
 mod turn;
+mod web;
 
 pub use banner::banner;
+pub use certificates::CertificateError;
 pub use clock::unix as unix_time;
 pub use offhook_sip_stack::Transport;
 pub use offhook_store::{Password, StoreError};
 pub use offline::Offline;
 pub use run_file::RunFile;
 pub use server::{Ended, Server};
-pub use settings::{DeclaredAccount, Settings, TurnSettings};
+pub use settings::{CertificateFiles, DeclaredAccount, Settings, TurnSettings, WebTls};
 pub use start::StartError;
 pub use telemetry::{LogFormat, call_records, start_log};

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
 use offhook_media::command::{Command, Report};
-use offhook_media::relay::{Config, Forward, Input, Outbox, Ports, Relay};
+use offhook_media::relay::{Config, Forward, Input, Outbox, Ports, Relay, Send};
 use offhook_udp_batch::{Method, Poller, SetOptions, SocketOptions, SocketSet};
 
 use crate::clock;
@@ -63,6 +63,7 @@ impl MediaThread {
                     Ok(command) => {
                         self.relay.handle(now, Input::Command(command), &mut self.out);
                         self.arrange_ports(&mut sockets, now);
+                        self.send(&mut sockets);
                     }
                     Err(TryRecvError::Empty) => break,
                     Err(TryRecvError::Disconnected) => return Ok(()),
@@ -71,6 +72,7 @@ impl MediaThread {
             if deadline.is_some_and(|deadline| deadline <= now) {
                 self.relay.handle(now, Input::Deadline, &mut self.out);
                 self.arrange_ports(&mut sockets, now);
+                self.send(&mut sockets);
             }
             self.tell();
         }
@@ -87,12 +89,24 @@ impl MediaThread {
             }
             let port = self.first.saturating_add(arrival.token as u16);
             let passed = self.relay.forward(now, port, arrival.source, arrival.payload, &mut self.out);
-            if let Some(Forward { from_port, to }) = passed {
-                sockets.pass_on(u32::from(from_port.saturating_sub(self.first)), to);
+            if let Some(Forward { from_port, to, changed }) = passed {
+                let token = u32::from(from_port.saturating_sub(self.first));
+                match changed {
+                    Some(payload) => sockets.pass_on_changed(token, to, payload),
+                    None => sockets.pass_on(token, to),
+                }
             }
         }
+        self.send(sockets);
         if packets > 0 {
             self.measures.media_packets.fetch_add(packets, Relaxed);
+        }
+    }
+
+    /// Sends what the relay itself has to say: handshakes, answers to checks.
+    fn send(&mut self, sockets: &mut SocketSet) {
+        for Send { from_port, to, bytes } in self.out.sends.drain(..) {
+            sockets.send(u32::from(from_port.saturating_sub(self.first)), to, &bytes);
         }
     }
 

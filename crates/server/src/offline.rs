@@ -7,6 +7,7 @@ use offhook_store::{Store, StoreError, Use};
 use offhook_web::{Problem, Site};
 use tokio::runtime::Runtime;
 
+use crate::certificates::Certificates;
 use crate::running::AtRest;
 use crate::start::{StartError, new_runtime, settle_realm, store_options, token};
 use crate::stored::Stored;
@@ -49,7 +50,12 @@ async fn open(settings: &Settings, warnings: &mut Vec<String>) -> Result<Site, S
         directory.apply(delta);
     }
     let records = Stored { store, realm, shards: None };
-    Ok(Site { token: token()?.into(), exchange: Arc::new(AtRest { directory }), records: Arc::new(records) })
+    Ok(Site {
+        token: token()?.into(),
+        exchange: Arc::new(AtRest { directory }),
+        records: Arc::new(records),
+        certificates: Arc::new(Certificates::of(settings)),
+    })
 }
 
 pub(crate) async fn ask(site: &Site, method: &str, path: &str, body: Vec<u8>) -> Result<Vec<u8>, Problem> {

@@ -19,6 +19,15 @@ pub struct RunFile {
     /// Where phones of this machine reach the exchange over UDP, or over TCP where there is no UDP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sip: Option<String>,
+    /// Where they reach it over TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<String>,
+    /// Where they reach it over WebSocket under TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wss: Option<String>,
+    /// The authority of the certificates shown there, if it is our own: a file in PEM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PathBuf>,
     /// In a demo, an account that phones of this machine may use …
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,

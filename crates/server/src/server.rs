@@ -19,9 +19,11 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle as Task;
 use tokio::time::timeout;
 
+use crate::certificates::Shown;
 use crate::shards::Shards;
-use crate::start::{self, StartError, WebTask};
+use crate::start::{self, StartError};
 use crate::turn::{Turn, TurnDesk};
+use crate::web::WebTask;
 use crate::{RunFile, Settings, machine, notify};
 
 /// A running exchange. Dropping it without [`Server::run`] or [`Server::stop`] ends it without ceremony.
@@ -35,6 +37,8 @@ pub struct Server {
     pub(crate) listeners: Vec<Listener>,
     pub(crate) external_address: Option<IpAddr>,
     pub(crate) http: Vec<SocketAddr>,
+    pub(crate) https: Vec<SocketAddr>,
+    pub(crate) shown: Shown,
     pub(crate) threads: Threads,
     pub(crate) writer: Task<()>,
     pub(crate) web: Vec<WebTask>,
@@ -111,7 +115,23 @@ impl Server {
 
     /// Where the API is.
     pub fn urls(&self) -> Vec<String> {
-        self.http.iter().map(|address| format!("http://{address}")).collect()
+        let http = self.http.iter().map(|address| format!("http://{address}"));
+        // An unspecified address is nothing to type into a browser.
+        let https = self.https.iter().map(|address| match self.address_told() {
+            Some(ip) if address.ip().is_unspecified() => SocketAddr::new(ip, address.port()),
+            _ => near(*address),
+        });
+        http.chain(https.map(|address| format!("https://{address}"))).collect()
+    }
+
+    /// The authority that signed what is shown over TLS, if it is our own: a file in PEM.
+    pub fn authority(&self) -> Option<PathBuf> {
+        self.shown.certificates.authority()
+    }
+
+    /// Where a browser on this machine reaches the API over HTTPS, and SIP over WSS.
+    pub fn local_https(&self) -> Option<SocketAddr> {
+        self.https.first().map(|address| near(*address))
     }
 
     /// What opens the API.
@@ -164,8 +184,13 @@ impl Server {
     /// the next such signal. `first` is called at the signal, before anything else.
     pub fn run(mut self, first: impl FnOnce()) -> Ended {
         notify::notify("READY=1");
-        let (shards, threads) = (&self.shards, &mut self.threads);
-        let ended = self.runtime.block_on(until_end(shards, threads, first));
+        let (shards, threads, shown) = (&self.shards, &mut self.threads, &self.shown);
+        let ended = self.runtime.block_on(async {
+            tokio::select! {
+                ended = until_end(shards, threads, first) => ended,
+                () = reload_when_told(shown) => Ended::Broken,
+            }
+        });
         self.end();
         ended
     }
@@ -205,6 +230,17 @@ impl Server {
             let _ = fs::remove_file(path);
         }
         self.runtime.shutdown_timeout(SHORTLY);
+    }
+}
+
+/// At each SIGHUP the certificates are read again. Returns only when the system does not tell of signals.
+async fn reload_when_told(shown: &Shown) {
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
+    while hangup.recv().await.is_some() {
+        match shown.reload() {
+            Ok(()) => tracing::info!("SIGHUP: certificates were read again; other changes need a restart"),
+            Err(error) => tracing::error!(%error, "SIGHUP: nothing was changed"),
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use offhook_exchange::config::{
     AnchorPolicy, Authentication, Config, Key, Listener, RegistrarLimits, SrtpPolicy, Strangers,
 };
 use offhook_media::lease::PortBlock;
+use offhook_sdp::Codec;
 use offhook_sip_stack::Transport;
 
 pub use account::DeclaredAccount;
@@ -34,6 +35,12 @@ pub struct Settings {
     pub pid_file: Option<PathBuf>,
     /// Where SIP is spoken.
     pub listeners: Vec<Listener>,
+    /// Whether the addresses for TLS were named: if not, other free ports will do.
+    pub tls_is_named: bool,
+    /// The certificate shown over TLS; none means our own.
+    pub sip_certificate: Option<CertificateFiles>,
+    /// Authorities of which one must have signed a client's certificate.
+    pub client_ca: Option<PathBuf>,
     /// How many threads do so, each with a shard of its own.
     pub threads: u8,
     /// The address that phones outside the local networks are told.
@@ -44,12 +51,22 @@ pub struct Settings {
     pub http: Vec<SocketAddr>,
     /// Whether that was named: if not, another free port will do.
     pub http_is_named: bool,
+    /// Where it is served over HTTPS.
+    pub https: Vec<SocketAddr>,
+    /// Whether that was named: if not, another free port will do.
+    pub https_is_named: bool,
+    /// Where the certificate for that comes from.
+    pub web_tls: WebTls,
+    /// The certificate shown there; none means that of SIP.
+    pub web_certificate: Option<CertificateFiles>,
     /// Ports for relayed media.
     pub media_ports: RangeInclusive<u16>,
     /// Whether media goes through the exchange.
     pub anchor: AnchorPolicy,
     /// Whether media through the exchange is encrypted.
     pub srtp: SrtpPolicy,
+    /// Formats of sound that are translated, the preferred one first.
+    pub codecs: Vec<Codec>,
     /// A call without media for this long is ended.
     pub media_timeout: Duration,
     /// The same for a call on hold.
@@ -74,6 +91,26 @@ pub struct Settings {
     pub warnings: Vec<String>,
 }
 
+/// A certificate and its key, as files in PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// The certificate with its chain.
+    pub certificate: PathBuf,
+    /// The key.
+    pub key: PathBuf,
+}
+
+/// Where the certificate for HTTPS comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WebTls {
+    /// From files if some are named, else from our own authority.
+    Auto,
+    /// From files.
+    Files,
+    /// There is no HTTPS.
+    Off,
+}
+
 impl Settings {
     /// Reads the sources and makes sense of them.
     ///
@@ -95,6 +132,14 @@ impl Settings {
         if mistakes.0.is_empty() { Ok((settings, written)) } else { Err(mistakes) }
     }
 
+    /// Looks whether the files that are named can be used.
+    ///
+    /// # Errors
+    /// The first that cannot, and why.
+    pub fn check_certificates(&self) -> Result<(), crate::CertificateError> {
+        crate::certificates::Certificates::of(self).check()
+    }
+
     /// What the exchange must know of it, for these listeners as they were opened.
     pub fn exchange(&self, realm: String, listeners: Vec<Listener>, key: Key) -> Config {
         let mut domains = self.domains.clone();
@@ -114,6 +159,7 @@ impl Settings {
         config.local_networks.clone_from(&self.local_networks);
         config.anchor = self.anchor;
         config.srtp = self.srtp;
+        config.codecs.clone_from(&self.codecs);
         config.media_timeout = self.media_timeout;
         config.hold_timeout = self.hold_timeout;
         config.authentication = self.authentication;
@@ -153,7 +199,10 @@ struct Meaning<'a> {
 impl Meaning<'_> {
     fn settings(&mut self) -> Settings {
         let domains = self.domains();
-        let listeners = self.listeners();
+        let mut listeners = self.listeners();
+        let sip_certificate = self.certificate("sip.certificate", "sip.key");
+        let web_certificate = self.certificate("web.certificate", "web.key");
+        let web_tls = self.web_tls(sip_certificate.is_some() || web_certificate.is_some());
         let media_ports = match self.written.value("media.ports") {
             Some(Value::Ports(ports)) => ports,
             _ => 20_000..=20_999,
@@ -178,9 +227,14 @@ impl Meaning<'_> {
         let mut warnings = self.warnings();
         let turn = self.turn(&listeners, &media_ports, &mut warnings);
         self.check_srtp(srtp, anchor);
-        self.check_codecs();
+        let codecs = self.codecs();
+        let mut https = if web_tls == WebTls::Off { Vec::new() } else { self.addresses("web.listen") };
         if authentication == Authentication::Off {
-            self.check_open_door(&listeners);
+            // Where nobody has to prove anything, no door is open that was not asked for.
+            listeners.retain(|one| one.transport != Transport::Tls || self.is_named("sip.tls"));
+            https.retain(|_| self.is_named("web.listen"));
+            let web = [self.addresses("web.http"), https.clone()].concat();
+            self.check_open_door(&listeners, &web);
             warnings.push(OPEN_DOOR.into());
         }
         Settings {
@@ -189,6 +243,9 @@ impl Meaning<'_> {
             data_dir: self.text("data_dir").map_or_else(machine::data_dir, PathBuf::from),
             pid_file: self.text("pid_file").map(PathBuf::from),
             listeners,
+            tls_is_named: self.is_named("sip.tls"),
+            sip_certificate,
+            client_ca: self.text("sip.client_ca").map(PathBuf::from),
             external_address: match self.written.value("sip.external_address") {
                 Some(Value::Ip(address)) => address,
                 _ => None,
@@ -198,11 +255,16 @@ impl Meaning<'_> {
                 _ => Vec::new(),
             },
             http: self.addresses("web.http"),
-            http_is_named: self.written.get("web.http").is_some(),
+            http_is_named: self.is_named("web.http"),
+            https,
+            https_is_named: self.is_named("web.listen"),
+            web_tls,
+            web_certificate,
             threads: self.threads(&media_ports),
             media_ports,
             anchor,
             srtp,
+            codecs,
             media_timeout: self.time("media.timeout"),
             hold_timeout: self.time("media.hold_timeout"),
             turn,
@@ -242,14 +304,50 @@ impl Meaning<'_> {
 
     fn listeners(&mut self) -> Vec<Listener> {
         let mut listeners = Vec::new();
-        for (path, transport) in [("sip.udp", Transport::Udp), ("sip.tcp", Transport::Tcp)] {
+        let keys = [("sip.udp", Transport::Udp), ("sip.tcp", Transport::Tcp), ("sip.tls", Transport::Tls)];
+        for (path, transport) in keys {
             let listener = |address| Listener { transport, address };
             listeners.extend(self.addresses(path).into_iter().map(listener));
         }
         if listeners.is_empty() {
-            self.mistake("sip.udp", "with sip.udp and sip.tcp off there is nothing to do".into(), None);
+            self.mistake(
+                "sip.udp",
+                "with sip.udp, sip.tcp and sip.tls off there is nothing to do".into(),
+                None,
+            );
         }
         listeners
+    }
+
+    /// Files that belong together: both are named, or neither is.
+    fn certificate(&mut self, certificate: &'static str, key: &'static str) -> Option<CertificateFiles> {
+        match (self.text(certificate), self.text(key)) {
+            (Some(certificate), Some(key)) => {
+                Some(CertificateFiles { certificate: certificate.into(), key: key.into() })
+            }
+            (None, None) => None,
+            (Some(_), None) => {
+                self.mistake(certificate, format!("{certificate} needs its key: set {key} too"), None);
+                None
+            }
+            (None, Some(_)) => {
+                self.mistake(key, format!("{key} belongs to a certificate: set {certificate} too"), None);
+                None
+            }
+        }
+    }
+
+    fn web_tls(&mut self, has_files: bool) -> WebTls {
+        match self.text("web.tls").as_deref() {
+            Some("off") => WebTls::Off,
+            Some("files") if !has_files => {
+                let help = Some("set web.certificate and web.key, or those of sip".to_owned());
+                self.mistake("web.tls", "files are wanted, but none are named".into(), help);
+                WebTls::Files
+            }
+            Some("files") => WebTls::Files,
+            _ => WebTls::Auto,
+        }
     }
 
     /// Each thread must have ports for at least one call.
@@ -333,29 +431,52 @@ impl Meaning<'_> {
         }
     }
 
-    fn check_codecs(&mut self) {
-        let Some(Value::Texts(named)) = self.written.value("media.codecs") else { return };
-        for name in named.iter().filter(|name| !CODECS.contains(&name.as_str())) {
-            let help = did_you_mean(name, CODECS.into_iter());
-            self.mistake("media.codecs", format!("{name:?} is a codec that nobody here knows"), help);
+    fn codecs(&mut self) -> Vec<Codec> {
+        let named = match self.written.value("media.codecs") {
+            Some(Value::Texts(named)) => named.clone(),
+            _ => Vec::new(),
+        };
+        let mut codecs = Vec::new();
+        for name in &named {
+            match name.as_str() {
+                "opus" => codecs.push(Codec::opus(111)),
+                "g722" => codecs.push(Codec::g722()),
+                "pcma" => codecs.push(Codec::pcma()),
+                "pcmu" => codecs.push(Codec::pcmu()),
+                _ => {
+                    let help = did_you_mean(name, CODECS.into_iter());
+                    let what = format!("{name:?} is a codec that cannot be translated here");
+                    self.mistake("media.codecs", what, help);
+                }
+            }
         }
+        codecs
     }
 
     /// Without authentication nobody from outside may get in.
-    fn check_open_door(&mut self, listeners: &[Listener]) {
-        if self.written.is_unreadable("sip.udp") || self.written.is_unreadable("sip.tcp") {
+    fn check_open_door(&mut self, listeners: &[Listener], web: &[SocketAddr]) {
+        let keys = ["sip.udp", "sip.tcp", "sip.tls", "web.http", "web.listen"];
+        if keys.iter().any(|key| self.written.is_unreadable(key)) {
             return;
         }
-        let public = listeners.iter().flat_map(|listener| match listener.address.ip() {
+        let all = listeners.iter().map(|listener| listener.address).chain(web.iter().copied());
+        let public = all.flat_map(|address| match address.ip() {
             any if any.is_unspecified() => machine::addresses(),
             one => vec![one],
         });
         if let Some(address) = public.into_iter().find(|ip| machine::is_public(*ip)) {
             let what =
                 format!("authentication cannot be off while {address}, a public address, is listened on");
-            let help = Some("set sip.udp and sip.tcp to private addresses".to_owned());
+            let help = Some(
+                "listen on private addresses only (sip.udp, sip.tcp, sip.tls, web.http, web.listen)"
+                    .to_owned(),
+            );
             self.mistake("security.authentication", what, help);
         }
+    }
+
+    fn is_named(&self, path: &str) -> bool {
+        self.written.get(path).is_some()
     }
 
     fn text(&self, path: &'static str) -> Option<String> {

@@ -1,7 +1,7 @@
 //! From settings to a running exchange.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -11,11 +11,12 @@ use offhook_exchange::config::{Config, Epoch, Listener};
 use offhook_exchange::directory::Delta;
 use offhook_exchange::dispatch;
 use offhook_exchange::io::{Input, Outbox, ShardMessage};
+use offhook_media::identity::Identity;
 use offhook_media::lease::PortBlock;
 use offhook_media::relay;
 use offhook_media::turn::Secret;
 use offhook_net::{
-    BindError, Inlet, NetInput, StreamLimits, Streams, UdpSockets, Wake, bind_tcp, bind_udp_group,
+    BindError, Door, Inlet, NetInput, StreamLimits, Streams, UdpSockets, Wake, bind_udp_group,
 };
 use offhook_sip_stack::Transport;
 use offhook_store::{Journal, Options, Store, StoreError, Use};
@@ -25,7 +26,9 @@ use offhook_web::{About, Site};
 use tokio::runtime::{self, Runtime};
 use tokio::sync::{oneshot, watch};
 
+use crate::certificates::{CertificateError, Certificates, Shown};
 use crate::host::{Host, Station};
+use crate::media_identity::media_identity;
 use crate::media_thread::MediaThread;
 use crate::others::Others;
 use crate::running::Running;
@@ -35,7 +38,7 @@ use crate::signal_thread::{SignalThread, State};
 use crate::stored::Stored;
 use crate::telemetry::{self, Measures, Notes};
 use crate::turn::{self, Surroundings, Turn, TurnDoors};
-use crate::{RunFile, Settings, clock};
+use crate::{RunFile, Settings, clock, web};
 
 /// Why an exchange could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +54,9 @@ pub enum StartError {
     /// The store cannot be used.
     #[error("{0}")]
     Store(#[from] StoreError),
+    /// There is no certificate to show.
+    #[error("{0}")]
+    Certificate(#[from] CertificateError),
     /// The system refuses something else.
     #[error("{what}: {source}")]
     System {
@@ -59,6 +65,9 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
+    /// The certificate of the relay could not be made.
+    #[error("no certificate could be made for encrypted media")]
+    MediaCertificate,
     /// The system gave no random bytes.
     #[error("the system gave no random bytes")]
     Randomness,
@@ -68,7 +77,7 @@ pub enum StartError {
 struct Doors {
     /// For each signal thread, a socket of each listener.
     udp: Vec<Vec<BatchSocket>>,
-    tcp: Vec<std::net::TcpListener>,
+    streams: Vec<Door>,
     listeners: Vec<Listener>,
 }
 
@@ -77,8 +86,9 @@ pub(crate) fn start(settings: Settings) -> Result<Server, StartError> {
     let _ = raise_open_files();
     let runtime = new_runtime()?;
     // The ports first: who starts a second server by mistake learns it from them.
-    let doors = open_doors(&settings)?;
-    let http = open_http(&settings)?;
+    let shown = Certificates::of(&settings).show()?;
+    let doors = open_doors(&settings, &shown)?;
+    let (http, https) = (web::open_http(&settings)?, web::open_https(&settings)?);
     let mut warnings = settings.warnings.clone();
     let turn = turn::open(settings.turn.as_ref(), &mut warnings)?;
     let store = runtime.block_on(Store::open(store_options(&settings, Use::Server)))?;
@@ -86,21 +96,34 @@ pub(crate) fn start(settings: Settings) -> Result<Server, StartError> {
     let (generated, deltas) = runtime.block_on(read_store(&store, &settings, &realm, &mut warnings))?;
     let key = runtime.block_on(store.key())?;
     let secret = Secret::of_exchange(&key.0);
-    let config = settings.exchange(realm.clone(), doors.listeners.clone(), key);
+    let mut config = settings.exchange(realm.clone(), doors.listeners.clone(), key);
+    let identity = media_identity()?;
+    config.media_certificate = Some(identity.fingerprint());
     let (writer, journals) = store.journals(settings.threads)?;
     let writer = runtime.spawn(writer.run(|| clock::unix().as_secs()));
+    warnings.extend(moved(&settings, &doors.listeners));
     let about = about(&settings, &config, &realm);
     let listeners = doors.listeners.clone();
     let guard = runtime.enter();
-    let parts = start_threads(&settings, &config, doors, &deltas, journals)?;
+    let parts = start_threads(&settings, &config, identity, doors, &deltas, journals)?;
     let Parts { shards, streams, measures, mut threads } = parts;
-    let turn = start_turn(turn, &settings, &realm, secret, &listeners, &http)?.map(|turn| threads.keep(turn));
+    let sites = http.iter().chain(&https);
+    let turn = start_turn(turn, &settings, &realm, secret, &listeners, sites)?.map(|turn| threads.keep(turn));
+    runtime.spawn(shown.clone().keep());
     let exchange =
         Running { shards: shards.clone(), streams: streams.clone(), measures, turn: turn.clone(), about };
     let records = Stored { store: store.clone(), realm, shards: Some(shards.clone()) };
-    let site = Site { token: token()?.into(), exchange: Arc::new(exchange), records: Arc::new(records) };
-    let (web_end, web) = watch::channel(false);
-    let (http, web) = serve_http(http, &site, &web)?;
+    let site = Site {
+        token: token()?.into(),
+        exchange: Arc::new(exchange),
+        records: Arc::new(records),
+        certificates: Arc::new(shown.clone()),
+    };
+    let (web_end, told) = watch::channel(false);
+    let sites = web::Sites { site: &site, streams: &streams, tls: &shown.web, end: &told };
+    let (http, mut web) = sites.serve(http, false)?;
+    let (https, more) = sites.serve(https, true)?;
+    web.extend(more);
     drop(guard);
     let mut server = Server {
         runtime,
@@ -119,11 +142,16 @@ pub(crate) fn start(settings: Settings) -> Result<Server, StartError> {
             token: site.token.to_string(),
             pid: std::process::id(),
             sip: None,
+            tls: None,
+            wss: None,
+            ca: shown.certificates.authority().and_then(|file| file.canonicalize().ok()),
             account: None,
             password: None,
         },
         site,
         http,
+        https,
+        shown,
         pid_file: settings.pid_file.clone(),
         data_dir: settings.data_dir.clone(),
         warnings,
@@ -131,6 +159,8 @@ pub(crate) fn start(settings: Settings) -> Result<Server, StartError> {
     };
     let sip = server.local_sip(Transport::Udp).or_else(|| server.local_sip(Transport::Tcp));
     server.run_file.sip = sip.map(|address| address.to_string());
+    server.run_file.tls = server.local_sip(Transport::Tls).map(|address| address.to_string());
+    server.run_file.wss = server.local_https().map(|address| address.to_string());
     let run_file = RunFile::path(&server.data_dir);
     server.run_file.write(&server.data_dir).map_err(system(run_file.display()))?;
     if let Some(path) = &server.pid_file {
@@ -191,7 +221,7 @@ async fn read_store(
             generated.push((changed.account.address.to_string(), password.reveal().to_owned()));
         }
     }
-    let deltas = store.load(now).await?;
+    let deltas: Vec<Delta> = store.load(now).await?.into_iter().map(without_lost).collect();
     let is_foreign = |delta: &&Delta| match delta {
         Delta::Account(account) => !settings.domains.iter().any(|domain| domain == account.address.host()),
         Delta::AccountRemoved(_) | Delta::Number(..) | Delta::Bindings(..) => false,
@@ -204,9 +234,30 @@ async fn read_store(
     Ok((generated, deltas))
 }
 
-fn open_doors(settings: &Settings) -> Result<Doors, StartError> {
+/// Where TLS is not where it would be looked for.
+fn moved(settings: &Settings, opened: &[Listener]) -> Option<String> {
+    let of_tls = |all: &[Listener]| {
+        all.iter().find(|one| one.transport == Transport::Tls).map(|one| one.address.port())
+    };
+    let (wanted, port) = (of_tls(&settings.listeners)?, of_tls(opened)?);
+    (wanted != 0 && wanted != port)
+        .then(|| format!("port {wanted} is taken: TLS listens on port {port} (set sip.tls to choose)"))
+}
+
+/// What a connection led to is not reached any more: it ended with the process that had it.
+fn without_lost(delta: Delta) -> Delta {
+    match delta {
+        Delta::Bindings(record, mut bindings) => {
+            bindings.0.retain(|one| one.flow.transport.can_be_called_back());
+            Delta::Bindings(record, bindings)
+        }
+        other => other,
+    }
+}
+
+fn open_doors(settings: &Settings, shown: &Shown) -> Result<Doors, StartError> {
     let udp = (0..settings.threads).map(|_| Vec::new()).collect();
-    let mut doors = Doors { udp, tcp: Vec::new(), listeners: Vec::new() };
+    let mut doors = Doors { udp, streams: Vec::new(), listeners: Vec::new() };
     for listener in &settings.listeners {
         let transport = listener.transport;
         let address = if transport == Transport::Udp {
@@ -216,9 +267,15 @@ fn open_doors(settings: &Settings) -> Result<Doors, StartError> {
             doors.udp.iter_mut().zip(group).for_each(|(thread, socket)| thread.push(socket));
             address
         } else {
-            let socket = bind_tcp(listener.address).map_err(taken("sip.tcp"))?;
+            let is_tls = transport == Transport::Tls;
+            let is_named = !is_tls || settings.tls_is_named;
+            let key = if is_tls { "sip.tls" } else { "sip.tcp" };
+            let socket = web::open(listener.address, is_named).map_err(taken(key))?;
             let address = socket.local_addr().map_err(system("a listener has no address"))?;
-            doors.tcp.push(socket);
+            doors.streams.push(match is_tls {
+                true => Door::tls(socket, shown.sip.clone()),
+                false => Door::tcp(socket),
+            });
             address
         };
         doors.listeners.push(Listener { transport, address });
@@ -227,16 +284,16 @@ fn open_doors(settings: &Settings) -> Result<Doors, StartError> {
 }
 
 /// The TURN server, if there is to be one.
-fn start_turn(
+fn start_turn<'a>(
     doors: Option<TurnDoors>,
     settings: &Settings,
     realm: &str,
     secret: Secret,
     listeners: &[Listener],
-    http: &[std::net::TcpListener],
+    sites: impl Iterator<Item = &'a std::net::TcpListener>,
 ) -> Result<Option<Turn>, StartError> {
     let Some(doors) = doors else { return Ok(None) };
-    let web = http.iter().filter_map(|listener| listener.local_addr().ok());
+    let web = sites.filter_map(|listener| listener.local_addr().ok());
     let around = Surroundings {
         realm,
         secret,
@@ -246,50 +303,6 @@ fn start_turn(
         listening: listeners.iter().map(|one| one.address).chain(web).collect(),
     };
     doors.start(around).map(Some)
-}
-
-/// The listeners of the API. Where no address was named, the next free port will do.
-fn open_http(settings: &Settings) -> Result<Vec<std::net::TcpListener>, StartError> {
-    let mut listeners = Vec::with_capacity(settings.http.len());
-    for wanted in &settings.http {
-        let mut opened = bind_tcp(*wanted);
-        if !settings.http_is_named {
-            for port in (wanted.port() + 1..wanted.port() + MORE_PORTS).chain([0]) {
-                match &opened {
-                    Err(error) if error.source.kind() == io::ErrorKind::AddrInUse => {
-                        opened = bind_tcp(SocketAddr::new(wanted.ip(), port));
-                    }
-                    _ => break,
-                }
-            }
-        }
-        listeners.push(opened.map_err(taken("web.http"))?);
-    }
-    Ok(listeners)
-}
-
-/// An HTTP listener at work.
-pub(crate) type WebTask = tokio::task::JoinHandle<io::Result<()>>;
-
-fn serve_http(
-    listeners: Vec<std::net::TcpListener>,
-    site: &Site,
-    end: &watch::Receiver<bool>,
-) -> Result<(Vec<SocketAddr>, Vec<WebTask>), StartError> {
-    let mut addresses = Vec::with_capacity(listeners.len());
-    let mut tasks = Vec::with_capacity(listeners.len());
-    for listener in listeners {
-        addresses.push(listener.local_addr().map_err(system("a listener has no address"))?);
-        let listener =
-            tokio::net::TcpListener::from_std(listener).map_err(system("a listener cannot be watched"))?;
-        let mut end = end.clone();
-        let ended = async move {
-            // An error means that the server is gone.
-            let _ = end.wait_for(|end| *end).await;
-        };
-        tasks.push(tokio::spawn(offhook_web::serve(listener, site.clone(), ended)));
-    }
-    Ok((addresses, tasks))
 }
 
 /// What the threads leave in the hands of the server.
@@ -303,6 +316,7 @@ struct Parts {
 fn start_threads(
     settings: &Settings,
     config: &Config,
+    identity: Arc<Identity>,
     doors: Doors,
     deltas: &[Delta],
     journals: Vec<Journal>,
@@ -319,11 +333,12 @@ fn start_threads(
     let (to_media, commands) = Mailbox::new(media.waker.clone());
     let (reporters, reports): (Vec<_>, Vec<_>) = wakers.iter().cloned().map(Mailbox::new).unzip();
     let (inlet, nets) = inlet(&wakers);
-    let streams = Streams::start(doors.tcp, StreamLimits::default(), inlet)
+    let streams = Streams::start(doors.streams, None, StreamLimits::default(), inlet)
         .map_err(system("a listener cannot be watched"))?;
     let (notes, noted) = Notes::new(Arc::clone(&measures));
     let mut relay = relay::Config::new(settings.media_ports.clone());
     relay.idle = settings.media_timeout;
+    relay.identity = Some(identity);
     let listen = media_address(&doors.listeners);
     let media_thread =
         MediaThread::new(relay, listen, media_method(), commands, reporters, Arc::clone(&measures));
@@ -504,4 +519,3 @@ fn udp_options() -> SocketOptions {
 }
 
 const INLET: usize = 1_024;
-const MORE_PORTS: u16 = 20;

@@ -30,6 +30,17 @@ impl Transport {
         !matches!(self, Self::Udp)
     }
 
+    /// Whether a peer that came by it can be called back by a connection of our own, or needs none. A phone that came by
+    /// TLS has no certificate to show, and a browser listens nowhere (RFC 7118 §5): only their own connection leads back.
+    pub const fn can_be_called_back(self) -> bool {
+        matches!(self, Self::Udp | Self::Tcp)
+    }
+
+    /// Whether there is TLS below, as a sips URI wants it on every hop (§26.2.2).
+    pub const fn is_secure(self) -> bool {
+        matches!(self, Self::Tls | Self::Wss)
+    }
+
     /// The word in a Via header (§20.42).
     pub const fn via_name(self) -> &'static str {
         match self {

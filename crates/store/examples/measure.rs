@@ -182,6 +182,7 @@ fn registration(number: usize) -> StoreRequest {
         instance: Some(format!("<urn:uuid:00000000-0000-1000-8000-{number:012x}>")),
         reg_id: None,
         user_agent: "Measure/1.0".into(),
+        media: None,
     };
     StoreRequest::Bindings(address(number), Bindings(vec![binding]))
 }

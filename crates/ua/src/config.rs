@@ -25,8 +25,8 @@ pub struct Config {
     pub outbound_proxy: Option<Uri>,
     /// Our sockets, the preferred one first; at least one.
     pub listeners: Vec<Listener>,
-    /// The codecs to offer and accept, by SDP encoding name, the preferred first: `PCMU`, `PCMA`. Unknown ones are
-    /// left out.
+    /// The codecs to offer and accept, by SDP encoding name, the preferred first: `opus`, `G722`, `PCMA`,
+    /// `PCMU`. Unknown ones are left out.
     pub codecs: Vec<String>,
     /// The RTP ports that the driver has opened for calls; a call needs one, so this bounds the calls that have
     /// media.

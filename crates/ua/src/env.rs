@@ -127,7 +127,9 @@ fn describe_one(config: &Config, listener: &Listener) -> Settings {
     let mut contact = SipUri::new(user.as_deref(), listener.advertised.ip().into());
     contact = contact.with_port(listener.advertised.port());
     if listener.transport != Transport::Udp {
-        contact = contact.with_param("transport", Some(listener.transport.uri_name()));
+        // RFC 7118 §5.2.2: both kinds of WebSocket have one name in URIs.
+        let name = if listener.transport == Transport::Wss { Transport::Ws } else { listener.transport };
+        contact = contact.with_param("transport", Some(name.uri_name()));
     }
     Settings {
         sent_by: listener.advertised.into(),

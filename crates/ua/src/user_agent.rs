@@ -13,7 +13,7 @@ use offhook_sip_stack::{Context, Flow, Rng, Timers};
 use crate::env::{Env, describe};
 use crate::lines::Lines;
 use crate::ports::Ports;
-use crate::{CallId, Config, DropReason, Event, FRAME, Input, MediaReport, Outbox, RequestId};
+use crate::{CallId, Config, DropReason, Event, Input, MediaReport, Outbox, RequestId};
 
 /// A phone: give it inputs and sound, do what its outbox says.
 #[derive(Debug)]
@@ -84,22 +84,28 @@ impl UserAgent {
 
     /// Moves 20 ms of sound through a call; the driver calls it every 20 ms of its sound clock, from
     /// [`Event::Progress`] with early media or [`Event::Answered`] to [`Event::Ended`]. Both are 16-bit samples at
-    /// 8 kHz: a short microphone frame is filled with silence, the loudspeaker is always filled. A call without
-    /// sound takes and gives silence.
+    /// 8, 16 or 48 kHz, of which [`UserAgent::sample_rate`] is best; their length says which it is. The loudspeaker
+    /// is always filled. A call without sound takes and gives silence.
     pub fn audio(
         &mut self,
         now: Instant,
         call: CallId,
         microphone: &[i16],
-        loudspeaker: &mut [i16; FRAME],
+        loudspeaker: &mut [i16],
         out: &mut Outbox,
     ) {
-        *loudspeaker = [0; FRAME];
+        loudspeaker.fill(0);
         self.enter(now, out, |lines, env| {
             if let Some(call) = lines.calls.get_mut(&call) {
                 call.audio(microphone, loudspeaker, env);
             }
         });
+    }
+
+    /// The rate of a call's sound in samples a second: that of its codec, 8 kHz without one. It may change during
+    /// the call.
+    pub fn sample_rate(&self, call: CallId) -> u32 {
+        self.lines.calls.get(&call).map_or(offhook_media::SAMPLE_RATE, |call| call.sample_rate())
     }
 
     /// A number for a call to be placed.

@@ -151,6 +151,23 @@ impl SocketSet {
             Way::IoUring(ring) => ring.pass_on(token, to),
         }
     }
+
+    /// As [`SocketSet::pass_on`], with `payload` in the place of what came: at most [`LONGEST`] bytes, or it is lost.
+    pub fn pass_on_changed(&mut self, token: u32, to: SocketAddr, payload: &[u8]) {
+        match &mut self.way {
+            Way::Epoll(plain) => plain.change(payload),
+            Way::IoUring(ring) => ring.change(payload),
+        }
+        self.pass_on(token, to);
+    }
+
+    /// Sends a datagram of our own at once, otherwise as [`SocketSet::pass_on`] does: for the few that answer nothing.
+    pub fn send(&mut self, token: u32, to: SocketAddr, payload: &[u8]) {
+        match &mut self.way {
+            Way::Epoll(plain) => plain.send(token, to, payload),
+            Way::IoUring(ring) => ring.send(token, to, payload),
+        }
+    }
 }
 
 /// The sockets by their numbers, for either way.
@@ -187,6 +204,13 @@ impl Lines {
 
     fn get_mut(&mut self, token: u32) -> Option<&mut Line> {
         self.lines.get_mut(token as usize)?.as_deref_mut()
+    }
+
+    /// One that finds no room is late already: it is lost like any other datagram.
+    fn send(&self, token: u32, to: SocketAddr, payload: &[u8]) {
+        if let Some(line) = self.get(token).filter(|line| line.socket.reaches(to.ip())) {
+            let _ = line.socket.send_one(to, line.source_towards(to), payload);
+        }
     }
 
     fn remove(&mut self, token: u32) -> Option<Box<Line>> {

@@ -239,6 +239,37 @@ fn a_waker_and_the_time_end_a_wait() {
     }
 }
 
+#[test]
+fn what_is_passed_on_changed_arrives_so_and_what_does_not_fit_is_lost() {
+    each_way(Duration::ZERO, |set| {
+        let (a, b) = (phone(), phone());
+        let port = open(set, 3, "127.0.0.1:0");
+        open(set, 5, "127.0.0.1:0");
+        let to = b.local_addr().unwrap();
+        for length in [0, 1, 100, LONGEST, LONGEST + 1, 7] {
+            a.send_to(&[1; 50], port).unwrap();
+            set.wait(Some(PATIENCE)).unwrap();
+            assert_eq!(set.next().map(|one| one.payload.len()), Some(50));
+            set.pass_on_changed(5, to, &vec![length as u8; length]);
+            set.wait(Some(Duration::ZERO)).unwrap();
+        }
+        for length in [0, 1, 100, LONGEST, 7] {
+            assert_eq!(hear(&b).0, vec![length as u8; length]);
+        }
+    });
+}
+
+#[test]
+fn a_datagram_of_our_own_leaves_at_once_by_the_socket_that_is_named() {
+    each_way(Duration::ZERO, |set| {
+        let phone = phone();
+        let port = open(set, 4, "127.0.0.1:0");
+        set.send(9, phone.local_addr().unwrap(), b"nobody has this number");
+        set.send(4, phone.local_addr().unwrap(), b"hello");
+        assert_eq!(hear(&phone), (b"hello".to_vec(), port));
+    });
+}
+
 type Came = (u32, SocketAddr, Vec<u8>, bool);
 
 fn take(set: &mut SocketSet, count: usize) -> Vec<Came> {

@@ -1,4 +1,4 @@
-//! The HTTP API, the measures and the health of a server.
+//! The HTTP API, the measures and the health of a server, and the door by which browsers come to SIP.
 //!
 //! It asks the exchange by [`Exchange`] and what is stored by [`Records`]; who implements them is not its business.
 //! Commands on the same machine use the same API, over HTTP or, while no server runs, through [`answer`].
@@ -6,15 +6,22 @@
 mod api;
 mod auth;
 pub mod calendar;
+mod certificates;
+mod crowd;
 mod exchange;
 mod health;
 mod problem;
 mod records;
+mod serve;
 mod site;
+mod upgrade;
 
+pub use certificates::{Certificate, Certificates};
 pub use exchange::{About, Exchange, Reply, TurnCredentials};
 pub use problem::Problem;
 pub use records::{
     Account, AccountPatch, ChangedAccount, NewAccount, NewNumber, Number, NumberPatch, Records,
 };
-pub use site::{Site, answer, serve};
+pub use serve::{Front, Io, Secure, serve};
+pub use site::{Site, answer};
+pub use upgrade::{Sip, Upgraded};

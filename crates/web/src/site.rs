@@ -1,8 +1,6 @@
 //! All routes, over HTTP or without.
 
 use std::convert::Infallible;
-use std::future::Future;
-use std::io;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -10,10 +8,9 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, Request, StatusCode, header};
 use axum::routing::get;
 use axum::{Router, middleware};
-use tokio::net::TcpListener;
 use tower_service::Service as _;
 
-use crate::{Exchange, Problem, Records, api, auth, health};
+use crate::{Certificates, Exchange, Problem, Records, api, auth, health};
 
 /// What is served.
 #[derive(Clone)]
@@ -24,18 +21,8 @@ pub struct Site {
     pub exchange: Arc<dyn Exchange>,
     /// What is stored.
     pub records: Arc<dyn Records>,
-}
-
-/// Serves over HTTP until `end`; requests that have begun are finished.
-///
-/// # Errors
-/// When the listener fails.
-pub async fn serve(
-    listener: TcpListener,
-    site: Site,
-    end: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<()> {
-    axum::serve(listener, router(site)).with_graceful_shutdown(end).await
+    /// The certificates that are shown.
+    pub certificates: Arc<dyn Certificates>,
 }
 
 /// The API without a socket, for commands while no server runs: status, and the body of the answer.
@@ -65,7 +52,7 @@ pub async fn answer(site: &Site, method: Method, path: &str, body: Vec<u8>) -> R
     Err(problem.unwrap_or_else(|_| Problem::new(status, String::from_utf8_lossy(&bytes))))
 }
 
-fn router(site: Site) -> Router {
+pub(crate) fn router(site: Site) -> Router {
     let guarded = api::routes().layer(middleware::from_fn_with_state(site.clone(), auth::require_token));
     Router::new()
         .route("/health/live", get(health::live))

@@ -24,6 +24,7 @@ auplay_channels 1
 ausrc_format s16
 auplay_format s16
 rtp_ports {rtp}-{rtp_last}
+sip_cafile {authority}
 jitter_buffer_delay 2-4
 net_interface {host}
 module_path {modules}
@@ -31,6 +32,10 @@ module g711.so
 module aufile.so
 module aubridge.so
 module sndfile.so
+module srtp.so
+module dtls_srtp.so
+module ice.so
+rtcp_mux {rtcp_mux}
 snd_path {folder}
 module_app account.so
 module_app menu.so
@@ -39,14 +44,15 @@ ctrl_tcp_listen {host}:{control}
 """
 # The address of the outbound proxy names the transport; without it baresip would look the domain up in DNS.
 ACCOUNT = ('<{address};transport={transport}>;outbound="sip:{host}:{port};transport={transport}"'
-           ";auth_user={user};auth_pass={password};regint={registers};audio_codecs={codecs};answermode=auto\n")
+           ";auth_user={user};auth_pass={password};regint={registers};audio_codecs={codecs};answermode=auto{more}\n")
 MODULES = "/usr/lib/baresip/modules"
 
 
 class Baresip:
     """One running baresip with one account."""
 
-    def __init__(self, lab, exchange, account, role, transport="udp", codecs="PCMU,PCMA", registers=300):
+    def __init__(self, lab, exchange, account, role, transport="udp", codecs="PCMU,PCMA", registers=300,
+                 encryption=None, ice=False, rtcp_mux=False):
         self.lab, self.exchange, self.account = lab, exchange, account
         self.hz = CALLER_HZ if role == "caller" else CALLEE_HZ
         self.folder = lab.folder / f"baresip-{account.user}"
@@ -54,10 +60,13 @@ class Baresip:
         self.control_port, rtp = lab.port(), lab.port(10)
         (self.folder / "config").write_text(SETTINGS.format(
             host=LOOPBACK, sip=lab.port(), tone=lab.tone(self.hz), folder=self.folder, rtp=rtp, rtp_last=rtp + 9,
-            modules=MODULES, control=self.control_port))
+            modules=MODULES, control=self.control_port, authority=exchange.authority,
+            rtcp_mux="yes" if rtcp_mux else "no"))
+        more = f";mediaenc={encryption}" if encryption else ""
+        more += ";medianat=ice" if ice else ""
         (self.folder / "accounts").write_text(ACCOUNT.format(
-            address=account.address, transport=transport, host=LOOPBACK, port=exchange.port, user=account.user,
-            password=account.password, registers=registers, codecs=codecs))
+            address=account.address, transport=transport, host=LOOPBACK, port=exchange.port_for(transport), user=account.user,
+            password=account.password, registers=registers, codecs=codecs, more=more))
         (self.folder / "contacts").write_text("")
         self.control, self.unread, self.events = None, b"", []
 

@@ -1,5 +1,6 @@
 //! Where an account's phones are.
 
+use offhook_sdp::Profile;
 use offhook_sip_stack::Flow;
 
 /// One contact of an account (RFC 3261 §10), and the way to it.
@@ -27,6 +28,8 @@ pub struct Binding {
     pub reg_id: Option<u32>,
     /// What the phone says it is, cut to 100 octets.
     pub user_agent: String,
+    /// The profile in which it would offer sound, if it has said so. Not written down: who comes back is asked again.
+    pub media: Option<Profile>,
 }
 
 /// The bindings of one address, in the order in which they were registered.

@@ -143,28 +143,21 @@ impl Directory {
         shrink(&mut self.bindings);
     }
 
-    /// A connection is gone: who was registered over it is reached by its address, or not at all until it
-    /// registers again. Returns who that is.
-    pub(crate) fn connection_lost(&mut self, flow: &Flow) -> BTreeSet<AddressOfRecord> {
-        let Some(lost) = flow.connection else { return BTreeSet::new() };
-        let owners = self.connections.remove(&lost).unwrap_or_default();
-        let lost = |one: &&mut Binding| one.flow.connection == Some(lost);
-        for address in &owners {
-            let mut bindings = self.bindings(address);
-            for binding in bindings.0.iter_mut().filter(lost) {
-                binding.flow.connection = None;
-                if !binding.behind_nat
-                    && let Ok(Uri::Sip(contact)) = binding.contact.parse()
-                    && let Some(remote) = address_of(&contact, binding.flow.transport.default_port())
-                {
-                    binding.flow.remote = remote;
-                }
-            }
-            if let Some(packed) = Packed::new(&bindings) {
-                self.bindings.insert(address.clone(), packed);
-            }
+    /// A connection is gone: who was registered over it is reached by its address where it can be called back, or else
+    /// no more until it registers again (RFC 5626 §5.3). Returns who that is, and whether a binding is gone.
+    pub(crate) fn connection_lost(&mut self, flow: &Flow) -> Vec<(AddressOfRecord, bool)> {
+        let Some(lost) = flow.connection else { return Vec::new() };
+        let owners = self.connections.get(&lost).cloned().unwrap_or_default();
+        let mut changed = Vec::with_capacity(owners.len());
+        for address in owners {
+            let mut bindings = self.bindings(&address);
+            let before = bindings.0.len();
+            bindings.0.retain_mut(|one| one.flow.connection != Some(lost) || left_alone(one));
+            let gone = bindings.0.len() < before;
+            self.bind(address.clone(), &bindings);
+            changed.push((address, gone));
         }
-        owners
+        changed
     }
 
     /// Whether one more address may have bindings, where accounts do not bound them.
@@ -176,6 +169,18 @@ impl Directory {
     pub fn accounts(&self) -> usize {
         self.accounts.len()
     }
+}
+
+/// What becomes of a binding without its connection: whether there is another way to it.
+fn left_alone(binding: &mut Binding) -> bool {
+    binding.flow.connection = None;
+    if !binding.behind_nat
+        && let Ok(Uri::Sip(contact)) = binding.contact.parse()
+        && let Some(remote) = address_of(&contact, binding.flow.transport.default_port())
+    {
+        binding.flow.remote = remote;
+    }
+    binding.flow.transport.can_be_called_back() && binding.reg_id.is_none()
 }
 
 /// Addresses that may have bindings where nobody has to have an account.

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 
 use bytes::{Buf as _, BufMut as _};
+use offhook_sdp::Profile;
 use offhook_sip_stack::{ConnectionId, Flow, Transport};
 
 use super::{Binding, Bindings};
@@ -42,6 +43,8 @@ fn put(bytes: &mut Vec<u8>, one: &Binding) {
     let said = [flow.connection.is_some(), one.behind_nat, one.instance.is_some(), one.reg_id.is_some()];
     bytes.put_u8(said.iter().fold(transport, |flags, said| flags << 1 | u8::from(*said)));
     bytes.put_u64(one.expires_at);
+    let media = one.media.and_then(|media| Profile::ALL.iter().position(|one| *one == media));
+    bytes.put_u8(media.map_or(0, |place| place as u8 + 1));
     bytes.put_u16(one.q);
     bytes.put_u32(one.cseq);
     put_address(bytes, &flow.local);
@@ -69,7 +72,9 @@ fn put(bytes: &mut Vec<u8>, one: &Binding) {
 fn take(rest: &mut &[u8]) -> Binding {
     let flags = rest.get_u8();
     let said = |bit: u8| flags >> bit & 1 == 1;
-    let (expires_at, q, cseq) = (rest.get_u64(), rest.get_u16(), rest.get_u32());
+    let expires_at = rest.get_u64();
+    let media = usize::from(rest.get_u8()).checked_sub(1).and_then(|place| Profile::ALL.get(place)).copied();
+    let (q, cseq) = (rest.get_u16(), rest.get_u32());
     let (local, remote) = (take_address(rest), take_address(rest));
     let connection = said(3).then(|| ConnectionId(rest.get_u64()));
     let reg_id = said(0).then(|| rest.get_u32());
@@ -83,6 +88,7 @@ fn take(rest: &mut &[u8]) -> Binding {
         call_id: take_text(rest),
         cseq,
         user_agent: take_text(rest),
+        media,
         instance: said(1).then(|| take_text(rest)),
         reg_id,
         path: (0..rest.get_u8()).map(|_| take_text(rest)).collect(),
@@ -151,6 +157,7 @@ mod tests {
             instance: (number % 7 > 3).then(|| "<urn:uuid:é>".to_owned()),
             reg_id: (number % 6 > 2).then_some(number as u32),
             user_agent: if six { String::new() } else { "Téléphone 1.0".into() },
+            media: Profile::ALL.get(number as usize % 9).copied(),
         }
     }
 

@@ -12,11 +12,12 @@ use offhook_media::command::{
     Command, Content, InsecureReason, PortPair, Remote, Report, Side, SideName, StreamId,
 };
 use offhook_media::lease::{Lease, PortBlock};
-use offhook_sdp::{Face, Media, Options, Profile, Relay, Sdp, remotes, rewrite};
+use offhook_sdp::{Face, Formats, Media, Options, Profile, Relay, Sdp, remotes, rewrite};
 use offhook_sip::Status;
 
 use super::protection::{End, Manner, is_protected};
 use super::signed_route::{Party, PartyName};
+use super::transcoding::Offered;
 use crate::config::{Config, SrtpPolicy};
 use crate::context::Context;
 use crate::directory::AddressOfRecord;
@@ -51,6 +52,8 @@ pub(crate) struct Anchor {
     told: [IpAddr; 2],
     /// How each party is made an offer.
     manners: [Manner; 2],
+    /// Whether an offer gains all formats that the relay can translate.
+    adds_formats: bool,
     /// Whether the relay ends what protects the media, on both sides; known with the first offer.
     ends_protection: bool,
     /// By their place in the SDP.
@@ -85,6 +88,9 @@ struct Stream {
     mux: [Option<bool>; 2],
     /// How each party protects its media, where the relay ends that.
     ends: Option<Box<[End; 2]>>,
+    /// Of sound, what was offered last.
+    offered: Option<Box<Offered>>,
+    is_transcoded: bool,
     stopped_at: Option<Instant>,
 }
 
@@ -131,7 +137,7 @@ impl Anchors {
         &mut self,
         call_id: &str,
         parties: [Party; 2],
-        manners: [Manner; 2],
+        (manners, adds_formats): ([Manner; 2], bool),
         config: &Config,
         cx: &Context<'_>,
     ) -> u64 {
@@ -145,6 +151,7 @@ impl Anchors {
             parties,
             told,
             manners,
+            adds_formats,
             ends_protection: false,
             streams: Vec::new(),
             quiet_since: Some(cx.now),
@@ -196,7 +203,7 @@ impl Anchors {
             anchor.note_offer(sender, &sdp, config);
         }
         let to = sender.other().index();
-        let (mut plan, mut faces) = (Vec::new(), Vec::new());
+        let (mut plan, mut faces, mut formats) = (Vec::new(), Vec::new(), Vec::new());
         for (at, (said, media)) in remotes(&sdp).into_iter().zip(sdp.media()).enumerate() {
             if anchor.streams.len() <= at {
                 // Most calls have one.
@@ -217,6 +224,7 @@ impl Anchors {
                     slot => self.close_stream(slot.take(), cx),
                 }
                 plan.push(if said.off { Relay::Off } else { Relay::Direct });
+                formats.push(Formats::Kept);
                 continue;
             }
             let content = if opaque { Content::Opaque } else { Content::Rtp };
@@ -237,13 +245,17 @@ impl Anchors {
                     anchor.streams[at] = Some(stream);
                 }
             }
+            let adds = anchor.adds_formats;
+            if let Some(stream) = &mut anchor.streams[at] {
+                formats.push(stream.formats((sender, role), &media, adds, config, cx));
+            }
             let Some(stream) = &anchor.streams[at] else { continue };
             let (rtp_port, rtcp_port) = (stream.ports[to].rtp, stream.ports[to].rtcp);
             plan.push(Relay::Through { address: anchor.told[to], rtp_port, rtcp_port });
             faces.push(stream.face(role, to, anchor, config));
         }
         anchor.note_quiet(cx.now);
-        let told = Options { origin: Some(anchor.told[to]), faces };
+        let told = Options { origin: Some(anchor.told[to]), faces, formats };
         rewrite(&sdp, &plan, &told).map(Sdp::into_bytes).map_err(|error| bad(error.to_string()))
     }
 
@@ -276,6 +288,8 @@ impl Anchors {
             remotes,
             mux: muxes,
             ends,
+            offered: None,
+            is_transcoded: false,
             stopped_at: None,
         };
         let sides = SideName::BOTH.map(|name| Side {
@@ -537,6 +551,29 @@ impl Stream {
             }
         }
         self.stopped_at = None;
+    }
+
+    /// What the other party is told of the formats of which one has spoken.
+    fn formats(
+        &mut self,
+        (sender, role): (PartyName, Role),
+        media: &Media<'_>,
+        adds: bool,
+        config: &Config,
+        cx: &mut Context<'_>,
+    ) -> Formats {
+        if role == Role::Offer {
+            let always = adds || self.is_transcoded;
+            self.offered = Offered::new(sender, media, &config.codecs, always).map(Box::new);
+            return self.offered.as_ref().map_or(Formats::Kept, |offered| offered.shown());
+        }
+        let Some(offered) = &self.offered else { return Formats::Kept };
+        let (told, translations) = offered.answered(media, cx);
+        if translations.is_some() || self.is_transcoded {
+            self.is_transcoded = translations.is_some();
+            cx.out.media.push(Command::Transcode { stream: self.id, translations });
+        }
+        told
     }
 
     /// What a party with this number is told of how media is protected, where the relay ends that.

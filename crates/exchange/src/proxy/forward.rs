@@ -1,7 +1,7 @@
 //! A received request to the request that is sent on (RFC 3261 §16.6).
 
 use offhook_sip::{Edit, Name, Request};
-use offhook_sip_stack::Flow;
+use offhook_sip_stack::{Flow, Transport};
 
 use super::routes::loop_mark;
 use super::signed_route::{PARAMETER, SignedRoute};
@@ -76,9 +76,19 @@ fn record_route(
     config: &Config,
 ) {
     let sealed = signed.seal(request.call_id().unwrap_or_default(), &config.key);
-    let place = |flow: &Flow| (config.sent_by(flow), flow.transport.uri_name());
+    let secure = request.uri().is_ok_and(|uri| uri.as_sip().is_some_and(|uri| uri.secure()));
+    let scheme = if secure { "sips" } else { "sip" };
+    // In a sips URI it is what TLS runs over (RFC 5630 §3.1.4, RFC 7118 §5.2.2).
+    let name = |transport: Transport| match transport {
+        Transport::Tls if secure => Transport::Tcp.uri_name(),
+        Transport::Wss if secure => Transport::Ws.uri_name(),
+        other => other.uri_name(),
+    };
+    let place = |flow: &Flow| (config.sent_by(flow), name(flow.transport));
     let mut push = |(sent_by, transport)| {
-        edit.push_record_route(format_args!("<sip:{sent_by};transport={transport};lr;{PARAMETER}={sealed}>"));
+        edit.push_record_route(format_args!(
+            "<{scheme}:{sent_by};transport={transport};lr;{PARAMETER}={sealed}>"
+        ));
     };
     let (inner, outer) = (place(way_in), place(way_out));
     if inner != outer {

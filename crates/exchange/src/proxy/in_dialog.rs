@@ -17,6 +17,8 @@ pub(crate) struct Forward {
     /// The other party.
     pub(crate) to: Party,
     pub(crate) anchor: Option<u64>,
+    /// Whether a route of somebody else is left, so that the Request-URI is not ours to follow.
+    pub(crate) foreign_route: bool,
 }
 
 /// Finds the other party.
@@ -36,7 +38,14 @@ pub(crate) fn forward(routed: &Routed, signed: &SignedRoute) -> Result<Forward, 
     }
     let party = *signed.party(sender.other());
     let to = Party { flow: way(routed, &party), ..party };
-    Ok(Forward { request: request.clone(), ours: routed.ours, sender, to, anchor: signed.anchor })
+    Ok(Forward {
+        request: request.clone(),
+        ours: routed.ours,
+        sender,
+        to,
+        anchor: signed.anchor,
+        foreign_route: routed.foreign_route,
+    })
 }
 
 /// The way to a party: never to another host than the one it was found at. A phone that moved its port tells so by

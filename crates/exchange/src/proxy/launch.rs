@@ -31,14 +31,6 @@ pub(crate) struct Forwarding {
     pub(crate) targets: Vec<Target>,
 }
 
-impl Party {
-    /// How it is offered to protect its media, after so many offers that it refused.
-    fn manner(&self, refused: usize, config: &Config) -> Manner {
-        let all = Manner::all(self.flow.transport, config.srtp);
-        all.get(refused).or(all.last()).copied().unwrap_or(Manner::Plain)
-    }
-}
-
 impl Proxy {
     /// Forwards a request to where the user is.
     ///
@@ -111,8 +103,8 @@ impl Proxy {
         true
     }
 
-    /// Makes a phone another offer when it refuses the way in which the one before would have protected media. Whether
-    /// there was another.
+    /// Makes a phone another offer when it refuses the one before for its formats or for how it would have protected
+    /// media. Whether there was another.
     pub(super) fn offer_again(
         &mut self,
         number: u64,
@@ -123,13 +115,39 @@ impl Proxy {
         cx: &mut Context<'_>,
     ) -> bool {
         let Some(target) = &context.branches[index].target else { return false };
-        let all = Manner::all(target.flow.transport, config.srtp);
+        let refused = target.refused + 1;
+        let next = Manner::after(refused, target.flow.transport, target.media, config.srtp);
         let hopeless = !is_sdp(&context.request) || config.anchor == AnchorPolicy::Never || context.cancelled;
-        if context.final_sent || hopeless || target.refused + 1 >= all.len() {
+        if context.final_sent || hopeless || next.is_none() {
             return false;
         }
-        let target = Target { refused: target.refused + 1, ..target.clone() };
+        let target = Target { refused, ..target.clone() };
         self.launch(number, context, target, breadth(&context.request), config, transactions, cx).is_ok()
+    }
+
+    /// A flow of a device has failed: the request takes the next, if there is one (RFC 5626 §5.3).
+    pub(super) fn other_flow(
+        &mut self,
+        number: u64,
+        context: &mut ResponseContext,
+        index: usize,
+        config: &Config,
+        transactions: &mut Transactions,
+        cx: &mut Context<'_>,
+    ) {
+        let target = context.branches[index].target.as_mut();
+        let mut others = target.map(|target| std::mem::take(&mut target.alternatives)).unwrap_or_default();
+        let refusal = if others.is_empty() || context.cancelled || context.final_sent {
+            Some(Refusal::new(Status::TEMPORARILY_UNAVAILABLE, "The phone cannot be reached"))
+        } else {
+            let mut next = others.remove(0);
+            next.alternatives = others;
+            self.launch(number, context, next, 1, config, transactions, cx).err()
+        };
+        if let Some(refusal) = refusal {
+            let tag = cx.sip().tag();
+            context.failed_with(refusal.status, &refusal.reason, &tag);
+        }
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of a shard are lent one by one")]
@@ -190,12 +208,17 @@ impl Proxy {
         cx: &mut Context<'_>,
     ) -> Result<(Option<u64>, Option<Vec<u8>>), Refusal> {
         let callee = target.party();
-        let manners = [caller.manner(0, config), callee.manner(target.refused, config)];
-        if *request.method() != Method::Invite || !must_anchor(request, caller, &callee, manners, config) {
+        let manner = |flow: &Flow, refused, said| {
+            Manner::after(refused, flow.transport, said, config.srtp).unwrap_or(Manner::Plain)
+        };
+        let manners = [manner(&caller.flow, 0, None), manner(&callee.flow, target.refused, target.media)];
+        // A phone that refused the caller's own offer may accept what the relay makes of it.
+        let must = || target.refused > 0 || must_anchor(request, caller, &callee, manners, config);
+        if *request.method() != Method::Invite || !must() {
             return Ok((None, None));
         }
         let call_id = request.call_id().unwrap_or_default();
-        let number = self.anchors.open(call_id, [*caller, callee], manners, config, cx);
+        let number = self.anchors.open(call_id, [*caller, callee], (manners, target.refused > 0), config, cx);
         if !is_sdp(request) {
             return Ok((Some(number), None));
         }

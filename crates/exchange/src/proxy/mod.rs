@@ -13,6 +13,7 @@ mod response_context;
 pub(crate) mod routes;
 pub mod signed_route;
 mod target;
+mod transcoding;
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -36,7 +37,7 @@ use hangup::Dialog;
 pub(crate) use launch::Forwarding;
 use response_context::{Branch, Kind, ResponseContext};
 use signed_route::PartyName;
-pub(crate) use target::Target;
+pub(crate) use target::{Target, of_bindings};
 
 /// Requests under way and calls whose media goes through us.
 pub(crate) struct Proxy {
@@ -99,7 +100,11 @@ impl Proxy {
                 if status == Status::NOT_ACCEPTABLE_HERE && given_up.is_none() {
                     self.offer_again(number, &mut context, index, config, transactions, cx);
                 }
+                let flow_failed = status == Status::FLOW_FAILED && given_up.is_none();
                 match given_up {
+                    _ if flow_failed => {
+                        self.other_flow(number, &mut context, index, config, transactions, cx);
+                    }
                     Some((status, reason)) => context.failed_with(status, reason, &cx.sip().tag()),
                     None => context.failed(passed),
                 }
@@ -235,7 +240,15 @@ impl Proxy {
         let Some(mut context) = self.contexts.remove(&number) else { return };
         let branch = &mut context.branches[index];
         branch.ended = true;
-        if !std::mem::replace(&mut branch.done, true) {
+        if status == Status::SERVICE_UNAVAILABLE
+            && !branch.done
+            && branch.given_up.is_none()
+            && branch.target.as_ref().is_some_and(|target| !target.alternatives.is_empty())
+        {
+            branch.done = true;
+            self.drop_branch_media(&context, index, cx);
+            self.other_flow(number, &mut context, index, config, transactions, cx);
+        } else if !std::mem::replace(&mut branch.done, true) {
             let (status, reason) = match (branch.given_up, &context.kind, status) {
                 (Some(given_up), _, _) => given_up,
                 // The phone would have said so, had it heard of the INVITE or of the CANCEL.

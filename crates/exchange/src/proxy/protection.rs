@@ -24,31 +24,60 @@ pub(crate) enum Manner {
     Opportunistic,
     /// By SDES keys.
     Sdes,
+    /// By SDES keys, with feedback (RFC 5124).
+    SdesFeedback,
     /// By a DTLS handshake.
     Dtls,
+    /// By a DTLS handshake, with feedback.
+    DtlsFeedback,
     /// As browsers must have it: DTLS, ICE, one port (RFC 8835).
     Browser,
 }
 
 impl Manner {
-    /// What to offer to a phone that is reached over a transport, the next when it refuses the one before with 488.
-    pub(crate) fn all(transport: Transport, policy: SrtpPolicy) -> &'static [Self] {
-        match (policy, transport) {
-            (SrtpPolicy::Off, _) => &[Self::Plain],
-            (_, Transport::Ws | Transport::Wss) => &[Self::Browser],
-            (SrtpPolicy::Require, _) => &[Self::Sdes, Self::Dtls],
+    /// What to offer to a phone that has refused so many offers with 488: first what it has said of itself, then
+    /// whatever may be on its transport.
+    pub(crate) fn after(
+        refused: usize,
+        transport: Transport,
+        said: Option<Profile>,
+        policy: SrtpPolicy,
+    ) -> Option<Self> {
+        use Manner::{Browser, Dtls, DtlsFeedback, Opportunistic, Plain, Sdes, SdesFeedback};
+        // From the second offer on there are also more formats.
+        let usual: &[Self] = match (policy, transport) {
+            (SrtpPolicy::Off, _) => &[Plain; 2],
+            (_, Transport::Ws | Transport::Wss) => &[Browser; 2],
+            (SrtpPolicy::Require, _) => &[Sdes, Dtls, DtlsFeedback],
             // Keys in the clear protect nothing, so they are offered only to those who ask for them.
-            (SrtpPolicy::Prefer, Transport::Udp | Transport::Tcp) => &[Self::Plain, Self::Sdes, Self::Dtls],
-            (SrtpPolicy::Prefer, Transport::Tls) => &[Self::Opportunistic, Self::Sdes, Self::Dtls],
-        }
+            (SrtpPolicy::Prefer, Transport::Udp | Transport::Tcp) => {
+                &[Plain, Plain, Sdes, Dtls, DtlsFeedback]
+            }
+            (SrtpPolicy::Prefer, Transport::Tls) => &[Opportunistic, Sdes, Dtls, DtlsFeedback],
+        };
+        let said = said.and_then(|profile| match profile {
+            Profile::Avp | Profile::Avpf => Some(Opportunistic),
+            Profile::Savp => Some(Sdes),
+            Profile::Savpf => Some(SdesFeedback),
+            Profile::TlsSavp => Some(Dtls),
+            Profile::TlsSavpf => Some(DtlsFeedback),
+            Profile::Other => None,
+        });
+        let allowed = |one: &Self| match policy {
+            SrtpPolicy::Off => *one == Plain,
+            SrtpPolicy::Prefer => true,
+            SrtpPolicy::Require => !matches!(one, Plain | Opportunistic),
+        };
+        said.into_iter().chain(usual.iter().copied()).filter(allowed).nth(refused)
     }
 
     const fn profile(self) -> &'static str {
         match self {
             Self::Plain | Self::Opportunistic => "RTP/AVP",
             Self::Sdes => "RTP/SAVP",
+            Self::SdesFeedback => "RTP/SAVPF",
             Self::Dtls => "UDP/TLS/RTP/SAVP",
-            Self::Browser => "UDP/TLS/RTP/SAVPF",
+            Self::DtlsFeedback | Self::Browser => "UDP/TLS/RTP/SAVPF",
         }
     }
 }
@@ -95,12 +124,15 @@ struct Said {
 impl End {
     /// Of a party that has said nothing and will be made an offer in this manner.
     pub(crate) fn to_be_offered(manner: Manner, cx: &mut Context<'_>) -> Self {
-        let sdes = matches!(manner, Manner::Opportunistic | Manner::Sdes);
+        let sdes = matches!(manner, Manner::Opportunistic | Manner::Sdes | Manner::SdesFeedback);
         let suites = (1..).zip(SUITES).filter(|_| sdes);
         Self {
             profile: manner.profile().to_owned(),
             keys: suites.map(|(tag, suite)| Key { tag, suite, key: new_key(suite, cx) }).collect(),
-            dtls: matches!(manner, Manner::Opportunistic | Manner::Dtls | Manner::Browser),
+            dtls: matches!(
+                manner,
+                Manner::Opportunistic | Manner::Dtls | Manner::DtlsFeedback | Manner::Browser
+            ),
             plain: matches!(manner, Manner::Plain | Manner::Opportunistic),
             rtcp_mux: manner == Manner::Browser,
             role: None,
@@ -298,11 +330,11 @@ fn not_protected() -> Refusal {
     Refusal::new(Status::NOT_ACCEPTABLE_HERE, why).with(Name::Warning, format!("302 offhook \"{why}\""))
 }
 
-/// The strongest first.
+/// First the one that every phone with SRTP has; some have others that they do badly.
 const SUITES: [Suite; 4] = [
+    Suite::AesCm128HmacSha1_80,
     Suite::AeadAes256Gcm,
     Suite::AesCm256HmacSha1_80,
-    Suite::AesCm128HmacSha1_80,
     Suite::AesCm128HmacSha1_32,
 ];
 /// The priority of the only candidate of a host (RFC 8445 §5.1.2.2).

@@ -172,8 +172,8 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
     Some(*head)
 }
 
-/// Base64 with the URL alphabet and no padding (RFC 4648 §5): legal in a URI parameter.
-fn base64(bytes: &[u8]) -> String {
+/// Base64 with the URL alphabet and no padding (RFC 4648 §5): legal in a URI's user and parameters.
+pub(crate) fn base64(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {
         let word =
@@ -185,8 +185,9 @@ fn base64(bytes: &[u8]) -> String {
     text
 }
 
-fn unbase64(text: &str) -> Option<Vec<u8>> {
-    if text.len() > 256 {
+/// Reads that; `None` if it is something else, or longer than anything that we make.
+pub(crate) fn unbase64(text: &str) -> Option<Vec<u8>> {
+    if text.len() > 512 {
         return None;
     }
     let mut bytes = Vec::with_capacity(text.len() / 4 * 3 + 2);

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use offhook_sdp::Profile;
 use offhook_sip::Uri;
 use offhook_sip_stack::Flow;
 
@@ -21,8 +22,12 @@ pub(crate) struct Target {
     pub(crate) behind_nat: bool,
     /// Routes to put in, topmost first (RFC 3327 §5.3).
     pub(crate) path: Vec<String>,
-    /// How many offers it has refused for how they would protect media.
+    /// The profile in which it would offer sound, if it has said so.
+    pub(crate) media: Option<Profile>,
+    /// How many offers it has refused with 488.
     pub(crate) refused: usize,
+    /// Other flows of the same device, the one to try next first (RFC 5626 §5.3): not before this one has failed.
+    pub(crate) alternatives: Vec<Target>,
 }
 
 impl Target {
@@ -46,9 +51,26 @@ impl From<&Binding> for Target {
             flow: binding.flow,
             behind_nat: binding.behind_nat,
             path: binding.path.clone(),
+            media: binding.media,
             refused: 0,
+            alternatives: Vec::new(),
         }
     }
+}
+
+/// The targets that these bindings are: one for each device that says which it is and keeps several flows, the newest
+/// of them first; one for each other binding.
+pub(crate) fn of_bindings<'a>(bindings: impl DoubleEndedIterator<Item = &'a Binding>) -> Vec<Target> {
+    let mut targets: Vec<(Option<&str>, Target)> = Vec::new();
+    for binding in bindings.rev() {
+        let device = binding.instance.as_deref().filter(|_| binding.reg_id.is_some());
+        match targets.iter_mut().find(|(known, _)| device.is_some() && *known == device) {
+            Some((_, target)) => target.alternatives.push(binding.into()),
+            None => targets.push((device, binding.into())),
+        }
+    }
+    targets.reverse();
+    targets.into_iter().map(|(_, target)| target).collect()
 }
 
 /// Targets of the same preference ring together, the preferred ones first (§16.6).

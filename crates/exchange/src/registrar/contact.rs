@@ -45,7 +45,7 @@ pub(super) fn binding(
     if uri.as_str().len() > MAX_URI {
         return Err(bad("Contact is too long"));
     }
-    if uri.secure() && !matches!(flow.transport, Transport::Tls | Transport::Wss) {
+    if uri.secure() && !flow.transport.is_secure() {
         return Err(bad("A sips Contact needs TLS"));
     }
     let path = path(request)?;
@@ -61,6 +61,7 @@ pub(super) fn binding(
         cseq: request.cseq().map_err(|error| bad(error.to_string()))?.number,
         instance: contact.instance().map(|instance| cut(&instance)),
         reg_id: contact.reg_id(),
+        media: None,
         user_agent: cut(&String::from_utf8_lossy(request.user_agent().unwrap_or_default())),
     })
 }
@@ -120,6 +121,9 @@ fn way_to(contact: &SipUri, flow: &Flow, behind_nat: bool, config: &Config) -> F
         // RFC 3263 would say UDP; a phone that came by a stream and names nothing means that stream.
         None => flow.transport,
     };
+    if !(transport.can_be_called_back() && flow.transport.can_be_called_back()) {
+        return *flow;
+    }
     let Some(remote) = address_of(contact, transport.default_port()) else { return *flow };
     let here = remote.ip() == flow.remote.ip();
     // RFC 5923 §5: a connection is used again for requests to the peer at its other end.

@@ -1,6 +1,8 @@
 //! The registrar (RFC 3261 §10.3): a REGISTER and the bindings that are, to the bindings that will be.
 
 mod contact;
+pub(crate) mod gruu;
+pub(crate) mod outbound;
 
 use offhook_sip::{Contacts, Host, Name, Request, Response, Status};
 use offhook_sip_stack::Flow;
@@ -47,10 +49,11 @@ pub(crate) fn register(
             let mut added: Vec<Binding> = Vec::new();
             for one in &list {
                 let seconds = contact::granted(one, request, limits)?;
-                let new = contact::binding(one, request, flow, now + u64::from(seconds), config)?;
+                let mut new = contact::binding(one, request, flow, now + u64::from(seconds), config)?;
                 let (same, others): (Vec<_>, Vec<_>) =
                     bindings.into_iter().partition(|old| contact::replaces(&new, old));
                 in_order(same.iter(), Some(&new).filter(|_| seconds > 0), call_id, cseq)?;
+                new.media = same.iter().find(|old| old.flow == new.flow).and_then(|old| old.media);
                 bindings = others;
                 // Of a contact that is named twice, the last counts.
                 added.retain(|old| !contact::replaces(&new, old));
@@ -71,11 +74,35 @@ pub(crate) fn register(
     Ok((Bindings(bindings), true))
 }
 
+/// What the answer to a REGISTER says besides the bindings.
+#[derive(Default)]
+pub(crate) struct Granted {
+    /// Whether the phone's flows are kept apart (RFC 5626).
+    pub(crate) outbound: bool,
+    /// For each binding, its two GRUUs (RFC 5627), if the phone asks for them.
+    pub(crate) gruus: Vec<Option<[String; 2]>>,
+}
+
 /// The 200 with what is bound now (§10.3 step 8) and the Path that was taken (RFC 3327 §5.3).
-pub(crate) fn accepted(request: &Request, bindings: &[Binding], now: u64, tag: &str) -> Response {
+pub(crate) fn accepted(
+    request: &Request,
+    bindings: &[Binding],
+    granted: &Granted,
+    now: u64,
+    tag: &str,
+) -> Response {
     let mut answer = Response::to_request(request, Status::OK).to_tag(tag);
-    for one in bindings.iter().filter(|one| one.expires_at > now) {
-        answer = answer.header(Name::Contact, contact::printed(one, now));
+    for (at, one) in bindings.iter().enumerate().filter(|(_, one)| one.expires_at > now) {
+        let mut contact = contact::printed(one, now);
+        if let Some(Some([public, temporary])) = granted.gruus.get(at) {
+            // RFC 5627 §4.2
+            contact.push_str(&format!(";pub-gruu=\"{public}\";temp-gruu=\"{temporary}\""));
+        }
+        answer = answer.header(Name::Contact, contact);
+    }
+    if granted.outbound {
+        // RFC 5626 §6
+        answer = answer.header(Name::Require, "outbound").header(Name::FlowTimer, outbound::FLOW_TIMER);
     }
     if request.has(Name::Path) && request.supports("path") {
         answer = answer.copy(Name::Path, request).header(Name::Supported, "path");

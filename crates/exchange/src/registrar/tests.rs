@@ -92,11 +92,14 @@ fn a_question_changes_nothing_and_is_answered_with_what_is_there() {
     let present = run(&request("Contact: <sip:a@192.0.2.10>;expires=90;q=0.2\r\n", 1), &[]).unwrap();
     let question = request("", 2);
     assert_eq!(run(&question, &present).unwrap(), present);
-    let answer = accepted(&question, &present, NOW + 30, "t");
+    let answer = accepted(&question, &present, &Granted::default(), NOW + 30, "t");
     let contacts = answer.contacts().unwrap();
     assert_eq!(contacts.list()[0].expires(), Some(60));
     assert_eq!(contacts.list()[0].q(), Some(200));
-    assert_eq!(accepted(&question, &present, NOW + 90, "t").contacts().unwrap().list().len(), 0);
+    assert_eq!(
+        accepted(&question, &present, &Granted::default(), NOW + 90, "t").contacts().unwrap().list().len(),
+        0
+    );
 }
 
 #[test]
@@ -153,7 +156,7 @@ fn a_path_is_kept_and_echoed_but_only_for_those_who_know_it() {
     let bindings = run(&with, &[]).unwrap();
     assert_eq!(bindings[0].path, ["<sip:p1;lr>", "<sip:p2;lr>"]);
     assert_eq!(bindings[0].flow, flow());
-    assert_eq!(accepted(&with, &bindings, NOW, "t").paths().count(), 2);
+    assert_eq!(accepted(&with, &bindings, &Granted::default(), NOW, "t").paths().count(), 2);
     let without = request("Contact: <sip:a@192.0.2.99>\r\nPath: <sip:p1;lr>\r\n", 1);
     assert_eq!(run(&without, &[]).unwrap_err().status, Status::EXTENSION_REQUIRED);
 }

@@ -31,6 +31,8 @@ pub(crate) struct Bench {
     pub(crate) answers: Vec<Answer>,
     /// What is on its way to other shards.
     pub(crate) told: Vec<(u8, ShardMessage)>,
+    /// What a phone was asked when it registered.
+    pub(crate) asked: Option<Request>,
     /// How many of `media` the relay has seen.
     reported: usize,
     sent: Vec<(Flow, Bytes)>,
@@ -66,6 +68,7 @@ impl Bench {
             media: Vec::new(),
             answers: Vec::new(),
             told: Vec::new(),
+            asked: None,
             reported: 0,
             sent: Vec::new(),
         };
@@ -159,7 +162,7 @@ impl Bench {
             match command {
                 media::Command::Open { stream, .. } => open.push(*stream),
                 media::Command::Close { stream } => open.retain(|one| one != stream),
-                media::Command::Update { .. } => {}
+                media::Command::Update { .. } | media::Command::Transcode { .. } => {}
             }
         }
         open

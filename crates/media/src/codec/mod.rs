@@ -1,16 +1,61 @@
 //! Codecs: sound to payload and back. A new one is a file here and a line in [`CODECS`].
 
 mod g711;
+mod g722;
+mod opus;
 
 use std::fmt;
 
 /// Encodes and decodes one stream; may keep state between packets, so each direction has its own.
+///
+/// All sound is mono at [`Format::sample_rate`]. Every method is total: a payload that makes no sense yields
+/// nothing.
 pub trait Codec: fmt::Debug + Send {
-    /// Appends the payload of `samples` (mono, [`crate::SAMPLE_RATE`]) to `out`.
+    /// Appends the payload of `samples` to `out`. Their length is one of [`Format::packet_ms`]; of another
+    /// length, a codec with frames appends nothing.
     fn encode(&mut self, samples: &[i16], out: &mut Vec<u8>);
 
-    /// Appends the samples of a payload to `out`. Total: a payload that makes no sense yields nothing.
+    /// Appends the samples of a payload to `out`.
     fn decode(&mut self, payload: &[u8], out: &mut Vec<i16>);
+
+    /// How many samples [`Codec::decode`] makes of a payload, without decoding it.
+    fn samples(&self, payload: &[u8]) -> usize;
+
+    /// Appends about `samples` samples in place of a packet that was lost. `false`: the codec cannot, and
+    /// the waveform is to be continued instead (see [`Codec::follow`]).
+    fn conceal(&mut self, samples: usize, out: &mut Vec<i16>) -> bool {
+        let _ = (samples, out);
+        false
+    }
+
+    /// Whether a payload also carries a rough copy of the packet before it (in-band FEC).
+    fn carries_previous(&self, payload: &[u8]) -> bool {
+        let _ = payload;
+        false
+    }
+
+    /// Appends `samples` samples of the lost packet before `next`, out of the copy in it; `next` itself is
+    /// to be decoded afterwards. `false`: there is none.
+    fn recover(&mut self, next: &[u8], samples: usize, out: &mut Vec<i16>) -> bool {
+        let _ = (next, samples, out);
+        false
+    }
+
+    /// Takes the sound that was made up for a lost packet, so that a decoder that predicts goes on from it.
+    fn follow(&mut self, samples: &[i16]) {
+        let _ = samples;
+    }
+
+    /// Tells the encoder what share of its packets is lost, in percent, so that it protects them.
+    fn expect_loss(&mut self, percent: f32) {
+        let _ = percent;
+    }
+
+    /// Whether a payload only keeps the background noise of a pause going (discontinuous transmission).
+    fn is_pause(&self, payload: &[u8]) -> bool {
+        let _ = payload;
+        false
+    }
 }
 
 /// What SDP says about a codec, and how to make one.
@@ -18,25 +63,50 @@ pub trait Codec: fmt::Debug + Send {
 pub struct Format {
     /// The encoding name of `a=rtpmap`.
     pub name: &'static str,
-    /// The RTP clock rate of `a=rtpmap`, in Hz.
+    /// The RTP clock rate of `a=rtpmap`, in Hz. For G.722 it is not the sample rate (RFC 3551 §4.5.2).
     pub clock_rate: u32,
+    /// The channels of `a=rtpmap`; the sound inside the program is mono all the same.
+    pub channels: u8,
+    /// Samples a second of the sound that goes in and comes out.
+    pub sample_rate: u32,
     /// The payload type that means this codec without an `a=rtpmap` (RFC 3551 §6).
     pub payload_type: Option<u8>,
+    /// How much sound a packet may hold, in ms, in rising order.
+    pub packet_ms: &'static [u32],
+    /// What is said in `a=fmtp`.
+    pub parameters: Option<&'static str>,
     /// Makes a fresh encoder/decoder.
     pub make: fn() -> Box<dyn Codec>,
 }
 
 /// All codecs, the preferred one first.
-pub const CODECS: &[Format] = &[g711::PCMA, g711::PCMU];
+pub const CODECS: &[Format] = &[opus::OPUS, g722::G722, g711::PCMA, g711::PCMU];
 
 /// The codec with this encoding name (case does not count) and clock rate.
 pub fn by_name(name: &str, clock_rate: u32) -> Option<&'static Format> {
     CODECS.iter().find(|format| format.clock_rate == clock_rate && format.name.eq_ignore_ascii_case(name))
 }
 
+/// The codec that people mean by a name: its encoding name in any case.
+pub fn by_word(name: &str) -> Option<&'static Format> {
+    CODECS.iter().find(|format| format.name.eq_ignore_ascii_case(name))
+}
+
 /// The codec of a static payload type.
 pub fn by_payload_type(payload_type: u8) -> Option<&'static Format> {
     CODECS.iter().find(|format| format.payload_type == Some(payload_type))
+}
+
+impl Format {
+    /// The packet length nearest to a wish, in ms; the shorter of two.
+    pub fn nearest_packet_ms(&self, wish: u32) -> u32 {
+        self.packet_ms.iter().copied().min_by_key(|ms| ms.abs_diff(wish)).unwrap_or(20)
+    }
+
+    /// Samples in so many ms.
+    pub fn samples_in(&self, ms: u32) -> usize {
+        self.sample_rate as usize / 1000 * ms as usize
+    }
 }
 
 impl fmt::Debug for Format {
@@ -54,28 +124,4 @@ impl PartialEq for Format {
 impl Eq for Format {}
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_codec_is_found_by_name_and_number() {
-        for format in CODECS {
-            assert_eq!(by_name(&format.name.to_lowercase(), format.clock_rate), Some(format));
-            assert_eq!(format.payload_type.and_then(by_payload_type), Some(format));
-        }
-        assert_eq!(by_name("PCMU", 16000), None);
-    }
-
-    #[test]
-    fn a_tone_survives_every_codec() {
-        let tone = crate::test_signal::sine(440.0, 8000);
-        for format in CODECS {
-            let (mut payload, mut back) = (Vec::new(), Vec::new());
-            (format.make)().encode(&tone, &mut payload);
-            (format.make)().decode(&payload, &mut back);
-            assert_eq!(back.len(), tone.len());
-            let heard = crate::tone::analyse(&back, 8000);
-            assert!((heard.dominant_hz - 440.0).abs() < 1.0 && heard.share > 0.95, "{format:?} {heard:?}");
-        }
-    }
-}
+mod tests;

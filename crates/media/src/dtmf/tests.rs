@@ -55,3 +55,44 @@ fn single_tones_speech_and_noise_are_no_keys() {
     assert_eq!(heard(&noise), "");
     assert!(tone('x', 8000).is_none());
 }
+
+#[test]
+fn a_key_goes_down_and_up_once_and_lasts_as_long_as_it_sounds() {
+    let sound = dialled("57", 1600, 800, 100);
+    let (mut detector, mut down, mut lasted) = (Detector::new(), None, Vec::new());
+    for (n, piece) in sound.chunks(80).enumerate() {
+        let mut presses = Vec::new();
+        detector.listen(piece, &mut presses);
+        for press in presses {
+            match press {
+                Press::Down(key) => down = Some((key, n)),
+                Press::Up(key) => {
+                    let (before, from) = down.take().unwrap();
+                    assert_eq!(before, key);
+                    lasted.push((key, (n - from) * 10));
+                }
+            }
+        }
+    }
+    let keys: String = lasted.iter().map(|(key, _)| *key).collect();
+    assert_eq!(keys, "57");
+    assert!(lasted.iter().all(|(_, ms)| (180..=230).contains(ms)), "{lasted:?}");
+}
+
+#[test]
+fn a_row_may_be_louder_than_its_column_but_not_the_other_way_round() {
+    let key = |low_db: f32, high_db: f32| {
+        let mut mix = vec![0i16; 1600];
+        for (hz, db) in [(770.0, low_db), (1336.0, high_db)] {
+            let mut tone = vec![0i16; 1600];
+            crate::tone::Tone::sine(hz, db, 8000).fill(&mut tone);
+            mix.iter_mut().zip(tone).for_each(|(sum, sample)| *sum += sample);
+        }
+        heard(&mix)
+    };
+    assert_eq!(key(-13.0, -13.0), "5");
+    assert_eq!(key(-10.0, -17.0), "5");
+    assert_eq!(key(-15.0, -11.0), "5");
+    assert_eq!(key(-10.0, -21.0), "");
+    assert_eq!(key(-20.0, -11.0), "");
+}

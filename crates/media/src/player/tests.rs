@@ -75,15 +75,15 @@ fn sound_above_half_our_rate_does_not_fold_back() {
 fn a_player_ends_with_a_filled_frame_or_begins_again() {
     let samples: Vec<i16> = (1..=200).collect();
     let mut once = Player::from_samples(samples.clone(), false);
-    assert_eq!(once.next_frame().unwrap()[159], 160);
-    let last = once.next_frame().unwrap();
+    assert_eq!(once.next_frame(8000).unwrap()[159], 160);
+    let last = once.next_frame(8000).unwrap();
     assert_eq!((last[39], last[40]), (200, 0));
-    assert_eq!(once.next_frame(), None);
+    assert_eq!(once.next_frame(8000), None);
     let mut looped = Player::from_samples(samples, true);
-    looped.next_frame();
-    let second = looped.next_frame().unwrap();
+    looped.next_frame(8000);
+    let second = looped.next_frame(8000).unwrap();
     assert_eq!((second[39], second[40]), (200, 1));
-    assert_eq!(Player::from_samples(vec![], true).next_frame(), None);
+    assert_eq!(Player::from_samples(vec![], true).next_frame(8000), None);
 }
 
 #[test]
@@ -101,4 +101,18 @@ fn a_bad_file_is_named_with_what_is_wrong() {
     assert!(Player::new(&good[..good.len() - 101], "cut", false).is_ok());
     let slow = wav(500, 1, 16, hound::SampleFormat::Int, 1.0);
     assert!(error(&slow).contains("500 Hz"), "{}", error(&slow));
+}
+
+#[test]
+fn a_wideband_file_is_played_wideband_and_goes_on_at_its_place_at_another_rate() {
+    let bytes = wav(48_000, 1, 16, hound::SampleFormat::Int, 2.0);
+    let mut player = Player::new(&bytes[..], "x", false).unwrap();
+    let mut heard = Vec::new();
+    for _ in 0..50 {
+        heard.extend(player.next_frame(16_000).unwrap());
+    }
+    let tone = analyse(&heard, 16_000);
+    assert!((tone.dominant_hz - 440.0).abs() < 1.0 && tone.share > 0.95, "{tone:?}");
+    let rest = std::iter::from_fn(|| player.next_frame(48_000)).count();
+    assert!(rest.abs_diff(50) <= 1, "{rest}");
 }

@@ -334,3 +334,46 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn sound_between_phones_without_a_common_format_is_translated_and_reports_end_here() {
+    use crate::codec;
+    use crate::command::{Format, Numbers, Translation};
+    let mut bench = Bench::new();
+    let format = |word| {
+        let codec = codec::by_word(word).unwrap();
+        Format::plain(codec, codec.payload_type.unwrap())
+    };
+    let (a, b) = (format("PCMU"), format("PCMA"));
+    let numbers = |ssrc| Numbers { ssrc, sequence: 7, timestamp: 0 };
+    let translations = [
+        Translation { from: a, to: b, numbers: numbers(0xab) },
+        Translation { from: b, to: a, numbers: numbers(0xba) },
+    ];
+    let begin = |translations| Command::Transcode { stream: STREAM, translations };
+    bench.command(begin(Some(translations.into())));
+    let sent = |bench: &mut Bench, port, from, bytes: Bytes| {
+        bench.out.sends.clear();
+        let input = Input::Packet { port, from: address(from), bytes };
+        bench.relay.handle(bench.now, input, &mut bench.out);
+        bench.now += Duration::from_millis(20);
+        std::mem::take(&mut bench.out.sends)
+    };
+    for n in 0..2 {
+        // The same again changes nothing: the numbers go on.
+        bench.command(begin(Some(translations.into())));
+        let there = sent(&mut bench, 20000, "192.0.2.1:4000", rtp(1, 100 + n));
+        assert_eq!((there.len(), there[0].from_port, there[0].to), (1, 20002, address("198.51.100.2:5000")));
+        let packet = offhook_rtp::packet::Packet::parse(&there[0].bytes).unwrap();
+        assert_eq!((packet.payload_type(), packet.ssrc(), packet.sequence()), (8, 0xab, 7 + n));
+        // Silence of one law is silence of the other.
+        assert!(packet.payload().iter().all(|byte| *byte == 0xd5), "{:?}", packet.payload());
+    }
+    let back = sent(&mut bench, 20002, "198.51.100.2:5000", rtp(2, 1));
+    assert!(back.is_empty(), "a format that was not agreed on is no sound");
+    let report = sent(&mut bench, 20003, "198.51.100.2:5001", rtcp(2));
+    assert_eq!((report.len(), report[0].from_port), (1, 20001));
+    assert_eq!(report[0].bytes[4..8], 0xba_u32.to_be_bytes(), "the report is ours");
+    bench.command(begin(None));
+    assert!(bench.packet(20000, "192.0.2.1:4000", rtp(1, 102)).is_some(), "and passes as it is again");
+}

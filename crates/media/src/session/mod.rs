@@ -9,12 +9,11 @@ mod sender;
 mod settings;
 mod statistics;
 
-pub use settings::{Component, Event, Identity, Outbox, Payload, Settings, Transmit};
+pub use settings::{Component, Event, EventFormat, Identity, Outbox, Payload, Settings, Transmit};
 pub use statistics::Statistics;
 
-use crate::jitter::{Adaptive, JitterBuffer, Played, Received};
 use crate::latch::{Allowed, Latch, Mark, Verdict};
-use crate::{Frame, SAMPLE_RATE, SILENCE, codec};
+use crate::playout::{Played, Playout, Received};
 use control::Control;
 use offhook_rtp::packet::{Kind, Packet};
 use offhook_rtp::sequence::{Arrival, ReceiveStatistics};
@@ -34,8 +33,9 @@ pub struct MediaSession {
     received: ReceiveStatistics,
     events: EventReceiver,
     last_event_packet: Option<Instant>,
-    jitter: Box<dyn JitterBuffer>,
-    decoders: Vec<(u8, Box<dyn codec::Codec>)>,
+    playout: Playout,
+    /// The rate of what is heard.
+    rate: u32,
     last_played: Played,
     foreign: u64,
 }
@@ -48,11 +48,11 @@ impl MediaSession {
             rtcp: Latch::new(now, now + LEARNING),
             sender: Sender::new(&settings, &identity),
             control: Control::new(now, identity),
-            received: ReceiveStatistics::new(SAMPLE_RATE),
-            events: EventReceiver::new(SAMPLE_RATE),
+            received: ReceiveStatistics::new(settings.clock_rate()),
+            events: EventReceiver::new(settings.event_clock()),
             last_event_packet: None,
-            jitter: Box::new(Adaptive::new(now)),
-            decoders: decoders(&settings),
+            playout: Playout::new(now, settings.sample_rate(), settings.formats(), settings.noise_receive),
+            rate: settings.sample_rate(),
             last_played: Played::Silence,
             foreign: 0,
             settings,
@@ -67,7 +67,11 @@ impl MediaSession {
         self.rtp.signalled(now, now + LEARNING, moved);
         self.rtcp.signalled(now, now + LEARNING, moved || settings.remote_rtcp != self.settings.remote_rtcp);
         if settings.receive != self.settings.receive {
-            self.decoders = decoders(&settings);
+            self.playout.change_formats(settings.formats(), settings.noise_receive);
+            self.received.change_clock(settings.clock_rate());
+        }
+        if settings.event_clock() != self.settings.event_clock() {
+            self.events = EventReceiver::new(settings.event_clock());
         }
         self.sender.configure(&settings);
         self.settings = settings;
@@ -78,9 +82,9 @@ impl MediaSession {
         &self.settings
     }
 
-    /// Takes what was said in the next 20 ms, or [`SILENCE`]; called also while on hold, since media time
-    /// goes on.
-    pub fn microphone(&mut self, now: Instant, frame: &Frame, out: &mut Outbox) {
+    /// Takes what was said in the next 20 ms, or silence, at 8, 16 or 48 kHz (its length says which;
+    /// [`Settings::sample_rate`] is best); called also while on hold, since media time goes on.
+    pub fn microphone(&mut self, now: Instant, frame: &[i16], out: &mut Outbox) {
         let to = if self.settings.sends { self.media_target() } else { None };
         self.sender.frame(now, frame, to, out);
     }
@@ -102,7 +106,7 @@ impl MediaSession {
             Kind::Rtp => {}
             Kind::Rtcp => {
                 if self.rtp.judge(now, from, None, self.allowed()) == Verdict::Accept {
-                    self.control.receive(now, bytes, &mut self.received, out);
+                    self.control(now, bytes, out);
                 } else {
                     self.foreign += 1;
                 }
@@ -133,21 +137,26 @@ impl MediaSession {
         let needed = if self.rtp.ssrc() == Some(ssrc) { 1 } else { 2 };
         match self.rtcp.judge(now, from, Some(Mark { ssrc, sequence: None, needed }), allowed) {
             Verdict::Foreign => self.foreign += 1,
-            Verdict::Accept | Verdict::Latched => self.control.receive(now, bytes, &mut self.received, out),
+            Verdict::Accept | Verdict::Latched => self.control(now, bytes, out),
         }
     }
 
-    /// Fills the frame to be heard in the next 20 ms.
-    pub fn loudspeaker(&mut self, now: Instant, frame: &mut Frame) -> Played {
-        let decoders = &mut self.decoders;
-        let mut decode = |payload_type: u8, payload: &[u8], samples: &mut Vec<i16>| {
-            if let Some((_, codec)) = decoders.iter_mut().find(|(known, _)| *known == payload_type) {
-                codec.decode(payload, samples);
+    /// Fills the frame to be heard in the next 20 ms, at 8, 16 or 48 kHz (its length says which;
+    /// [`Settings::sample_rate`] is best). A frame of another length is silence.
+    pub fn loudspeaker(&mut self, now: Instant, frame: &mut [i16]) -> Played {
+        let rate = frame.len() as u32 * FRAMES_A_SECOND;
+        if rate != self.rate {
+            if !RATES.contains(&rate) {
+                frame.fill(0);
+                return Played::Silence;
             }
-        };
-        self.last_played = self.jitter.pull(now, &mut decode, frame);
+            self.rate = rate;
+            self.playout =
+                self.playout.at_rate(now, rate, self.settings.formats(), self.settings.noise_receive);
+        }
+        self.last_played = self.playout.pull(now, frame);
         if !self.settings.receives {
-            *frame = SILENCE;
+            frame.fill(0);
             self.last_played = Played::Silence;
         }
         self.last_played
@@ -189,13 +198,20 @@ impl MediaSession {
         if arrival == Arrival::Duplicate || !self.settings.receives {
             return;
         }
-        if Some(payload_type) == self.settings.event_receive {
+        if self.settings.event_receive.is_some_and(|event| event.payload_type == payload_type) {
             self.last_event_packet = Some(now);
             self.heard(out, |events, heard| events.receive(timestamp, packet.payload(), heard));
-        } else if self.decoders.iter().any(|(known, _)| *known == payload_type) {
+        } else {
             self.heard(out, |events, heard| events.audio(timestamp, heard));
             let (ssrc, payload) = (packet.ssrc(), packet.payload());
-            self.jitter.put(now, Received { payload_type, ssrc, timestamp, payload });
+            self.playout.push(now, Received { payload_type, ssrc, timestamp, payload });
+        }
+    }
+
+    fn control(&mut self, now: Instant, bytes: &[u8], out: &mut Outbox) {
+        self.control.receive(now, bytes, &mut self.received, out);
+        if let Some(peer) = self.control.peer() {
+            self.sender.expect_loss(f32::from(peer.fraction_lost) * 100.0 / 256.0);
         }
     }
 
@@ -240,14 +256,14 @@ impl MediaSession {
     }
 }
 
-fn decoders(settings: &Settings) -> Vec<(u8, Box<dyn codec::Codec>)> {
-    settings.receive.iter().map(|payload| (payload.payload_type, (payload.format.make)())).collect()
-}
-
 fn is_sendable(address: &SocketAddr) -> bool {
     address.port() != 0 && !address.ip().is_unspecified()
 }
 
+/// Frames of 20 ms.
+const FRAMES_A_SECOND: u32 = 50;
+/// What sound may be heard and said at.
+const RATES: [u32; 3] = [8000, 16_000, 48_000];
 /// How long after signalling a source may be learnt.
 const LEARNING: Duration = Duration::from_secs(30);
 /// Media packets that must follow each other before an unexpected source is believed.

@@ -1,9 +1,10 @@
 //! The sending half: frames to packets, and keys in between.
 
-use super::settings::{Component, Identity, Outbox, Payload, Settings, Transmit};
+use super::settings::{Component, EventFormat, Identity, Outbox, Payload, Settings, Transmit};
 use crate::codec::Codec;
+use crate::resample::Resampler;
 use crate::tone::Tone;
-use crate::{FRAME, Frame, SAMPLE_RATE, dtmf};
+use crate::{SAMPLE_RATE, dtmf};
 use offhook_rtp::packet::{Header, PacketBuilder};
 use offhook_rtp::telephone_event::{EventSender, event_of};
 use std::collections::VecDeque;
@@ -18,7 +19,12 @@ pub(super) struct Sender {
     timestamp: u32,
     payload: Option<Payload>,
     encoder: Option<Box<dyn Codec>>,
-    event_type: Option<u8>,
+    event: Option<EventFormat>,
+    /// Of the codec.
+    rate: u32,
+    clock_rate: u32,
+    /// Brings a frame of another rate to the codec's.
+    resampler: Option<(u32, Resampler)>,
     samples_per_packet: usize,
     /// Said, but not enough for a packet yet.
     pending: Vec<i16>,
@@ -54,8 +60,11 @@ impl Sender {
             timestamp: identity.timestamp,
             payload: None,
             encoder: None,
-            event_type: None,
-            samples_per_packet: FRAME,
+            event: None,
+            rate: SAMPLE_RATE,
+            clock_rate: SAMPLE_RATE,
+            resampler: None,
+            samples_per_packet: SAMPLE_RATE as usize / 50,
             pending: Vec::new(),
             encoded: Vec::new(),
             marker: true,
@@ -72,11 +81,16 @@ impl Sender {
     pub(super) fn configure(&mut self, settings: &Settings) {
         if self.payload.map(|payload| payload.format) != settings.send.map(|payload| payload.format) {
             self.encoder = settings.send.map(|payload| (payload.format.make)());
+            self.pending.clear();
+            self.resampler = None;
         }
         self.payload = settings.send;
-        self.event_type = settings.event_send;
-        let frames = ((settings.ptime_ms + 10) / 20).clamp(1, 10);
-        self.samples_per_packet = frames as usize * FRAME;
+        self.event = settings.event_send;
+        if let Some(Payload { format, .. }) = settings.send {
+            (self.rate, self.clock_rate) = (format.sample_rate, format.clock_rate);
+            let frames = ((settings.ptime_ms + 10) / 20).clamp(1, 10);
+            self.samples_per_packet = format.samples_in(format.nearest_packet_ms(frames * 20));
+        }
     }
 
     pub(super) fn dial(&mut self, digit: char, duration: Duration) -> bool {
@@ -91,21 +105,46 @@ impl Sender {
         !self.keys.is_empty() || !matches!(self.key, Key::None)
     }
 
+    /// Protects what is sent against so much loss, in percent.
+    pub(super) fn expect_loss(&mut self, percent: f32) {
+        if let Some(encoder) = &mut self.encoder {
+            encoder.expect_loss(percent);
+        }
+    }
+
     /// Takes 20 ms; `to` is `None` while nothing may be sent.
-    pub(super) fn frame(&mut self, now: Instant, frame: &Frame, to: Option<SocketAddr>, out: &mut Outbox) {
+    pub(super) fn frame(&mut self, now: Instant, frame: &[i16], to: Option<SocketAddr>, out: &mut Outbox) {
         match to.zip(self.payload) {
-            Some((to, payload)) => self.say(now, frame, payload, to, out),
+            Some((to, payload)) => {
+                let said = self.at_rate(frame);
+                self.say(now, said, payload, to, out);
+            }
             None => {
                 self.pending.clear();
                 self.marker = true;
             }
         }
-        self.timestamp = self.timestamp.wrapping_add(FRAME as u32);
+        self.timestamp = self.timestamp.wrapping_add(self.clock_rate / 50);
     }
 
-    fn say(&mut self, now: Instant, frame: &Frame, payload: Payload, to: SocketAddr, out: &mut Outbox) {
+    /// The frame as the codec wants it; 20 ms whatever came.
+    fn at_rate(&mut self, frame: &[i16]) -> Vec<i16> {
+        let from = frame.len() as u32 * 50;
+        let mut said = Vec::with_capacity(self.rate as usize / 50);
+        match &mut self.resampler {
+            _ if from == self.rate || !super::RATES.contains(&from) => said.extend_from_slice(frame),
+            Some((rate, resampler)) if *rate == from => resampler.push(frame, &mut said),
+            other => {
+                let (_, resampler) = other.insert((from, Resampler::new(from, self.rate)));
+                resampler.push(frame, &mut said);
+            }
+        }
+        said.resize(self.rate as usize / 50, 0);
+        said
+    }
+
+    fn say(&mut self, now: Instant, mut said: Vec<i16>, payload: Payload, to: SocketAddr, out: &mut Outbox) {
         self.next_key();
-        let mut said = *frame;
         match &mut self.key {
             Key::None => {}
             Key::Event(event) => {
@@ -115,9 +154,9 @@ impl Sender {
                 }
                 // What was said before the key must not come after it.
                 self.flush(now, payload, to, out);
-                if let (Some(packet), Some(payload_type)) = (packet, self.event_type) {
+                if let (Some(packet), Some(event)) = (packet, self.event) {
                     let timestamp = packet.timestamp;
-                    self.send(now, (payload_type, timestamp, packet.marker), &packet.payload, to, out);
+                    self.send(now, (event.payload_type, timestamp, packet.marker), &packet.payload, to, out);
                 }
                 return;
             }
@@ -137,7 +176,7 @@ impl Sender {
         }
         self.pending.extend_from_slice(&said);
         if self.pending.len() >= self.samples_per_packet {
-            self.flush_with(now, payload, FRAME, to, out);
+            self.flush_with(now, payload, self.rate as usize / 50, to, out);
         }
     }
 
@@ -148,9 +187,9 @@ impl Sender {
         }
         let Some((digit, duration)) = self.keys.pop_front() else { return };
         let ms = duration.as_millis() as u32;
-        self.key = match (self.event_type, event_of(digit), dtmf::tone(digit, SAMPLE_RATE)) {
-            (Some(_), Some(event), _) => {
-                Key::Event(EventSender::new(event, self.timestamp, ms, 20, SAMPLE_RATE))
+        self.key = match (self.event, event_of(digit), dtmf::tone(digit, self.rate)) {
+            (Some(format), Some(event), _) => {
+                Key::Event(EventSender::new(event, self.timestamp, ms, 20, format.clock_rate))
             }
             (None, _, Some(tone)) => Key::Tone { tone, frames: ms.div_ceil(20).max(1) },
             _ => Key::None,
@@ -174,11 +213,16 @@ impl Sender {
         if self.pending.is_empty() {
             return;
         }
-        let before = (self.pending.len() - current.min(self.pending.len())) as u32;
+        let before = self.pending.len() - current.min(self.pending.len());
+        let before = (before as u64 * u64::from(self.clock_rate) / u64::from(self.rate)) as u32;
         let timestamp = self.timestamp.wrapping_sub(before);
         let mut encoded = std::mem::take(&mut self.encoded);
         encoded.clear();
         if let Some(encoder) = &mut self.encoder {
+            // A codec with frames takes no other length.
+            let whole = payload.format.nearest_packet_ms(20);
+            let length = self.pending.len().next_multiple_of(payload.format.samples_in(whole));
+            self.pending.resize(length, 0);
             encoder.encode(&self.pending, &mut encoded);
         }
         self.pending.clear();
@@ -228,7 +272,7 @@ impl Sender {
     /// What the media clock shows at `now`.
     pub(super) fn clock(&self, now: Instant) -> u32 {
         let Some((at, timestamp)) = self.last else { return self.timestamp };
-        let since = now.saturating_duration_since(at).as_micros() * u128::from(SAMPLE_RATE) / 1_000_000;
+        let since = now.saturating_duration_since(at).as_micros() * u128::from(self.clock_rate) / 1_000_000;
         timestamp.wrapping_add(since as u32)
     }
 }

@@ -1,6 +1,8 @@
 //! What goes into a session and what comes out of it.
 
+use crate::SAMPLE_RATE;
 use crate::codec::Format;
+pub use crate::transcode::EventFormat;
 use offhook_rtp::NtpTime;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -21,10 +23,12 @@ pub struct Settings {
     pub send: Option<Payload>,
     /// What may come, under our payload types.
     pub receive: Vec<Payload>,
-    /// The other side's payload type for telephone events, if it takes any.
-    pub event_send: Option<u8>,
+    /// The other side's telephone events, if it takes any.
+    pub event_send: Option<EventFormat>,
     /// Ours.
-    pub event_receive: Option<u8>,
+    pub event_receive: Option<EventFormat>,
+    /// The payload type under which comfort noise may come.
+    pub noise_receive: Option<u8>,
     /// Where the other side receives RTP.
     pub remote_rtp: Option<SocketAddr>,
     /// Where it receives RTCP; `None`: one port above.
@@ -37,8 +41,29 @@ pub struct Settings {
     pub sends: bool,
     /// We want to hear (`sendrecv` or `recvonly` on our side).
     pub receives: bool,
-    /// Sound in a packet, in ms; as near as whole frames of 20 ms come to it, at most 200.
+    /// Sound in a packet, in ms; as near as whole frames of 20 ms, and the codec, come to it.
     pub ptime_ms: u32,
+}
+
+impl Settings {
+    /// The rate of the sound that is sent and heard best, in samples a second.
+    pub fn sample_rate(&self) -> u32 {
+        let codec = self.send.or(self.receive.first().copied());
+        codec.map_or(SAMPLE_RATE, |payload| payload.format.sample_rate)
+    }
+
+    /// The clock of what is received.
+    pub(super) fn clock_rate(&self) -> u32 {
+        self.receive.first().map_or(SAMPLE_RATE, |payload| payload.format.clock_rate)
+    }
+
+    pub(super) fn event_clock(&self) -> u32 {
+        self.event_receive.map_or(self.clock_rate(), |event| event.clock_rate)
+    }
+
+    pub(super) fn formats(&self) -> impl Iterator<Item = (u8, &'static Format)> {
+        self.receive.iter().map(|payload| (payload.payload_type, payload.format))
+    }
 }
 
 /// Names and first numbers of a session; all random except for the CNAME and the time.

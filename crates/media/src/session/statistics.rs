@@ -2,7 +2,7 @@
 
 use super::MediaSession;
 use crate::SAMPLE_RATE;
-use crate::jitter::Measures;
+use crate::playout::Measures;
 use offhook_rtp::quality::{self, Impairment};
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ pub struct Statistics {
 impl Statistics {
     pub(super) fn of(session: &MediaSession) -> Statistics {
         let received = &session.received;
-        let playout = session.jitter.measures();
+        let playout = session.playout.measures();
         let (send, receive) = (session.settings.send, session.settings.receive.first().copied());
         let codec = send.or(receive).map_or("", |payload| payload.format.name);
         let late = playout.late + playout.discarded;
@@ -58,6 +58,7 @@ impl Statistics {
         let impairment = Impairment::of(receive.or(send).map_or("", |payload| payload.format.name));
         let mos = quality::mos(impairment, delay, loss_percent, received.burst_ratio());
         let peer = session.control.peer();
+        let clock_rate = send.map_or(SAMPLE_RATE, |payload| payload.format.clock_rate);
         Statistics {
             codec,
             sent: u64::from(session.sender.packets()),
@@ -71,7 +72,7 @@ impl Statistics {
             round_trip,
             peer_loss_percent: peer.map(|block| f32::from(block.fraction_lost) * 100.0 / 256.0),
             peer_jitter_ms: peer
-                .map(|block| (f64::from(block.jitter) * 1000.0 / f64::from(SAMPLE_RATE)) as f32),
+                .map(|block| (f64::from(block.jitter) * 1000.0 / f64::from(clock_rate)) as f32),
             mos: (received.received() > 0).then_some(mos),
             playout,
         }

@@ -1,5 +1,5 @@
 use super::*;
-use offhook_media::jitter::Measures;
+use offhook_media::playout::Measures;
 
 fn media(received: u64) -> MediaReport {
     MediaReport {

@@ -59,6 +59,17 @@ impl ReceiveStatistics {
         }
     }
 
+    /// The timestamps count `clock_rate` a second from now on: another codec. What was counted goes on.
+    pub fn change_clock(&mut self, clock_rate: u32) {
+        let clock_rate = clock_rate.max(1);
+        if clock_rate != self.clock_rate {
+            let scale = |value: u64| value * u64::from(clock_rate) / u64::from(self.clock_rate);
+            let (value, max) = (scale(self.jitter.value), scale(self.jitter.max));
+            self.jitter = Jitter { start: None, last: None, value, max };
+            self.clock_rate = clock_rate;
+        }
+    }
+
     /// Takes a received packet: its header, the length of its payload, and when it came.
     pub fn receive(&mut self, header: &Header, payload_len: usize, now: Instant) -> Arrival {
         if self.ssrc != Some(header.ssrc) {

@@ -142,7 +142,7 @@ fn remotes_tell_addresses_and_names_apart() {
 }
 
 fn faced(text: &str, relay: &[Relay], faces: Vec<Option<Face>>) -> String {
-    let options = Options { origin: None, faces };
+    let options = Options { faces, ..Options::default() };
     rewrite(&parse(text), relay, &options).expect("rewritten").to_string()
 }
 
@@ -200,4 +200,28 @@ fn what_protects_a_stream_is_read() {
     assert_eq!(media.candidates().collect::<Vec<_>>(), ["192.0.2.5:50000".parse().expect("an address")]);
     assert_eq!((media.setup(), media.fingerprints().next()), (Some("actpass"), Some("sha-256 AA")));
     assert_eq!(media.cryptos().count(), 0);
+}
+
+#[test]
+fn formats_are_added_left_out_or_replaced_with_what_describes_them() {
+    let text = format!(
+        "{HEAD}m=audio 4000 RTP/AVP 111 0 101\r\na=rtpmap:111 opus/48000/2\r\na=fmtp:111 useinbandfec=1\r\n\
+         a=rtcp-fb:111 transport-cc\r\na=rtcp-fb:* nack\r\na=rtpmap:101 telephone-event/8000\r\na=ptime:20\r\n"
+    );
+    let with = |formats| {
+        let options = Options { formats: vec![formats], ..Options::default() };
+        let out = rewrite(&parse(&text), &[through("203.0.113.7", 20000)], &options).expect("rewritten");
+        out.to_string().split_once("m=audio 20000 RTP/AVP ").expect("the stream").1.to_owned()
+    };
+    let rest = text.split_once("RTP/AVP ").expect("the stream").1;
+    let g722 = Codec { fmtp: Some("x=1".into()), ..Codec::g722() };
+    assert_eq!(
+        with(Formats::Added(vec![g722.clone()])),
+        rest.replacen(" 101", " 101 9", 1) + "a=rtpmap:9 G722/8000\r\na=fmtp:9 x=1\r\n"
+    );
+    assert_eq!(
+        with(Formats::Only(vec![0, 101])),
+        "0 101\r\na=rtcp-fb:* nack\r\na=rtpmap:101 telephone-event/8000\r\na=ptime:20\r\n"
+    );
+    assert_eq!(with(Formats::Instead(vec![g722])), "9\r\na=rtpmap:9 G722/8000\r\na=fmtp:9 x=1\r\n");
 }

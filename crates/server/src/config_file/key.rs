@@ -108,8 +108,15 @@ pub const KEYS: &[Key] = &[
     key("language", Kind::Choice(&["en", "zh"]), "\"en\"", "Language of explanations"),
     key("sip.udp", Kind::Listen, "\"[::]:5060\"", "Where SIP over UDP is spoken"),
     key("sip.tcp", Kind::Listen, "\"[::]:5060\"", "Where SIP over TCP is spoken"),
-    key("sip.tls", Kind::Listen, "\"off\"", "Where SIP over TLS is spoken")
-        .inert("this version has no TLS: nothing listens there"),
+    key("sip.tls", Kind::Listen, "\"[::]:5061\"", "Where SIP over TLS is spoken"),
+    key(
+        "sip.certificate",
+        Kind::Path,
+        "",
+        "The certificate to show, with its chain, in PEM; default: one of our own",
+    ),
+    key("sip.key", Kind::Path, "", "Its key, in PEM"),
+    key("sip.client_ca", Kind::Path, "", "Whoever comes by TLS must have a certificate of one of these"),
     key(
         "sip.external_address",
         Kind::IpOrAuto,
@@ -133,11 +140,26 @@ pub const KEYS: &[Key] = &[
     key("sip.registration.default_expires", Kind::Time, "\"1h\"", "What a phone gets that asks for nothing"),
     key("sip.registration.max_expires", Kind::Time, "\"2h\"", "Longer registrations are shortened"),
     key("sip.registration.max_contacts", Kind::Count(1, 100), "10", "Phones that an account may have"),
-    key("web.http", Kind::Listen, "\"127.0.0.1:8080\"", "Where the API is served over HTTP"),
-    key("web.listen", Kind::Listen, "\"off\"", "Where the API is served over HTTPS")
-        .inert("this version has no TLS: nothing listens there"),
-    key("web.tls", Kind::Choice(&["auto", "files", "off"]), "\"off\"", "Where certificates come from")
-        .inert("this version has no TLS"),
+    key(
+        "web.http",
+        Kind::Listen,
+        "\"127.0.0.1:8080\"",
+        "Where the API is served over HTTP, and SIP over WebSocket",
+    ),
+    key(
+        "web.listen",
+        Kind::Listen,
+        "\"[::]:8443\"",
+        "Where the API is served over HTTPS, and SIP over WebSocket to browsers",
+    ),
+    key(
+        "web.tls",
+        Kind::Choice(&["auto", "files", "off"]),
+        "\"auto\"",
+        "Where certificates come from: files if they are named, else our own; files only; no HTTPS",
+    ),
+    key("web.certificate", Kind::Path, "", "The certificate to show there; default: that of sip"),
+    key("web.key", Kind::Path, "", "Its key"),
     key("media.ports", Kind::Ports, "\"20000-20999\"", "Ports for relayed media"),
     key(
         "media.anchor",
@@ -149,7 +171,7 @@ pub const KEYS: &[Key] = &[
         "media.codecs",
         Kind::Texts,
         "[\"opus\", \"g722\", \"pcma\", \"pcmu\"]",
-        "Codecs of the exchange's own voices",
+        "Codecs between which sound is translated when two phones share none",
     )
     .inert("this version has no voices of its own: phones agree on any codec they like"),
     key(

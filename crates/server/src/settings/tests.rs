@@ -42,6 +42,21 @@ fn threads_are_as_many_as_processors_and_ports_allow() {
 }
 
 #[test]
+fn without_authentication_only_doors_that_were_asked_for_are_open() {
+    let doors = |text: &str| {
+        let settings = settings(text).unwrap();
+        let is_tls = |one: &Listener| one.transport == Transport::Tls;
+        (settings.listeners.iter().any(is_tls), settings.https.len())
+    };
+    let private = "sip.udp = \"127.0.0.1:0\"\nsip.tcp = \"off\"\n";
+    assert_eq!(doors(private), (true, 1));
+    let open = format!("{private}security.authentication = \"off\"\n");
+    assert_eq!(doors(&open), (false, 0));
+    assert_eq!(doors(&format!("{open}sip.tls = \"127.0.0.1:0\"")), (true, 0));
+    assert_eq!(doors(&format!("{private}web.tls = \"off\"")), (true, 0));
+}
+
+#[test]
 fn the_addresses_listened_on_are_served_unless_domains_are_named() {
     let of = |text: &str| {
         let settings = settings(text).unwrap();
@@ -54,11 +69,11 @@ fn the_addresses_listened_on_are_served_unless_domains_are_named() {
 
 #[test]
 fn keys_without_effect_are_warned_of_and_defaults_are_not() {
-    let text = "language = \"zh\"\nsip.tls = \"[::]:5061\"\nweb.tls = \"off\"\n[[trunk]]\nname = \"p\"\n[[trunk]]\n[[route]]\n";
+    let text = "language = \"zh\"\nsecurity.allow_international = true\nweb.tls = \"off\"\n[[trunk]]\nname = \"p\"\n[[trunk]]\n[[route]]\n";
     assert_eq!(
         settings(text).unwrap().warnings,
         [
-            "sip.tls is set, but this version has no TLS: nothing listens there",
+            "security.allow_international is set, but this version has no trunks: nobody abroad can be called",
             "2 [[trunk]] declared, but this version has no trunks: calls go to accounts only",
             "1 [[route]] declared, but this version has no routes: calls go to accounts only",
             "language is set, but this version's server speaks English only",
@@ -76,7 +91,7 @@ fn what_contradicts_itself_is_refused() {
         ("sip.threads = 65", "sip.threads must be a whole number from 1 to 64"),
         ("sip.registration.min_expires = \"3h\"", "min_expires is more than max_expires"),
         ("sip.registration.default_expires = \"3h\"", "default_expires is not between"),
-        ("sip.udp = \"off\"\nsip.tcp = \"off\"", "there is nothing to do"),
+        ("sip.udp = \"off\"\nsip.tcp = \"off\"\nsip.tls = \"off\"", "there is nothing to do"),
         (
             "turn.ports = \"20500-21500\"",
             "turn.ports 20500-21500 and media.ports 20000-20999 have ports in common",
@@ -92,6 +107,10 @@ fn what_contradicts_itself_is_refused() {
         ("domains = [\"example.com:5060\"]", "neither a host name nor an address"),
         ("domains = [\"a b\"]", "neither a host name nor an address"),
         ("security.authentication = \"off\"\nsip.udp = \"8.8.8.8:5060\"", "8.8.8.8, a public address"),
+        ("security.authentication = \"off\"\nweb.listen = \"8.8.8.8:443\"", "8.8.8.8, a public address"),
+        ("sip.certificate = \"a.pem\"", "sip.certificate needs its key"),
+        ("web.key = \"a.key\"", "web.key belongs to a certificate"),
+        ("web.tls = \"files\"", "files are wanted, but none are named"),
         ("[[account]]\nname = \"x\"", "this [[account]] has no address"),
         ("[[account]]\naddress = \"alice\"", "there is no @"),
         (
@@ -175,7 +194,11 @@ fn turn_is_where_media_is_and_nowhere_on_loopback() {
     assert_eq!(listen(""), at("[::]:3478"));
     assert_eq!(listen("sip.udp = \"192.0.2.1:5060\"\nsip.tcp = \"192.0.2.1:5060\""), at("192.0.2.1:3478"));
     assert_eq!(listen("sip.udp = \"127.0.0.1:5060\"\nsip.tcp = \"off\""), None);
+    assert_eq!(listen("sip.udp = \"127.0.0.1:5060\""), None);
     assert_eq!(listen("turn.listen = \"off\""), None);
+    let open = "security.authentication = \"off\"\nweb.http = \"off\"\nsip.udp = \"10.0.0.1:5060\"\nsip.tcp = \"off\"\n";
+    assert_eq!(listen(open), None, "not by itself where nobody has to prove anything");
+    assert_eq!(listen(&format!("{open}turn.listen = \"10.0.0.1:3478\"")), at("10.0.0.1:3478"));
     let named = "sip.udp = \"127.0.0.1:5060\"\nsip.tcp = \"off\"\nturn.listen = \"127.0.0.1:3478\"";
     assert_eq!(listen(named), at("127.0.0.1:3478"));
 }

@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use ipnet::IpNet;
 use offhook_exchange::config::Listener;
 use offhook_media::turn::{Limits, opens};
+use offhook_sip_stack::Transport;
 
 use super::Meaning;
 use crate::config_file::Value;
@@ -39,6 +40,10 @@ impl Meaning<'_> {
             Some(Value::Ports(ports)) => ports,
             _ => return None,
         };
+        // Where nobody has to prove anything, no door is open that was not asked for.
+        if !is_named && self.text("security.authentication").as_deref() == Some("off") {
+            return None;
+        }
         let listen = self.turn_listen(is_named, listeners)?;
         let may_fit = is_named || self.written.get("turn.ports").is_some();
         if let Some(what) = self.turn_clash(&ports, &listen, listeners, media_ports) {
@@ -62,13 +67,20 @@ impl Meaning<'_> {
         })
     }
 
-    /// Where it was said, or where media is received. A relay that only its own machine reaches is of no use.
+    /// Where it was said, or where SIP was said to be. A relay that only its own machine reaches is of no use.
     fn turn_listen(&self, is_named: bool, listeners: &[Listener]) -> Option<Vec<SocketAddr>> {
         let named = self.addresses("turn.listen");
         if is_named {
             return Some(named).filter(|named| !named.is_empty());
         }
-        let ip = start::media_address(listeners);
+        let key = |one: &Listener| match one.transport {
+            Transport::Udp => "sip.udp",
+            Transport::Tcp => "sip.tcp",
+            Transport::Tls | Transport::Ws | Transport::Wss => "sip.tls",
+        };
+        let said = |one: &&Listener| self.written.get(key(one)).is_some();
+        let said: Vec<Listener> = listeners.iter().filter(said).copied().collect();
+        let ip = start::media_address(if said.is_empty() { listeners } else { &said });
         let port = named.first()?.port();
         (!ip.is_loopback()).then(|| vec![SocketAddr::new(ip, port)])
     }
@@ -90,7 +102,8 @@ impl Meaning<'_> {
         }
         let others = [("sip", listeners.iter().map(|one| one.address.port()).collect::<Vec<_>>())];
         let own = [("turn.listen", listen.iter().map(SocketAddr::port).collect())];
-        let web = [("web.http", self.addresses("web.http").iter().map(SocketAddr::port).collect())];
+        let web = ["web.http", "web.listen"]
+            .map(|name| (name, self.addresses(name).iter().map(SocketAddr::port).collect()));
         let all = others.into_iter().chain(own).chain(web);
         let taken = all.flat_map(|(name, ports)| ports.into_iter().map(move |port| (name, port)));
         let (name, port) = taken.into_iter().find(|(_, port)| ports.contains(port))?;

@@ -111,11 +111,13 @@ impl Measures {
             "Media streams through the exchange",
             self.relayed_streams.load(Relaxed),
         );
-        text.gauge("connections", "TCP connections open", streams.open);
-        text.head("connections_accepted_total", "TCP connections accepted", "counter");
+        text.gauge("connections", "TCP, TLS and WebSocket connections open", streams.open);
+        text.head("connections_accepted_total", "TCP, TLS and WebSocket connections accepted", "counter");
         text.line("connections_accepted_total", "", streams.accepted as f64);
-        text.head("connections_refused_total", "TCP connections turned away", "counter");
+        text.head("connections_refused_total", "TCP, TLS and WebSocket connections turned away", "counter");
         text.line("connections_refused_total", "", streams.refused as f64);
+        text.head("tls_handshakes_failed_total", "TLS handshakes for SIP that failed", "counter");
+        text.line("tls_handshakes_failed_total", "", streams.handshakes_failed as f64);
         if let Some(turn) = turn {
             text.turn(turn);
         }

@@ -17,7 +17,9 @@ pub(crate) fn settings(data: &Path, more: &[(&str, &str)]) -> Settings {
         ("data_dir", data.as_str()),
         ("sip.udp", "127.0.0.1:0"),
         ("sip.tcp", "127.0.0.1:0"),
+        ("sip.tls", "127.0.0.1:0"),
         ("web.http", "127.0.0.1:0"),
+        ("web.listen", "127.0.0.1:0"),
         ("domains", "example.com,127.0.0.1"),
     ];
     let set = |(key, value): &(&str, &str)| ("--set".to_owned(), (*key).to_owned(), (*value).to_owned());

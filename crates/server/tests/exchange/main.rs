@@ -3,6 +3,7 @@
 
 mod api;
 mod client;
+mod secure;
 mod sip;
 mod start;
 mod threads;

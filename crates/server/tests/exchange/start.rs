@@ -25,17 +25,18 @@ fn a_taken_port_names_its_owner_and_the_flag_that_changes_it() {
 #[test]
 fn the_banner_says_where_everything_is_and_nothing_that_is_not() {
     let data = tempfile::tempdir().unwrap();
-    let server = server(data.path(), &[("sip.tcp", "off"), ("sip.tls", "127.0.0.1:5061")]);
-    let udp = server.listeners()[0].address;
+    let server = server(data.path(), &[("sip.tcp", "off"), ("media.codecs", "pcmu")]);
+    let (udp, tls) = (server.listeners()[0].address, server.listeners()[1].address);
     let lines = banner(&server, &["A note".into(), "a longer note".into()]);
     let version = env!("CARGO_PKG_VERSION");
     let expected = [
         format!("offhook {version}   data {} (SQLite)", data.path().display()),
-        format!("  SIP     udp {udp}"),
+        format!("  SIP     udp {udp}   tls {tls}   ws/wss on the web port"),
         "  Domain  example.com, 127.0.0.1".into(),
         "  Media   udp 20000-20999; address offered to phones: 127.0.0.1".into(),
-        format!("  Web     {}", server.urls()[0]),
-        "  Warning sip.tls is set, but this version has no TLS: nothing listens there".into(),
+        format!("  Web     {}   {} (own CA; `offhook cert trust`)", server.urls()[0], server.urls()[1]),
+        "  Warning media.codecs is set, but this version has no voices of its own: phones agree on any codec they like"
+            .into(),
         "  ┌───────────────┐".into(),
         "  │ A note        │".into(),
         "  │ a longer note │".into(),

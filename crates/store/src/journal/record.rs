@@ -223,6 +223,7 @@ impl<'a> Cursor<'a> {
             instance: if self.bool()? { Some(self.text()?.into()) } else { None },
             reg_id: if self.bool()? { Some(self.u32()?) } else { None },
             user_agent: self.text()?.into(),
+            media: None,
         })
     }
 

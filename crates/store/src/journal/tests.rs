@@ -27,6 +27,7 @@ pub(crate) fn request(user: &str, cseq: u32) -> StoreRequest {
         instance: Some("<urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6>".into()),
         reg_id: Some(1),
         user_agent: "Desk 电话/1.0".into(),
+        media: None,
     };
     StoreRequest::Bindings(AddressOfRecord::new(user, "example.com"), Bindings(vec![binding]))
 }

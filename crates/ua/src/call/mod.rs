@@ -5,7 +5,6 @@ mod sound;
 
 use std::time::{Duration, Instant};
 
-use offhook_media::FRAME;
 use offhook_media::session;
 use offhook_sip::{Method, NameAddr, Request, Status, Uri};
 use offhook_sip_stack::Flow;
@@ -316,18 +315,17 @@ impl Call {
         self.flush(out, env);
     }
 
-    pub(crate) fn audio(
-        &mut self,
-        microphone: &[i16],
-        loudspeaker: &mut [i16; FRAME],
-        env: &mut Env<'_, '_>,
-    ) {
+    pub(crate) fn audio(&mut self, microphone: &[i16], loudspeaker: &mut [i16], env: &mut Env<'_, '_>) {
         let mut out = session::Outbox::default();
         let digits_sent = self.sound.frame(microphone, loudspeaker, env.now(), &mut out);
         self.flush(out, env);
         if digits_sent {
             env.event(Event::DigitsSent { call: self.id });
         }
+    }
+
+    pub(crate) fn sample_rate(&self) -> u32 {
+        self.sound.sample_rate()
     }
 
     pub(crate) fn media_report(&self) -> Option<MediaReport> {

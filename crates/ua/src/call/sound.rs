@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use offhook_media::codec::{self, by_name};
-use offhook_media::session::{Component, Identity, MediaSession, Outbox, Payload, Settings, Statistics};
-use offhook_media::{FRAME, SILENCE};
-use offhook_rtp::NtpTime;
+use offhook_media::codec::{self, by_name, by_word};
+use offhook_media::session::{
+    Component, EventFormat, Identity, MediaSession, Outbox, Payload, Settings, Statistics,
+};
+use offhook_rtp::{ComfortNoise, NtpTime};
 use offhook_sdp::offer_answer::{self, Capabilities, Negotiated, Stream};
 use offhook_sdp::{Codec, Direction, Origin, Refusal, Sdp};
 use offhook_sip_stack::Rng;
@@ -138,6 +139,11 @@ impl Sound {
         media.settings().send.map(|payload| payload.format.name.to_owned())
     }
 
+    /// The rate of the sound that is sent and heard best.
+    pub(crate) fn sample_rate(&self) -> u32 {
+        self.media.as_ref().map_or(offhook_media::SAMPLE_RATE, |media| media.settings().sample_rate())
+    }
+
     pub(crate) fn statistics(&self) -> Option<Statistics> {
         self.media.as_ref().map(MediaSession::statistics)
     }
@@ -162,17 +168,13 @@ impl Sound {
     pub(crate) fn frame(
         &mut self,
         microphone: &[i16],
-        loudspeaker: &mut [i16; FRAME],
+        loudspeaker: &mut [i16],
         now: Instant,
         out: &mut Outbox,
     ) -> bool {
-        *loudspeaker = SILENCE;
+        loudspeaker.fill(0);
         let Some(media) = &mut self.media else { return false };
-        let mut frame = SILENCE;
-        for (to, from) in frame.iter_mut().zip(microphone) {
-            *to = *from;
-        }
-        media.microphone(now, &frame, out);
+        media.microphone(now, microphone, out);
         media.loudspeaker(now, loudspeaker);
         self.press(now)
     }
@@ -258,11 +260,19 @@ fn settings(stream: Option<&Negotiated>, peer: IpAddr) -> Settings {
         .filter_map(|known| format(known).map(|codec| payload(known.receive, codec)))
         .collect();
     let event = stream.and_then(|stream| stream.telephone_event.as_ref());
+    let event_format = |payload_type: u8, event: &offer_answer::Format| EventFormat {
+        payload_type,
+        clock_rate: event.codec.clock_rate,
+    };
+    // Many send comfort noise under its static number without having said so.
+    let is_noise = |format: &&offer_answer::Format| format.codec.name.eq_ignore_ascii_case("CN");
+    let noise = stream.and_then(|stream| stream.others.iter().find(is_noise));
     Settings {
         send,
         receive,
-        event_send: event.map(|event| event.send),
-        event_receive: event.map(|event| event.receive),
+        event_send: event.map(|event| event_format(event.send, event)),
+        event_receive: event.map(|event| event_format(event.receive, event)),
+        noise_receive: Some(noise.map_or(ComfortNoise::PAYLOAD_TYPE, |noise| noise.receive)),
         remote_rtp: stream.and_then(|stream| stream.remote_rtp),
         remote_rtcp: stream.and_then(|stream| stream.remote_rtcp),
         signalled_from: Some(peer),
@@ -273,22 +283,30 @@ fn settings(stream: Option<&Negotiated>, peer: IpAddr) -> Settings {
     }
 }
 
-/// The configured codecs that we have, and telephone events.
+/// The configured codecs that we have, and telephone events in the clock of each of them (RFC 4733 §2.1).
 fn codecs(config: &Config) -> Vec<Codec> {
-    let mut codecs = Vec::new();
-    let mut dynamic = 96..=127u8;
-    for name in &config.codecs {
-        let Some(format) = by_name(name, offhook_media::SAMPLE_RATE) else { continue };
-        if let Some(number) = format.payload_type.or_else(|| dynamic.next()) {
-            codecs.push(Codec::new(number, format.name, format.clock_rate));
+    let mut codecs: Vec<Codec> = Vec::new();
+    let mut dynamic = (96..=127u8).filter(|number| !TELEPHONE_EVENTS.contains(number));
+    for format in config.codecs.iter().filter_map(|name| by_word(name)) {
+        let known = codecs.iter().any(|codec| codec.name == format.name);
+        if let Some(number) = format.payload_type.or_else(|| dynamic.next()).filter(|_| !known) {
+            codecs.push(Codec {
+                channels: format.channels,
+                fmtp: format.parameters.map(str::to_owned),
+                ..Codec::new(number, format.name, format.clock_rate)
+            });
         }
     }
-    codecs.push(Codec::telephone_event(TELEPHONE_EVENT, offhook_media::SAMPLE_RATE));
+    let mut clocks: Vec<u32> = codecs.iter().map(|codec| codec.clock_rate).collect();
+    clocks.sort_unstable();
+    clocks.dedup();
+    let event = |(clock, number): (u32, u8)| Codec::telephone_event(number, clock);
+    codecs.extend(clocks.into_iter().zip(TELEPHONE_EVENTS).map(event));
     codecs
 }
 
-/// The payload type that everybody uses for telephone events.
-const TELEPHONE_EVENT: u8 = 101;
+/// The payload types for telephone events; everybody uses the first for the clock of telephony.
+const TELEPHONE_EVENTS: [u8; 2] = [101, 102];
 
 /// How long a key is held.
 const KEY: Duration = Duration::from_millis(120);

@@ -8,10 +8,11 @@ use crate::wire::{Wire, config};
 
 #[test]
 fn both_hear_the_others_tone_with_each_codec() {
-    for codec in ["PCMU", "PCMA"] {
-        let mut caller = config(0);
+    for codec in ["PCMU", "PCMA", "G722", "opus"] {
+        let (mut caller, mut callee) = (config(0), config(1));
         caller.codecs = vec![codec.to_owned()];
-        let mut wire = Wire::new(1, vec![caller, config(1)]);
+        callee.codecs = ["PCMA", "PCMU", "opus", "G722"].map(str::to_owned).to_vec();
+        let mut wire = Wire::new(1, vec![caller, callee]);
         let (call, _) = wire.established();
         wire.cover_ears();
         wire.pass(Duration::from_secs(5));
@@ -25,6 +26,36 @@ fn both_hear_the_others_tone_with_each_codec() {
             assert!(report.sent > 240 && report.received > 240, "{report:?}");
             assert!(report.mos.unwrap() > 4.0, "{report:?}");
         }
+        wire.assert_nothing_left();
+    }
+}
+
+#[test]
+fn the_caller_s_preference_decides_and_the_rate_is_that_of_the_codec() {
+    for (codec, rate) in [("opus", 48_000), ("G722", 16_000), ("PCMA", 8000)] {
+        let (mut caller, mut callee) = (config(0), config(1));
+        let all = ["opus", "G722", "PCMA", "PCMU"];
+        let first = all.iter().position(|name| *name == codec).unwrap();
+        caller.codecs = all[first..].iter().map(|name| (*name).to_owned()).collect();
+        callee.codecs = all.iter().rev().map(|name| (*name).to_owned()).collect();
+        let mut wire = Wire::new(1, vec![caller, callee]);
+        let (call, called) = wire.established();
+        assert_eq!(wire.phones[0].ua.sample_rate(call), rate, "{codec}");
+        assert_eq!(wire.phones[1].ua.sample_rate(called), rate, "{codec}");
+        let answered = Event::Answered { call, codec: Some(codec.to_owned()) };
+        assert!(wire.phones[0].events.contains(&answered), "{codec}");
+        wire.command(0, Command::Dtmf { call, digits: "7#".to_owned() });
+        wire.pass(Duration::from_secs(3));
+        let digits: Vec<(char, u64)> = wire.phones[1]
+            .events
+            .iter()
+            .filter_map(|event| match event {
+                Event::Digit { digit, duration, .. } => Some((*digit, duration.as_millis() as u64)),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(digits, [('7', 120), ('#', 120)], "{codec}");
+        wire.command(0, Command::Hangup { call });
         wire.assert_nothing_left();
     }
 }

@@ -152,6 +152,20 @@ impl Buffers {
         filled.get(PAYLOAD_AT..PAYLOAD_AT + len.min(LONGEST)).unwrap_or_default()
     }
 
+    /// Puts another payload in the place of the one that came; `false`: it does not fit, and nothing has changed.
+    pub(super) fn replace(&mut self, slot: &Taken, payload: &[u8]) -> bool {
+        if payload.len() > LONGEST {
+            return false;
+        }
+        // SAFETY: the slot is ours and `self` is borrowed alone, so nobody reads or writes it; the part of it for the
+        // payload has room for LONGEST bytes, and `payload` lies elsewhere, as a slot is never lent while it is changed.
+        unsafe {
+            let place = self.slot(slot).add(PAYLOAD_AT);
+            ptr::copy_nonoverlapping(payload.as_ptr(), place, payload.len());
+        }
+        true
+    }
+
     /// Puts a destination where the source was, and returns it there.
     pub(super) fn address(&mut self, slot: &Taken, to: &KernelAddress) -> *const libc::sockaddr {
         self.write(slot, NAME_AT, to.bytes()).cast()

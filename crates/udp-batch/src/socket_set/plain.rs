@@ -70,9 +70,21 @@ impl Plain {
     }
 
     pub(super) fn pass_on(&mut self, token: u32, to: SocketAddr) {
-        let Some(line) = self.lines.get(token).filter(|line| line.socket.reaches(to.ip())) else { return };
-        let payload = self.buffer.get(..self.len).unwrap_or_default();
-        // Media that finds no room is late already: it is lost like any other datagram.
-        let _ = line.socket.send_one(to, line.source_towards(to), payload);
+        // Nothing is left of one that could not be changed.
+        if let Some(payload) = self.buffer.get(..self.len) {
+            self.lines.send(token, to, payload);
+        }
+    }
+
+    /// Puts another payload in the place of the datagram that was returned last.
+    pub(super) fn change(&mut self, payload: &[u8]) {
+        if let Some(place) = self.buffer.get_mut(..payload.len()) {
+            place.copy_from_slice(payload);
+        }
+        self.len = payload.len();
+    }
+
+    pub(super) fn send(&self, token: u32, to: SocketAddr, payload: &[u8]) {
+        self.lines.send(token, to, payload);
     }
 }

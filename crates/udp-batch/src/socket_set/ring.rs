@@ -183,6 +183,20 @@ impl Ring {
         }
     }
 
+    /// Puts another payload in the place of the datagram that was returned last, or lets that go.
+    pub(super) fn change(&mut self, payload: &[u8]) {
+        let Some(current) = &mut self.current else { return };
+        if self.buffers.replace(&current.slot, payload) {
+            current.len = payload.len();
+        } else {
+            self.let_go();
+        }
+    }
+
+    pub(super) fn send(&self, token: u32, to: SocketAddr, payload: &[u8]) {
+        self.lines.send(token, to, payload);
+    }
+
     /// Takes the datagram of a completion as the current one.
     fn received(&mut self, token: u32, generation: u32, flags: u32) -> Option<()> {
         let slot = cqueue::buffer_select(flags).and_then(|slot| self.buffers.take(slot));

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod calls;
+mod certificates;
 mod devices;
 mod input;
 mod numbers;
@@ -25,6 +26,9 @@ pub(crate) fn routes() -> Router<Site> {
         .route("/numbers/{number}", axum::routing::patch(numbers::change).delete(numbers::remove))
         .route("/devices", get(devices::list))
         .route("/calls", get(calls::live))
+        .route("/certificates", get(certificates::list))
+        .route("/certificates/renew", post(certificates::renew))
+        .route("/config/reload", post(certificates::reload))
         .route("/turn/credentials", get(turn::credentials))
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is nothing here") })
         .method_not_allowed_fallback(|| async {

@@ -33,6 +33,7 @@ prop_compose! {
         instance in any::<Option<String>>(), reg_id in any::<Option<u32>>(), user_agent in ".{0,9}",
     ) -> Binding {
         Binding {
+            media: None,
             contact, q, expires_at, flow, behind_nat, path, call_id, cseq, instance, reg_id, user_agent,
         }
     }

@@ -1,0 +1,86 @@
+//! How late packets are: transit times of the recent past, their least (the base) and their spread.
+
+use std::collections::VecDeque;
+
+/// Transit times over a sliding window, in samples. A transit time is arrival minus timestamp, from an
+/// arbitrary zero.
+#[derive(Debug)]
+pub(super) struct Timing {
+    per_ms: i64,
+    recent: VecDeque<i64>,
+    /// The same, by size.
+    sorted: Vec<i64>,
+    /// When the last packet came, and whether it had been held up.
+    last: Option<(i64, bool)>,
+    /// Sound in a packet.
+    packet: i64,
+    /// How long nearly all packets have to wait.
+    spread: i64,
+}
+
+impl Timing {
+    pub(super) fn new(per_ms: i64) -> Timing {
+        let (recent, sorted) = (VecDeque::with_capacity(WINDOW), Vec::with_capacity(WINDOW));
+        Timing { per_ms, recent, sorted, last: None, packet: 20 * per_ms, spread: 0 }
+    }
+
+    /// Whether a transit time is so far off that the sender's clock must have leapt.
+    pub(super) fn is_leap(&self, transit: i64) -> bool {
+        !self.recent.is_empty() && (transit - self.base()).abs() > LEAP * self.per_ms
+    }
+
+    /// A packet of `samples` came at `arrival`.
+    pub(super) fn measure(&mut self, arrival: i64, transit: i64, samples: i64) {
+        if samples > 0 {
+            self.packet = samples;
+        }
+        let held_up = !self.recent.is_empty() && transit - self.base() > self.spread.max(10 * self.per_ms);
+        // Packets that were held up together are one event, or a single stall would be remembered for long.
+        let together = matches!(self.last, Some((before, true)) if arrival - before < self.per_ms * TOGETHER);
+        self.last = Some((arrival, held_up));
+        if together && held_up {
+            return;
+        }
+        if self.recent.len() == WINDOW
+            && let Some(oldest) = self.recent.pop_front()
+            && let Ok(place) = self.sorted.binary_search(&oldest)
+        {
+            self.sorted.remove(place);
+        }
+        self.recent.push_back(transit);
+        self.sorted.insert(self.sorted.partition_point(|other| *other < transit), transit);
+        let nearly_all = self.sorted[(self.sorted.len() - 1) * COVERED / 1000];
+        self.spread = nearly_all - self.base();
+    }
+
+    /// The transit time of a packet that suffered no delay.
+    pub(super) fn base(&self) -> i64 {
+        self.sorted.first().copied().unwrap_or(0)
+    }
+
+    /// Sound in a packet.
+    pub(super) fn packet(&self) -> i64 {
+        self.packet
+    }
+
+    /// How long such a packet should wait, in samples. `lossy`: until the next one is there too, so that a loss
+    /// is known and its neighbour can help.
+    pub(super) fn target(&self, lossy: bool) -> i64 {
+        let margin = MARGIN * self.per_ms;
+        let next = if lossy { self.packet.min(MAX_PACKET * self.per_ms) } else { 0 };
+        (self.spread + margin + next).clamp(MIN_TARGET * self.per_ms, MAX_TARGET * self.per_ms)
+    }
+}
+
+/// Ten seconds of packets of 20 ms.
+const WINDOW: usize = 500;
+/// Thousandths of the packets that are to come in time.
+const COVERED: usize = 975;
+/// All below in ms.
+const MARGIN: i64 = 4;
+const MIN_TARGET: i64 = 10;
+const MAX_TARGET: i64 = 400;
+const MAX_PACKET: i64 = 60;
+const LEAP: i64 = 2000;
+/// Packets that come so close to each other were held up together.
+const TOGETHER: i64 = 5;

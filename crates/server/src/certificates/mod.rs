@@ -1,0 +1,267 @@
+//! The certificates that the server shows: files that the operator names, or our own authority's.
+
+mod describe;
+mod own;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use offhook_net::{Identity, PemError, TlsServer, read_certificates};
+use offhook_web::{Certificate, Problem};
+
+use crate::settings::{CertificateFiles, Settings, WebTls};
+use crate::{clock, machine};
+use own::Own;
+
+/// Why there are no certificates to show.
+#[derive(Debug, thiserror::Error)]
+pub enum CertificateError {
+    /// A file cannot be used.
+    #[error("{0}")]
+    File(#[from] PemError),
+    /// What we would make ourselves cannot be made.
+    #[error("{what}: {source}")]
+    Making {
+        /// The file.
+        what: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// Nothing is made here.
+    #[error("the certificates are files that somebody else renews (sip.certificate, web.certificate)")]
+    NotOurs,
+}
+
+/// Where certificates come from, and who shows them.
+#[derive(Clone, Debug)]
+pub(crate) struct Certificates {
+    data_dir: PathBuf,
+    /// What our own would be for.
+    names: Vec<String>,
+    /// None where it is our own.
+    sip: Option<CertificateFiles>,
+    web: Option<CertificateFiles>,
+    client_ca: Option<PathBuf>,
+    serves_sip: bool,
+    serves_web: bool,
+}
+
+/// What shows them on connections. Both change when the certificates are read again.
+#[derive(Clone, Debug)]
+pub(crate) struct Shown {
+    pub(crate) certificates: Certificates,
+    pub(crate) sip: TlsServer,
+    pub(crate) web: TlsServer,
+}
+
+impl Certificates {
+    /// As configured.
+    pub(crate) fn of(settings: &Settings) -> Self {
+        let sip = settings.sip_certificate.clone();
+        let web = settings.web_certificate.clone().or_else(|| sip.clone());
+        let is_tls =
+            |one: &offhook_exchange::config::Listener| one.transport == offhook_sip_stack::Transport::Tls;
+        Self {
+            data_dir: settings.data_dir.clone(),
+            names: names(settings),
+            sip,
+            web,
+            client_ca: settings.client_ca.clone(),
+            serves_sip: settings.listeners.iter().any(is_tls),
+            serves_web: settings.web_tls != WebTls::Off && !settings.https.is_empty(),
+        }
+    }
+
+    /// Reads them, and makes what is missing or has had its time.
+    ///
+    /// # Errors
+    /// When a file cannot be used or written.
+    pub(crate) fn show(self) -> Result<Shown, CertificateError> {
+        let (sip, web, clients) = self.read()?;
+        let useless = |file: &Path| {
+            let file = file.to_owned();
+            move |error: rustls::Error| PemError { file, reason: format!("cannot be used: {error}") }
+        };
+        let sip = TlsServer::new(sip, &clients, &[]).map_err(useless(&self.sip_file()))?;
+        let web = TlsServer::new(web, &[], &["http/1.1"]).map_err(useless(&self.web_file()))?;
+        Ok(Shown { certificates: self, sip, web })
+    }
+
+    /// Looks whether they could be shown, without making any.
+    ///
+    /// # Errors
+    /// When a file that is named cannot be used.
+    pub(crate) fn check(&self) -> Result<(), CertificateError> {
+        for one in [&self.sip, &self.web].into_iter().flatten() {
+            Identity::read(&one.certificate, &one.key, clock::unix())?;
+        }
+        if let Some(file) = &self.client_ca {
+            read_certificates(file)?;
+        }
+        Ok(())
+    }
+
+    fn own(&self) -> Own {
+        Own::new(&self.data_dir)
+    }
+
+    fn sip_file(&self) -> PathBuf {
+        self.sip.as_ref().map_or_else(|| self.own().certificate(), |one| one.certificate.clone())
+    }
+
+    fn web_file(&self) -> PathBuf {
+        self.web.as_ref().map_or_else(|| self.own().certificate(), |one| one.certificate.clone())
+    }
+
+    /// Our identity for SIP, that for the web, and the authorities of clients.
+    #[allow(clippy::type_complexity)] // Only a name would be added.
+    fn read(
+        &self,
+    ) -> Result<(Identity, Identity, Vec<rustls::pki_types::CertificateDer<'static>>), CertificateError> {
+        let now = clock::unix();
+        let own = match self.is_own() {
+            true => {
+                self.own().keep(&self.names, now)?;
+                Some(Identity::read(&self.own().certificate(), &self.own().key(), now)?)
+            }
+            false => None,
+        };
+        let read = |files: &Option<CertificateFiles>| match (files, &own) {
+            (Some(files), _) => Ok(Identity::read(&files.certificate, &files.key, now)?),
+            (None, Some(own)) => Ok(own.clone()),
+            (None, None) => Err(CertificateError::NotOurs),
+        };
+        let clients = match &self.client_ca {
+            Some(file) => read_certificates(file)?,
+            None => Vec::new(),
+        };
+        Ok((read(&self.sip)?, read(&self.web)?, clients))
+    }
+
+    /// Whether some of what is shown is made here.
+    fn is_own(&self) -> bool {
+        self.sip.is_none() || self.web.is_none()
+    }
+
+    /// The authority that signs what is made here, once there is one.
+    pub(crate) fn authority(&self) -> Option<PathBuf> {
+        Some(self.own().authority()).filter(|file| self.is_own() && file.exists())
+    }
+
+    fn list(&self) -> Result<Vec<Certificate>, CertificateError> {
+        let mut wanted = Vec::new();
+        wanted.extend(self.authority().map(|file| ("authority", file, true)));
+        if self.serves_sip {
+            wanted.push(("sip", self.sip_file(), self.sip.is_none()));
+        }
+        if self.serves_web {
+            wanted.push(("web", self.web_file(), self.web.is_none()));
+        }
+        let mut all = Vec::with_capacity(wanted.len());
+        for (purpose, file, own) in wanted {
+            // Our own are made by the first start.
+            if !own || file.exists() {
+                all.push(describe::describe(purpose, &file, own, clock::unix())?);
+            }
+        }
+        Ok(all)
+    }
+
+    fn renew(&self) -> Result<(), CertificateError> {
+        if !self.is_own() {
+            return Err(CertificateError::NotOurs);
+        }
+        self.own().renew(&self.names, clock::unix())
+    }
+}
+
+impl Shown {
+    /// Reads them again and shows what is there.
+    ///
+    /// # Errors
+    /// When a file cannot be used; then nothing changes.
+    pub(crate) fn reload(&self) -> Result<(), CertificateError> {
+        let (sip, web, clients) = self.certificates.read()?;
+        let useless = |file: PathBuf| {
+            move |error: rustls::Error| PemError { file, reason: format!("cannot be used: {error}") }
+        };
+        self.sip.renew(sip, &clients).map_err(useless(self.certificates.sip_file()))?;
+        self.web.renew(web, &[]).map_err(useless(self.certificates.web_file()))?;
+        Ok(())
+    }
+
+    /// Looks now and then whether ours has had its time, for as long as the server runs.
+    pub(crate) async fn keep(self) {
+        loop {
+            tokio::time::sleep(OFTEN).await;
+            if let Err(error) = self.reload() {
+                tracing::error!(%error, "certificates cannot be renewed: what was shown is shown on");
+            }
+        }
+    }
+}
+
+impl offhook_web::Certificates for Shown {
+    fn list(&self) -> Result<Vec<Certificate>, Problem> {
+        self.certificates.list().map_err(problem)
+    }
+
+    fn renew(&self) -> Result<(), Problem> {
+        self.certificates.renew().map_err(problem)?;
+        self.reload().map_err(problem)
+    }
+
+    fn reload(&self) -> Result<(), Problem> {
+        Self::reload(self).map_err(problem)?;
+        tracing::info!("certificates were read again");
+        Ok(())
+    }
+}
+
+/// While no server runs.
+impl offhook_web::Certificates for Certificates {
+    fn list(&self) -> Result<Vec<Certificate>, Problem> {
+        Self::list(self).map_err(problem)
+    }
+
+    fn renew(&self) -> Result<(), Problem> {
+        Self::renew(self).map_err(problem)
+    }
+
+    fn reload(&self) -> Result<(), Problem> {
+        Err(Problem::not_running())
+    }
+}
+
+fn problem(error: CertificateError) -> Problem {
+    match error {
+        CertificateError::NotOurs => Problem::conflict(error.to_string()),
+        CertificateError::File(_) | CertificateError::Making { .. } => Problem::failed(error.to_string()),
+    }
+}
+
+/// Everything by which phones and browsers may know us.
+fn names(settings: &Settings) -> Vec<String> {
+    let bare = |name: &String| name.trim_matches(['[', ']']).to_owned();
+    let mut names: Vec<String> = settings.domains.iter().map(bare).collect();
+    let addresses = machine::addresses().into_iter().chain(settings.external_address);
+    names.extend(addresses.map(|ip| ip.to_canonical().to_string()));
+    names.extend(machine::name());
+    names.extend(["localhost", "127.0.0.1", "::1"].map(str::to_owned));
+    let mut unique: Vec<String> = Vec::with_capacity(names.len());
+    for name in names {
+        if !unique.contains(&name) {
+            unique.push(name);
+        }
+    }
+    unique.truncate(MOST_NAMES);
+    unique
+}
+
+const OFTEN: Duration = Duration::from_secs(6 * 3_600);
+/// A certificate travels in every handshake.
+const MOST_NAMES: usize = 100;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,95 @@
+// A browser with JsSIP as a phone. Reads commands as JSON, one a line: {"do": "dial", "what": "sip:…"}; writes events.
+// The page is served on 127.0.0.1, which browsers take for a secure place: only there is there a microphone.
+
+const fs = require('fs');
+const http = require('http');
+const path = require('path');
+const readline = require('readline');
+
+const settings = JSON.parse(process.argv[2]);
+const puppeteer = require(path.join(settings.modules, 'node_modules', 'puppeteer-core'));
+
+const tell = (type, more = {}) => process.stdout.write(JSON.stringify({ type, ...more }) + '\n');
+
+/** Runs in the page. */
+function phone({ url, address, password }) {
+  const say = (type, more = {}) => window.tell(type, more);
+  const agent = new JsSIP.UA({
+    sockets: [new JsSIP.WebSocketInterface(url)],
+    uri: address,
+    password,
+    register_expires: 60,
+    session_timers: false,
+  });
+  const options = { mediaConstraints: { audio: true, video: false }, pcConfig: { iceServers: [] } };
+  let session = null;
+  agent.on('connected', () => say('CONNECTED'));
+  agent.on('disconnected', () => say('DISCONNECTED'));
+  agent.on('registered', () => say('REGISTERED'));
+  agent.on('registrationFailed', (event) => say('REGISTRATION_FAILED', { cause: event.cause }));
+  agent.on('newMessage', ({ originator, request }) => {
+    if (originator === 'remote') say('message', { body: request.body });
+  });
+  agent.on('newRTCSession', ({ originator, session: opened }) => {
+    session = opened;
+    const ended = (event) => say('CALL_CLOSED', { cause: event.cause });
+    session.on('progress', () => say('CALL_RINGING'));
+    session.on('confirmed', () => say('CALL_ESTABLISHED'));
+    session.on('ended', ended);
+    session.on('failed', ended);
+    if (originator === 'remote') say('CALL_INCOMING');
+  });
+  window.commands = {
+    dial: (target) => agent.call(target, options),
+    answer: () => session.answer(options),
+    hangup: () => session.terminate(),
+    leave: () => agent.stop(),
+  };
+  agent.start();
+}
+
+async function main() {
+  const library = fs.readFileSync(path.join(settings.modules, 'jssip.bundle.js'));
+  const server = http.createServer((request, response) => {
+    const isLibrary = request.url === '/jssip.js';
+    response.setHeader('Content-Type', isLibrary ? 'text/javascript' : 'text/html');
+    response.end(isLibrary ? library : '<!doctype html><meta charset="utf-8"><script src="/jssip.js"></script>');
+  });
+  await new Promise((done) => server.listen(0, '127.0.0.1', done));
+  const browser = await puppeteer.launch({
+    executablePath: settings.chromium,
+    userDataDir: path.join(settings.folder, 'profile'),
+    args: [
+      '--no-sandbox', '--disable-gpu', '--no-first-run', '--no-proxy-server', '--disable-background-networking',
+      '--use-fake-ui-for-media-stream', '--use-fake-device-for-media-stream',
+      ...(settings.trusted ? [`--ignore-certificate-errors-spki-list=${settings.trusted}`] : []),
+    ],
+  });
+  const page = await browser.newPage();
+  page.on('console', (line) => process.stderr.write(`${line.text()}\n`));
+  page.on('pageerror', (error) => process.stderr.write(`${error}\n`));
+  await page.exposeFunction('tell', tell);
+  await page.goto(`http://127.0.0.1:${server.address().port}/`);
+  await page.evaluate(phone, settings);
+
+  const leave = async () => {
+    await page.evaluate(() => window.commands.leave()).catch(() => {});
+    // The farewell has to leave before the browser does.
+    await new Promise((done) => setTimeout(done, 500));
+    await browser.close();
+    process.exit(0);
+  };
+  const lines = readline.createInterface({ input: process.stdin });
+  lines.on('close', leave);
+  lines.on('line', async (line) => {
+    const { do: word, what } = JSON.parse(line);
+    if (word === 'leave') return leave();
+    await page.evaluate((name, argument) => { window.commands[name](argument); }, word, what)
+      .catch((error) => tell('ERROR', { error: String(error) }));
+  });
+}
+
+main().catch((error) => {
+  tell('ERROR', { error: String(error) });
+  process.exit(1);
+});

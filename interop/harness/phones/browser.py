@@ -1,0 +1,75 @@
+"""Chromium with JsSIP: a browser as a phone."""
+
+import base64
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import threading
+from pathlib import Path
+
+from ..failure import Failure, check, until
+from ..wire import LOOPBACK
+
+HERE = Path(__file__).resolve().parent
+MODULES = Path(os.environ.get("CARGO_TARGET_DIR") or HERE.parents[2] / "target").absolute() / "browser"
+
+
+class Browser:
+    """One page with one account. Its certificate check is as strict as a browser's, but for the very key of the exchange."""
+
+    def __init__(self, lab, exchange, account, transport):
+        self.lab, self.account = lab, account
+        self.exchange, self.transport = exchange, transport
+        self.events, self.process = [], None
+
+    def start(self):
+        check((MODULES / "jssip.bundle.js").exists(), f"{MODULES} is not there: scripts/install.sh interop")
+        exchange, folder = self.exchange, self.lab.folder / "browser"
+        folder.mkdir()
+        settings = {
+            "modules": str(MODULES), "folder": str(folder), "chromium": self.lab.tool("chromium"),
+            "url": f"{self.transport}://{LOOPBACK}:{exchange.port_for(self.transport)}/",
+            "address": self.account.address, "password": self.account.password,
+            "trusted": key_digest(exchange) if self.transport == "wss" else "",
+        }
+        words = [self.lab.tool("node"), HERE / "browser.js", json.dumps(settings)]
+        self.process = self.lab.run("browser", words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        threading.Thread(target=self._listen, daemon=True).start()
+        self.wait("REGISTERED", 40)
+
+    def _listen(self):
+        for line in self.process.child.stdout:
+            self.events.append(json.loads(line))
+
+    def command(self, word, what=""):
+        self.process.child.stdin.write(json.dumps({"do": word, "what": what}).encode() + b"\n")
+        self.process.child.stdin.flush()
+
+    def wait(self, kind, seconds):
+        """The first event of that kind, taken off the list."""
+        def found():
+            for index, event in enumerate(self.events):
+                if event["type"] == kind:
+                    return self.events.pop(index)
+                if event["type"] in ("ERROR", "REGISTRATION_FAILED"):
+                    raise Failure(f"the browser says {event}")
+            check(self.process.ended() is None, f"the browser ended: {self.process.said()[-400:]}")
+            return None
+        return until(found, seconds, f"the browser says {kind}")
+
+    def stop(self):
+        if self.process and self.process.ended() is None:
+            self.command("leave")
+            self.process.wait(15)
+
+
+def key_digest(exchange):
+    """SHA-256 of the public key of the exchange's certificate, in Base64."""
+    openssl = shutil.which("openssl")
+    check(openssl, "openssl is not installed")
+    certificate = exchange.data / "tls" / "server.pem"
+    key = subprocess.run([openssl, "x509", "-in", certificate, "-noout", "-pubkey"], check=True, capture_output=True)
+    der = subprocess.run([openssl, "pkey", "-pubin", "-outform", "DER"], input=key.stdout, check=True, capture_output=True)
+    return base64.b64encode(hashlib.sha256(der.stdout).digest()).decode()

@@ -10,7 +10,7 @@ export DEBIAN_FRONTEND=noninteractive
 
 # The C compiler builds SQLite and, with cmake, libopus; ALSA is the sound of the phone.
 build_packages="gcc make cmake pkg-config libasound2-dev libc6-dev"
-interop_packages="sip-tester baresip-core iproute2 util-linux chromium nodejs npm openssl"
+interop_packages="sip-tester baresip-core coturn iproute2 util-linux chromium nodejs npm openssl"
 # Counts the instructions of the hot paths (guards/).
 guard_packages="valgrind python3"
 # What `make bench` measures beside Offhook, and SIPp for the cross-check.

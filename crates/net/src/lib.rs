@@ -1,4 +1,4 @@
-//! UDP, TCP, TLS and WebSocket: moves bytes, decides nothing.
+//! UDP, TCP, TLS and WebSocket, sockets of the TURN server: moves bytes, decides nothing.
 //!
 //! What comes in leaves as [`NetInput`] through an [`Inlet`]; what goes out comes as the stack's `Transmit`.
 //! [`Streams`] holds the connections, as tasks of the tokio runtime. Datagrams are received by the thread

@@ -209,7 +209,7 @@ impl TurnSockets {
     /// By a stream. One that takes no more loses data, as a datagram may be lost; but an answer it must have.
     fn write(&mut self, to: &FiveTuple, bytes: Vec<u8>) {
         let Some(stream) = self.streams.get(to) else { return };
-        let is_data = matches!(bytes[..], [0x40..=0x4f, ..] | [0x00, 0x17, ..]);
+        let is_data = matches!(bytes[..], [0x40..=0x7f, ..] | [0x00, 0x17, ..]);
         if stream.try_send(Bytes::from(bytes)).is_err() && !is_data {
             // Its task ends when nothing more can come, and then tells us.
             self.streams.remove(to);

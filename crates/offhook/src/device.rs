@@ -3,7 +3,7 @@
 use clap::Subcommand;
 
 use crate::account::Flags;
-use crate::api::Api;
+use crate::api::{Api, segment};
 use crate::exit::Failure;
 use crate::print;
 
@@ -16,24 +16,55 @@ pub(crate) enum Device {
         #[command(flatten)]
         common: Flags,
     },
+    /// Makes credentials for the exchange's TURN server, good for twelve hours
+    #[command(after_help = "Example: offhook device turn sip:alice@example.com --json")]
+    Turn {
+        /// Of an account
+        address: String,
+        #[command(flatten)]
+        common: Flags,
+    },
 }
 
 impl Device {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let Self::List { common } = self;
-        let answer = Api::open(&common.place)?.ask("GET", "/api/v1/devices", None)?;
-        if common.json {
-            print::line(&answer.to_string());
-        } else {
-            let columns = [
-                ("ACCOUNT", "account"),
-                ("CONTACT", "contact"),
-                ("FROM", "remote"),
-                ("UNTIL", "expires_at"),
-                ("DEVICE", "user_agent"),
-            ];
-            print::objects(&answer, "devices", &columns);
+        match self {
+            Self::List { common } => list(&common),
+            Self::Turn { address, common } => turn(&address, &common),
         }
-        Ok(())
     }
+}
+
+fn list(common: &Flags) -> Result<(), Failure> {
+    let answer = Api::open(&common.place)?.ask("GET", "/api/v1/devices", None)?;
+    if common.json {
+        print::line(&answer.to_string());
+    } else {
+        let columns = [
+            ("ACCOUNT", "account"),
+            ("CONTACT", "contact"),
+            ("FROM", "remote"),
+            ("UNTIL", "expires_at"),
+            ("DEVICE", "user_agent"),
+        ];
+        print::objects(&answer, "devices", &columns);
+    }
+    Ok(())
+}
+fn turn(address: &str, common: &Flags) -> Result<(), Failure> {
+    let path = format!("/api/v1/turn/credentials?account={}", segment(address));
+    let answer = Api::of_running(&common.place)?.ask("GET", &path, None)?;
+    if common.json {
+        print::line(&answer.to_string());
+        return Ok(());
+    }
+    for (head, key) in [("Username", "username"), ("Password", "password")] {
+        print::line(&format!("{head}  {}", print::word(&answer[key])));
+    }
+    for uri in answer["uris"].as_array().into_iter().flatten() {
+        print::line(&format!("Server    {}", print::word(uri)));
+    }
+    let hours = answer["ttl"].as_u64().unwrap_or(0) / 3600;
+    print::line(&format!("Good for  {hours} hours"));
+    Ok(())
 }

@@ -86,7 +86,7 @@ pub(crate) fn announce(server: &Server, accounts: Vec<Value>) {
     let object = json!({
         "version": about.version, "pid": about.pid, "started_at": about.started_at, "domains": about.domains,
         "realm": about.realm, "listeners": about.listeners, "media_ports": about.media_ports,
-        "data_dir": about.data_dir, "web": server.urls(), "authority": server.authority(), "warnings": server.warnings(), "accounts": accounts,
+        "data_dir": about.data_dir, "turn": server.turn(), "web": server.urls(), "authority": server.authority(), "warnings": server.warnings(), "accounts": accounts,
     });
     print::line(&object.to_string());
 }

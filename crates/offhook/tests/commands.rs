@@ -207,6 +207,27 @@ fn a_taken_port_ends_with_1_and_names_its_owner() {
 }
 
 #[test]
+fn credentials_of_turn_are_made_for_an_account_that_exists() {
+    let data = tempfile::tempdir().unwrap();
+    let with = ["device", "turn", "sip:alice@127.0.0.1"];
+    assert_eq!(code(&run(data.path(), &with)), 3, "no server runs");
+    let _served =
+        Served::start(data.path(), &["--set", "turn.listen=127.0.0.1:0", "--set", "turn.ports=42700-42799"]);
+    assert_eq!(code(&run(data.path(), &with)), 4, "there is no such account");
+    assert_eq!(code(&run(data.path(), &["account", "add", "sip:alice@127.0.0.1"])), 0);
+    let output = run(data.path(), &with);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        text.contains(":sip:alice@127.0.0.1\nPassword  ") && text.contains("Server    turn:127.0.0.1:"),
+        "{text}"
+    );
+    assert!(text.ends_with("Good for  12 hours\n"), "{text}");
+    let output = run(data.path(), &["device", "turn", "sip:alice@127.0.0.1", "--json"]);
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((told["ttl"].as_u64(), told["password"].as_str().map(str::len)), (Some(43_200), Some(28)));
+}
+
+#[test]
 fn language_and_json_may_be_asked_for_before_and_after_any_command() {
     let data = tempfile::tempdir().unwrap();
     let data = data.path();

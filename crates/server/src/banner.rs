@@ -12,6 +12,7 @@ pub fn banner(server: &Server, notes: &[String]) -> Vec<String> {
     lines.push(format!("  Domain  {}", domains(&about.domains)));
     let told = server.address_told().map_or(String::new(), |ip| format!("; address offered to phones: {ip}"));
     lines.push(format!("  Media   udp {}{told}", about.media_ports));
+    lines.extend(server.turn().map(|spoken| format!("  TURN    {spoken}")));
     let urls = server.urls();
     if !urls.is_empty() {
         let own = urls.iter().any(|url| url.starts_with("https:")) && server.authority().is_some();

@@ -5,17 +5,19 @@ use std::sync::Arc;
 use offhook_exchange::command::{Answer, Command};
 use offhook_exchange::directory::Directory;
 use offhook_net::Streams;
-use offhook_web::{About, Exchange, Reply};
+use offhook_web::{About, Exchange, Problem, Reply, TurnCredentials};
 
 use crate::clock;
 use crate::shards::Shards;
 use crate::telemetry::Measures;
+use crate::turn::TurnDesk;
 
 /// Shards, connections and measures of this process.
 pub(crate) struct Running {
     pub(crate) shards: Shards,
     pub(crate) streams: Streams,
     pub(crate) measures: Arc<Measures>,
+    pub(crate) turn: Option<TurnDesk>,
     pub(crate) about: About,
 }
 
@@ -38,12 +40,18 @@ impl Exchange for Running {
                 Some(Answer::Status(status)) => Some(status),
                 _ => None,
             };
-            self.measures.text(status, self.streams.counts())
+            let turn = self.turn.as_ref().map(TurnDesk::counts);
+            self.measures.text(status, self.streams.counts(), turn.as_ref())
         })
     }
 
     fn about(&self) -> About {
         self.about.clone()
+    }
+
+    fn turn_credentials(&self, account: &str) -> Result<TurnCredentials, Problem> {
+        let off = || Problem::conflict("this exchange has no TURN server: turn.listen is off");
+        Ok(self.turn.as_ref().ok_or_else(off)?.issue(account))
     }
 }
 
@@ -71,5 +79,9 @@ impl Exchange for AtRest {
 
     fn about(&self) -> About {
         About::default()
+    }
+
+    fn turn_credentials(&self, _account: &str) -> Result<TurnCredentials, Problem> {
+        Err(Problem::not_running())
     }
 }

@@ -22,6 +22,7 @@ use tokio::time::timeout;
 use crate::certificates::Shown;
 use crate::shards::Shards;
 use crate::start::{self, StartError};
+use crate::turn::{Turn, TurnDesk};
 use crate::web::WebTask;
 use crate::{RunFile, Settings, machine, notify};
 
@@ -32,6 +33,7 @@ pub struct Server {
     pub(crate) site: Site,
     pub(crate) shards: Shards,
     pub(crate) streams: offhook_net::Streams,
+    pub(crate) turn: Option<TurnDesk>,
     pub(crate) listeners: Vec<Listener>,
     pub(crate) external_address: Option<IpAddr>,
     pub(crate) http: Vec<SocketAddr>,
@@ -53,11 +55,19 @@ pub(crate) struct Threads {
     pub(crate) signal: Vec<JoinHandle<std::io::Result<()>>>,
     pub(crate) media: JoinHandle<std::io::Result<()>>,
     pub(crate) telemetry: JoinHandle<()>,
-    /// Each tells that a signal thread, or the media thread, has ended, however it did.
+    pub(crate) turn: Option<JoinHandle<std::io::Result<()>>>,
+    /// Each tells that a thread of signalling, media or TURN has ended, however it did.
     pub(crate) ended: Vec<oneshot::Receiver<()>>,
 }
 
 impl Threads {
+    /// Takes in the thread of the TURN server; what is left is for the rest of the exchange.
+    pub(crate) fn keep(&mut self, turn: Turn) -> TurnDesk {
+        self.turn = Some(turn.thread);
+        self.ended.push(turn.ended);
+        turn.desk
+    }
+
     /// When the first of them ends.
     async fn one_ended(&mut self) {
         std::future::poll_fn(|cx| {
@@ -96,6 +106,11 @@ impl Server {
     /// Where SIP is spoken, with the real ports.
     pub fn listeners(&self) -> &[Listener] {
         &self.listeners
+    }
+
+    /// Where TURN is spoken, and the ports of relayed addresses, in words.
+    pub fn turn(&self) -> Option<&str> {
+        self.turn.as_ref().map(|turn| turn.spoken.as_str())
     }
 
     /// Where the API is.
@@ -188,8 +203,12 @@ impl Server {
     fn end(self) {
         self.shards.stop();
         // The signal threads hold the ways to the others: they end after them. A panic was reported by then.
+        if let Some(turn) = &self.turn {
+            turn.handle.end();
+        }
         let signal = self.threads.signal.into_iter().map(|thread| ("signal", thread));
-        for (name, thread) in signal.chain([("media", self.threads.media)]) {
+        let turn = self.threads.turn.map(|thread| ("turn", thread));
+        for (name, thread) in signal.chain([("media", self.threads.media)]).chain(turn) {
             if let Ok(Err(error)) = thread.join() {
                 tracing::error!(%error, thread = name, "a thread cannot go on");
             }

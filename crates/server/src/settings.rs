@@ -1,6 +1,7 @@
 //! The configuration as meant: settings that belong together and cannot be wrong.
 
 mod account;
+mod turn;
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -16,6 +17,7 @@ use offhook_sdp::Codec;
 use offhook_sip_stack::Transport;
 
 pub use account::DeclaredAccount;
+pub use turn::TurnSettings;
 
 use crate::config_file::{KEYS, Mistake, Mistakes, OBJECTS, Sources, Value, Written, did_you_mean};
 use crate::machine;
@@ -69,6 +71,8 @@ pub struct Settings {
     pub media_timeout: Duration,
     /// The same for a call on hold.
     pub hold_timeout: Duration,
+    /// The TURN server; `None`: there is none.
+    pub turn: Option<TurnSettings>,
     /// The database.
     pub store_url: String,
     /// Whether phones must prove who they are.
@@ -221,6 +225,7 @@ impl Meaning<'_> {
             _ => SrtpPolicy::Prefer,
         };
         let mut warnings = self.warnings();
+        let turn = self.turn(&listeners, &media_ports, &mut warnings);
         self.check_srtp(srtp, anchor);
         let codecs = self.codecs();
         let mut https = if web_tls == WebTls::Off { Vec::new() } else { self.addresses("web.listen") };
@@ -262,6 +267,7 @@ impl Meaning<'_> {
             codecs,
             media_timeout: self.time("media.timeout"),
             hold_timeout: self.time("media.hold_timeout"),
+            turn,
             store_url: self.store_url(),
             authentication,
             strangers,

@@ -14,6 +14,7 @@ use offhook_exchange::io::{Input, Outbox, ShardMessage};
 use offhook_media::identity::Identity;
 use offhook_media::lease::PortBlock;
 use offhook_media::relay;
+use offhook_media::turn::Secret;
 use offhook_net::{
     BindError, Door, Inlet, NetInput, StreamLimits, Streams, UdpSockets, Wake, bind_udp_group,
 };
@@ -36,6 +37,7 @@ use crate::shards::{Mailbox, Shards};
 use crate::signal_thread::{SignalThread, State};
 use crate::stored::Stored;
 use crate::telemetry::{self, Measures, Notes};
+use crate::turn::{self, Surroundings, Turn, TurnDoors};
 use crate::{RunFile, Settings, clock, web};
 
 /// Why an exchange could not be started.
@@ -87,11 +89,13 @@ pub(crate) fn start(settings: Settings) -> Result<Server, StartError> {
     let shown = Certificates::of(&settings).show()?;
     let doors = open_doors(&settings, &shown)?;
     let (http, https) = (web::open_http(&settings)?, web::open_https(&settings)?);
-    let store = runtime.block_on(Store::open(store_options(&settings, Use::Server)))?;
     let mut warnings = settings.warnings.clone();
+    let turn = turn::open(settings.turn.as_ref(), &mut warnings)?;
+    let store = runtime.block_on(Store::open(store_options(&settings, Use::Server)))?;
     let realm = runtime.block_on(settle_realm(&store, &settings, &mut warnings))?;
     let (generated, deltas) = runtime.block_on(read_store(&store, &settings, &realm, &mut warnings))?;
     let key = runtime.block_on(store.key())?;
+    let secret = Secret::of_exchange(&key.0);
     let mut config = settings.exchange(realm.clone(), doors.listeners.clone(), key);
     let identity = media_identity()?;
     config.media_certificate = Some(identity.fingerprint());
@@ -102,9 +106,12 @@ pub(crate) fn start(settings: Settings) -> Result<Server, StartError> {
     let listeners = doors.listeners.clone();
     let guard = runtime.enter();
     let parts = start_threads(&settings, &config, identity, doors, &deltas, journals)?;
-    let Parts { shards, streams, measures, threads } = parts;
+    let Parts { shards, streams, measures, mut threads } = parts;
+    let sites = http.iter().chain(&https);
+    let turn = start_turn(turn, &settings, &realm, secret, &listeners, sites)?.map(|turn| threads.keep(turn));
     runtime.spawn(shown.clone().keep());
-    let exchange = Running { shards: shards.clone(), streams: streams.clone(), measures, about };
+    let exchange =
+        Running { shards: shards.clone(), streams: streams.clone(), measures, turn: turn.clone(), about };
     let records = Stored { store: store.clone(), realm, shards: Some(shards.clone()) };
     let site = Site {
         token: token()?.into(),
@@ -123,6 +130,7 @@ pub(crate) fn start(settings: Settings) -> Result<Server, StartError> {
         store,
         shards,
         streams,
+        turn,
         listeners,
         external_address: settings.external_address,
         threads,
@@ -275,6 +283,28 @@ fn open_doors(settings: &Settings, shown: &Shown) -> Result<Doors, StartError> {
     Ok(doors)
 }
 
+/// The TURN server, if there is to be one.
+fn start_turn<'a>(
+    doors: Option<TurnDoors>,
+    settings: &Settings,
+    realm: &str,
+    secret: Secret,
+    listeners: &[Listener],
+    sites: impl Iterator<Item = &'a std::net::TcpListener>,
+) -> Result<Option<Turn>, StartError> {
+    let Some(doors) = doors else { return Ok(None) };
+    let web = sites.filter_map(|listener| listener.local_addr().ok());
+    let around = Surroundings {
+        realm,
+        secret,
+        external_address: settings.external_address,
+        local_networks: &settings.local_networks,
+        media_ports: settings.media_ports.clone(),
+        listening: listeners.iter().map(|one| one.address).chain(web).collect(),
+    };
+    doors.start(around).map(Some)
+}
+
 /// What the threads leave in the hands of the server.
 struct Parts {
     shards: Shards,
@@ -349,7 +379,7 @@ fn start_threads(
     let woken = signal.into_iter().zip(hosts).map(|(thread, host)| thread.wake_up(host));
     let (signal, mut ended): (Vec<_>, Vec<_>) = woken.unzip();
     ended.push(media_ended);
-    let threads = Threads { signal, media, telemetry, ended };
+    let threads = Threads { signal, media, telemetry, turn: None, ended };
     Ok(Parts { shards: handle, streams, measures, threads })
 }
 
@@ -388,7 +418,7 @@ fn new_shard(
 }
 
 /// Where media is received: where SIP is, if that is one address, else everywhere.
-fn media_address(listeners: &[Listener]) -> IpAddr {
+pub(crate) fn media_address(listeners: &[Listener]) -> IpAddr {
     let first = listeners.first().map(|one| one.address.ip());
     match first {
         Some(ip) if listeners.iter().all(|one| one.address.ip() == ip) => ip,
@@ -423,7 +453,7 @@ fn shown(path: &Path) -> String {
     path.display().to_string()
 }
 
-fn spawn<T: Send + 'static>(
+pub(crate) fn spawn<T: Send + 'static>(
     name: &str,
     body: impl FnOnce() -> T + Send + 'static,
 ) -> Result<thread::JoinHandle<T>, StartError> {

@@ -6,6 +6,8 @@ use std::pin::Pin;
 use offhook_exchange::command::{Answer, Command};
 use serde::Serialize;
 
+use crate::Problem;
+
 /// Something that arrives later.
 pub type Reply<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -25,6 +27,31 @@ pub trait Exchange: Send + Sync {
 
     /// What is the same as long as it runs.
     fn about(&self) -> About;
+
+    /// Credentials for the TURN server, for an account that is known to exist.
+    ///
+    /// # Errors
+    /// When there is no such server.
+    fn turn_credentials(&self, account: &str) -> Result<TurnCredentials, Problem>;
+}
+
+/// What a client of the TURN server needs; the password is shown to whoever asks, so only the bearer of a token may.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+pub struct TurnCredentials {
+    /// When it expires, and whose it is.
+    pub username: String,
+    /// Its password.
+    pub password: String,
+    /// Seconds that they are good.
+    pub ttl: u64,
+    /// Where the server is (RFC 7064, RFC 7065).
+    pub uris: Vec<String>,
+}
+
+impl std::fmt::Debug for TurnCredentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "TurnCredentials({}, …)", self.username)
+    }
 }
 
 /// What is the same as long as a server runs.

@@ -17,7 +17,7 @@ mod site;
 mod upgrade;
 
 pub use certificates::{Certificate, Certificates};
-pub use exchange::{About, Exchange, Reply};
+pub use exchange::{About, Exchange, Reply, TurnCredentials};
 pub use problem::Problem;
 pub use records::{
     Account, AccountPatch, ChangedAccount, NewAccount, NewNumber, Number, NumberPatch, Records,

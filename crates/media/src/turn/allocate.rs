@@ -13,7 +13,8 @@ use super::writer::Writer;
 /// An allocation whose socket is being opened.
 #[derive(Debug)]
 pub(super) struct Opening {
-    from: FiveTuple,
+    /// `None`: gone meanwhile. The port stays taken until the driver says what became of it.
+    from: Option<FiveTuple>,
     transaction: [u8; 12],
     account: String,
     signature: Signature,
@@ -44,8 +45,13 @@ enum Place {
 }
 
 impl Opening {
+    #[cfg(test)]
+    pub(super) fn takes_two(&self) -> bool {
+        self.place == Place::EvenWithNext
+    }
+
     pub(super) fn asked_by(&self, tuple: &FiveTuple) -> bool {
-        self.from == *tuple
+        self.from == Some(*tuple)
     }
 }
 
@@ -65,7 +71,7 @@ impl Server {
             }
             return Err(Refusal::AllocationMismatch("Allocation Mismatch: there is one already"));
         }
-        if self.openings.values().any(|one| one.from == from) {
+        if self.openings.values().any(|one| one.asked_by(&from)) {
             return Ok(None);
         }
         let place = wanted_place(message)?;
@@ -73,7 +79,7 @@ impl Server {
         self.check_quotas(&asked.account)?;
         let port = self.take_port(now, place, &asked.account)?;
         let opening = Opening {
-            from,
+            from: Some(from),
             transaction: message.transaction(),
             account: asked.account.clone(),
             signature: asked.signature.clone(),
@@ -89,12 +95,16 @@ impl Server {
 
     /// The socket of [`Output::Open`] is open, or cannot be.
     pub fn opened(&mut self, now: Instant, port: u16, is_open: bool, out: &mut Vec<Output>) {
-        match self.openings.remove(&port) {
-            Some(opening) if is_open => self.begin(now, opening, out),
-            Some(opening) => self.try_another(now, opening, out),
-            // Its client has gone meanwhile.
-            None if is_open => out.push(Output::Close { port }),
-            None => {}
+        let Some(opening) = self.openings.remove(&port) else { return };
+        match opening.from {
+            Some(from) if is_open => self.begin(now, from, opening, out),
+            Some(from) => self.try_another(now, from, opening, out),
+            None => {
+                self.give_back(port, opening.place);
+                if is_open {
+                    out.push(Output::Close { port });
+                }
+            }
         }
     }
 
@@ -130,10 +140,10 @@ impl Server {
         Ok(allocation)
     }
 
-    /// Forgets an allocation that was to begin.
-    pub(super) fn abandon(&mut self, port: u16) {
-        if let Some(opening) = self.openings.remove(&port) {
-            self.give_back(port, opening.place);
+    /// Nobody waits for the allocation that was to begin for this client.
+    pub(super) fn abandon(&mut self, from: &FiveTuple) {
+        if let Some(opening) = self.openings.values_mut().find(|one| one.asked_by(from)) {
+            opening.from = None;
         }
     }
 
@@ -144,8 +154,8 @@ impl Server {
         }
     }
 
-    fn begin(&mut self, now: Instant, opening: Opening, out: &mut Vec<Output>) {
-        let Opening { from, transaction, account, signature, lifetime, relay, place, .. } = opening;
+    fn begin(&mut self, now: Instant, from: FiveTuple, opening: Opening, out: &mut Vec<Output>) {
+        let Opening { transaction, account, signature, lifetime, relay, place, .. } = opening;
         let port = relay.bound.port();
         let token = (place == Place::EvenWithNext).then(|| self.reserve(now, port + 1, account.clone()));
         let mut allocation = Allocation::new(now, account, relay, transaction);
@@ -158,7 +168,7 @@ impl Server {
     }
 
     /// Another process may have a port of ours.
-    fn try_another(&mut self, now: Instant, mut opening: Opening, out: &mut Vec<Output>) {
+    fn try_another(&mut self, now: Instant, from: FiveTuple, mut opening: Opening, out: &mut Vec<Output>) {
         let port = opening.relay.bound.port();
         opening.tries = opening.tries.saturating_sub(1);
         let movable = !matches!(opening.place, Place::Reserved(_)) && opening.tries > 0;
@@ -167,7 +177,7 @@ impl Server {
         self.give_back(port, opening.place);
         match next {
             Some(Ok(port)) => {
-                opening.relay = self.relay(opening.from, opening.relay.bound.ip(), port);
+                opening.relay = self.relay(from, opening.relay.bound.ip(), port);
                 out.push(Output::Open { address: opening.relay.bound });
                 self.openings.insert(port, opening);
             }
@@ -176,7 +186,7 @@ impl Server {
                 self.drop_as(refusal.word());
                 let answer = Writer::new(Class::Error, Method::Allocate, opening.transaction)
                     .error(refusal.code(), refusal.reason());
-                self.answer(opening.from, &opening.signature, answer, out);
+                self.answer(from, &opening.signature, answer, out);
             }
         }
     }

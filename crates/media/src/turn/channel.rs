@@ -20,14 +20,14 @@ pub(super) fn write(number: u16, payload: &[u8], padded: bool) -> Vec<u8> {
     bytes
 }
 
-/// Whether a channel may have this number (§12).
+/// Whether a channel may have this number: those of RFC 8656 §12 end at 0x4FFF, but clients of RFC 5766 §11 take more.
 pub(super) const fn is_number(number: u16) -> bool {
-    matches!(number, 0x4000..=0x4fff)
+    matches!(number, 0x4000..=0x7fff)
 }
 
 /// Whether ChannelData begins with this byte.
 pub(super) const fn begins(first: u8) -> bool {
-    matches!(first, 0x40..=0x4f)
+    matches!(first, 0x40..=0x7f)
 }
 
 /// Number and length.

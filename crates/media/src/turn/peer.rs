@@ -15,8 +15,8 @@ pub struct PeerPolicy {
     pub open: Vec<RangeInclusive<u16>>,
     /// Ports of `own` where the exchange itself listens: never allowed.
     pub shut: Vec<u16>,
-    /// Networks of those that are not for everybody (RFC 1918 and the like), and addresses of `own`, that may be
-    /// reached all the same.
+    /// Networks of those that are not for everybody (RFC 1918 and the like) that may be reached all the same, and single
+    /// addresses of `own` whose other ports may.
     pub allowed: Vec<IpNet>,
 }
 
@@ -71,13 +71,14 @@ impl PeerPolicy {
         if ip.is_loopback() {
             return self.check_foreign(ip);
         }
-        let open = self.open.iter().any(|ports| ports.contains(&port)) || self.names(ip, None);
+        let open =
+            self.open.iter().any(|ports| ports.contains(&port)) || self.allowed.contains(&IpNet::from(ip));
         if open { Ok(()) } else { Err(Forbidden::Exchange) }
     }
 
     fn check_foreign(&self, ip: IpAddr) -> Result<(), Forbidden> {
         let Some((network, why)) = closed(ip) else { return Ok(()) };
-        if can_be_opened(why) && self.names(ip, Some(network)) { Ok(()) } else { Err(why) }
+        if can_be_opened(why) && self.names(ip, network) { Ok(()) } else { Err(why) }
     }
 
     fn is_own(&self, ip: IpAddr) -> bool {
@@ -85,9 +86,8 @@ impl PeerPolicy {
     }
 
     /// Whether an allowed network has this address. Everything at once (`0.0.0.0/0`) opens nothing that is closed.
-    fn names(&self, ip: IpAddr, within: Option<IpNet>) -> bool {
-        let named = |net: &&IpNet| net.contains(&ip) && within.is_none_or(|within| within.contains(*net));
-        self.allowed.iter().any(|net| named(&net))
+    fn names(&self, ip: IpAddr, within: IpNet) -> bool {
+        self.allowed.iter().any(|net| net.contains(&ip) && within.contains(net))
     }
 }
 

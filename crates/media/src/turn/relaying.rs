@@ -70,7 +70,7 @@ impl Server {
         let number = asked.message.number(kind::CHANNEL_NUMBER).ok().flatten();
         let number = number.map(|number| (number >> 16) as u16).filter(|number| channel::is_number(*number));
         let number =
-            number.ok_or(Refusal::BadRequest("Bad Request: expected a channel from 0x4000 to 0x4FFF"))?;
+            number.ok_or(Refusal::BadRequest("Bad Request: expected a channel from 0x4000 to 0x7FFF"))?;
         let peer = asked.message.address(kind::XOR_PEER_ADDRESS).ok().flatten().ok_or(bad_peer())?;
         if peer.is_ipv4() != is_v4 {
             return Err(Refusal::PeerAddressFamilyMismatch);

@@ -226,10 +226,7 @@ impl Server {
     /// The stream of a client has ended, and with it what it was lent.
     pub fn closed(&mut self, from: &FiveTuple, out: &mut Vec<Output>) {
         self.remove(from, out);
-        let opening = self.openings.iter().find(|(_, one)| one.asked_by(from)).map(|(port, _)| *port);
-        if let Some(port) = opening {
-            self.abandon(port);
-        }
+        self.abandon(from);
     }
 
     /// Frees what has expired. To be called at [`Server::next_deadline`]; whatever expires is of no use before that too.
@@ -383,6 +380,20 @@ impl Server {
     #[cfg(test)]
     pub(super) const fn sources(&self) -> &Sources {
         &self.sources
+    }
+
+    /// Every port that is taken is lent, being opened or reserved; every relayed address has its owner.
+    #[cfg(test)]
+    pub(super) fn assert_sound(&self) {
+        let next = self.openings.values().filter(|one| one.takes_two()).count();
+        let used = self.allocations.len() + self.openings.len() + next + self.reservations.len();
+        assert_eq!(self.ports.taken(), used);
+        assert_eq!(self.owners.len(), self.allocations.len());
+        for (port, tuple) in &self.owners {
+            assert_eq!(self.allocations.get(tuple).map(|one| one.relay.bound.port()), Some(*port));
+        }
+        assert_eq!(self.counts.allocations, self.allocations.len());
+        assert!(self.allocations.len() <= self.config.limits.allocations);
     }
 
     #[cfg(test)]

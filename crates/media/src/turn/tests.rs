@@ -3,6 +3,7 @@ mod authentication;
 mod bytes;
 mod data;
 mod peers;
+mod sweep;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

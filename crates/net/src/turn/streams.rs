@@ -11,7 +11,7 @@ use offhook_media::turn::{FiveTuple, Frame, LONGEST_FRAME, Transport};
 use offhook_udp_batch::{Waker, canonical};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::FromStream;
 
@@ -93,7 +93,8 @@ impl TurnStreams {
         mut outbox: mpsc::Receiver<Bytes>,
     ) -> Option<()> {
         let mut received = BytesMut::with_capacity(LONGEST_FRAME);
-        let mut patience = STRANGER;
+        let (patience, mut is_client) = (sleep(STRANGER), false);
+        tokio::pin!(patience);
         loop {
             tokio::select! {
                 read = stream.read_buf(&mut received) => {
@@ -106,11 +107,13 @@ impl TurnStreams {
                 message = outbox.recv() => {
                     let message = message?;
                     timeout(WRITE, stream.write_all(&message)).await.ok()?.ok()?;
-                    if message.starts_with(&ALLOCATED) {
-                        patience = CLIENT;
-                    }
+                    is_client |= message.starts_with(&ALLOCATED);
                 }
-                () = sleep(patience) => return None,
+                () = &mut patience => return None,
+            }
+            // A stranger wins no time by talking.
+            if is_client {
+                patience.as_mut().reset(Instant::now() + CLIENT);
             }
         }
     }
@@ -173,9 +176,9 @@ const MOST_OF_ONE: usize = 200;
 const OUTBOX: usize = 256;
 /// For a stream to take a message.
 const WRITE: Duration = Duration::from_secs(10);
-/// Silence after which a stream without allocation is closed.
+/// How long a stream lives without allocation.
 const STRANGER: Duration = Duration::from_secs(30);
-/// The same with one: longer than any lifetime, for its client may only listen.
+/// Silence after which one with an allocation is closed: longer than any lifetime, for its client may only listen.
 const CLIENT: Duration = Duration::from_secs(3_700);
 /// Until accepting is tried again.
 const RETRY: Duration = Duration::from_millis(100);

@@ -182,6 +182,32 @@ pub const KEYS: &[Key] = &[
     ),
     key("media.timeout", Kind::Time, "\"60s\"", "A call through us without media for this long is ended"),
     key("media.hold_timeout", Kind::Time, "\"2h\"", "The same for a call on hold"),
+    key(
+        "turn.listen",
+        Kind::Listen,
+        "\"[::]:3478\"",
+        "Where TURN and STUN are spoken, over UDP and TCP; if it is not set and the port is taken: nowhere",
+    ),
+    key("turn.ports", Kind::Ports, "\"21000-21999\"", "Ports of relayed addresses"),
+    key(
+        "turn.allow_peers",
+        Kind::Networks,
+        "[]",
+        "Private networks that clients of TURN may reach all the same",
+    ),
+    key("turn.max_allocations", Kind::Count(1, 60_000), "1000", "Relayed addresses in all"),
+    key(
+        "turn.max_allocations_per_account",
+        Kind::Count(1, 60_000),
+        "10",
+        "Relayed addresses that an account may have at a time",
+    ),
+    key(
+        "turn.bytes_per_second",
+        Kind::Count(1_000, 1_000_000_000),
+        "250000",
+        "What a relayed address carries each way",
+    ),
     key("store.url", Kind::Text, "\"sqlite:offhook.db\"", "The database, in the data directory"),
     key(
         "security.authentication",

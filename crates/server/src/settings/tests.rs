@@ -92,6 +92,17 @@ fn what_contradicts_itself_is_refused() {
         ("sip.registration.min_expires = \"3h\"", "min_expires is more than max_expires"),
         ("sip.registration.default_expires = \"3h\"", "default_expires is not between"),
         ("sip.udp = \"off\"\nsip.tcp = \"off\"\nsip.tls = \"off\"", "there is nothing to do"),
+        (
+            "turn.ports = \"20500-21500\"",
+            "turn.ports 20500-21500 and media.ports 20000-20999 have ports in common",
+        ),
+        ("turn.ports = \"3000-3999\"", "turn.ports 3000-3999 include 3478, which is a port of turn.listen"),
+        ("turn.ports = \"5000-5099\"", "include 5060, which is a port of sip"),
+        ("turn.listen = \"3478\"", "turn.listen must be an address with a port"),
+        ("turn.allow_peers = \"0.0.0.0/0\"", "0.0.0.0/0 opens nothing"),
+        ("turn.allow_peers = [\"8.8.8.0/24\"]", "8.8.8.0/24 opens nothing"),
+        ("turn.max_allocations = 0", "a whole number from 1 to 60000"),
+        ("turn.alow_peers = []", "did you mean \"allow_peers\"?"),
         ("store.url = \"postgres://x\"", "a database that this version does not know"),
         ("domains = [\"example.com:5060\"]", "neither a host name nor an address"),
         ("domains = [\"a b\"]", "neither a host name nor an address"),
@@ -174,4 +185,44 @@ fn passwords_come_from_where_they_are_kept() {
 fn domains_are_written_as_the_hosts_of_uris() {
     let settings = settings("domains = [\"Example.COM.\", \"2001:db8::1\", \"192.0.2.1\"]").unwrap();
     assert_eq!(settings.domains, ["example.com", "[2001:db8::1]", "192.0.2.1"]);
+}
+
+#[test]
+fn turn_is_where_media_is_and_nowhere_on_loopback() {
+    let listen = |text: &str| settings(text).unwrap().turn.map(|turn| turn.listen);
+    let at = |text: &str| Some(vec![text.parse().unwrap()]);
+    assert_eq!(listen(""), at("[::]:3478"));
+    assert_eq!(listen("sip.udp = \"192.0.2.1:5060\"\nsip.tcp = \"192.0.2.1:5060\""), at("192.0.2.1:3478"));
+    assert_eq!(listen("sip.udp = \"127.0.0.1:5060\"\nsip.tcp = \"off\""), None);
+    assert_eq!(listen("sip.udp = \"127.0.0.1:5060\""), None);
+    assert_eq!(listen("turn.listen = \"off\""), None);
+    let open = "security.authentication = \"off\"\nweb.http = \"off\"\nsip.udp = \"10.0.0.1:5060\"\nsip.tcp = \"off\"\n";
+    assert_eq!(listen(open), None, "not by itself where nobody has to prove anything");
+    assert_eq!(listen(&format!("{open}turn.listen = \"10.0.0.1:3478\"")), at("10.0.0.1:3478"));
+    let named = "sip.udp = \"127.0.0.1:5060\"\nsip.tcp = \"off\"\nturn.listen = \"127.0.0.1:3478\"";
+    assert_eq!(listen(named), at("127.0.0.1:3478"));
+}
+
+#[test]
+fn ports_of_media_that_turn_would_take_by_itself_turn_it_off_with_a_warning() {
+    let settings = settings("media.ports = \"20000-29999\"").unwrap();
+    assert_eq!(settings.turn, None);
+    assert_eq!(
+        settings.warnings,
+        ["TURN is off: turn.ports 21000-21999 and media.ports 20000-29999 have ports in common"]
+    );
+}
+
+#[test]
+fn limits_and_peers_of_turn_are_as_written() {
+    let text = "[turn]\nallow_peers = [\"10.0.0.0/8\", \"127.0.0.1\"]\nmax_allocations = 7\n\
+        max_allocations_per_account = 3\nbytes_per_second = 1000\nports = \"30000-30009\"\n";
+    let settings = settings(text).unwrap();
+    let turn = settings.turn.unwrap();
+    assert_eq!(
+        (turn.limits.allocations, turn.limits.per_account, turn.limits.bytes_per_second),
+        (7, 3, 1000)
+    );
+    assert_eq!((turn.allow_peers.len(), turn.ports, turn.is_named), (2, 30_000..=30_009, false));
+    assert!(settings.warnings[0].contains("127.0.0.1/32: every account may send"), "{:?}", settings.warnings);
 }

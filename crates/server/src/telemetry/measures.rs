@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use offhook_exchange::command::Status;
 use offhook_exchange::event::{DropReason, EndedBy, Event};
+use offhook_media::turn;
 use offhook_net::StreamCounts;
 
 /// What is counted as it happens. No labels name people or calls.
@@ -61,7 +62,12 @@ impl Measures {
     }
 
     /// All measures, with those of the shard if it answers.
-    pub(crate) fn text(&self, status: Option<Status>, streams: StreamCounts) -> String {
+    pub(crate) fn text(
+        &self,
+        status: Option<Status>,
+        streams: StreamCounts,
+        turn: Option<&turn::Counts>,
+    ) -> String {
         let mut text = Text::default();
         text.counter("datagrams_received_total", "SIP datagrams received", &self.datagrams_received);
         text.counter(
@@ -112,6 +118,9 @@ impl Measures {
         text.line("connections_refused_total", "", streams.refused as f64);
         text.head("tls_handshakes_failed_total", "TLS handshakes for SIP that failed", "counter");
         text.line("tls_handshakes_failed_total", "", streams.handshakes_failed as f64);
+        if let Some(turn) = turn {
+            text.turn(turn);
+        }
         if let Some(status) = status {
             text.gauge("accounts", "Accounts known", status.accounts as u64);
             text.gauge("devices", "Contacts registered", status.bindings as u64);
@@ -154,6 +163,20 @@ impl Text {
     fn gauge(&mut self, name: &str, help: &str, value: u64) {
         self.head(name, help, "gauge");
         self.line(name, "", value as f64);
+    }
+
+    fn turn(&mut self, counts: &turn::Counts) {
+        self.gauge("turn_allocations", "Relayed addresses that are lent", counts.allocations as u64);
+        self.head(
+            "turn_relayed_bytes_total",
+            "Bytes passed on between clients of TURN and their peers",
+            "counter",
+        );
+        self.line("turn_relayed_bytes_total", "", counts.relayed_bytes as f64);
+        self.head("turn_refused_total", "Requests refused and data dropped by the TURN server", "counter");
+        for (reason, count) in &counts.refused {
+            self.line("turn_refused_total", &format!("{{reason=\"{reason}\"}}"), *count as f64);
+        }
     }
 
     fn classes(&mut self, name: &str, help: &str, classes: &Classes) {

@@ -7,3 +7,4 @@ mod secure;
 mod sip;
 mod start;
 mod threads;
+mod turn;

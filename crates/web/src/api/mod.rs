@@ -7,6 +7,7 @@ mod devices;
 mod input;
 mod numbers;
 mod status;
+mod turn;
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -28,6 +29,7 @@ pub(crate) fn routes() -> Router<Site> {
         .route("/certificates", get(certificates::list))
         .route("/certificates/renew", post(certificates::renew))
         .route("/config/reload", post(certificates::reload))
+        .route("/turn/credentials", get(turn::credentials))
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is nothing here") })
         .method_not_allowed_fallback(|| async {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this cannot be done here")

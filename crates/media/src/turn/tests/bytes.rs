@@ -141,7 +141,7 @@ fn channel_data_is_padded_in_streams_only() {
     assert_eq!(padded, b"\x40\x01\0\x05abcde\0\0\0");
     assert_eq!(channel::parse(&padded), Some((0x4001, &b"abcde"[..])));
     assert_eq!(channel::parse(b"\x40\x01\0\x06abcde"), None);
-    assert_eq!(channel::parse(b"\x50\x01\0\x01a"), None);
+    assert_eq!(channel::parse(b"\x80\x01\0\x01a"), None);
 }
 
 #[test]

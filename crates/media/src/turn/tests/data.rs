@@ -74,8 +74,8 @@ fn a_channel_and_a_peer_belong_together() {
     assert_eq!(bench.bind(udp(CLIENT), 0x4000, "192.0.2.7:6001").code(), 400);
     assert_eq!(bench.bind(udp(CLIENT), 0x4001, PEER).code(), 400);
     assert_eq!(bench.bind(udp(CLIENT), 0x3fff, "192.0.2.7:6001").code(), 400);
-    assert_eq!(bench.bind(udp(CLIENT), 0x5000, "192.0.2.7:6001").code(), 400);
-    assert_eq!(bench.bind(udp(CLIENT), 0x4fff, "192.0.2.7:6001").code(), 0);
+    assert_eq!(bench.bind(udp(CLIENT), 0x8000, "192.0.2.7:6001").code(), 400);
+    assert_eq!(bench.bind(udp(CLIENT), 0x7fff, "192.0.2.7:6001").code(), 0);
     assert_eq!(bench.bind(udp(CLIENT), 0x4002, "[2001:db8::9]:1").code(), 443);
     let request = bench.begin(Method::ChannelBind).number(kind::CHANNEL_NUMBER, 0x4003 << 16);
     assert_eq!(bench.ask(udp(CLIENT), request, "sip:alice@example.com").code(), 400);

@@ -123,6 +123,11 @@ fn the_exchange_itself_stays_shut_even_where_its_network_is_named() {
     for peer in ["10.0.0.1:5060", "127.0.0.1:8080", "198.51.100.1:3478"] {
         assert_eq!(check(peer), Err(Forbidden::Exchange), "{peer}");
     }
-    assert_eq!(check("10.0.0.1:53"), Ok(()));
+    assert_eq!(check("10.0.0.1:53"), Err(Forbidden::Exchange));
+    assert_eq!(check("10.0.0.2:53"), Ok(()));
     assert_eq!(check("127.0.0.1:9000"), Ok(()));
+    // Its other ports are open where it is named by itself.
+    config.peers.allowed = vec!["10.0.0.1/32".parse().unwrap()];
+    let check = |peer: &str| config.peers.check(address(peer));
+    assert_eq!((check("10.0.0.1:53"), check("10.0.0.1:5060")), (Ok(()), Err(Forbidden::Exchange)));
 }

@@ -61,7 +61,7 @@ def a_browser_is_a_phone(lab, transport):
     exchange = Exchange(lab)
     alice, bob = exchange.add("alice"), exchange.add("bob")
     exchange.start()
-    browser = Browser(lab, exchange, alice, transport)
+    browser = Browser(lab, exchange, alice, "caller", transport)
     browser.start()
     bound = exchange.bindings(alice)
     check(len(bound) == 1 and bound[0].split(";")[0].endswith(".invalid"), f"bound: {bound}")
@@ -71,7 +71,7 @@ def a_browser_is_a_phone(lab, transport):
     check(sent.wait(20) == 0, f"the message was not taken: {sent.said()}")
     check(browser.wait("message", 10)["body"] == "Hello, browser", "another text")
 
-    # It rings and can be stopped on both ways; sound between them needs keys that both know.
+    # It rings and can be stopped on both ways.
     asked = lab.run("options", [lab.binary, "options", alice.address, *phone.words])
     check(asked.wait(20) == 0, f"OPTIONS to the browser: {asked.said()}")
     calling = lab.run("call", [lab.binary, "call", alice.address, "--ring-timeout", "8s", *phone.words])

@@ -36,7 +36,7 @@ mod tests {
         for (host, expected) in
             [("192.0.2.1", "192.0.2.1:5060"), ("[2001:db8::1]", "[2001:db8::1]:5060"), ("::1", "[::1]:5060")]
         {
-            assert_eq!(resolve(host, 5060).await.unwrap(), [expected.parse().unwrap()]);
+            assert_eq!(resolve(host, 5060).await.unwrap(), [expected.parse::<SocketAddr>().unwrap()]);
         }
     }
 

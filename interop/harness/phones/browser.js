@@ -12,7 +12,7 @@ const puppeteer = require(path.join(settings.modules, 'node_modules', 'puppeteer
 const tell = (type, more = {}) => process.stdout.write(JSON.stringify({ type, ...more }) + '\n');
 
 /** Runs in the page. */
-function phone({ url, address, password }) {
+function phone({ url, address, password, answers, only, video }) {
   const say = (type, more = {}) => window.tell(type, more);
   const agent = new JsSIP.UA({
     sockets: [new JsSIP.WebSocketInterface(url)],
@@ -21,8 +21,30 @@ function phone({ url, address, password }) {
     register_expires: 60,
     session_timers: false,
   });
-  const options = { mediaConstraints: { audio: true, video: false }, pcConfig: { iceServers: [] } };
+  // What improves speech would take a tone for noise.
+  const audio = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
+  const options = { mediaConstraints: { audio, video }, pcConfig: { iceServers: [] } };
   let session = null;
+  let samples = [];
+  const hear = (stream) => {
+    // Sound of a remote track flows only while an element has it.
+    const element = Object.assign(document.createElement('audio'), { srcObject: stream, muted: true });
+    element.play();
+    const context = new AudioContext();
+    const tap = context.createScriptProcessor(4096, 1, 1);
+    tap.onaudioprocess = ({ inputBuffer }) => samples.push(...inputBuffer.getChannelData(0));
+    context.createMediaStreamSource(stream).connect(tap).connect(context.destination);
+    say('HEARS', { rate: context.sampleRate });
+  };
+  const connect = (connection) => connection.addEventListener('track', ({ track }) => {
+    if (track.kind === 'audio') hear(new MediaStream([track]));
+  });
+  /** Leaves one codec, and its events, in the sound of an offer. */
+  const narrowed = (sdp) => sdp.replace(/^m=audio (\d+) (\S+) (.*)$/m, (_, port, profile, formats) => {
+    const kept = formats.split(' ').filter((format) =>
+      new RegExp(`a=rtpmap:${format} (${only}/|telephone-event/48000)`, 'i').test(sdp));
+    return `m=audio ${port} ${profile} ${kept.join(' ')}`;
+  });
   agent.on('connected', () => say('CONNECTED'));
   agent.on('disconnected', () => say('DISCONNECTED'));
   agent.on('registered', () => say('REGISTERED'));
@@ -32,17 +54,34 @@ function phone({ url, address, password }) {
   });
   agent.on('newRTCSession', ({ originator, session: opened }) => {
     session = opened;
+    if (session.connection) connect(session.connection);
+    session.on('peerconnection', ({ peerconnection }) => connect(peerconnection));
+    if (only) {
+      session.on('sdp', (event) => {
+        if (event.originator === 'local') event.sdp = narrowed(event.sdp);
+      });
+    }
     const ended = (event) => say('CALL_CLOSED', { cause: event.cause });
     session.on('progress', () => say('CALL_RINGING'));
     session.on('confirmed', () => say('CALL_ESTABLISHED'));
     session.on('ended', ended);
     session.on('failed', ended);
-    if (originator === 'remote') say('CALL_INCOMING');
+    session.on('newDTMF', ({ originator: by, dtmf }) => say('KEY', { by, tone: dtmf.tone }));
+    if (originator === 'remote') {
+      say('CALL_INCOMING');
+      if (answers) session.answer(options);
+    }
   });
   window.commands = {
     dial: (target) => agent.call(target, options),
     answer: () => session.answer(options),
     hangup: () => session.terminate(),
+    recording: () => window.keep(samples.map((one) => Math.round(Math.max(-1, Math.min(1, one)) * 32767))),
+    measure: async () => {
+      const received = [...(await session.connection.getStats()).values()].filter((one) => one.type === 'inbound-rtp');
+      const [sound, picture] = ['audio', 'video'].map((kind) => received.find((one) => one.kind === kind) || {});
+      say('MEASURED', { frames: picture.framesDecoded || 0, packets: sound.packetsReceived || 0 });
+    },
     leave: () => agent.stop(),
   };
   agent.start();
@@ -61,7 +100,9 @@ async function main() {
     userDataDir: path.join(settings.folder, 'profile'),
     args: [
       '--no-sandbox', '--disable-gpu', '--no-first-run', '--no-proxy-server', '--disable-background-networking',
-      '--use-fake-ui-for-media-stream', '--use-fake-device-for-media-stream',
+      '--use-fake-ui-for-media-stream', '--use-fake-device-for-media-stream', '--allow-loopback-in-peer-connection',
+      `--use-file-for-fake-audio-capture=${settings.tone}`, '--autoplay-policy=no-user-gesture-required',
+      '--disable-features=WebRtcHideLocalIpsWithMdns',
       ...(settings.trusted ? [`--ignore-certificate-errors-spki-list=${settings.trusted}`] : []),
     ],
   });
@@ -69,6 +110,10 @@ async function main() {
   page.on('console', (line) => process.stderr.write(`${line.text()}\n`));
   page.on('pageerror', (error) => process.stderr.write(`${error}\n`));
   await page.exposeFunction('tell', tell);
+  await page.exposeFunction('keep', (samples) => {
+    fs.writeFileSync(path.join(settings.folder, 'heard.raw'), Buffer.from(new Int16Array(samples).buffer));
+    tell('KEPT');
+  });
   await page.goto(`http://127.0.0.1:${server.address().port}/`);
   await page.evaluate(phone, settings);
 

@@ -7,9 +7,13 @@ import os
 import shutil
 import subprocess
 import threading
+import time
+import wave
 from pathlib import Path
 
+from .. import tone
 from ..failure import Failure, check, until
+from ..lab import CALLEE_HZ, CALLER_HZ
 from ..wire import LOOPBACK
 
 HERE = Path(__file__).resolve().parent
@@ -19,23 +23,29 @@ MODULES = Path(os.environ.get("CARGO_TARGET_DIR") or HERE.parents[2] / "target")
 class Browser:
     """One page with one account. Its certificate check is as strict as a browser's, but for the very key of the exchange."""
 
-    def __init__(self, lab, exchange, account, transport):
-        self.lab, self.account = lab, account
+    def __init__(self, lab, exchange, account, role, transport="wss", only=None, video=False):
+        """`only`: the one codec that it offers. A `callee` answers by itself."""
+        self.lab, self.account, self.role = lab, account, role
         self.exchange, self.transport = exchange, transport
+        self.only, self.video = only, video
+        self.hz = CALLER_HZ if role == "caller" else CALLEE_HZ
         self.events, self.process = [], None
+        self.folder = lab.folder / f"browser-{account.user}"
 
     def start(self):
         check((MODULES / "jssip.bundle.js").exists(), f"{MODULES} is not there: scripts/install.sh interop")
-        exchange, folder = self.exchange, self.lab.folder / "browser"
+        exchange, folder = self.exchange, self.folder
         folder.mkdir()
+        tone.make(folder / "tone.wav", self.hz, rate=48_000)
         settings = {
             "modules": str(MODULES), "folder": str(folder), "chromium": self.lab.tool("chromium"),
             "url": f"{self.transport}://{LOOPBACK}:{exchange.port_for(self.transport)}/",
             "address": self.account.address, "password": self.account.password,
+            "tone": str(folder / "tone.wav"), "answers": self.role == "callee", "only": self.only, "video": self.video,
             "trusted": key_digest(exchange) if self.transport == "wss" else "",
         }
         words = [self.lab.tool("node"), HERE / "browser.js", json.dumps(settings)]
-        self.process = self.lab.run("browser", words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.process = self.lab.run(folder.name, words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         threading.Thread(target=self._listen, daemon=True).start()
         self.wait("REGISTERED", 40)
 
@@ -58,6 +68,41 @@ class Browser:
             check(self.process.ended() is None, f"the browser ended: {self.process.said()[-400:]}")
             return None
         return until(found, seconds, f"the browser says {kind}")
+
+    def call(self, target, seconds):
+        """Calls, talks for that long, hangs up."""
+        self.command("dial", target)
+        self.wait("CALL_ESTABLISHED", 20)
+        time.sleep(seconds)
+        self._keep()
+        self.command("hangup")
+        self.wait("CALL_CLOSED", 10)
+
+    def over(self):
+        """Waits until the call that came in has ended."""
+        self.wait("CALL_ESTABLISHED", 20)
+        self.wait("CALL_CLOSED", 20)
+        self._keep()
+
+    def measure(self):
+        """What it has received so far: decoded `frames` of video, `packets` of sound."""
+        self.command("measure")
+        return self.wait("MEASURED", 10)
+
+    def _keep(self):
+        rate = self.wait("HEARS", 10)["rate"]
+        self.command("recording")
+        self.wait("KEPT", 20)
+        with wave.open(str(self.recording), "wb") as out:
+            out.setnchannels(1)
+            out.setsampwidth(2)
+            out.setframerate(rate)
+            out.writeframes((self.folder / "heard.raw").read_bytes())
+
+    @property
+    def recording(self):
+        """What it has heard."""
+        return self.folder / "heard.wav"
 
     def stop(self):
         if self.process and self.process.ended() is None:

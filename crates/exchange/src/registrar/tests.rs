@@ -50,7 +50,7 @@ fn each_contact_gets_its_own_expiry_and_preference() {
     assert_eq!(bindings[0].q, 500);
     assert_eq!(bindings[1].expires_at, NOW + 120);
     assert_eq!(bindings[1].q, 1000);
-    assert_eq!(bindings[1].flow.remote, "192.0.2.10:5070".parse().unwrap());
+    assert_eq!(bindings[1].flow.remote, "192.0.2.10:5070".parse::<std::net::SocketAddr>().unwrap());
 }
 
 #[test]

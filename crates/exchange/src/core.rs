@@ -371,11 +371,14 @@ impl Core {
         if changed {
             let contacts = bindings.0.len();
             cx.event(Event::Registered { account: record.clone(), contacts, from: flow.remote });
-            self.change(record.clone(), bindings.clone(), cx);
-        }
-        self.transactions.respond(server, answer, &mut cx.sip());
-        for one in bindings.0.iter().filter(|_| changed) {
-            self.inquiries.ask(&record, one, &self.config, &mut self.transactions, cx);
+            let asked = self.inquiries.whom(&record, &bindings, &self.config);
+            self.change(record, bindings, cx);
+            self.transactions.respond(server, answer, &mut cx.sip());
+            for (record, binding) in asked {
+                self.inquiries.ask(record, &binding, &self.config, &mut self.transactions, cx);
+            }
+        } else {
+            self.transactions.respond(server, answer, &mut cx.sip());
         }
         Ok(())
     }

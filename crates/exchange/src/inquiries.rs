@@ -10,7 +10,7 @@ use offhook_sip_stack::{ConnectionId, Transport};
 
 use crate::config::{Config, SrtpPolicy};
 use crate::context::Context;
-use crate::directory::{AddressOfRecord, Binding};
+use crate::directory::{AddressOfRecord, Binding, Bindings};
 
 /// What has been asked and not been answered.
 #[derive(Default)]
@@ -24,26 +24,39 @@ pub(crate) struct Asked {
 }
 
 impl Inquiries {
-    /// Asks a phone, if there is something to ask it.
+    /// Of an account's phones those that there is something to ask, which are few.
+    pub(crate) fn whom(
+        &self,
+        record: &AddressOfRecord,
+        bindings: &Bindings,
+        config: &Config,
+    ) -> Vec<(AddressOfRecord, Binding)> {
+        let is_asked = |id| self.0.values().any(|one| one.connection == id);
+        let is_open = |one: &&Binding| {
+            one.flow.transport == Transport::Tls
+                && one.media.is_none()
+                && one.path.is_empty()
+                && config.srtp != SrtpPolicy::Off
+                && one.flow.connection.is_some_and(|id| !is_asked(id))
+        };
+        let room = MOST.saturating_sub(self.0.len());
+        let open = bindings.0.iter().filter(is_open).take(room);
+        open.map(|one| (record.clone(), one.clone())).collect()
+    }
+
+    /// Asks a phone.
     pub(crate) fn ask(
         &mut self,
-        record: &AddressOfRecord,
+        record: AddressOfRecord,
         binding: &Binding,
         config: &Config,
         transactions: &mut Transactions,
         cx: &mut Context<'_>,
     ) {
-        let known = binding.media.is_some() || config.srtp == SrtpPolicy::Off;
-        let (Transport::Tls, Some(connection)) = (binding.flow.transport, binding.flow.connection) else {
-            return;
-        };
-        let asked = || self.0.values().any(|one| one.connection == connection);
-        if known || self.0.len() >= MOST || !binding.path.is_empty() || asked() {
-            return;
-        }
+        let Some(connection) = binding.flow.connection else { return };
         if let Some(options) = options(binding, config, cx) {
             let client = transactions.send_request_on(options, binding.flow, &mut cx.sip());
-            self.0.insert(client, Asked { record: record.clone(), connection });
+            self.0.insert(client, Asked { record, connection });
         }
     }
 

@@ -1,26 +1,54 @@
-"""Phones that protect their media each in its own way call each other through the exchange."""
+"""Phones that protect their media each in its own way, or not at all, call each other through the exchange."""
 
 from functools import partial
+import time
 
-from harness.cases import each
-from harness.conversation import converse
+from harness.cases import case, each
+from harness.conversation import TALK_SECONDS, converse
 from harness.exchange import Exchange
+from harness.failure import check
 from harness.meter import Meter
 from harness.phones.baresip import Baresip
+from harness.phones.browser import Browser
+from harness.phones.offhook import Offhook
+from harness.phones.pjsua import Pjsua
 
 MUST = partial(Baresip, encryption="srtp-mand")
 MUST_WITH_FEEDBACK = partial(Baresip, encryption="srtp-mandf")
 MAY = partial(Baresip, encryption="srtp")
+SDES = partial(Baresip, transport="tls", encryption="srtp-mand")
+DTLS = partial(Baresip, transport="tls", encryption="dtls_srtp")
+DTLS_ON_ONE_PORT = partial(DTLS, rtcp_mux=True)
+DTLS_AND_ICE = partial(DTLS, rtcp_mux=True, ice=True)
+PJSUA = partial(Pjsua, transport="tls", srtp="mandatory")
+PJSUA_MAY = partial(Pjsua, transport="tls", srtp="optional")
+OPUS_BROWSER = partial(Browser, only="opus")
 
 PAIRS = [
     ("a phone that must encrypt calls one that cannot", MUST, Baresip),
     ("a phone that must encrypt, with feedback, calls one that cannot", MUST_WITH_FEEDBACK, Baresip),
     ("a phone that may encrypt calls one that cannot", MAY, Baresip),
     ("a phone that cannot encrypt calls one that may", Baresip, MAY),
+    ("SDES calls DTLS", SDES, DTLS),
+    ("DTLS calls SDES", DTLS, SDES),
+    ("SDES of one make calls SDES of another", PJSUA, SDES),
+    ("DTLS calls SDES of another make", DTLS, PJSUA),
+    ("DTLS calls a phone of another make that may encrypt", DTLS, PJSUA_MAY),
+    ("our plain phone calls SDES", Offhook, SDES),
+    ("our plain phone calls DTLS", Offhook, DTLS),
+    ("DTLS on one port calls our plain phone", DTLS_ON_ONE_PORT, Offhook),
+    ("DTLS with ICE calls our plain phone", DTLS_AND_ICE, Offhook),
+    ("SDES of another make calls our plain phone", PJSUA, Offhook),
+    ("a browser calls a plain phone", Browser, Baresip),
+    ("a plain phone calls a browser", Baresip, Browser),
+    ("a browser calls SDES", Browser, SDES),
+    ("DTLS calls a browser", DTLS, Browser),
+    ("a browser that speaks Opus alone calls a phone that speaks G.711 alone", OPUS_BROWSER, Baresip),
+    ("our phone calls a browser that answers with Opus alone", Offhook, OPUS_BROWSER),
 ]
 
 
-@each(PAIRS)
+@each(PAIRS, seconds=90)
 def both_hear_each_other(lab, caller, callee):
     exchange = Exchange(lab, "always")
     alice, bob = exchange.add("alice"), exchange.add("bob")
@@ -28,3 +56,25 @@ def both_hear_each_other(lab, caller, callee):
     meter = lab.keep(Meter(exchange.media_ports))
     converse(caller(lab, exchange, alice, "caller"), callee(lab, exchange, bob, "callee"))
     meter.prove(relayed=True)
+
+
+@case(seconds=120)
+def two_browsers_see_each_other_through_the_exchange(lab):
+    exchange = Exchange(lab, "always")
+    alice, bob = exchange.add("alice"), exchange.add("bob")
+    exchange.start()
+    caller = Browser(lab, exchange, alice, "caller", video=True)
+    callee = Browser(lab, exchange, bob, "callee", video=True)
+    callee.start()
+    caller.start()
+    caller.command("dial", bob.address)
+    for browser in (caller, callee):
+        browser.wait("CALL_ESTABLISHED", 20)
+    time.sleep(TALK_SECONDS)
+    for browser in (caller, callee):
+        seen = browser.measure()
+        check(seen["frames"] >= 20 and seen["packets"] >= 50, f"{browser.role} received {seen}")
+    caller.command("hangup")
+    callee.wait("CALL_CLOSED", 10)
+    caller.stop()
+    callee.stop()

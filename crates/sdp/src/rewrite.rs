@@ -396,10 +396,13 @@ impl Formats {
             std::str::from_utf8(words(value).next()?).ok()?.parse::<u8>().ok()
         };
         let of_formats = is_one_of(line, &OF_FORMATS);
+        // Who translates sends under a source of its own (RFC 3550 §7.1), which would be taken for another stream.
+        let of_source = is_one_of(line, &[b"ssrc", b"ssrc-group"]);
         match self {
-            Self::Kept | Self::Added(_) => true,
+            Self::Kept => true,
+            Self::Added(_) => !of_source,
             Self::Only(kept) => !of_formats || payload_type().is_none_or(|one| kept.contains(&one)),
-            Self::Instead(_) => !of_formats && !is_one_of(line, &[b"ptime", b"maxptime"]),
+            Self::Instead(_) => !of_formats && !of_source && !is_one_of(line, &[b"ptime", b"maxptime"]),
         }
     }
 

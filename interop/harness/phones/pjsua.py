@@ -16,14 +16,14 @@ CHILD = Path(__file__).with_name("pjsua_child.py")
 class Pjsua:
     """One pjsua2 endpoint with one account; answers what comes in."""
 
-    def __init__(self, lab, exchange, account, role, transport="udp"):
+    def __init__(self, lab, exchange, account, role, transport="udp", srtp="off"):
         self.lab, self.exchange, self.account = lab, exchange, account
         self.hz = CALLER_HZ if role == "caller" else CALLEE_HZ
         self.recording = lab.folder / f"pjsua-{account.user}.wav"
         self.settings = {
             "address": account.address, "user": account.user, "password": account.password, "host": LOOPBACK,
-            "server": f"sip:{LOOPBACK}:{exchange.port};transport={transport};lr", "domain": account.domain,
-            "transport": transport, "rtp": lab.port(10), "play": str(lab.tone(self.hz)),
+            "server": f"sip:{LOOPBACK}:{exchange.port_for(transport)};transport={transport};lr", "domain": account.domain,
+            "transport": transport, "srtp": srtp, "rtp": lab.port(10), "play": str(lab.tone(self.hz)),
             "record": str(self.recording), "log": str(lab.folder / f"pjsua-{account.user}.log")}
         self.process, self.read = None, 0
 

@@ -75,6 +75,8 @@ def account(settings):
     made.mediaConfig.transportConfig.boundAddress = settings["host"]
     made.mediaConfig.transportConfig.port = settings["rtp"]
     made.mediaConfig.transportConfig.portRange = 10
+    made.mediaConfig.srtpUse = {"off": 0, "optional": 1, "mandatory": 2}[settings["srtp"]]
+    made.mediaConfig.srtpSecureSignaling = 0
     made.mwiConfig.enabled = False
     return made
 
@@ -92,8 +94,8 @@ def endpoint(settings):
     made.libInit(config)
     transport = pj.TransportConfig()
     transport.boundAddress = settings["host"]
-    kind = pj.PJSIP_TRANSPORT_TCP if settings["transport"] == "tcp" else pj.PJSIP_TRANSPORT_UDP
-    made.transportCreate(kind, transport)
+    kinds = {"udp": pj.PJSIP_TRANSPORT_UDP, "tcp": pj.PJSIP_TRANSPORT_TCP, "tls": pj.PJSIP_TRANSPORT_TLS}
+    made.transportCreate(kinds[settings["transport"]], transport)
     made.libStart()
     made.audDevManager().setNullDev()
     for codec in made.codecEnum2():

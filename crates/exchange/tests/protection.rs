@@ -262,6 +262,22 @@ fn a_certificate_that_is_not_the_promised_one_ends_the_call_with_the_reason() {
 }
 
 #[test]
+fn a_stream_that_is_turned_off_in_a_refused_offer_stays_protected() {
+    let mut bench = bench();
+    let got = ring_with(&mut bench, &browser("192.0.2.10", 4000, "actpass"));
+    let (got, ok) = answer(&mut bench, &got, &sdp("192.0.2.20", 6000));
+    let stream = bench.open_streams()[0];
+    let protected = bench.remote(stream, SideName::A).protection;
+    let off = browser("192.0.2.10", 4000, "actpass").replace("m=audio 4000", "m=audio 0");
+    bench.send(ALICE, &with_sdp(&in_dialog("INVITE", 3, &got, &ok, true, ALICE), &off));
+    assert_eq!(bench.remote(stream, SideName::A).protection, protected);
+    let asked = bench.request(BOB);
+    bench.send(BOB, &reply(&asked, 488, "tbob", "", ""));
+    assert_eq!(bench.remote(stream, SideName::A).protection, protected);
+    assert!(matches!(protected, Protection::Dtls { .. }));
+}
+
+#[test]
 fn protection_passes_untouched_where_it_is_left_to_the_phones() {
     let mut bench = with(|config| (config.srtp, config.anchor) = (SrtpPolicy::Off, AnchorPolicy::Always));
     let got = ring_with(&mut bench, &savp("192.0.2.10", 4000, KEY));

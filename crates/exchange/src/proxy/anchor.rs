@@ -217,8 +217,11 @@ impl Anchors {
             if said.off || !(said.profile.is_rtp() || opaque) {
                 faces.push(anchor.streams[at].as_ref().and_then(|one| one.face(role, to, anchor, config)));
                 match &mut anchor.streams[at] {
-                    // Only the answer ends it.
+                    // Only the answer ends it; should it be refused, its protection goes on.
                     Some(stream) if role == Role::Offer => {
+                        if let Some(ends) = &stream.ends {
+                            ends[sender.index()].tell(&mut remote);
+                        }
                         stream.update(sender, remote, Some(said.rtcp_mux), cx)
                     }
                     slot => self.close_stream(slot.take(), cx),

@@ -47,7 +47,9 @@ impl Manner {
         // From the second offer on there are also more formats.
         let usual: &[Self] = match (policy, transport) {
             (SrtpPolicy::Off, _) => &[Plain; 2],
-            (_, Transport::Ws | Transport::Wss) => &[Browser; 2],
+            // Not all that comes by WebSocket is a browser.
+            (SrtpPolicy::Prefer, Transport::Ws | Transport::Wss) => &[Browser, Browser, Plain],
+            (SrtpPolicy::Require, Transport::Ws | Transport::Wss) => &[Browser; 2],
             (SrtpPolicy::Require, _) => &[Sdes, Dtls, DtlsFeedback],
             // Keys in the clear protect nothing, so they are offered only to those who ask for them.
             (SrtpPolicy::Prefer, Transport::Udp | Transport::Tcp) => {

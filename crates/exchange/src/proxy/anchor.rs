@@ -4,25 +4,27 @@
 //! about itself goes to the relay, what the receiver is told is the relay's own address. So the rules of offer
 //! and answer stay between the phones.
 
+mod stream;
+mod trouble;
+
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use offhook_media::command::{
-    Command, Content, InsecureReason, PortPair, Remote, Report, Side, SideName, StreamId,
-};
+use offhook_media::command::{Command, Content, PortPair, Remote, Report, Side, SideName, StreamId};
 use offhook_media::lease::{Lease, PortBlock};
-use offhook_sdp::{Face, Formats, Media, Options, Profile, Relay, Sdp, remotes, rewrite};
+use offhook_sdp::{Formats, Media, Options, Profile, Relay, Sdp, remotes, rewrite};
 use offhook_sip::Status;
 
 use super::protection::{End, Manner, is_protected};
 use super::signed_route::{Party, PartyName};
-use super::transcoding::Offered;
 use crate::config::{Config, SrtpPolicy};
 use crate::context::Context;
 use crate::directory::AddressOfRecord;
 use crate::proxy::hangup::Dialog;
 use crate::refusal::Refusal;
+use stream::Stream;
+pub(crate) use trouble::Trouble;
 
 /// The calls, and branches of calls, whose media goes through us.
 pub(crate) struct Anchors {
@@ -78,33 +80,6 @@ pub(crate) enum Role {
     Offer,
     /// It is in force.
     Answer,
-}
-
-struct Stream {
-    id: StreamId,
-    ports: [PortPair; 2],
-    remotes: [Remote; 2],
-    /// What each party's SDP says of rtcp-mux; in force when both do (RFC 5761 §5.1.1). `None`: it said nothing yet.
-    mux: [Option<bool>; 2],
-    /// How each party protects its media, where the relay ends that.
-    ends: Option<Box<[End; 2]>>,
-    /// Of sound, what was offered last.
-    offered: Option<Box<Offered>>,
-    is_transcoded: bool,
-    stopped_at: Option<Instant>,
-}
-
-/// Why a call cannot go on with the media that it has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Trouble {
-    /// Nothing has come for a while.
-    Stopped,
-    /// A port could not be had.
-    NoPort,
-    /// A handshake failed.
-    Insecure(InsecureReason),
-    /// A phone answered without the protection that must be.
-    Unprotected,
 }
 
 /// What a party had said before an offer of it, for when that is refused (RFC 3264 §8). Only its own side: the other
@@ -196,7 +171,8 @@ impl Anchors {
     ) -> Result<Vec<u8>, Refusal> {
         let bad = |reason: String| Refusal::new(Status::BAD_REQUEST, format!("SDP: {reason}"));
         let sdp = Sdp::parse(body).map_err(|error| bad(error.to_string()))?;
-        if remotes(&sdp).iter().filter(|one| !one.off).count() > MAX_STREAMS {
+        let said = remotes(&sdp);
+        if said.iter().filter(|one| !one.off).count() > MAX_STREAMS {
             return Err(Refusal::new(Status::NOT_ACCEPTABLE_HERE, "Too many media streams"));
         }
         if role == Role::Offer {
@@ -204,7 +180,7 @@ impl Anchors {
         }
         let to = sender.other().index();
         let (mut plan, mut faces, mut formats) = (Vec::new(), Vec::new(), Vec::new());
-        for (at, (said, media)) in remotes(&sdp).into_iter().zip(sdp.media()).enumerate() {
+        for (at, (said, media)) in said.iter().zip(sdp.media()).enumerate() {
             if anchor.streams.len() <= at {
                 // Most calls have one.
                 anchor.streams.reserve_exact(1);
@@ -213,41 +189,14 @@ impl Anchors {
             let tls = matches!(said.profile, Profile::TlsSavp | Profile::TlsSavpf);
             let opaque =
                 media.profile_name().eq_ignore_ascii_case("udptl") || (tls && !anchor.ends_protection);
-            let mut remote = anchor.remote(sender, &said);
             if said.off || !(said.profile.is_rtp() || opaque) {
                 faces.push(anchor.streams[at].as_ref().and_then(|one| one.face(role, to, anchor, config)));
-                match &mut anchor.streams[at] {
-                    // Only the answer ends it; should it be refused, its protection goes on.
-                    Some(stream) if role == Role::Offer => {
-                        if let Some(ends) = &stream.ends {
-                            ends[sender.index()].tell(&mut remote);
-                        }
-                        stream.update(sender, remote, Some(said.rtcp_mux), cx)
-                    }
-                    slot => self.close_stream(slot.take(), cx),
-                }
+                self.pass_over(anchor, at, (sender, role), said, cx);
                 plan.push(if said.off { Relay::Off } else { Relay::Direct });
                 formats.push(Formats::Kept);
                 continue;
             }
-            let content = if opaque { Content::Opaque } else { Content::Rtp };
-            let before = anchor.streams[at].as_ref();
-            let ends = if opaque { None } else { anchor.ends(sender, before, role, &media, config, cx)? };
-            if let Some(ends) = &ends {
-                ends[sender.index()].tell(&mut remote);
-            }
-            match &mut anchor.streams[at] {
-                Some(stream) => {
-                    stream.ends = ends;
-                    stream.update(sender, remote, Some(said.rtcp_mux), cx);
-                }
-                None => {
-                    let stream =
-                        self.open_stream(anchor, sender, remote, said.rtcp_mux, (content, ends), cx)?;
-                    self.streams.insert(stream.id, Opened { anchor: number, ports: stream.ports });
-                    anchor.streams[at] = Some(stream);
-                }
-            }
+            self.take_in((number, anchor), at, (sender, role), (said, &media, opaque), config, cx)?;
             let adds = anchor.adds_formats;
             if let Some(stream) = &mut anchor.streams[at] {
                 formats.push(stream.formats((sender, role), &media, adds, config, cx));
@@ -260,6 +209,59 @@ impl Anchors {
         anchor.note_quiet(cx.now);
         let told = Options { origin: Some(anchor.told[to]), faces, formats };
         rewrite(&sdp, &plan, &told).map(Sdp::into_bytes).map_err(|error| bad(error.to_string()))
+    }
+
+    /// A stream that is off, or not for a relay.
+    fn pass_over(
+        &mut self,
+        anchor: &mut Anchor,
+        at: usize,
+        (sender, role): (PartyName, Role),
+        said: &offhook_sdp::Remote,
+        cx: &mut Context<'_>,
+    ) {
+        let mut remote = anchor.remote(sender, said);
+        match &mut anchor.streams[at] {
+            // Only the answer ends it; should it be refused, its protection goes on.
+            Some(stream) if role == Role::Offer => {
+                if let Some(ends) = &stream.ends {
+                    ends[sender.index()].tell(&mut remote);
+                }
+                stream.update(sender, remote, Some(said.rtcp_mux), cx);
+            }
+            slot => self.close_stream(slot.take(), cx),
+        }
+    }
+
+    /// A stream for the relay: what its sender says of it is taken in, and it is opened if it is new.
+    fn take_in(
+        &mut self,
+        (number, anchor): (u64, &mut Anchor),
+        at: usize,
+        (sender, role): (PartyName, Role),
+        (said, media, opaque): (&offhook_sdp::Remote, &Media<'_>, bool),
+        config: &Config,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Refusal> {
+        let content = if opaque { Content::Opaque } else { Content::Rtp };
+        let before = anchor.streams[at].as_ref();
+        let ends = if opaque { None } else { anchor.ends(sender, before, role, media, config, cx)? };
+        let mut remote = anchor.remote(sender, said);
+        if let Some(ends) = &ends {
+            ends[sender.index()].tell(&mut remote);
+        }
+        match &mut anchor.streams[at] {
+            Some(stream) => {
+                stream.ends = ends;
+                stream.update(sender, remote, Some(said.rtcp_mux), cx);
+            }
+            None => {
+                let stream = self.open_stream(anchor, sender, remote, said.rtcp_mux, (content, ends), cx)?;
+                self.streams.insert(stream.id, Opened { anchor: number, ports: stream.ports });
+                anchor.streams[at] = Some(stream);
+            }
+        }
+        Ok(())
     }
 
     fn open_stream(
@@ -437,29 +439,6 @@ impl Anchors {
     }
 }
 
-impl Trouble {
-    /// The value of a Reason header (RFC 3326), and with what a call is refused that was not answered yet.
-    pub(crate) fn words(self) -> (String, Status, &'static str) {
-        match self {
-            Self::Stopped => {
-                ("SIP;cause=408;text=\"Media stopped\"".to_owned(), Status::REQUEST_TIMEOUT, "Media stopped")
-            }
-            Self::NoPort => {
-                let words = "A media port cannot be had";
-                (format!("SIP;cause=503;text=\"{words}\""), Status::SERVICE_UNAVAILABLE, words)
-            }
-            Self::Insecure(reason) => {
-                let words = "Media could not be secured";
-                (format!("SIP;cause=488;text=\"{words}: {reason}\""), Status::NOT_ACCEPTABLE_HERE, words)
-            }
-            Self::Unprotected => {
-                let words = "The phone did not encrypt its media";
-                (format!("SIP;cause=488;text=\"{words}\""), Status::NOT_ACCEPTABLE_HERE, words)
-            }
-        }
-    }
-}
-
 impl Anchor {
     /// What the relay is told about a party from what its SDP says.
     fn remote(&self, sender: PartyName, said: &offhook_sdp::Remote) -> Remote {
@@ -523,67 +502,6 @@ impl Anchor {
     fn note_quiet(&mut self, now: Instant) {
         let quiet = self.streams.iter().flatten().all(Stream::may_be_silent);
         self.quiet_since = if quiet { self.quiet_since.or(Some(now)) } else { None };
-    }
-}
-
-impl Stream {
-    /// Whether it is on hold, or was never agreed on because one party did not describe it: of neither does the
-    /// relay report that it stopped.
-    fn may_be_silent(&self) -> bool {
-        self.remotes.iter().any(|remote| remote.hold) || self.mux.contains(&None)
-    }
-
-    fn update(&mut self, sender: PartyName, remote: Remote, mux: Option<bool>, cx: &mut Context<'_>) {
-        self.mux[sender.index()] = mux;
-        self.remotes[sender.index()] = remote;
-        let both = self.mux == [Some(true); 2];
-        for side in SideName::BOTH {
-            let remote = &mut self.remotes[side.index()];
-            let (changed, ice) = match &mut self.ends {
-                // Each side has its own.
-                Some(ends) => {
-                    let ice = ends[side.index()].new_ice();
-                    (ice.is_some(), ice)
-                }
-                None => (std::mem::replace(&mut remote.rtcp_mux, both) != both, None),
-            };
-            // The sender's also without a change: it opens the relay for a source that moved (a NAT that forgot).
-            if changed || side.index() == sender.index() {
-                let remote = remote.clone().into();
-                cx.out.media.push(Command::Update { stream: self.id, side, remote, ice });
-            }
-        }
-        self.stopped_at = None;
-    }
-
-    /// What the other party is told of the formats of which one has spoken.
-    fn formats(
-        &mut self,
-        (sender, role): (PartyName, Role),
-        media: &Media<'_>,
-        adds: bool,
-        config: &Config,
-        cx: &mut Context<'_>,
-    ) -> Formats {
-        if role == Role::Offer {
-            let always = adds || self.is_transcoded;
-            self.offered = Offered::new(sender, media, &config.codecs, always).map(Box::new);
-            return self.offered.as_ref().map_or(Formats::Kept, |offered| offered.shown());
-        }
-        let Some(offered) = &self.offered else { return Formats::Kept };
-        let (told, translations) = offered.answered(media, cx);
-        if translations.is_some() || self.is_transcoded {
-            self.is_transcoded = translations.is_some();
-            cx.out.media.push(Command::Transcode { stream: self.id, translations });
-        }
-        told
-    }
-
-    /// What a party with this number is told of how media is protected, where the relay ends that.
-    fn face(&self, role: Role, to: usize, anchor: &Anchor, config: &Config) -> Option<Face> {
-        let end = &self.ends.as_ref()?[to];
-        let place = (anchor.told[to], self.ports[to]);
-        Some(end.face(role == Role::Offer, place, config.media_certificate.as_ref()))
     }
 }
 

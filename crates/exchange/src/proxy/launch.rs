@@ -103,8 +103,9 @@ impl Proxy {
         true
     }
 
-    /// Makes a phone another offer when it refuses the one before for its formats or for how it would have protected
-    /// media. Whether there was another.
+    /// Makes a phone another offer, if there is one, when it refuses the one before for its formats or for how it would
+    /// have protected media. The refusal stands
+    /// should that fail too.
     pub(super) fn offer_again(
         &mut self,
         number: u64,
@@ -113,16 +114,17 @@ impl Proxy {
         config: &Config,
         transactions: &mut Transactions,
         cx: &mut Context<'_>,
-    ) -> bool {
-        let Some(target) = &context.branches[index].target else { return false };
+    ) {
+        let Some(target) = &context.branches[index].target else { return };
         let refused = target.refused + 1;
         let next = Manner::after(refused, target.flow.transport, target.media, config.srtp);
         let hopeless = !is_sdp(&context.request) || config.anchor == AnchorPolicy::Never || context.cancelled;
         if context.final_sent || hopeless || next.is_none() {
-            return false;
+            return;
         }
         let target = Target { refused, ..target.clone() };
-        self.launch(number, context, target, breadth(&context.request), config, transactions, cx).is_ok()
+        let breadth = breadth(&context.request);
+        let _ = self.launch(number, context, target, breadth, config, transactions, cx);
     }
 
     /// A flow of a device has failed: the request takes the next, if there is one (RFC 5626 §5.3).

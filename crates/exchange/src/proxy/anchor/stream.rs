@@ -1,0 +1,95 @@
+//! One stream of an anchored call: what each party has said of it, and what the relay and the other party are told.
+
+use std::time::Instant;
+
+use offhook_media::command::{Command, PortPair, Remote, SideName, StreamId};
+use offhook_sdp::{Face, Formats, Media};
+
+use super::{Anchor, Role};
+use crate::config::Config;
+use crate::context::Context;
+use crate::proxy::protection::End;
+use crate::proxy::signed_route::PartyName;
+use crate::proxy::transcoding::Offered;
+
+/// As the relay has it.
+pub(super) struct Stream {
+    pub(super) id: StreamId,
+    pub(super) ports: [PortPair; 2],
+    pub(super) remotes: [Remote; 2],
+    /// What each party's SDP says of rtcp-mux; in force when both do (RFC 5761 §5.1.1). `None`: it said nothing yet.
+    pub(super) mux: [Option<bool>; 2],
+    /// How each party protects its media, where the relay ends that.
+    pub(super) ends: Option<Box<[End; 2]>>,
+    /// Of sound, what was offered last.
+    pub(super) offered: Option<Box<Offered>>,
+    pub(super) is_transcoded: bool,
+    pub(super) stopped_at: Option<Instant>,
+}
+
+impl Stream {
+    /// Whether it is on hold, or was never agreed on because one party did not describe it: of neither does the
+    /// relay report that it stopped.
+    pub(super) fn may_be_silent(&self) -> bool {
+        self.remotes.iter().any(|remote| remote.hold) || self.mux.contains(&None)
+    }
+
+    pub(super) fn update(
+        &mut self,
+        sender: PartyName,
+        remote: Remote,
+        mux: Option<bool>,
+        cx: &mut Context<'_>,
+    ) {
+        self.mux[sender.index()] = mux;
+        self.remotes[sender.index()] = remote;
+        let both = self.mux == [Some(true); 2];
+        for side in SideName::BOTH {
+            let remote = &mut self.remotes[side.index()];
+            let (changed, ice) = match &mut self.ends {
+                // Each side has its own.
+                Some(ends) => {
+                    let ice = ends[side.index()].new_ice();
+                    (ice.is_some(), ice)
+                }
+                None => (std::mem::replace(&mut remote.rtcp_mux, both) != both, None),
+            };
+            // The sender's also without a change: it opens the relay for a source that moved (a NAT that forgot).
+            if changed || side.index() == sender.index() {
+                let remote = remote.clone().into();
+                cx.out.media.push(Command::Update { stream: self.id, side, remote, ice });
+            }
+        }
+        self.stopped_at = None;
+    }
+
+    /// What the other party is told of the formats of which one has spoken.
+    pub(super) fn formats(
+        &mut self,
+        (sender, role): (PartyName, Role),
+        media: &Media<'_>,
+        adds: bool,
+        config: &Config,
+        cx: &mut Context<'_>,
+    ) -> Formats {
+        if role == Role::Offer {
+            let always = adds || self.is_transcoded;
+            self.offered = Offered::new(sender, media, &config.codecs, always).map(Box::new);
+            return self.offered.as_ref().map_or(Formats::Kept, |offered| offered.shown());
+        }
+        let Some(offered) = &self.offered else { return Formats::Kept };
+        let (told, translations) = offered.answered(media, cx);
+        if translations.is_some() || self.is_transcoded {
+            self.is_transcoded = translations.is_some();
+            cx.out.media.push(Command::Transcode { stream: self.id, translations });
+        }
+        told
+    }
+
+    /// What a party with this number is told of how media is protected, where the relay ends that.
+    pub(super) fn face(&self, role: Role, to: usize, anchor: &Anchor, config: &Config) -> Option<Face> {
+        let end = &self.ends.as_ref()?[to];
+        let place = (anchor.told[to], self.ports[to]);
+        Some(end.face(role == Role::Offer, place, config.media_certificate.as_ref()))
+    }
+}

@@ -105,6 +105,6 @@ impl std::error::Error for IdentityError {}
 /// Of a datagram: fits whatever tunnel lies on the way.
 const MTU: usize = 1_200;
 /// A call waits for its sound, so what is lost is sent again sooner than RFC 6347 §4.2.4.1 proposes.
-const FIRST_RETRANSMISSION: Duration = Duration::from_millis(400);
+pub(crate) const FIRST_RETRANSMISSION: Duration = Duration::from_millis(400);
 /// Doubling each time: as many as fit into the time that a handshake has.
 const RETRANSMISSIONS: usize = 7;

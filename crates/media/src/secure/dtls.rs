@@ -283,7 +283,7 @@ fn is_of(fingerprint: &Fingerprint, certificate: &[u8]) -> bool {
 }
 
 /// A handshake record of epoch 0 that holds the beginning of a ClientHello (RFC 6347 §4).
-fn is_client_hello(packet: &[u8]) -> bool {
+pub(super) fn is_client_hello(packet: &[u8]) -> bool {
     packet.len() > 25 && packet[0] == 22 && packet[3..5] == [0, 0] && packet[13] == 1
 }
 

@@ -2,18 +2,30 @@
 //! as older phones have; `rtc-dtls` does, and speaks 1.2 alone.
 
 use crate::command::DtlsRole;
-use crate::identity::Identity;
+use crate::identity::{FIRST_RETRANSMISSION, Identity};
+use crate::secure::dtls::is_client_hello;
 use bytes::Bytes;
 use dimpl::{Output, SrtpProfile};
 use offhook_rtp::srtp::Suite;
 use rtc_dtls::endpoint::{Endpoint, EndpointEvent};
 use rtc_dtls::extension::extension_use_srtp::SrtpProtectionProfile as Profile;
+use rtc_dtls::state::State;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 pub(super) enum Engine {
     Newest(Box<dimpl::Dtls>),
-    Tolerant(Box<Endpoint>),
+    Tolerant(Box<Tolerant>),
+}
+
+/// An association of `rtc-dtls`. That library waits as long each time and gives up after the seventh; so its timer is
+/// asked ever more seldom (RFC 6347 §4.2.4.1), and seven times last as long as a handshake may.
+pub(super) struct Tolerant {
+    endpoint: Endpoint,
+    wait: Duration,
+    due: Option<Instant>,
+    /// Whether our ServerHello has been sent.
+    greeted: bool,
 }
 
 /// What came of an input.
@@ -37,7 +49,13 @@ impl Engine {
         if hello.is_some_and(|hello| !offers_1_3(hello)) {
             let config = Some(identity.tolerant());
             let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 2));
-            return Self::Tolerant(Box::new(Endpoint::new(local, Default::default(), config)));
+            let endpoint = Endpoint::new(local, Default::default(), config);
+            return Self::Tolerant(Box::new(Tolerant {
+                endpoint,
+                wait: FIRST_RETRANSMISSION,
+                due: None,
+                greeted: false,
+            }));
         }
         let mut dtls = dimpl::Dtls::new_auto(identity.config(), identity.shown(), now);
         dtls.set_active(role == DtlsRole::Client);
@@ -57,7 +75,7 @@ impl Engine {
                     drain(dtls, now, &mut outcome);
                 }
             }
-            Self::Tolerant(endpoint) => drive_tolerant(endpoint, now, packet, &mut outcome),
+            Self::Tolerant(tolerant) => tolerant.drive(now, packet, &mut outcome),
         }
         outcome
     }
@@ -93,36 +111,60 @@ fn suite(profile: SrtpProfile) -> Option<Suite> {
     })
 }
 
-fn drive_tolerant(endpoint: &mut Endpoint, now: Instant, packet: Option<&[u8]>, outcome: &mut Outcome) {
-    if endpoint.poll_timeout(&PEER).is_some_and(|due| due <= now) {
-        outcome.is_over = endpoint.handle_timeout(PEER, now).is_err();
-    }
-    if let Some(packet) = packet.filter(|_| !outcome.is_over) {
-        match endpoint.read(now, PEER, None, packet.into()) {
-            Ok(events) => {
-                outcome.connected =
-                    events.iter().any(|event| matches!(event, EndpointEvent::HandshakeComplete));
-                outcome.is_over = events.iter().any(|event| matches!(event, EndpointEvent::PeerClosed));
+impl Tolerant {
+    fn drive(&mut self, now: Instant, packet: Option<&[u8]>, outcome: &mut Outcome) {
+        let endpoint = &mut self.endpoint;
+        if self.due.is_some_and(|due| due <= now) {
+            outcome.is_over = endpoint.handle_timeout(PEER, now).is_err();
+            self.wait *= 2;
+            self.due = Some(now + self.wait);
+        }
+        drain_tolerant(endpoint, outcome);
+        // A hello that comes again says that our flight was lost. Reading it would stop the timer that sends it again.
+        let is_news = |packet: &&[u8]| !(self.greeted && is_client_hello(packet));
+        if let Some(packet) = packet.filter(is_news).filter(|_| !outcome.is_over) {
+            match endpoint.read(now, PEER, None, packet.into()) {
+                Ok(events) => {
+                    outcome.connected =
+                        events.iter().any(|event| matches!(event, EndpointEvent::HandshakeComplete));
+                    outcome.is_over = events.iter().any(|event| matches!(event, EndpointEvent::PeerClosed));
+                }
+                Err(_) => outcome.is_over = true,
             }
-            Err(_) => outcome.is_over = true,
+            let before = outcome.packets.len();
+            drain_tolerant(endpoint, outcome);
+            if outcome.packets.len() > before {
+                (self.wait, self.due) = (FIRST_RETRANSMISSION, Some(now + FIRST_RETRANSMISSION));
+            }
+        }
+        self.greeted |= outcome.packets.iter().any(|packet| packet.get(13) == Some(&SERVER_HELLO));
+        self.due = self.due.filter(|_| endpoint.poll_timeout(&PEER).is_some());
+        outcome.next = self.due;
+        if outcome.connected
+            && let Some(state) = endpoint.get_connection_state(PEER)
+        {
+            outcome.certificate = state.peer_certificates.first().cloned();
+            outcome.material = material(state);
         }
     }
+}
+
+fn drain_tolerant(endpoint: &mut Endpoint, outcome: &mut Outcome) {
     while let Some(transmit) = endpoint.poll_transmit() {
         outcome.packets.push(transmit.message.freeze());
     }
-    outcome.next = endpoint.poll_timeout(&PEER);
-    let state = endpoint.get_connection_state(PEER).filter(|_| outcome.connected);
-    let Some(state) = state else { return };
-    outcome.certificate = state.peer_certificates.first().cloned();
+}
+
+fn material(state: &State) -> Option<(Suite, Vec<u8>)> {
     let suite = match state.srtp_protection_profile() {
         Profile::Srtp_Aes128_Cm_Hmac_Sha1_80 => Suite::AesCm128HmacSha1_80,
         Profile::Srtp_Aead_Aes_128_Gcm => Suite::AeadAes128Gcm,
         Profile::Srtp_Aead_Aes_256_Gcm => Suite::AeadAes256Gcm,
-        _ => return,
+        _ => return None,
     };
     let length = 2 * (suite.cipher_key_len() + suite.salt_len());
-    let material = state.export_keying_material(LABEL, &[], length);
-    outcome.material = material.ok().map(|material| (suite, material.as_ref().to_vec()));
+    let material = state.export_keying_material(LABEL, &[], length).ok()?;
+    Some((suite, material.as_ref().to_vec()))
 }
 
 /// Whether a ClientHello, whole in one record, offers DTLS 1.3 (RFC 9147 §5.3, RFC 8446 §4.2.1).
@@ -160,6 +202,8 @@ fn take<'a>(rest: &mut &'a [u8], length_octets: usize) -> Option<&'a [u8]> {
 
 /// The other end, by the only name that the library has for it: who it is, the caller knows.
 const PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
+/// The type of a handshake message, behind the header of its record (RFC 6347 §4.2.2).
+const SERVER_HELLO: u8 = 2;
 /// RFC 5764 §4.2
 const LABEL: &str = "EXTRACTOR-dtls_srtp";
 /// More than a handshake ever has to say at once.

@@ -4,18 +4,19 @@ use crate::command::{
     Command, Content, IceCredentials, MasterKey, PortPair, Protection, Remote, Side, StreamId, Suite,
 };
 use crate::relay::{Config, Input, Outbox, Relay};
-use crate::stun::{self, Answer, Binding};
+use crate::stun::attribute::USERNAME;
+use crate::stun::{Answer, Binding, Integrity, Key, Writer};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 /// Reads a request, and answers it.
 pub fn stun(bytes: &[u8]) {
     let Some(binding) = Binding::parse(bytes) else { return };
-    let key = stun::password_key("a password that nobody guesses");
+    let key = Key::short_term("a password that nobody guesses");
     assert!(!binding.is_from(&key));
     let answer = Answer::Error(420, binding.unknown).write(binding.transaction, Some(&key));
     // An answer is no request.
-    assert_eq!(Binding::parse(&answer), None);
+    assert!(Binding::parse(&answer).is_none());
 }
 
 /// Plays a sequence of datagrams against a stream with a protected side and one that is proven by ICE. Each is three
@@ -71,13 +72,11 @@ fn proven() -> Side {
 fn signed(attributes: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42];
     bytes.extend_from_slice(&[9; 12]);
-    stun::push(&mut bytes, stun::USERNAME, b"us:them");
+    bytes = Writer::onto(bytes).attribute(USERNAME, b"us:them").finish();
     for four in attributes.chunks_exact(4) {
         bytes.extend_from_slice(four);
     }
-    stun::sign(&mut bytes, &stun::password_key(PASSWORD));
-    stun::mark(&mut bytes);
-    bytes
+    Writer::onto(bytes).signed(Integrity::Sha1, &Key::short_term(PASSWORD)).marked().finish()
 }
 
 const PASSWORD: &str = "a password of more than 22 characters";

@@ -7,28 +7,23 @@
 
 mod allocate;
 mod allocation;
-mod attribute;
 mod bucket;
 mod channel;
 pub mod credentials;
 mod frame;
-mod key;
-mod message;
 mod nonce;
 mod peer;
 mod ports;
 mod refusal;
 mod relaying;
 mod server;
-mod writer;
+
+use crate::stun::{attribute, key, message, writer};
 
 pub use credentials::{Credentials, Secret};
 pub use frame::{Frame, LONGEST as LONGEST_FRAME};
-pub use key::{Integrity, Key, PasswordAlgorithm};
-pub use message::{Class, HEADER, Malformed, Message, Method};
 pub use peer::{Forbidden, PeerPolicy, opens};
 pub use server::{Config, Counts, FiveTuple, Limits, Output, Server, Transport};
-pub use writer::Writer;
 
 /// What the fuzz target runs on arbitrary bytes. Not part of the crate's interface.
 #[doc(hidden)]

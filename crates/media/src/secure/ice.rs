@@ -4,8 +4,7 @@
 use crate::command::IceCredentials;
 use crate::latch::same;
 use crate::stream::Component;
-use crate::stun::{Answer, Binding, password_key};
-use aws_lc_rs::hmac;
+use crate::stun::{Answer, Binding, Key};
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -28,7 +27,7 @@ pub(crate) struct Ice {
 /// A name with what its password becomes.
 struct Account {
     credentials: IceCredentials,
-    key: hmac::Key,
+    key: Key,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -137,7 +136,7 @@ impl Ice {
     }
 
     /// The key for a `USERNAME`, and whether it is the present one.
-    fn account(&self, username: &[u8]) -> Option<(&hmac::Key, bool)> {
+    fn account(&self, username: &[u8]) -> Option<(&Key, bool)> {
         if self.ours.is_named(username, self.theirs.as_deref()) {
             return Some((&self.ours.key, true));
         }
@@ -207,7 +206,7 @@ impl Ice {
 
 impl Account {
     fn new(credentials: IceCredentials) -> Account {
-        let key = password_key(&credentials.pwd);
+        let key = Key::short_term(&credentials.pwd);
         Account { credentials, key }
     }
 

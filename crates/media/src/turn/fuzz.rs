@@ -3,7 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Instant;
 
-use super::{Config, FiveTuple, Frame, Limits, Message, PeerPolicy, Secret, Server, Transport};
+use super::{Config, FiveTuple, Frame, Limits, PeerPolicy, Secret, Server, Transport};
+use crate::stun::Message;
 
 /// Reads everything of a message, and lets a server take it, from any client and any peer. `now` is any moment.
 pub fn receive(now: Instant, bytes: &[u8]) {

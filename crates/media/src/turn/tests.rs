@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::attribute as kind;
 use super::*;
+use crate::stun::{Class, Integrity, Key, Message, Method, PasswordAlgorithm, Writer};
 
 /// A server, the hour, and clients that know what they do.
 struct Bench {

@@ -3,10 +3,8 @@ use std::net::{IpAddr, Ipv4Addr, TcpStream, UdpSocket};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use offhook_media::turn::{
-    Class, Config, Frame, Integrity, Key, Limits, Message, Method, PasswordAlgorithm, PeerPolicy, Secret,
-    Writer,
-};
+use offhook_media::stun::{Class, Integrity, Key, Message, Method, PasswordAlgorithm, Writer};
+use offhook_media::turn::{Config, Frame, Limits, PeerPolicy, Secret};
 
 use super::*;
 use crate::bind_tcp;

@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::time::Duration;
 
-use offhook_media::turn::{Class, Integrity, Key, Message, Method, PasswordAlgorithm, Writer};
+use offhook_media::stun::{Class, Integrity, Key, Message, Method, PasswordAlgorithm, Writer};
 use offhook_server::{Server, banner};
 use serde_json::Value;
 

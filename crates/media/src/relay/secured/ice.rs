@@ -28,7 +28,7 @@ fn a_check_is_answered_with_the_address_it_came_from() {
     let mut world = call();
     let answer = world.check(A, check("us", "phone", false)).unwrap();
     let expected = stun::Answer::Success(address("192.0.2.1:4000"));
-    let key = stun::password_key(&credentials("us").pwd);
+    let key = stun::Key::short_term(&credentials("us").pwd);
     assert_eq!(answer, expected.write(*b"transaction!", Some(&key)));
     assert_eq!(world.reports, []);
 }
@@ -54,8 +54,9 @@ fn media_goes_to_the_chosen_address_and_comes_from_there_only() {
 #[test]
 fn who_has_not_the_password_is_refused_and_gets_nothing() {
     let mut world = call();
-    let wrong =
-        |name: &str, password: &str| stun::tests::request(name, password, &[(stun::USE_CANDIDATE, &[])]);
+    let wrong = |name: &str, password: &str| {
+        stun::binding::tests::request(name, password, &[(stun::attribute::USE_CANDIDATE, &[])])
+    };
     let password = credentials("us").pwd;
     for check in [
         wrong("us:phone", "guessed"),
@@ -92,15 +93,16 @@ fn a_name_without_a_tag_is_a_bad_request() {
     let mut world = call();
     let mut bytes = vec![0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42];
     bytes.extend_from_slice(b"transaction!");
-    stun::push(&mut bytes, stun::USERNAME, b"us:phone");
+    let bytes = stun::Writer::onto(bytes).attribute(stun::attribute::USERNAME, b"us:phone").finish();
     assert_eq!(kind(&world.check(A, bytes).unwrap()), (0x0111, 400));
 }
 
 #[test]
 fn a_phone_that_thinks_we_choose_is_told_that_it_must() {
     let mut world = call();
-    let extra: &[(u16, &[u8])] = &[(stun::CONTROLLED, &[7; 8]), (stun::USE_CANDIDATE, &[])];
-    let check = stun::tests::request("us:phone", &credentials("us").pwd, extra);
+    let extra: &[(u16, &[u8])] =
+        &[(stun::attribute::CONTROLLED, &[7; 8]), (stun::attribute::USE_CANDIDATE, &[])];
+    let check = stun::binding::tests::request("us:phone", &credentials("us").pwd, extra);
     assert_eq!(kind(&world.check(A, check).unwrap()), (0x0111, 487));
     assert!(!world.is_heard(B));
 }
@@ -108,7 +110,7 @@ fn a_phone_that_thinks_we_choose_is_told_that_it_must() {
 #[test]
 fn what_must_be_understood_and_is_not_is_named() {
     let mut world = call();
-    let check = stun::tests::request("us:phone", &credentials("us").pwd, &[(0x7654, &[])]);
+    let check = stun::binding::tests::request("us:phone", &credentials("us").pwd, &[(0x7654, &[])]);
     assert_eq!(kind(&world.check(A, check).unwrap()), (0x0111, 420));
 }
 
@@ -233,7 +235,7 @@ fn a_flood_of_wrong_checks_is_answered_a_few_times_and_the_right_ones_still_coun
     let mut world = call();
     let stranger = address("203.0.113.66:4000");
     for _ in 0..10_000 {
-        world.packet(20000, stranger, stun::tests::request("us:phone", "guessed", &[]));
+        world.packet(20000, stranger, stun::binding::tests::request("us:phone", "guessed", &[]));
     }
     assert_eq!(world.stray.len(), 5);
     assert!(world.check(A, check("us", "phone", true)).is_some());

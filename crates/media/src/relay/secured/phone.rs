@@ -386,6 +386,6 @@ impl World {
 
 /// A check of the phone named `theirs` for us, named `ours`.
 pub(super) fn check(ours: &str, theirs: &str, chosen: bool) -> Vec<u8> {
-    let extra: &[(u16, &[u8])] = if chosen { &[(stun::USE_CANDIDATE, &[])] } else { &[] };
-    stun::tests::request(&format!("{ours}:{theirs}"), &credentials(ours).pwd, extra)
+    let extra: &[(u16, &[u8])] = if chosen { &[(stun::attribute::USE_CANDIDATE, &[])] } else { &[] };
+    stun::binding::tests::request(&format!("{ours}:{theirs}"), &credentials(ours).pwd, extra)
 }

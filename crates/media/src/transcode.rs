@@ -68,6 +68,8 @@ impl Transcoder {
     pub fn new(from: Format, to: Format, numbers: Numbers) -> Result<Transcoder, Unsuited> {
         from.check()?;
         to.check()?;
+        let at = |one: Format, other: Format| Format { codec: one.codec.at(other.codec.sample_rate), ..one };
+        let (from, to) = (at(from, to), at(to, from));
         let rate = from.codec.sample_rate;
         let in_band = from.event.is_none() && to.event.is_some();
         Ok(Transcoder {
@@ -145,11 +147,6 @@ impl Transcoder {
     /// Protects the outgoing stream against so much loss, in percent, as its receiver reports it.
     pub fn expect_loss(&mut self, percent: f32) {
         self.stream.expect_loss(percent);
-    }
-
-    /// Grants what the receiver of the outgoing stream asks for in its `a=fmtp`.
-    pub fn wish(&mut self, wishes: &codec::Wishes) {
-        self.stream.wish(wishes);
     }
 
     fn kind(&self, payload_type: u8, payload: &[u8]) -> Option<Kind> {

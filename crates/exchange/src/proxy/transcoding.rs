@@ -1,7 +1,7 @@
 //! Which formats two parties of an anchored call are brought together in, when they share none: the offer gains those
 //! that the relay can translate, and the answer is told in the offerer's.
 
-use offhook_media::codec;
+use offhook_media::codec::{self, Wishes};
 use offhook_media::command::Translation;
 use offhook_media::transcode::{EventFormat, Format, Numbers};
 
@@ -120,7 +120,9 @@ fn described(offered: &Codec) -> Codec {
 
 fn format(codec: &Codec, events: Option<&Codec>, ptime_ms: u32) -> Option<Format> {
     let event = events.map(|one| EventFormat { payload_type: one.payload_type, clock_rate: one.clock_rate });
-    Some(Format { codec: of(codec)?, payload_type: codec.payload_type, ptime_ms, event, comfort_noise: None })
+    let (payload_type, wishes) =
+        (codec.payload_type, Wishes::parse(codec.fmtp.as_deref().unwrap_or_default()));
+    Some(Format { codec: of(codec)?, payload_type, ptime_ms, event, comfort_noise: None, wishes })
 }
 
 fn ptime(media: &Media<'_>) -> u32 {

@@ -111,6 +111,12 @@ pub fn by_payload_type(payload_type: u8) -> Option<&'static Format> {
 }
 
 impl Format {
+    /// The same codec with sound at `rate` Hz if it can do that by itself, which is cheaper than to resample it; else
+    /// with sound at its own rate.
+    pub fn at(&'static self, rate: u32) -> &'static Format {
+        opus::AT_OTHER_RATES.iter().find(|one| *one == self && one.sample_rate == rate).unwrap_or(self)
+    }
+
     /// The packet length nearest to a wish, in ms; the shorter of two.
     pub fn nearest_packet_ms(&self, wish: u32) -> u32 {
         self.packet_ms.iter().copied().min_by_key(|ms| ms.abs_diff(wish)).unwrap_or(20)

@@ -1,33 +1,63 @@
-//! Opus (RFC 6716, RFC 7587): libopus at 48 kHz, mono, with in-band FEC.
+//! Opus (RFC 6716, RFC 7587): libopus, mono, with in-band FEC; at 48 kHz, or at the rate of what it is translated from and to.
 
 use super::{Codec, Format, Wishes};
 use opus::{Application, Bandwidth, Bitrate, Channels, Decoder, Encoder, Signal, packet};
 
-pub(super) const OPUS: Format = Format {
-    name: "opus",
-    clock_rate: RATE,
-    // RFC 7587 §7: always two in the rtpmap, whatever is sent.
-    channels: 2,
-    sample_rate: RATE,
-    payload_type: None,
-    packet_ms: &[10, 20, 40, 60],
-    parameters: Some("useinbandfec=1;usedtx=0"),
-    make: || Box::new(Coder::default()),
-};
+pub(super) const OPUS: Format = format(RATE, || Box::new(Coder::default()));
+
+/// For sound of the telephone, and of G.722.
+pub(super) static AT_OTHER_RATES: [Format; 2] =
+    [format(8000, || Box::new(Coder::at(8000))), format(16_000, || Box::new(Coder::at(16_000)))];
+
+const fn format(sample_rate: u32, make: fn() -> Box<dyn Codec>) -> Format {
+    Format {
+        name: "opus",
+        clock_rate: RATE,
+        // RFC 7587 §7: always two in the rtpmap, whatever is sent.
+        channels: 2,
+        sample_rate,
+        payload_type: None,
+        packet_ms: &[10, 20, 40, 60],
+        parameters: Some("useinbandfec=1;usedtx=0"),
+        make,
+    }
+}
 
 /// Each half is made when it is first used.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Coder {
+    /// Of the sound, in Hz.
+    rate: u32,
     encoder: Option<Encoder>,
     decoder: Option<Decoder>,
     expected_loss: f32,
     wishes: Wishes,
 }
 
+impl Default for Coder {
+    fn default() -> Self {
+        Self::at(RATE)
+    }
+}
+
 impl Coder {
+    fn at(rate: u32) -> Self {
+        Self { rate, encoder: None, decoder: None, expected_loss: 0.0, wishes: Wishes::default() }
+    }
+
+    /// How many samples `milliseconds` have.
+    fn length(&self, milliseconds: usize) -> usize {
+        self.rate as usize / 1000 * milliseconds
+    }
+
+    /// Of the samples that lengths are multiples of: 2.5 ms.
+    fn shortest(&self) -> usize {
+        self.length(5) / 2
+    }
+
     fn encoder(&mut self) -> Option<&mut Encoder> {
         if self.encoder.is_none() {
-            self.encoder = new_encoder(self.expected_loss, &self.wishes).ok();
+            self.encoder = new_encoder(self.rate, self.expected_loss, &self.wishes).ok();
         }
         self.encoder.as_mut()
     }
@@ -35,7 +65,7 @@ impl Coder {
     /// Decodes into `samples` more samples of `out`; nothing on an error.
     fn decode_into(&mut self, payload: &[u8], fec: bool, samples: usize, out: &mut Vec<i16>) -> bool {
         if self.decoder.is_none() {
-            self.decoder = Decoder::new(RATE, Channels::Mono).ok();
+            self.decoder = Decoder::new(self.rate, Channels::Mono).ok();
         }
         let Some(decoder) = &mut self.decoder else { return false };
         let start = out.len();
@@ -67,16 +97,16 @@ impl Codec for Coder {
         if payload.is_empty() {
             return 0;
         }
-        packet::get_nb_samples(payload, RATE).unwrap_or(0).min(LONGEST)
+        packet::get_nb_samples(payload, self.rate).unwrap_or(0).min(self.length(LONGEST))
     }
 
     fn conceal(&mut self, samples: usize, out: &mut Vec<i16>) -> bool {
         if self.decoder.is_none() {
             return false;
         }
-        let mut left = samples.next_multiple_of(SHORTEST).min(MOST_CONCEALED);
+        let mut left = samples.next_multiple_of(self.shortest()).min(self.length(4 * LONGEST));
         while left > 0 {
-            let now = left.min(FRAME);
+            let now = left.min(self.length(20));
             if !self.decode_into(&[], false, now, out) {
                 return false;
             }
@@ -91,8 +121,8 @@ impl Codec for Coder {
 
     fn recover(&mut self, next: &[u8], samples: usize, out: &mut Vec<i16>) -> bool {
         self.carries_previous(next)
-            && samples.is_multiple_of(SHORTEST)
-            && samples <= LONGEST
+            && samples.is_multiple_of(self.shortest())
+            && samples <= self.length(LONGEST)
             && self.decode_into(next, true, samples, out)
     }
 
@@ -110,7 +140,7 @@ impl Codec for Coder {
             self.wishes = *wishes;
             if let Some(encoder) = &mut self.encoder {
                 // What it cannot do it leaves as it was.
-                let _ = grant(encoder, wishes);
+                let _ = grant(encoder, self.rate, wishes);
             }
         }
     }
@@ -121,18 +151,19 @@ impl Codec for Coder {
     }
 }
 
-fn new_encoder(expected_loss: f32, wishes: &Wishes) -> opus::Result<Encoder> {
-    let mut encoder = Encoder::new(RATE, Channels::Mono, Application::Voip)?;
+fn new_encoder(rate: u32, expected_loss: f32, wishes: &Wishes) -> opus::Result<Encoder> {
+    let mut encoder = Encoder::new(rate, Channels::Mono, Application::Voip)?;
     encoder.set_complexity(COMPLEXITY)?;
     encoder.set_signal(Signal::Voice)?;
     encoder.set_packet_loss_perc(protection(expected_loss))?;
-    grant(&mut encoder, wishes)?;
+    grant(&mut encoder, rate, wishes)?;
     Ok(encoder)
 }
 
-fn grant(encoder: &mut Encoder, wishes: &Wishes) -> opus::Result<()> {
+fn grant(encoder: &mut Encoder, rate: u32, wishes: &Wishes) -> opus::Result<()> {
     let most = wishes.most_bits.and_then(|bits| i32::try_from(bits).ok());
-    encoder.set_bitrate(Bitrate::Bits(most.map_or(BITRATE, |most| most.min(BITRATE))))?;
+    let enough = bits_for(rate);
+    encoder.set_bitrate(Bitrate::Bits(most.map_or(enough, |most| most.min(enough))))?;
     encoder.set_inband_fec(wishes.copies)?;
     encoder.set_dtx(wishes.pauses)?;
     encoder.set_vbr(!wishes.constant)?;
@@ -165,19 +196,21 @@ fn has_redundancy(payload: &[u8]) -> Option<bool> {
     Some(middle | side == 1)
 }
 
+/// Bits a second that speech takes with copies of the packets before. At 48 kHz as much as G.711 takes (RFC 7587 §3.1.1 has
+/// 28 to 40 kbit/s without copies).
+const fn bits_for(rate: u32) -> i32 {
+    match rate {
+        ..12_000 => 24_000,
+        12_000..24_000 => 32_000,
+        24_000.. => 64_000,
+    }
+}
+
 const RATE: u32 = 48_000;
-/// 20 ms.
-const FRAME: usize = 960;
-/// 2.5 ms: what lengths are multiples of.
-const SHORTEST: usize = 120;
-/// 120 ms, the longest packet.
-const LONGEST: usize = 5760;
-const MOST_CONCEALED: usize = 4 * LONGEST;
+/// The longest packet, in milliseconds.
+const LONGEST: usize = 120;
 /// The longest frame of 60 ms at this rate, with room (RFC 6716 §3.4 allows 1275 bytes a frame).
 const MAX_PAYLOAD: usize = 1275;
-/// As much as G.711 takes; full-band speech with copies of the packets before (RFC 7587 §3.1.1 has 28 to 40 kbit/s
-/// without those).
-const BITRATE: i32 = 64_000;
 const COMPLEXITY: i32 = 8;
 const LEAST_PROTECTION: f32 = 10.0;
 
@@ -185,6 +218,9 @@ const LEAST_PROTECTION: f32 = 10.0;
 mod tests {
     use super::*;
     use crate::test_signal::speech_at;
+
+    /// 20 ms.
+    const FRAME: usize = 960;
 
     fn payloads(coder: &mut Coder, seconds: usize) -> Vec<Vec<u8>> {
         let sound = speech_at(RATE, RATE as usize * seconds, 1);
@@ -255,6 +291,28 @@ mod tests {
         }
         let heard = crate::tone::analyse(&heard, RATE);
         assert!((heard.dominant_hz - 500.0).abs() < 2.0, "{heard:?}");
+    }
+
+    #[test]
+    fn at_the_rate_of_the_telephone_packets_are_as_long_and_sound_is_the_same() {
+        let narrow = crate::codec::CODECS[0].at(8000);
+        assert_eq!((narrow.sample_rate, crate::codec::CODECS[0].at(44_100).sample_rate), (8000, RATE));
+        let tone = crate::test_signal::sine_at(700.0, 8000, 8000);
+        let (mut coder, mut far, mut heard) = ((narrow.make)(), Coder::default(), Vec::new());
+        let mut near = Vec::new();
+        for frame in tone.chunks_exact(narrow.samples_in(20)) {
+            let mut payload = Vec::new();
+            coder.encode(frame, &mut payload);
+            assert_eq!((coder.samples(&payload), far.samples(&payload)), (160, 960));
+            far.decode(&payload, &mut heard);
+            coder.decode(&payload, &mut near);
+        }
+        assert!(coder.conceal(160, &mut near));
+        assert_eq!((near.len(), heard.len()), (8160, 48_000));
+        for (sound, rate) in [(&near, 8000), (&heard, RATE)] {
+            let found = crate::tone::analyse(sound, rate);
+            assert!((found.dominant_hz - 700.0).abs() < 3.0, "{found:?}");
+        }
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub struct Format {
     pub event: Option<EventFormat>,
     /// The payload type of comfort noise, if it is agreed.
     pub comfort_noise: Option<u8>,
+    /// What its `a=fmtp` asks of an encoder. Only the outgoing side's counts.
+    pub wishes: codec::Wishes,
 }
 
 /// Telephone events (RFC 4733) of one side.
@@ -52,7 +54,8 @@ pub enum Unsuited {
 impl Format {
     /// A codec in packets of 20 ms, without events and comfort noise.
     pub fn plain(codec: &'static codec::Format, payload_type: u8) -> Format {
-        Format { codec, payload_type, ptime_ms: 20, event: None, comfort_noise: None }
+        let wishes = codec::Wishes::default();
+        Format { codec, payload_type, ptime_ms: 20, event: None, comfort_noise: None, wishes }
     }
 
     pub(super) fn check(&self) -> Result<(), Unsuited> {

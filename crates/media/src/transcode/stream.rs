@@ -30,11 +30,13 @@ pub(super) struct Stream {
 
 impl Stream {
     pub(super) fn new(to: &Format, numbers: Numbers) -> Stream {
+        let mut encoder = (to.codec.make)();
+        encoder.wish(&to.wishes);
         Stream {
             numbers,
             format: to.codec,
             payload_type: to.payload_type,
-            encoder: (to.codec.make)(),
+            encoder,
             packet_ms: to.codec.nearest_packet_ms(to.ptime_ms),
             position: 0,
             pending: Vec::new(),
@@ -143,10 +145,6 @@ impl Stream {
 
     pub(super) fn expect_loss(&mut self, percent: f32) {
         self.encoder.expect_loss(percent);
-    }
-
-    pub(super) fn wish(&mut self, wishes: &codec::Wishes) {
-        self.encoder.wish(wishes);
     }
 
     fn cut(&mut self, size: usize, out: &mut Vec<Vec<u8>>) {

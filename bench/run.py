@@ -16,7 +16,7 @@ from pathlib import Path
 
 from harness import report
 from harness.curve import pictures
-from harness.growth import floor
+from harness.growth import codecs, floor
 from harness.peers import Kamailio, Offhook
 from harness.process import Failed
 from harness.rows import ROWS, overload
@@ -56,19 +56,21 @@ class Bench:
             with ThreadPoolExecutor(len(EXCHANGES) if row.together else 1) as pool:
                 list(pool.map(lambda kind: self.one(name, kind, row.run), EXCHANGES))
             if name.startswith("rtp"):
-                self.floor(name)
+                self.alone("Floor", name, lambda: floor(self.options.offhook, int(name.removeprefix("rtp"))))
+            if name == "opus":
+                self.alone("Codecs", name, lambda: codecs(self.options.offhook))
         if name == "max":
             self.overload()
 
-    def floor(self, name):
-        """In the same round as the relay that is compared with it."""
+    def alone(self, who, name, measure):
+        """What the least takes that could be done, in the same round as the relay that is compared with it."""
         try:
-            found = floor(self.options.offhook, int(name.removeprefix("rtp")))
+            found = measure()
         except (Failed, OSError, ValueError) as error:
-            self.failures.append(f"floor: {error}")
+            self.failures.append(f"{who}: {error}")
             return
-        self.figures.setdefault("Floor", {}).setdefault(name, []).append(found)
-        print(f"  floor: {found:.3g}", flush=True)
+        self.figures.setdefault(who, {}).setdefault(name, []).append(found)
+        print(f"  {who}: {found:.3g}", flush=True)
 
     def overload(self):
         """Needs to know the highest rates, so it comes after them, once."""

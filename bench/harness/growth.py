@@ -101,12 +101,21 @@ def known(binary, path):
 
 def floor(binary, calls_up, seconds=3):
     """Microseconds that the system takes to pass a packet on, with as many sockets and packets as so many calls have."""
-    program = binary.parent / "examples" / "relay_floor"
-    if not program.exists():
-        raise Failed(f"{program} is not there: cargo build --release -p offhook-udp-batch --example relay_floor")
     # Two streams for a call, fifty packets a second each.
-    words = [str(program), str(2 * calls_up), str(100 * calls_up), str(seconds)]
-    ran = subprocess.run(words, capture_output=True, text=True, timeout=seconds + 20)
+    return example(binary, "relay_floor", 2 * calls_up, 100 * calls_up, seconds)
+
+
+def codecs(binary):
+    """Microseconds that the codecs take for a packet between Opus and PCMU."""
+    return example(binary, "codecs", 2000)
+
+
+def example(binary, name, *words):
+    """What a program that measures by itself prints as `us`."""
+    program = binary.parent / "examples" / name
+    if not program.exists():
+        raise Failed(f"{program} is not there: `make bench` builds it")
+    ran = subprocess.run([str(program), *map(str, words)], capture_output=True, text=True, timeout=30)
     if ran.returncode:
         raise Failed(ran.stderr)
     return json.loads(ran.stdout)["us"]

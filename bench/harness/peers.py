@@ -11,6 +11,8 @@ from .process import Failed, Process, cpu, pss, tree, wait_until_free, wakeups
 
 HERE = Path(__file__).resolve().parent.parent
 PASSWORD = "secret"
+# Needs that lead media through the exchange; the callers' speech of the same name has to be bridged to plain PCMU.
+MEDIA = ("media", "sdes", "opus")
 # Callers and callees are u0 …, b0 … of this domain.
 DOMAIN = "127.0.0.1"
 # Media ports lie below those that the system gives to the sockets of the load: a taken port would be a silent call.
@@ -96,8 +98,9 @@ class Kamailio(Exchange):
     ports = (2327, 2328)
 
     def start(self, need, memory=1024, **_):
-        flags = {"plain": "", "digest": "-A WITH_AUTH", "media": "-A WITH_RTPENGINE", "streams": "-A WITH_TCP"}[need]
-        if need == "media":
+        flags = {"plain": "", "digest": "-A WITH_AUTH", "media": "-A WITH_RTPENGINE", "streams": "-A WITH_TCP",
+                 "sdes": "-A WITH_RTPENGINE -A WITH_SDES", "opus": "-A WITH_RTPENGINE -A WITH_OPUS"}[need]
+        if need in MEDIA:
             self.run(RTPENGINE.format(ng=2327, cli=2328).split(), "rtpengine")
         command = KAMAILIO.format(memory=memory, port=self.port, flags=flags, here=HERE, folder=self.folder)
         path = "/usr/sbin/kamailio"
@@ -122,7 +125,7 @@ class Offhook(Exchange):
         listen = f"127.0.0.1:{self.port}"
         keys = [f"domains={DOMAIN}", f"sip.udp={listen}", f"sip.tcp={listen if need == 'streams' else 'off'}",
                 "web.http=off", "media.ports=10000-19999", "security.max_calls_per_account=10000",
-                f"media.anchor={'always' if need == 'media' else 'never'}",
+                f"media.anchor={'always' if need in MEDIA else 'never'}",
                 f"security.authentication={'required' if need == 'digest' else 'off'}", *sets]
         self.run([self.binary, "serve", "--data", self.data, *(word for key in keys for word in ("--set", key))],
                  "offhook")

@@ -129,6 +129,18 @@ def relayed_sound(count):
     return row
 
 
+def bridged_sound(need, count):
+    """Both directions of `count` calls whose callers do not speak as the callees do."""
+    def row(kind, folder, binary):
+        with kind(folder, need) as exchange:
+            flags = calls(count, 50, "--held", "--rtp", "--speech", need, "--settle", "1s", "--watch", "4s")
+            run = load(exchange, flags, need, binary)
+        sound = run.result["rtp"]
+        return {need: run.cpu("watch", "watched") * MICRO / max(sound["received"], 1),
+                f"{need}_loss": sound["lost"] / max(sound["sent"], 1)}
+    return row
+
+
 def start_and_idle(kind, folder, _binary):
     """From the start of the program to the first answer; then nothing to do."""
     with kind(folder, "plain") as exchange:
@@ -200,6 +212,9 @@ ROWS = {
     "regauth": Row(proven_registrations),
     "rtp100": Row(relayed_sound(100)),
     "rtp400": Row(relayed_sound(400)),
+    "sdes": Row(bridged_sound("sdes", 100)),
+    # A translated packet costs as much as twenty that are passed on.
+    "opus": Row(bridged_sound("opus", 20)),
     "tcp": Row(connections),
     "max": Row(highest_rate),
     # Memory hardly varies between rounds, and takes long to settle.

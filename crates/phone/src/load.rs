@@ -14,6 +14,7 @@ mod registrants;
 mod report;
 mod run;
 mod sound;
+mod speech;
 mod tally;
 mod text;
 mod timers;
@@ -64,6 +65,9 @@ pub struct LoadOptions {
     /// Send sound (PCMU, 20 ms) both ways, and count what is lost, late or out of order; needs --callees
     #[arg(long, requires = "callees")]
     pub rtp: bool,
+    /// With --rtp: what the callers send; the callees speak PCMU in the clear, so the exchange translates
+    #[arg(long, value_enum, requires = "rtp", default_value = "plain")]
+    pub speech: SpeechName,
     /// How long a registration lasts
     #[arg(long, value_name = "T", value_parser = parse_duration, default_value = "1h")]
     pub expires: Duration,
@@ -100,6 +104,17 @@ pub struct LoadOptions {
     /// What all commands share.
     #[command(flatten)]
     pub flags: Flags,
+}
+
+/// What the callers send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum SpeechName {
+    /// PCMU in the clear
+    Plain,
+    /// PCMU in SRTP, with keys in the SDP
+    Sdes,
+    /// Opus in the clear
+    Opus,
 }
 
 /// Does it, and prints what came of it.

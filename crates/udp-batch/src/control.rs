@@ -1,6 +1,7 @@
-//! Control messages that travel beside a datagram (`cmsg(3)`): our address, and the count of drops.
+//! Control messages that travel beside a datagram (`cmsg(3)`): our address, the count of drops, the time.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
 
 /// Room for the control messages of one datagram.
 #[repr(C, align(8))]
@@ -16,11 +17,13 @@ pub(crate) struct Notes {
     pub(crate) destination: Option<IpAddr>,
     /// Datagrams dropped before it since the socket was opened, modulo 2³².
     pub(crate) dropped: Option<u32>,
+    /// When it came, since 1970.
+    pub(crate) came: Option<Duration>,
 }
 
 impl Control {
     pub(crate) const EMPTY: Self = Self { bytes: [0; Self::LEN] };
-    /// An `in6_pktinfo` and a counter take 64.
+    /// An `in6_pktinfo`, a counter and a time take 96.
     pub(crate) const LEN: usize = 96;
 
     /// The message that pins the source address, and its length, for a socket that is IPv6 (`v6`) or IPv4 to
@@ -77,6 +80,12 @@ impl Notes {
                 (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) => {
                     notes.dropped = array::<4>(data, 0).map(u32::from_ne_bytes);
                 }
+                // On systems of 64 bits, a `timespec` of two words.
+                (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => {
+                    let word = |at| array::<8>(data, at).map(u64::from_ne_bytes);
+                    let parts = word(0).zip(word(8)).filter(|(_, nanoseconds)| *nanoseconds < 1_000_000_000);
+                    notes.came = parts.map(|(seconds, rest)| Duration::new(seconds, rest as u32));
+                }
                 _ => {}
             }
             rest = next;
@@ -115,7 +124,7 @@ mod tests {
         for (source, v6) in [("192.0.2.1", false), ("192.0.2.1", true), ("2001:db8::1", true)] {
             let source: IpAddr = source.parse().unwrap();
             let (control, len) = Control::from_source(source, v6);
-            assert_eq!(control.decode(len), Notes { destination: Some(source), dropped: None });
+            assert_eq!(control.decode(len), Notes { destination: Some(source), ..Notes::default() });
         }
     }
 

@@ -50,6 +50,11 @@ pub(crate) fn prepare(socket: &Socket, v6: bool, anywhere: bool) -> io::Result<(
     checked(set_flag(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_RXQ_OVFL))
 }
 
+/// Asks for the time at which each datagram came.
+pub(crate) fn note_times(socket: &Socket) -> io::Result<()> {
+    checked(set_flag(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_TIMESTAMPNS))
+}
+
 /// Fills the batch by one system call.
 pub(crate) fn receive(
     socket: &UdpSocket,
@@ -73,7 +78,8 @@ pub(crate) fn receive(
         let Some(source) = batch.scratch.addresses[slot].decode(filled.address_len) else { continue };
         let destination = notes.destination.map_or(local, |ip| SocketAddr::new(ip, local.port()));
         let len = filled.len.min(batch.slot_len);
-        batch.received.push(Received { slot, len, source, destination, truncated: filled.truncated });
+        let (truncated, came) = (filled.truncated, notes.came);
+        batch.received.push(Received { slot, len, source, destination, truncated, came });
     }
     Ok(batch.received.len())
 }

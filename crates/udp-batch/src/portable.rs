@@ -31,7 +31,8 @@ pub(crate) fn receive(
         };
         // A datagram that fills the slot may have been longer.
         let truncated = len == batch.slot_len && len < MAX_PAYLOAD;
-        batch.received.push(Received { slot, len, source: canonical(source), destination: local, truncated });
+        let (source, destination) = (canonical(source), local);
+        batch.received.push(Received { slot, len, source, destination, truncated, came: None });
     }
     Ok(batch.received.len())
 }

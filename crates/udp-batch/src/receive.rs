@@ -1,6 +1,7 @@
 //! What was received, in memory that is used again.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -30,6 +31,7 @@ pub(crate) struct Received {
     pub(crate) source: SocketAddr,
     pub(crate) destination: SocketAddr,
     pub(crate) truncated: bool,
+    pub(crate) came: Option<Duration>,
 }
 
 /// A received datagram, borrowed from its batch.
@@ -43,6 +45,8 @@ pub struct Datagram<'a> {
     pub destination: SocketAddr,
     /// Whether its end is missing because the slot was too short.
     pub truncated: bool,
+    /// When the kernel got it, since 1970 by the system's clock; only if [`crate::SocketOptions::timestamps`] asks.
+    pub came: Option<Duration>,
 }
 
 /// A received datagram that outlives its batch.
@@ -121,6 +125,7 @@ impl ReceiveBatch {
             source: received.source,
             destination: received.destination,
             truncated: received.truncated,
+            came: received.came,
         }
     }
 

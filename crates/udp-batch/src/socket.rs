@@ -25,6 +25,8 @@ pub struct SocketOptions {
     pub send_buffer: Option<usize>,
     /// Differentiated services code point of what is sent, 0–63 (RFC 2474): 46 for voice, 24 or 26 for signalling.
     pub dscp: Option<u8>,
+    /// Has the kernel note when each datagram came, for who measures (Linux).
+    pub timestamps: bool,
 }
 
 /// What the kernel granted, in bytes, in the measure in which [`SocketOptions`] asks.
@@ -70,6 +72,10 @@ impl BatchSocket {
         }
         socket.set_nonblocking(true)?;
         system::prepare(&socket, address.is_ipv6(), address.ip().is_unspecified())?;
+        #[cfg(target_os = "linux")]
+        if options.timestamps {
+            system::note_times(&socket)?;
+        }
         set_buffers(&socket, options);
         if let Some(dscp) = options.dscp {
             mark(&socket, address.is_ipv6(), dscp);

@@ -23,6 +23,8 @@ struct Leg {
     answer: Vec<u8>,
     peer: Option<(usize, SocketAddr)>,
     sound: Option<SocketAddr>,
+    /// Nanoseconds from when the INVITE came until it was answered.
+    hesitated: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -84,6 +86,7 @@ impl Callees {
         cx.wire.send(door.0, &leg.answer, peer);
         text::response(heard, "200 OK", tag, contact, Some(cx.sound_port(1)), &mut leg.answer);
         cx.wire.send(door.0, &leg.answer, peer);
+        leg.hesitated = cx.taken.saturating_sub(cx.now);
         leg.state = State::Answered;
         leg.peer = Some((door.0, peer));
         leg.sound = cx.sound.and_then(|_| sound::address_in(heard.body));
@@ -123,6 +126,11 @@ impl Callees {
             cx.wire.send(door, &leg.answer, peer);
             cx.timers.again_within_t2(cx.now, Owner::Callee(number), generation, sent + 1);
         }
+    }
+
+    /// How long the callee of a call let its INVITE lie, in nanoseconds.
+    pub(super) fn hesitated(&self, number: usize) -> u64 {
+        self.legs.get(number).map_or(0, |leg| leg.hesitated)
     }
 
     /// Where a call that is up sends its sound.

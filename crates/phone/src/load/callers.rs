@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use super::context::Context;
 use super::heard::{self, Heard};
 use super::sound;
+use super::speech::Guard;
 use super::text::{self, Dialog, Sender};
 use super::timers::Owner;
 
@@ -29,8 +30,9 @@ struct Call {
     /// What is sent again: INVITE, ACK or BYE.
     request: Vec<u8>,
     dialog: Option<Box<Dialog>>,
-    /// Where the other side wants to hear us.
+    /// Where the other side wants to hear us, and the keys for it.
     sound: Option<SocketAddr>,
+    guard: Option<Box<Guard>>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,7 +80,7 @@ impl Callers {
     fn launch(&mut self, number: u32, request: Vec<u8>, cx: &mut Context) {
         let call = &mut self.calls[number as usize];
         call.generation += 1;
-        call.sent = cx.now;
+        call.sent = cx.moment();
         call.request = request;
         cx.send(cx.caller_door(number).0, &call.request);
         let (owner, generation) = (Owner::Caller(number), call.generation);
@@ -86,14 +88,14 @@ impl Callers {
         cx.timers.patience(cx.now, cx.patience(), owner, generation);
     }
 
-    /// A response to one of ours.
-    pub(super) fn response(&mut self, number: usize, heard: &Heard<'_>, cx: &mut Context) {
+    /// A response to one of ours. `hesitated`: the nanoseconds that its callee, who is ours too, let the INVITE lie.
+    pub(super) fn response(&mut self, number: usize, heard: &Heard<'_>, hesitated: u64, cx: &mut Context) {
         if number >= self.calls.len() {
             return;
         }
         let number = number as u32;
         match (heard.cseq_method, heard.status) {
-            (b"INVITE", ..200) => self.provisional(number, heard, cx),
+            (b"INVITE", ..200) => self.provisional(number, heard, hesitated, cx),
             (b"INVITE", 200..300) => self.answered(number, heard, cx),
             (b"INVITE", _) => self.refused(number, heard, cx),
             (b"BYE", 200..) => self.left(number, heard.status, cx),
@@ -101,16 +103,16 @@ impl Callers {
         }
     }
 
-    fn provisional(&mut self, number: u32, heard: &Heard<'_>, cx: &mut Context) {
+    fn provisional(&mut self, number: u32, heard: &Heard<'_>, hesitated: u64, cx: &mut Context) {
         let call = &mut self.calls[number as usize];
         if !call.is_waiting() || heard.cseq_number != call.cseq {
             return;
         }
         if call.state == State::Calling && heard.status == 100 {
-            cx.tally.trying.add(cx.now - call.sent);
+            cx.tally.trying.add(cx.now.saturating_sub(call.sent));
         }
         if heard.status == 180 && call.state != State::Ringing {
-            cx.tally.ringing.add(cx.now - call.began);
+            cx.tally.ringing.add(cx.now.saturating_sub(call.began + hesitated));
             call.state = State::Ringing;
         } else if call.state == State::Calling {
             call.state = State::Proceeding;
@@ -131,11 +133,12 @@ impl Callers {
             }
             return;
         }
-        let took = cx.now - call.began;
+        let took = cx.now.saturating_sub(call.began);
         cx.tally.answered += 1;
         cx.tally.answer.add(took);
         call.answered_in_time = took <= cx.plan.in_time.as_nanos() as u64;
         call.sound = cx.sound.and_then(|_| sound::address_in(heard.body));
+        call.guard = cx.plan.speech.guard(heard.body);
         call.state = State::Up;
         self.confirm(number, heard, cx);
         if cx.plan.held.is_none() {
@@ -181,7 +184,7 @@ impl Callers {
         }
         if matches!(heard.status, 401 | 407) && !call.proving {
             cx.tally.challenged += 1;
-            cx.tally.challenge.add(cx.now - call.sent);
+            cx.tally.challenge.add(cx.now.saturating_sub(call.sent));
             call.proving = true;
             if let Some(field) = prove(number, heard, cx) {
                 self.invite(number, &field, cx);
@@ -209,7 +212,7 @@ impl Callers {
         if call.state != State::Leaving {
             return;
         }
-        cx.tally.bye.add(cx.now - call.sent);
+        cx.tally.bye.add(cx.now.saturating_sub(call.sent));
         if status == 200 {
             cx.tally.completed += 1;
             match call.answered_in_time {
@@ -255,6 +258,11 @@ impl Callers {
     /// Where a call that is up sends its sound.
     pub(super) fn sound(&self, number: u32) -> Option<SocketAddr> {
         self.calls.get(number as usize).filter(|call| call.state == State::Up)?.sound
+    }
+
+    /// The keys of a call.
+    pub(super) fn guard(&mut self, number: u32) -> Option<&mut Guard> {
+        self.calls.get_mut(number as usize)?.guard.as_deref_mut()
     }
 }
 

@@ -9,8 +9,10 @@ use super::wire::Wire;
 /// `cx`: the moment, the plan, and where things go.
 #[derive(Debug)]
 pub(super) struct Context {
-    /// Nanoseconds since the load began.
+    /// Nanoseconds since the load began; while a datagram is dealt with, when it came.
     pub(super) now: u64,
+    /// When the datagrams that are dealt with were taken from their socket.
+    pub(super) taken: u64,
     pub(super) plan: Plan,
     pub(super) wire: Wire,
     pub(super) timers: Timers,
@@ -47,6 +49,11 @@ impl Context {
         let twice = self.garbage.chance(self.plan.repeats);
         self.tally.repeated += u64::from(twice);
         twice
+    }
+
+    /// The present moment, also while a datagram is dealt with.
+    pub(super) fn moment(&self) -> u64 {
+        self.now.max(self.taken)
     }
 
     pub(super) fn patience(&self) -> u64 {

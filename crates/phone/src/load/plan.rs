@@ -7,6 +7,7 @@ use offhook_sip::{Algorithm, HostPort, Uri};
 use offhook_sip_stack::Transport;
 
 use super::LoadOptions;
+use super::speech::Speech;
 use super::text::Crowd;
 use crate::settings::{Demo, Settings};
 use crate::target::target;
@@ -38,6 +39,9 @@ pub(super) struct Plan {
     /// Whether all calls are up at the same time, how long they settle, and are watched.
     pub(super) held: Option<Held>,
     pub(super) sound: bool,
+    /// What the callers speak, and how their offers describe it.
+    pub(super) speech: Speech,
+    pub(super) description: String,
     /// Sockets of the callers, and half as many of the callees.
     pub(super) sockets: u32,
     /// How long the answer to one request is waited for.
@@ -93,6 +97,7 @@ impl Plan {
             host: uri.host().to_string(),
             accounts: Some(accounts.max(1)),
         });
+        let speech = Speech::new(options.speech).ok_or_else(|| Failure::usage("no random numbers"))?;
         Ok(Self {
             run: clock::since_1970().as_micros() as u32 ^ std::process::id() << 16,
             work,
@@ -109,6 +114,8 @@ impl Plan {
             hold: options.hold,
             held: options.held.then_some(Held { settle: options.settle, watch: options.watch }),
             sound: options.rtp,
+            description: speech.description(),
+            speech,
             sockets: options.sockets.clamp(1, 64),
             patience: options.patience,
             in_time: options.in_time,
@@ -138,6 +145,8 @@ impl Plan {
             hold: Duration::ZERO,
             held: None,
             sound: false,
+            description: Speech::Plain.description(),
+            speech: Speech::Plain,
             sockets: 1,
             patience: Duration::from_secs(10),
             in_time: Duration::from_secs(2),

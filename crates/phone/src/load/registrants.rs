@@ -63,7 +63,7 @@ impl Registrants {
         let unit = &mut self.units[account as usize];
         unit.cseq += 1;
         unit.generation += 1;
-        unit.sent = cx.now;
+        unit.sent = cx.moment();
         let (kind, branch, cseq) = (self.kind, unit.generation, unit.cseq);
         let sender = Sender { plan: &cx.plan, account, unit: account, kind, port, branch, cseq };
         text::register(sender, &self.crowd, authorization, &mut unit.request);
@@ -82,7 +82,7 @@ impl Registrants {
         let account = account as u32;
         if matches!(heard.status, 401 | 407) && unit.state == State::Asked {
             cx.tally.challenged += 1;
-            cx.tally.challenge.add(cx.now - unit.sent);
+            cx.tally.challenge.add(cx.now.saturating_sub(unit.sent));
             if let Some(field) = self.prove(account, heard, cx) {
                 self.units[account as usize].state = State::Proving;
                 self.ask(account, &field, cx);
@@ -94,7 +94,7 @@ impl Registrants {
         unit.end();
         if heard.status == 200 {
             cx.tally.completed += 1;
-            let took = cx.now - began;
+            let took = cx.now.saturating_sub(began);
             cx.tally.register.add(took);
             if took <= cx.plan.in_time.as_nanos() as u64 {
                 cx.tally.in_time += 1;

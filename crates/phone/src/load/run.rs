@@ -26,6 +26,8 @@ pub(super) fn run(plan: Plan) -> io::Result<Report> {
 
 struct Load {
     epoch: Instant,
+    /// The same moment, since 1970, for the times that the kernel notes.
+    epoch_of_kernel: Duration,
     cx: Context,
     /// The accounts that register: as work, or to be called.
     registrants: Option<Registrants>,
@@ -53,7 +55,8 @@ impl Load {
         let (timers, tally, garbage) = (Timers::default(), Tally::default(), Garbage::new());
         Ok(Self {
             epoch: clock::now(),
-            cx: Context { now: 0, plan, wire, timers, tally, callers, callees, sound, garbage },
+            epoch_of_kernel: clock::since_1970(),
+            cx: Context { now: 0, taken: 0, plan, wire, timers, tally, callers, callees, sound, garbage },
             registrants: None,
             callers: Callers::default(),
             callees: Callees::default(),
@@ -204,9 +207,12 @@ impl Load {
     fn step(&mut self, at_most: Duration) -> io::Result<()> {
         self.tick();
         self.wake();
-        self.sound.tick(&self.callers, &self.callees, &mut self.cx);
+        self.sound.tick(&mut self.callers, &self.callees, &mut self.cx);
         self.cx.wire.flush();
-        self.cx.wire.wait(at_most)?;
+        match self.cx.sound {
+            Some(_) => self.cx.wire.rest(at_most)?,
+            None => self.cx.wire.wait(at_most)?,
+        }
         for door in self.cx.wire.ready() {
             self.drain(door);
         }
@@ -240,9 +246,15 @@ impl Load {
         for _ in 0..ROUNDS {
             let more = self.cx.wire.receive(door, &mut batch);
             self.tick();
+            self.cx.taken = self.cx.now;
             for datagram in batch.iter() {
+                // How long it lay here is no fault of the exchange.
+                let came =
+                    datagram.came.map(|came| came.saturating_sub(self.epoch_of_kernel).as_nanos() as u64);
+                self.cx.now = came.map_or(self.cx.taken, |came| came.min(self.cx.taken));
                 self.receive(door, datagram.payload, datagram.source);
             }
+            self.cx.now = self.cx.taken;
             if !more {
                 break;
             }
@@ -253,7 +265,7 @@ impl Load {
     fn receive(&mut self, door: usize, payload: &[u8], source: std::net::SocketAddr) {
         let cx = &mut self.cx;
         if let Some(side) = cx.sound.and_then(|doors| doors.iter().position(|sound| sound.0 == door)) {
-            self.sound.receive(side, payload, cx);
+            self.sound.receive(side, payload, &mut self.callers, cx);
             return;
         }
         if door == self.nonsense.0 {
@@ -272,7 +284,9 @@ impl Load {
         }
         cx.tally.status(heard.status);
         match (heard.unit(cx.plan.run), &mut self.registrants) {
-            (Some((Callers::KIND, call)), _) => self.callers.response(call, &heard, cx),
+            (Some((Callers::KIND, call)), _) => {
+                self.callers.response(call, &heard, self.callees.hesitated(call), cx);
+            }
             (Some((Registrants::LOAD | Registrants::CALLEES, account)), Some(registrants)) => {
                 registrants.response(account, &heard, cx);
             }

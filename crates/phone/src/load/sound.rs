@@ -8,6 +8,7 @@ use super::callees::Callees;
 use super::callers::Callers;
 use super::context::Context;
 use super::latency::{Latencies, Percentiles};
+use super::speech::{OPUS, Speech};
 
 /// All streams of a load, two for each call.
 #[derive(Debug, Default)]
@@ -58,7 +59,7 @@ pub(super) struct Heard {
 
 impl Sound {
     /// Sends what is due: a call has its millisecond of the twenty, so that the load is even.
-    pub(super) fn tick(&mut self, callers: &Callers, callees: &Callees, cx: &mut Context) {
+    pub(super) fn tick(&mut self, callers: &mut Callers, callees: &Callees, cx: &mut Context) {
         let Some([caller, callee]) = cx.sound else { return };
         let began = *self.began.get_or_insert(cx.now);
         let due = (cx.now - began) / MILLISECOND;
@@ -73,18 +74,25 @@ impl Sound {
             for call in (first..callers.len()).step_by(PERIOD as usize) {
                 for (side, door, to) in [(0, caller, callers.sound(call)), (1, callee, callees.sound(call))] {
                     if let Some(to) = to {
-                        self.send(call, side, door.0, to, cx);
+                        self.send(call, side, (door.0, to), callers, cx);
                     }
                 }
             }
         }
     }
 
-    fn send(&mut self, call: u32, side: usize, door: usize, to: SocketAddr, cx: &mut Context) {
+    fn send(
+        &mut self,
+        call: u32,
+        side: usize,
+        (door, to): (usize, SocketAddr),
+        callers: &mut Callers,
+        cx: &mut Context,
+    ) {
         let stream = &mut self.streams[call as usize][side];
         let number = stream.next;
         stream.next += 1;
-        let mut packet = [0xff_u8; PACKET];
+        let mut packet = vec![0xff_u8; PACKET];
         packet[0] = 0x80;
         packet[1] = 0;
         packet[2..4].copy_from_slice(&(number as u16).to_be_bytes());
@@ -94,6 +102,21 @@ impl Sound {
         packet[16..20].copy_from_slice(&(call << 1 | side as u32).to_be_bytes());
         packet[20..24].copy_from_slice(&number.to_be_bytes());
         packet[24..32].copy_from_slice(&cx.now.to_be_bytes());
+        match &cx.plan.speech {
+            Speech::Opus(tone) if side == 0 => {
+                packet[1] = OPUS;
+                packet[4..8].copy_from_slice(&number.wrapping_mul(960).to_be_bytes());
+                packet.truncate(HEADER);
+                packet.extend_from_slice(&tone[number as usize % tone.len()]);
+            }
+            Speech::Sdes(_) if side == 0 => {
+                let guard = callers.guard(call);
+                if guard.and_then(|guard| guard.protect(&mut packet)).is_none() {
+                    return;
+                }
+            }
+            _ => {}
+        }
         cx.wire.send(door, &packet, to);
         if self.is_watched(cx.now) {
             self.directions[side].sent += 1;
@@ -101,7 +124,35 @@ impl Sound {
     }
 
     /// A packet that came to the socket of `side`.
-    pub(super) fn receive(&mut self, side: usize, packet: &[u8], cx: &Context) {
+    pub(super) fn receive(&mut self, side: usize, packet: &[u8], callers: &mut Callers, cx: &Context) {
+        match &cx.plan.speech {
+            Speech::Plain => self.received(side, packet, cx),
+            Speech::Sdes(_) if side == 1 => self.received(side, packet, cx),
+            Speech::Sdes(_) => {
+                let mut packet = packet.to_vec();
+                let source =
+                    packet.get(8..12).and_then(|bytes| bytes.try_into().ok()).map(u32::from_be_bytes);
+                let guard = source.and_then(|source| callers.guard(source >> 1));
+                match guard.and_then(|guard| guard.open(&mut packet)) {
+                    Some(()) => self.received(side, &packet, cx),
+                    None => self.strange += 1,
+                }
+            }
+            Speech::Opus(_) => self.translated(side, packet, cx),
+        }
+    }
+
+    /// A packet whose content is not what was sent, so it tells neither when nor as which it was.
+    fn translated(&mut self, side: usize, packet: &[u8], cx: &Context) {
+        let kind = if side == 0 { OPUS } else { 0 };
+        if packet.len() <= HEADER || packet[0] >> 6 != 2 || packet[1] & 0x7f != kind {
+            self.strange += 1;
+        } else if self.is_watched(cx.now) {
+            self.directions[1 - side].received += 1;
+        }
+    }
+
+    fn received(&mut self, side: usize, packet: &[u8], cx: &Context) {
         let word = |at: usize| Some(u32::from_be_bytes(packet.get(at..at + 4)?.try_into().ok()?));
         let time = packet.get(24..32).and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes);
         let (Some(magic), Some(id), Some(number), Some(sent)) = (word(12), word(16), word(20), time) else {
@@ -181,6 +232,8 @@ pub(super) fn address_in(body: &[u8]) -> Option<SocketAddr> {
     Some(SocketAddr::new(ip.parse().ok()?, value("m=audio ")?.parse().ok()?))
 }
 
+/// An RTP header.
+const HEADER: usize = 12;
 /// An RTP header and 20 ms of PCMU.
 const PACKET: usize = 172;
 const MAGIC: u32 = 0x5a17_0b0e;

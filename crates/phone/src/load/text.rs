@@ -7,6 +7,7 @@ use offhook_sip::digest::{self, Algorithm, Ha1, Parts, Qop};
 
 use super::heard::Heard;
 use super::plan::Plan;
+use super::speech::Speech;
 
 /// Who sends a request, and as the how-manieth of the load.
 #[derive(Clone, Copy, Debug)]
@@ -63,7 +64,7 @@ pub(super) fn register(sender: Sender<'_>, crowd: &Crowd, authorization: &[u8], 
     out.extend_from_slice(b"Content-Length: 0\r\n\r\n");
 }
 
-/// An INVITE with an offer of PCMU.
+/// An INVITE with an offer of what the callers speak.
 pub(super) fn invite(sender: Sender<'_>, target: &str, sound: u16, authorization: &[u8], out: &mut Vec<u8>) {
     let Sender { plan, port, .. } = sender;
     let (ip, user) = (Ip(plan.local), plan.callers.user(sender.account));
@@ -78,7 +79,7 @@ pub(super) fn invite(sender: Sender<'_>, target: &str, sound: u16, authorization
          User-Agent: offhook-load\r\n"
     );
     out.extend_from_slice(authorization);
-    body(sender.unit, plan.local, sound, out);
+    body(sender.unit, plan.local, sound, &plan.description, out);
 }
 
 /// What a caller learned from the answer.
@@ -142,7 +143,7 @@ pub(super) fn response(
     let (ip, port) = (Ip(contact.0), contact.1);
     let _ = write!(out, "Contact: <sip:callee@{ip}:{port}>\r\n");
     match sound {
-        Some(sound) => body(tag.1 as u32, contact.0, sound, out),
+        Some(sound) => body(tag.1 as u32, contact.0, sound, &Speech::Plain.description(), out),
         None => out.extend_from_slice(b"Content-Length: 0\r\n\r\n"),
     }
 }
@@ -171,14 +172,11 @@ fn field(name: &[u8], value: &[&[u8]], out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// A session description and the fields about it.
-fn body(id: u32, ip: IpAddr, port: u16, out: &mut Vec<u8>) {
+/// A session description, whose sound goes on with `tail` after the port, and the fields about it.
+fn body(id: u32, ip: IpAddr, port: u16, tail: &str, out: &mut Vec<u8>) {
     let family = if ip.is_ipv4() { "IP4" } else { "IP6" };
-    let (head, tail) = (
-        format!("v=0\r\no=- {id} 1 IN {family} {ip}\r\ns=-\r\nc=IN {family} {ip}\r\nt=0 0\r\nm=audio {port}"),
-        " RTP/AVP 0 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\n\
-         a=ptime:20\r\na=sendrecv\r\n",
-    );
+    let head =
+        format!("v=0\r\no=- {id} 1 IN {family} {ip}\r\ns=-\r\nc=IN {family} {ip}\r\nt=0 0\r\nm=audio {port}");
     let length = head.len() + tail.len();
     let _ = write!(out, "Content-Type: application/sdp\r\nContent-Length: {length}\r\n\r\n{head}{tail}");
 }

@@ -37,6 +37,7 @@ impl Wire {
         let buffers = SocketOptions {
             receive_buffer: Some(16 << 20),
             send_buffer: Some(4 << 20),
+            timestamps: true,
             ..SocketOptions::default()
         };
         let socket = BatchSocket::bind(SocketAddr::new(ip, 0), &buffers)?;
@@ -64,6 +65,12 @@ impl Wire {
     pub(super) fn wait(&mut self, at_most: Duration) -> io::Result<()> {
         self.poller.wait(Some(at_most), &mut self.ready)?;
         Ok(())
+    }
+
+    /// Sleeps for `time` whatever comes: a sleeper that waits on its sockets is woken at the cost of who sends.
+    pub(super) fn rest(&mut self, time: Duration) -> io::Result<()> {
+        std::thread::sleep(time);
+        self.wait(Duration::ZERO)
     }
 
     /// The sockets that the last [`Wire::wait`] found something on.

@@ -213,8 +213,7 @@ ROWS = {
     "rtp100": Row(relayed_sound(100)),
     "rtp400": Row(relayed_sound(400)),
     "sdes": Row(bridged_sound("sdes", 100)),
-    # A translated packet costs as much as twenty that are passed on.
-    "opus": Row(bridged_sound("opus", 20)),
+    "opus": Row(bridged_sound("opus", 50)),
     "tcp": Row(connections),
     "max": Row(highest_rate),
     # Memory hardly varies between rounds, and takes long to settle.

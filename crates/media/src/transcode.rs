@@ -14,7 +14,7 @@ mod stream;
 pub use format::{EventFormat, Format, Numbers, Unsuited};
 pub use report::Said;
 
-use crate::codec::{self, Codec};
+use crate::codec::Codec;
 use crate::conceal::Concealer;
 use crate::dtmf::Detector;
 use crate::noise::{self, Noise};

@@ -103,11 +103,13 @@ impl Sound {
         packet[20..24].copy_from_slice(&number.to_be_bytes());
         packet[24..32].copy_from_slice(&cx.now.to_be_bytes());
         match &cx.plan.speech {
-            Speech::Opus(tone) if side == 0 => {
-                packet[1] = OPUS;
-                packet[4..8].copy_from_slice(&number.wrapping_mul(960).to_be_bytes());
+            Speech::Opus(tones) => {
+                if side == 0 {
+                    packet[1] = OPUS;
+                    packet[4..8].copy_from_slice(&number.wrapping_mul(960).to_be_bytes());
+                }
                 packet.truncate(HEADER);
-                packet.extend_from_slice(&tone[number as usize % tone.len()]);
+                packet.extend_from_slice(&tones[side][number as usize % tones[side].len()]);
             }
             Speech::Sdes(_) if side == 0 => {
                 let guard = callers.guard(call);

@@ -16,8 +16,8 @@ pub(super) enum Speech {
     Plain,
     /// PCMU protected with this key (SDES, RFC 4568): every stream has a source of its own.
     Sdes(MasterKey),
-    /// These Opus packets over and over: a tone of a second.
-    Opus(Vec<Vec<u8>>),
+    /// A tone of a second over and over, in packets of 20 ms: Opus from the callers, PCMU from the callees.
+    Opus([Vec<Vec<u8>>; 2]),
 }
 
 /// The keys of one call, at the caller's end.
@@ -36,7 +36,7 @@ impl Speech {
                 rng.fill(&mut bytes[..]);
                 Self::Sdes(MasterKey::new(SUITE, &bytes).ok()?)
             }
-            SpeechName::Opus => Self::Opus(tone()?),
+            SpeechName::Opus => Self::Opus([tone("opus")?, tone("pcmu")?]),
         })
     }
 
@@ -96,8 +96,8 @@ impl fmt::Debug for Guard {
 }
 
 /// A second of 440 Hz in packets of 20 ms.
-fn tone() -> Option<Vec<Vec<u8>>> {
-    let format = codec::by_word("opus")?;
+fn tone(codec: &str) -> Option<Vec<Vec<u8>>> {
+    let format = codec::by_word(codec)?;
     let (mut coder, samples) = ((format.make)(), format.samples_in(20));
     let step = std::f64::consts::TAU * 440.0 / f64::from(format.sample_rate);
     let packets = (0..50).map(|packet| {
@@ -138,8 +138,8 @@ mod tests {
 
     #[test]
     fn every_packet_of_opus_holds_sound() {
-        let Some(Speech::Opus(packets)) = Speech::new(SpeechName::Opus) else { panic!() };
-        assert_eq!(packets.len(), 50);
-        assert!(packets.iter().all(|packet| packet.len() > 20));
+        let Some(Speech::Opus([opus, pcmu])) = Speech::new(SpeechName::Opus) else { panic!() };
+        assert_eq!((opus.len(), pcmu.len()), (50, 50));
+        assert!(opus.iter().all(|packet| packet.len() > 20) && pcmu.iter().all(|packet| packet.len() == 160));
     }
 }

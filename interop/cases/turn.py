@@ -8,11 +8,10 @@ from harness.cases import case, each
 from harness.conversation import converse
 from harness.exchange import Exchange
 from harness.failure import check, until
+from harness.network import OUTSIDE, Place
 from harness.phones.baresip import Baresip
 from harness.wire import LOOPBACK
 
-# An address of the namespace that is not loopback.
-OUTSIDE = "198.18.0.1"
 SETTINGS = """
 [turn]
 listen = "{host}:{port}"
@@ -25,10 +24,10 @@ MESSAGES = 20
 class Relay:
     """An exchange with a TURN server, an account, and its credentials."""
 
-    def __init__(self, lab, allowed=(), anchor="auto", sip=LOOPBACK):
-        self.lab, self.exchange, self.port = lab, Exchange(lab, anchor), lab.port()
-        settings = self.exchange.settings
-        settings.write_text(settings.read_text().replace(f"{LOOPBACK}:{self.exchange.port}", f"{sip}:{self.exchange.port}"))
+    host = OUTSIDE
+
+    def __init__(self, lab, allowed=(), anchor="auto"):
+        self.lab, self.exchange, self.port = lab, Exchange(lab, anchor, OUTSIDE), lab.port()
         first = lab.port(40)
         named = ", ".join(f'"{network}"' for network in allowed)
         with open(self.exchange.settings, "a", encoding="utf-8") as file:
@@ -43,6 +42,12 @@ class Relay:
         url = json.loads((self.exchange.data / "offhook.run").read_text())["url"]
         with urllib.request.urlopen(f"{url}/metrics", timeout=10) as answer:
             return answer.read().decode()
+
+    def prove_carried(self):
+        """Fails unless two-way sound of some seconds went through it."""
+        carried = re.search(r"^offhook_turn_relayed_bytes_total (\d+)$", self.measures(), re.MULTILINE)
+        # Three seconds of G.711 both ways.
+        check(carried and int(carried[1]) > 48_000, f"relayed: {carried and carried[1]}")
 
     def echo(self):
         """A peer that sends back what it gets; returns its port."""
@@ -95,26 +100,10 @@ def wrong_credentials_get_nothing(lab):
     check("401" in said or "Unauthenticated" in said or "Cannot complete Allocation" in said, said[-2000:])
 
 
-class Behind(Baresip):
-    """A phone that sends and receives all its sound through the relay, and speaks SIP on the address outside."""
-
-    def __init__(self, lab, relay, account, role):
-        super().__init__(lab, relay.exchange, account, role)
-        config, accounts = self.folder / "config", self.folder / "accounts"
-        lines = config.read_text().replace("module g711.so", "module turn.so\nmodule g711.so").splitlines()
-        lines = [line if "ctrl_tcp" in line else line.replace(LOOPBACK, OUTSIDE) for line in lines]
-        config.write_text("\n".join(lines) + "\n")
-        credentials = relay.credentials
-        accounts.write_text(accounts.read_text().strip().replace(LOOPBACK, OUTSIDE) + (
-            f';medianat=turn;stunserver="turn:{OUTSIDE}:{relay.port}"'
-            f';stunuser={credentials["username"]};stunpass={credentials["password"]}\n'))
-
-
 @case()
 def a_phone_talks_through_the_relay_to_the_media_of_the_exchange(lab):
-    relay = Relay(lab, anchor="always", sip="0.0.0.0")
+    relay = Relay(lab, anchor="always")
     bob = relay.exchange.add("bob")
-    converse(Behind(lab, relay, relay.account, "caller"), Baresip(lab, relay.exchange, bob, "callee"))
-    carried = re.search(r"^offhook_turn_relayed_bytes_total (\d+)$", relay.measures(), re.MULTILINE)
-    # Three seconds of G.711 both ways.
-    check(carried and int(carried[1]) > 48_000, f"relayed: {carried and carried[1]}")
+    behind = Baresip(lab, relay.exchange, relay.account, "caller", place=Place(OUTSIDE), turn=relay)
+    converse(behind, Baresip(lab, relay.exchange, bob, "callee", place=Place(OUTSIDE)))
+    relay.prove_carried()

@@ -43,18 +43,18 @@ class Account:
 class Exchange:
     """Not running until `start`; may be killed and started again on the same data."""
 
-    def __init__(self, lab, anchor="auto"):
-        self.lab, self.process = lab, None
+    def __init__(self, lab, anchor="auto", host=LOOPBACK):
+        self.lab, self.process, self.host = lab, None, host
         self.data = lab.folder / "data"
         self.settings = lab.folder / "offhook.toml"
         self.port = lab.port()
-        self.server = (LOOPBACK, self.port)
+        self.server = (host, self.port)
         self.tls_port, self.web_port, self.https_port = lab.port(), lab.port(), lab.port()
         media = lab.port(40)
         self.media_ports = range(media, media + 40)
         self.data.mkdir()
         self.settings.write_text(SETTINGS.format(
-            domain=DOMAIN, host=LOOPBACK, port=self.port, tls=self.tls_port, web=self.web_port,
+            domain=DOMAIN, host=host, port=self.port, tls=self.tls_port, web=self.web_port,
             https=self.https_port, anchor=anchor,
             first_media=media, last_media=media + 39))
 

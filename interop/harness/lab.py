@@ -18,6 +18,7 @@ class Lab:
         self.folder, self.binary = folder, binary
         self.started = []
         self.given_ports = set()
+        self.given_numbers = 0
         folder.mkdir(parents=True)
 
     def run(self, name, argv, **streams):
@@ -46,6 +47,11 @@ class Lab:
                 self.given_ports |= wanted
                 return first
         raise Failure("no free port")
+
+    def number(self):
+        """The next of 0, 1, 2 …"""
+        self.given_numbers += 1
+        return self.given_numbers - 1
 
     def tone(self, hz):
         """A WAV file of that tone."""

@@ -20,9 +20,10 @@ def make(path, hz, seconds=30, rate=8000):
         out.writeframes(samples.tobytes())
 
 
-def measure(path, hz):
-    """How long the recording is, how long it is loud, how long it holds `hz`, and its strongest frequency."""
+def measure(path, hz, last=None):
+    """Of the whole or the last seconds: how long the recording is, how long it is loud, how long it holds `hz`, and its strongest frequency."""
     rate, samples = read(path)
+    samples = samples[-int(last * rate):] if last else samples
     size = int(rate * BLOCK_SECONDS)
     strongest, holding = [], 0
     for start in range(0, len(samples) - size + 1, size):
@@ -42,11 +43,11 @@ def measure(path, hz):
     }
 
 
-def prove(path, hz, seconds):
-    """Fails unless the recording holds at least `seconds` of a clean `hz`."""
+def prove(path, hz, seconds, last=None):
+    """Fails unless the recording, or the `last` seconds of it, hold at least `seconds` of a clean `hz`."""
     if not path or not path.exists():
         raise Failure(f"no recording {path}")
-    found = measure(path, hz)
+    found = measure(path, hz, last)
     if found["tone_seconds"] < seconds:
         raise Failure(f"{path.name}: wanted {seconds} s of {hz} Hz, heard {found}")
 
@@ -74,3 +75,28 @@ def _samples(data, kind, bits, path):
     if kind in (1, 0xFFFE) and bits == 16:
         return np.frombuffer(data[:len(data) // 2 * 2], "<i2").astype(float)
     raise Failure(f"{path.name}: WAV of kind {kind} with {bits} bits")
+
+
+def keys(path):
+    """The keys whose two tones (ITU-T Q.23) a recording holds, whatever sounds beside them."""
+    rate, samples = read(path)
+    size, step = int(rate * 0.08), int(rate * 0.02)
+    frequencies = np.fft.rfftfreq(size * 4, 1 / rate)
+    window = np.hanning(size)
+    found, last, count = "", "", 0
+    for start in range(0, len(samples) - size + 1, step):
+        power = np.abs(np.fft.rfft(samples[start:start + size] * window, size * 4)) ** 2
+        at = [[power[np.abs(frequencies - hz) < 8].sum() for hz in row] for row in (LOW, HIGH)]
+        key = ""
+        if min(max(row) for row in at) > power.sum() * KEY_SHARE and max(map(max, at)) > size * QUIET ** 2:
+            key = KEYS[int(np.argmax(at[0]))][int(np.argmax(at[1]))]
+        count = count + 1 if key == last else 1
+        last = key
+        if key and count == 2:
+            found += key
+    return found
+
+
+LOW, HIGH = (697, 770, 852, 941), (1209, 1336, 1477, 1633)
+KEYS = ("123A", "456B", "789C", "*0#D")
+KEY_SHARE = 0.03  # of all power, in the weaker of the two tones

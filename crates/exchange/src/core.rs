@@ -228,6 +228,7 @@ impl Core {
         extensions(request, Name::ProxyRequire, &[])?;
         if let Some(signed) = &routed.signed {
             let mut forward = in_dialog::forward(&routed, signed).map_err(Refusal::proven)?;
+            self.proxy.locate(&mut forward, &flow, &self.config);
             self.follow_device(&mut forward, cx.unix());
             if is_secure(&uri) && !forward.to.flow.transport.is_secure() {
                 return Err(no_secure_way().proven());
@@ -430,6 +431,7 @@ impl Core {
             .and_then(|routed| in_dialog::forward(&routed, routed.signed.as_ref()?).ok());
         match forward {
             Some(mut forward) => {
+                self.proxy.locate(&mut forward, flow, &self.config);
                 self.follow_device(&mut forward, cx.unix());
                 self.proxy.ack(forward, &self.config, cx);
             }

@@ -5,7 +5,7 @@ mod bench;
 
 use std::time::Duration;
 
-use bench::call::{ALICE, BOB, BOB_TOO, answer, call, invite, ring, ring_with};
+use bench::call::{ALICE, BOB, BOB_TOO, EVE, answer, call, invite, ring, ring_with};
 use bench::{Bench, in_dialog, reply, sdp, with_sdp};
 use offhook_exchange::config::AnchorPolicy;
 use offhook_exchange::io::Input;
@@ -302,4 +302,47 @@ fn media_is_never_sent_from_a_stream_to_itself() {
     let stream = bench.open_streams()[0];
     bench.send(ALICE, &with_sdp(&in_dialog("INVITE", 3, &got, &ok, true, ALICE), &sdp("192.0.2.1", 20_002)));
     assert_eq!(bench.remote(stream, SideName::A).rtp, None);
+}
+
+#[test]
+fn a_phone_that_changed_its_network_is_reached_where_it_was_heard_last() {
+    let moved = "198.51.100.7:5060";
+    let mut bench = anchored();
+    let (got, ok) = call(&mut bench);
+    let stream = bench.open_streams()[0];
+    let again = with_sdp(&in_dialog("INVITE", 3, &got, &ok, true, moved), &sdp("198.51.100.7", 4000));
+    bench.send(moved, &again);
+    let asked = bench.request(BOB);
+    let remote = bench.remote(stream, SideName::A);
+    assert_eq!(remote.signalled_from, Some("198.51.100.7".parse().unwrap()));
+    bench.send(BOB, &reply(&asked, 200, "tbob", "", &sdp("192.0.2.20", 6000)));
+    bench.response(moved);
+    // His next request is for her new place, although his route names the old one.
+    bench.send(BOB, &in_dialog("BYE", 1, &got, &ok, false, BOB));
+    assert_eq!(bench.request(moved).method().as_str(), "BYE");
+}
+
+#[test]
+fn our_own_bye_follows_a_phone_that_moved() {
+    let moved = "198.51.100.7:5060";
+    let mut bench = anchored();
+    let (got, ok) = call(&mut bench);
+    let stream = bench.open_streams()[0];
+    bench.send(moved, &in_dialog("INFO", 3, &got, &ok, true, moved));
+    bench.request(BOB);
+    bench.input(Input::Media(Report::Stopped { stream, idle: Duration::from_secs(60) }));
+    assert_eq!(bench.request(moved).method().as_str(), "BYE");
+    assert_eq!(bench.request(BOB).method().as_str(), "BYE");
+}
+
+#[test]
+fn a_request_that_was_sent_before_moves_nobody() {
+    let mut bench = anchored();
+    let (got, ok) = call(&mut bench);
+    bench.send(ALICE, &in_dialog("INFO", 3, &got, &ok, true, ALICE));
+    bench.request(BOB);
+    bench.send(EVE, &in_dialog("INFO", 3, &got, &ok, true, EVE));
+    bench.request(BOB);
+    bench.send(BOB, &in_dialog("BYE", 1, &got, &ok, false, BOB));
+    assert_eq!(bench.request(ALICE).method().as_str(), "BYE");
 }

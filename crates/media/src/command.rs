@@ -5,6 +5,7 @@ pub use crate::protection::{
     DtlsRole, Fingerprint, FingerprintError, FingerprintHash, IceCredentials, InsecureReason, Protection,
 };
 pub use offhook_rtp::srtp::{InlineError, MasterKey, Suite};
+pub use offhook_rtp::telephone_event::event_of;
 
 pub use crate::transcode::{EventFormat, Format, Numbers};
 
@@ -136,6 +137,15 @@ pub struct Translation {
     pub numbers: Numbers,
 }
 
+/// A key that was pressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Press {
+    /// Its event code (RFC 4733 §3.2).
+    pub event: u8,
+    /// For how long, in milliseconds.
+    pub duration_ms: u16,
+}
+
 /// What call control asks of the relay.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
@@ -167,6 +177,18 @@ pub enum Command {
         stream: StreamId,
         /// Of what side A sends, of what side B sends.
         translations: Option<Box<[Translation; 2]>>,
+    },
+    /// A key that signalling brought goes to a side as a telephone event, in place of as much of the sound that goes
+    /// there; it waits for sound.
+    Press {
+        /// The stream.
+        stream: StreamId,
+        /// Who is to hear of it.
+        to: SideName,
+        /// The events that this side takes.
+        format: EventFormat,
+        /// The key.
+        press: Press,
     },
     /// Ends the stream; answered with [`Report::Closed`]. A stream that is unknown is not answered.
     Close {

@@ -247,6 +247,12 @@ impl Relay {
                     one.transcode(now, translations);
                 }
             }
+            Command::Press { stream, to, format, press } => {
+                let place = self.names.get(&stream).copied();
+                if let Some(one) = place.and_then(|place| self.streams.get_mut(place as usize)) {
+                    one.press(to, format, press);
+                }
+            }
             Command::Close { stream } => self.close(stream, None, out),
         }
     }

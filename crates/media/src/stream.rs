@@ -2,14 +2,18 @@
 
 mod bridge;
 mod flow;
+mod presses;
 mod translation;
 
-use crate::command::{Content, Counters, IceCredentials, InsecureReason, Remote, Side, SideName, StreamId};
+use crate::command::{
+    Content, Counters, EventFormat, IceCredentials, InsecureReason, Press, Remote, Side, SideName, StreamId,
+};
 use crate::latch::{Latch, Mark, Verdict};
 use crate::relay::{Config, Outbox};
 use crate::secure::Said;
 use flow::{Facing, Flow};
 use offhook_rtp::packet::{Kind, Packet};
+use presses::Presses;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use translation::Translators;
@@ -72,6 +76,8 @@ pub(crate) struct Stream {
     flows: [Flow; 2],
     /// Apart: most streams need none.
     translators: Option<Box<Translators>>,
+    /// Keys on their way to either side, while there are any.
+    presses: Option<Box<[Presses; 2]>>,
     /// When a side was last heard, or signalling last spoke.
     quiet_since: Instant,
     /// When silence was last reported.
@@ -99,8 +105,9 @@ impl Stream {
     ) -> Result<Self, SideName> {
         let latch = Latch::new(now, now + config.learning);
         let flows = sides.each_ref().map(|side| Flow::new(&latch, side.ports, side.local_ip));
-        let (translators, armed) = (None, None);
-        let mut stream = Stream { id, content, flows, translators, quiet_since: now, reported: now, armed };
+        let (translators, presses, armed) = (None, None, None);
+        let mut stream =
+            Stream { id, content, flows, translators, presses, quiet_since: now, reported: now, armed };
         for (name, side) in SideName::BOTH.into_iter().zip(sides) {
             let said = stream.flows[name.index()].accept(side.remote);
             stream.secure(now, config, name, said, side.ice).map_err(|_| name)?;
@@ -161,6 +168,14 @@ impl Stream {
         self.quiet_since = now;
         self.reported = now;
         secured
+    }
+
+    /// Sends a side a key in place of sound.
+    pub(crate) fn press(&mut self, to: SideName, format: EventFormat, press: Press) {
+        let has_room = self.presses.get_or_insert_default()[to.index()].push(format, press);
+        if !has_room {
+            self.flows[to.other().index()].counters.undeliverable += 1;
+        }
     }
 
     /// Does as signalling says about a side's protection.

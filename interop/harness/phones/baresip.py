@@ -1,11 +1,11 @@
 """baresip, driven over its control connection (JSON in netstrings)."""
 
 import json
-import socket
 import time
 
 from ..failure import Failure, check, until
 from ..lab import CALLEE_HZ, CALLER_HZ
+from ..network import Place
 from ..wire import LOOPBACK
 
 SETTINGS = """\
@@ -35,15 +35,16 @@ module sndfile.so
 module srtp.so
 module dtls_srtp.so
 module ice.so
+module turn.so
 rtcp_mux {rtcp_mux}
 snd_path {folder}
 module_app account.so
 module_app menu.so
 module_app ctrl_tcp.so
-ctrl_tcp_listen {host}:{control}
+ctrl_tcp_listen {loopback}:{control}
 """
 # The address of the outbound proxy names the transport; without it baresip would look the domain up in DNS.
-ACCOUNT = ('<{address};transport={transport}>;outbound="sip:{host}:{port};transport={transport}"'
+ACCOUNT = ('<{address};transport={transport}>;outbound="sip:{server}:{port};transport={transport}"'
            ";auth_user={user};auth_pass={password};regint={registers};audio_codecs={codecs};answermode=auto{more}\n")
 MODULES = "/usr/lib/baresip/modules"
 
@@ -52,34 +53,38 @@ class Baresip:
     """One running baresip with one account."""
 
     def __init__(self, lab, exchange, account, role, transport="udp", codecs="PCMU,PCMA", registers=300,
-                 encryption=None, ice=False, rtcp_mux=False):
-        self.lab, self.exchange, self.account = lab, exchange, account
+                 encryption=None, ice=False, rtcp_mux=False, place=None, turn=None):
+        """`turn`: a TURN server (`host`, `port`, `credentials`) through which all its sound goes."""
+        self.lab, self.exchange, self.account, self.place = lab, exchange, account, place or Place()
         self.hz = CALLER_HZ if role == "caller" else CALLEE_HZ
         self.folder = lab.folder / f"baresip-{account.user}"
         self.folder.mkdir()
         self.control_port, rtp = lab.port(), lab.port(10)
         (self.folder / "config").write_text(SETTINGS.format(
-            host=LOOPBACK, sip=lab.port(), tone=lab.tone(self.hz), folder=self.folder, rtp=rtp, rtp_last=rtp + 9,
+            host=self.place.host, loopback=LOOPBACK, sip=lab.port(), tone=lab.tone(self.hz), folder=self.folder, rtp=rtp, rtp_last=rtp + 9,
             modules=MODULES, control=self.control_port, authority=exchange.authority,
             rtcp_mux="yes" if rtcp_mux else "no"))
         more = f";mediaenc={encryption}" if encryption else ""
         more += ";medianat=ice" if ice else ""
+        if turn:
+            more += (f';medianat=turn;stunserver="turn:{turn.host}:{turn.port}"'
+                     f';stunuser={turn.credentials["username"]};stunpass={turn.credentials["password"]}')
         (self.folder / "accounts").write_text(ACCOUNT.format(
-            address=account.address, transport=transport, host=LOOPBACK, port=exchange.port_for(transport), user=account.user,
+            address=account.address, transport=transport, server=exchange.host, port=exchange.port_for(transport), user=account.user,
             password=account.password, registers=registers, codecs=codecs, more=more))
         (self.folder / "contacts").write_text("")
         self.control, self.unread, self.events = None, b"", []
 
     def start(self):
         self.process = self.lab.run(
-            f"baresip-{self.account.user}", [self.lab.tool("baresip"), "-s", "-f", self.folder])
+            f"baresip-{self.account.user}", self.place.words([self.lab.tool("baresip"), "-s", "-f", self.folder]))
         self.control = until(self._connect, 10, "baresip opens its control port")
         self.exchange.wait_registered(self.account)
 
     def _connect(self):
         check(self.process.ended() is None, f"baresip ended: {self.process.said()[-400:]}")
         try:
-            return socket.create_connection((LOOPBACK, self.control_port), 1)
+            return self.place.connect(self.control_port)
         except OSError:
             return None
 
@@ -91,6 +96,22 @@ class Baresip:
         time.sleep(seconds)
         self._command("hangup")
         self._wait("CALL_CLOSED", seconds=5)
+
+    def press(self, keys):
+        """Sends keys as telephone events."""
+        self._command("sndcode", keys)
+
+    def pressed(self, count, seconds=10):
+        """So many keys that the other side has pressed."""
+        return "".join(self._wait("CALL_DTMF_START", seconds=seconds)["param"] for _ in range(count))
+
+    def hang_up(self):
+        self._command("hangup")
+        self._wait("CALL_CLOSED", seconds=5)
+
+    def answered(self):
+        """Waits until the call that comes in is up."""
+        self._wait("CALL_ESTABLISHED", seconds=15)
 
     def over(self):
         """Waits until the call that came in has ended."""

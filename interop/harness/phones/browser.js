@@ -76,6 +76,13 @@ function phone({ url, address, password, answers, only, video }) {
     dial: (target) => agent.call(target, options),
     answer: () => session.answer(options),
     hangup: () => session.terminate(),
+    press: ({ keys, by }) => session.sendDTMF(keys, { duration: 160, interToneGap: 200, transportType: by }),
+    /** What a page does when the network is another: a new connection, a new registration, ICE anew. */
+    reconnect: () => {
+      agent.once('registered', () => session.renegotiate({ rtcOfferConstraints: { iceRestart: true } }, () => say('RENEGOTIATED')));
+      agent.transport.disconnect();
+      agent.transport.connect();
+    },
     recording: () => window.keep(samples.map((one) => Math.round(Math.max(-1, Math.min(1, one)) * 32767))),
     measure: async () => {
       const received = [...(await session.connection.getStats()).values()].filter((one) => one.type === 'inbound-rtp');

@@ -14,7 +14,7 @@ from pathlib import Path
 from .. import tone
 from ..failure import Failure, check, until
 from ..lab import CALLEE_HZ, CALLER_HZ
-from ..wire import LOOPBACK
+from ..network import Place
 
 HERE = Path(__file__).resolve().parent
 MODULES = Path(os.environ.get("CARGO_TARGET_DIR") or HERE.parents[2] / "target").absolute() / "browser"
@@ -23,11 +23,11 @@ MODULES = Path(os.environ.get("CARGO_TARGET_DIR") or HERE.parents[2] / "target")
 class Browser:
     """One page with one account. Its certificate check is as strict as a browser's, but for the very key of the exchange."""
 
-    def __init__(self, lab, exchange, account, role, transport="wss", only=None, video=False):
+    def __init__(self, lab, exchange, account, role, transport="wss", only=None, video=False, place=None):
         """`only`: the one codec that it offers. A `callee` answers by itself."""
         self.lab, self.account, self.role = lab, account, role
         self.exchange, self.transport = exchange, transport
-        self.only, self.video = only, video
+        self.only, self.video, self.place = only, video, place or Place()
         self.hz = CALLER_HZ if role == "caller" else CALLEE_HZ
         self.events, self.process = [], None
         self.folder = lab.folder / f"browser-{account.user}"
@@ -39,13 +39,13 @@ class Browser:
         tone.make(folder / "tone.wav", self.hz, rate=48_000)
         settings = {
             "modules": str(MODULES), "folder": str(folder), "chromium": self.lab.tool("chromium"),
-            "url": f"{self.transport}://{LOOPBACK}:{exchange.port_for(self.transport)}/",
+            "url": f"{self.transport}://{exchange.host}:{exchange.port_for(self.transport)}/",
             "address": self.account.address, "password": self.account.password,
             "tone": str(folder / "tone.wav"), "answers": self.role == "callee", "only": self.only, "video": self.video,
             "trusted": key_digest(exchange) if self.transport == "wss" else "",
         }
         words = [self.lab.tool("node"), HERE / "browser.js", json.dumps(settings)]
-        self.process = self.lab.run(folder.name, words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.process = self.lab.run(folder.name, self.place.words(words), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         threading.Thread(target=self._listen, daemon=True).start()
         self.wait("REGISTERED", 40)
 
@@ -74,7 +74,7 @@ class Browser:
         self.command("dial", target)
         self.wait("CALL_ESTABLISHED", 20)
         time.sleep(seconds)
-        self._keep()
+        self.keep()
         self.command("hangup")
         self.wait("CALL_CLOSED", 10)
 
@@ -82,14 +82,19 @@ class Browser:
         """Waits until the call that came in has ended."""
         self.wait("CALL_ESTABLISHED", 20)
         self.wait("CALL_CLOSED", 20)
-        self._keep()
+        self.keep()
+
+    def press(self, keys, by):
+        """Sends keys by `INFO` or by `RFC2833`, as telephone events."""
+        self.command("press", {"keys": keys, "by": by})
 
     def measure(self):
         """What it has received so far: decoded `frames` of video, `packets` of sound."""
         self.command("measure")
         return self.wait("MEASURED", 10)
 
-    def _keep(self):
+    def keep(self):
+        """Writes down what it has heard so far."""
         rate = self.wait("HEARS", 10)["rate"]
         self.command("recording")
         self.wait("KEPT", 20)

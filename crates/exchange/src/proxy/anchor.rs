@@ -4,6 +4,7 @@
 //! about itself goes to the relay, what the receiver is told is the relay's own address. So the rules of offer
 //! and answer stay between the phones.
 
+mod moved;
 mod stream;
 mod trouble;
 
@@ -11,7 +12,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use offhook_media::command::{Command, Content, PortPair, Remote, Report, Side, SideName, StreamId};
+use offhook_media::command::{Command, Content, PortPair, Press, Remote, Report, Side, SideName, StreamId};
 use offhook_media::lease::{Lease, PortBlock};
 use offhook_sdp::{Formats, Media, Options, Profile, Relay, Sdp, remotes, rewrite};
 use offhook_sip::Status;
@@ -50,6 +51,8 @@ pub(crate) struct Anchor {
     pub(crate) started: Instant,
     pub(crate) answered: Option<Answered>,
     parties: [Party; 2],
+    /// Which of them have been heard from elsewhere than where they were found.
+    moved: [bool; 2],
     /// Our address as each party sees it.
     told: [IpAddr; 2],
     /// How each party is made an offer.
@@ -124,6 +127,7 @@ impl Anchors {
             started: cx.now,
             answered: None,
             parties,
+            moved: [false; 2],
             told,
             manners,
             adds_formats,
@@ -295,6 +299,7 @@ impl Anchors {
             ends,
             offered: None,
             is_transcoded: false,
+            events: [None; 2],
             stopped_at: None,
         };
         let sides = SideName::BOTH.map(|name| Side {
@@ -306,6 +311,12 @@ impl Anchors {
         let sides = sides.into();
         cx.out.media.push(Command::Open { stream: stream.id, sides, content });
         Ok(stream)
+    }
+
+    /// A key of one party goes to the other in the sound; `false` if that takes none there.
+    pub(crate) fn press(&self, number: u64, by: PartyName, press: Press, cx: &mut Context<'_>) -> bool {
+        let Some(anchor) = self.anchors.get(&number) else { return false };
+        anchor.streams.iter().flatten().any(|stream| stream.press(by.other(), press, cx))
     }
 
     /// What a party has said until now, to come back to if an offer of it is refused.

@@ -1,6 +1,7 @@
 //! Ending a call that is not ours: a BYE to each party, in the name of the other.
 
 use offhook_sip::{Contacts, Headers, Method, Name, Request, RequestBuilder, Response, Uri, Via};
+use offhook_sip_stack::Flow;
 use offhook_sip_stack::transaction::Transactions;
 
 use super::signed_route::{Party, PartyName};
@@ -66,6 +67,16 @@ impl Dialog {
         {
             end.target = target;
         }
+    }
+
+    /// Whether a party has not sent this request, or a later one, before (§12.2.2).
+    pub(crate) fn is_new(&self, sender: PartyName, request: &Request) -> bool {
+        request.cseq().is_ok_and(|cseq| cseq.number > self.ends[sender.index()].cseq)
+    }
+
+    /// A party is somewhere else.
+    pub(crate) fn moved(&mut self, name: PartyName, to: Party) {
+        self.ends[name.index()].party = Party { flow: Flow { connection: None, ..to.flow }, ..to };
     }
 
     /// What the two parties call themselves, caller first.

@@ -2,13 +2,14 @@
 
 use std::net::SocketAddr;
 
-use offhook_sip::{Method, Name, Request, Status};
+use offhook_sip::{Method, Name, Request, Response, Status};
 use offhook_sip_stack::Flow;
 use offhook_sip_stack::transaction::{ClientId, ServerId, Transactions};
 
 use super::anchor::Role;
 use super::forward::{self, Changes};
 use super::in_dialog::Forward;
+use super::keys;
 use super::protection::{Manner, is_protected};
 use super::response_context::{Branch, Kind, ResponseContext};
 use super::routes::take_off;
@@ -62,7 +63,7 @@ impl Proxy {
                 targets: groups.iter().map(Vec::len).sum(),
             });
         }
-        let from = Party { flow: from, behind_nat: caller_behind_nat(&request, &from) };
+        let from = Party { flow: from, behind_nat: is_behind_nat(&request, &from) };
         let kind = Kind::Initial { caller: Box::new(caller), from, counted };
         let mut context = Box::new(ResponseContext::new(server, request, kind, cx.now));
         context.groups = groups;
@@ -241,12 +242,16 @@ impl Proxy {
     pub(crate) fn in_dialog(
         &mut self,
         server: ServerId,
-        mut forward: Forward,
+        forward: Forward,
         config: &Config,
         transactions: &mut Transactions,
         cx: &mut Context<'_>,
     ) -> Result<(), Refusal> {
-        self.check_anchor(&mut forward);
+        if self.takes_key(&forward, cx) {
+            let taken = Response::to_request(&forward.request, Status::OK).finish();
+            transactions.respond(server, taken, &mut cx.sip());
+            return Ok(());
+        }
         let offered = forward.anchor.filter(|_| is_sdp(&forward.request));
         let before = offered.and_then(|anchor| self.anchors.snapshot(anchor, forward.sender));
         let onward = match self.onward(&forward, config, cx) {
@@ -269,10 +274,7 @@ impl Proxy {
             }
             _ => {}
         }
-        let answered = anchor.and_then(|one| self.anchors.get_mut(one, call_id)?.answered.as_mut());
-        if let Some(dialog) = answered.and_then(|one| one.dialog.as_mut()) {
-            dialog.passed(sender, &request);
-        }
+        self.note_passed(anchor, sender, &request);
         let client = send(onward, &to, transactions, cx);
         let number = self.number();
         let kind = Kind::InDialog { sender, before };
@@ -284,8 +286,29 @@ impl Proxy {
         Ok(())
     }
 
-    /// An anchor has the media of one dialog. Another answer to the same INVITE has to do without.
-    fn check_anchor(&self, forward: &mut Forward) {
+    /// Takes the key that an INFO tells of, where the other phone takes keys in the sound: whether it knows INFO is not
+    /// negotiated, whether it knows events is.
+    fn takes_key(&mut self, forward: &Forward, cx: &mut Context<'_>) -> bool {
+        let key = forward.anchor.zip(keys::pressed(&forward.request));
+        let taken = key.is_some_and(|(anchor, key)| self.anchors.press(anchor, forward.sender, key, cx));
+        if taken {
+            self.note_passed(forward.anchor, forward.sender, &forward.request);
+        }
+        taken
+    }
+
+    /// What a BYE of ours will have to know.
+    fn note_passed(&mut self, anchor: Option<u64>, sender: PartyName, request: &Request) {
+        let call_id = request.call_id().unwrap_or_default();
+        let answered = anchor.and_then(|one| self.anchors.get_mut(one, call_id)?.answered.as_mut());
+        if let Some(dialog) = answered.and_then(|one| one.dialog.as_mut()) {
+            dialog.passed(sender, request);
+        }
+    }
+
+    /// What the anchor of a call knows of a request's two parties, which came by `from`. An anchor has the media of one
+    /// dialog; another answer to the same INVITE has to do without.
+    pub(crate) fn locate(&mut self, forward: &mut Forward, from: &Flow, config: &Config) {
         let request = &forward.request;
         let callee_tag = match forward.sender {
             PartyName::Caller => request.to_tag(),
@@ -293,11 +316,15 @@ impl Proxy {
         };
         let (call_id, tag) = (request.call_id().unwrap_or_default(), callee_tag.unwrap_or_default());
         forward.anchor = forward.anchor.filter(|anchor| self.anchors.holds(*anchor, call_id, tag));
+        let Some(anchor) = forward.anchor else { return };
+        self.anchors.heard_from(anchor, forward.sender, request, from, config);
+        if let Some(party) = self.anchors.moved(anchor, forward.sender.other()) {
+            forward.to = party;
+        }
     }
 
     /// Forwards an ACK to a 2xx, which has no transaction (§16.11 by analogy; §17).
-    pub(crate) fn ack(&mut self, mut forward: Forward, config: &Config, cx: &mut Context<'_>) {
-        self.check_anchor(&mut forward);
+    pub(crate) fn ack(&mut self, forward: Forward, config: &Config, cx: &mut Context<'_>) {
         // An SDP that cannot be relayed has no way to be refused in an ACK; the call's media will stay silent and
         // be ended for it.
         if let Ok(onward) = self.onward(&forward, config, cx) {
@@ -379,7 +406,8 @@ fn must_anchor(
     }
 }
 
-fn caller_behind_nat(request: &Request, flow: &Flow) -> bool {
+/// Whether only the flow of a request leads back to its sender.
+pub(crate) fn is_behind_nat(request: &Request, flow: &Flow) -> bool {
     match request
         .contacts()
         .ok()

@@ -7,7 +7,9 @@ mod anchor;
 mod forward;
 mod hangup;
 pub(crate) mod in_dialog;
+mod keys;
 mod launch;
+mod no_common_format;
 mod protection;
 mod response_context;
 pub(crate) mod routes;
@@ -35,6 +37,7 @@ use activity::Activity;
 use anchor::{Anchors, Answered, Role, Trouble, without_media};
 use hangup::Dialog;
 pub(crate) use launch::Forwarding;
+use no_common_format::explained;
 use response_context::{Branch, Kind, ResponseContext};
 use signed_route::PartyName;
 pub(crate) use target::{Target, of_bindings};
@@ -106,7 +109,7 @@ impl Proxy {
                         self.other_flow(number, &mut context, index, config, transactions, cx);
                     }
                     Some((status, reason)) => context.failed_with(status, reason, &cx.sip().tag()),
-                    None => context.failed(passed),
+                    None => context.failed(explained(&context.request, passed, config)),
                 }
                 if status.class() == 6 {
                     context.groups.clear();

@@ -2,8 +2,7 @@
 //! that the relay can translate, and the answer is told in the offerer's.
 
 use offhook_media::codec::{self, Wishes};
-use offhook_media::command::Translation;
-use offhook_media::transcode::{EventFormat, Format, Numbers};
+use offhook_media::command::{EventFormat, Format, Numbers, Translation};
 
 use offhook_sdp::{Codec, Formats, Media, MediaKind};
 use rand::RngExt as _;
@@ -23,7 +22,8 @@ pub(crate) struct Offered {
 
 impl Offered {
     /// Takes note of an offer. `known` are the formats that may be translated, the preferred one first; they are added
-    /// `always`, or if the offer has none that every phone knows.
+    /// `always`, or if the offer has none that every phone knows, and with them events: they become tones for whom has
+    /// not offered any.
     pub(crate) fn new(by: PartyName, media: &Media<'_>, known: &[Codec], always: bool) -> Option<Self> {
         let formats = media.codecs();
         if media.kind() != MediaKind::Audio || !formats.iter().any(|one| of(one).is_some()) {
@@ -32,13 +32,15 @@ impl Offered {
         let common = formats.iter().any(|one| one.matches(&Codec::pcma()) || one.matches(&Codec::pcmu()));
         let mut added: Vec<Codec> = Vec::new();
         if always || !common {
-            let events: Vec<_> = formats.iter().filter(|one| one.is_telephone_event()).collect();
+            // Beside a format that cannot be translated nothing would make tones of them.
+            let events = formats.iter().any(Codec::is_telephone_event)
+                || formats.iter().filter(|one| !one.is_auxiliary()).all(|one| of(one).is_some());
             let wanted = known.iter().filter(|one| !formats.iter().any(|offered| offered.matches(one)));
             for codec in wanted {
                 add(&mut added, codec.clone(), &formats);
                 let clock = codec.clock_rate;
                 let has = |one: &Codec| one.is_telephone_event() && one.clock_rate == clock;
-                if !events.is_empty() && !formats.iter().any(has) && !added.iter().any(has) {
+                if events && !formats.iter().any(has) && !added.iter().any(has) {
                     add(&mut added, Codec::telephone_event(101, clock), &formats);
                 }
             }
@@ -51,45 +53,76 @@ impl Offered {
         if self.added.is_empty() { Formats::Kept } else { Formats::Added(self.added.clone()) }
     }
 
-    /// What the offerer is told of an answer, and by which translations, from each party, what the parties send then
-    /// becomes what the other understands.
-    pub(crate) fn answered(
+    /// What an answer comes to.
+    pub(crate) fn answered(&self, media: &Media<'_>, cx: &mut Context<'_>) -> Agreed {
+        let answered = media.codecs();
+        let Some(chosen) = answered.iter().find(|one| !one.is_auxiliary()) else { return Agreed::default() };
+        let theirs = events_beside(&answered, chosen);
+        if let Some(own) = self.translated(chosen, theirs) {
+            return self.translate(own, chosen, theirs, media, cx).unwrap_or_default();
+        }
+        let is_offered = |one: &Codec| self.formats.iter().any(|offered| offered.matches(one));
+        let kept: Vec<u8> =
+            answered.iter().filter(|one| is_offered(one)).map(|one| one.payload_type).collect();
+        // A format that nobody can name may have been agreed on all the same.
+        let all = kept.len() == answered.len() || kept.is_empty();
+        let offered = theirs.and_then(|one| self.formats.iter().find(|offered| offered.matches(one)));
+        let events = self.by_party([offered.and(theirs), offered].map(|one| one.map(event_format)));
+        Agreed { told: if all { Formats::Kept } else { Formats::Only(kept) }, translations: None, events }
+    }
+
+    /// The offerer's format from which, and into which, is translated what was chosen, if it must be.
+    fn translated(&self, chosen: &Codec, events: Option<&Codec>) -> Option<&Codec> {
+        let offered = self.formats.iter().find(|one| one.matches(chosen));
+        if let Some(offered) = offered {
+            let tones = events.is_some() && !self.formats.iter().any(Codec::is_telephone_event);
+            return Some(offered).filter(|_| tones && of(chosen).is_some());
+        }
+        let is_added = self.added.iter().any(|one| one.matches(chosen));
+        self.formats.iter().find(|one| is_added && of(one).is_some())
+    }
+
+    fn translate(
         &self,
+        own: &Codec,
+        chosen: &Codec,
+        theirs: Option<&Codec>,
         media: &Media<'_>,
         cx: &mut Context<'_>,
-    ) -> (Formats, Option<Box<[Translation; 2]>>) {
-        let answered = media.codecs();
-        let is_offered = |one: &Codec| self.formats.iter().any(|offered| offered.matches(one));
-        let Some(chosen) = answered.iter().find(|one| !one.is_auxiliary()) else {
-            return (Formats::Kept, None);
-        };
-        let translated = self.added.iter().find(|one| one.matches(chosen)).filter(|_| !is_offered(chosen));
-        let Some((added, own)) = translated.zip(self.formats.iter().find(|one| of(one).is_some())) else {
-            let kept: Vec<u8> =
-                answered.iter().filter(|one| is_offered(one)).map(|one| one.payload_type).collect();
-            // A format that nobody can name may have been agreed on all the same.
-            let all = kept.len() == answered.len() || kept.is_empty();
-            return (if all { Formats::Kept } else { Formats::Only(kept) }, None);
-        };
+    ) -> Option<Agreed> {
         let mut told = vec![described(own)];
         let events = events_beside(&self.formats, own).cloned();
         told.extend(events.clone());
-        let theirs = events_beside(&answered, chosen);
         // Each is sent the numbers that it has said itself, and sends those of the other's offer (RFC 3264 §6.1).
-        let sent_events = theirs.and_then(|one| {
-            self.formats.iter().chain(&self.added).find(|offered| offered.matches(one)).cloned()
-        });
-        let offerer = format(own, events.as_ref(), self.ptime);
-        let to_answerer = format(chosen, theirs, ptime(media));
-        let from_answerer = format(added, sent_events.as_ref(), 20);
-        let Some(((offerer, to), from)) = offerer.zip(to_answerer).zip(from_answerer) else {
-            return (Formats::Kept, None);
-        };
-        let there = Translation { from: offerer, to, numbers: numbers(cx) };
-        let back = Translation { from, to: offerer, numbers: numbers(cx) };
-        let both = if self.by == PartyName::Caller { [there, back] } else { [back, there] };
-        (Formats::Instead(told), Some(both.into()))
+        let all = || self.formats.iter().chain(&self.added);
+        let sent = all().find(|one| one.matches(chosen))?;
+        let sent_events = theirs.and_then(|one| all().find(|offered| offered.matches(one)));
+        let offerer = format(own, events.as_ref(), self.ptime)?;
+        let to_answerer = format(chosen, theirs, ptime(media))?;
+        let from_answerer = format(sent, sent_events, 20)?;
+        let there = Translation { from: offerer, to: to_answerer, numbers: numbers(cx) };
+        let back = Translation { from: from_answerer, to: offerer, numbers: numbers(cx) };
+        let events = self.by_party([theirs, events.as_ref()].map(|one| one.map(event_format)));
+        // As the parties are counted: what the caller sends, what the callee sends.
+        let translations = if self.by == PartyName::Caller { [there, back] } else { [back, there] };
+        Some(Agreed { told: Formats::Instead(told), translations: Some(translations.into()), events })
     }
+
+    /// What is for the answerer and for the offerer, as it is for the caller and the callee.
+    fn by_party<T>(&self, [answerer, offerer]: [T; 2]) -> [T; 2] {
+        if self.by == PartyName::Caller { [offerer, answerer] } else { [answerer, offerer] }
+    }
+}
+
+/// What offer and answer have come to.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Agreed {
+    /// What the offerer is told of the answer's formats.
+    pub(crate) told: Formats,
+    /// By which translations what the caller sends, and what the callee sends, becomes what the other understands.
+    pub(crate) translations: Option<Box<[Translation; 2]>>,
+    /// The events that the caller takes, and those that the callee takes.
+    pub(crate) events: [Option<EventFormat>; 2],
 }
 
 /// The codec of ours that a format means.
@@ -119,10 +152,14 @@ fn described(offered: &Codec) -> Codec {
 }
 
 fn format(codec: &Codec, events: Option<&Codec>, ptime_ms: u32) -> Option<Format> {
-    let event = events.map(|one| EventFormat { payload_type: one.payload_type, clock_rate: one.clock_rate });
     let (payload_type, wishes) =
         (codec.payload_type, Wishes::parse(codec.fmtp.as_deref().unwrap_or_default()));
+    let event = events.map(event_format);
     Some(Format { codec: of(codec)?, payload_type, ptime_ms, event, comfort_noise: None, wishes })
+}
+
+fn event_format(events: &Codec) -> EventFormat {
+    EventFormat { payload_type: events.payload_type, clock_rate: events.clock_rate }
 }
 
 fn ptime(media: &Media<'_>) -> u32 {

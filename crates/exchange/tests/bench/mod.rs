@@ -162,7 +162,9 @@ impl Bench {
             match command {
                 media::Command::Open { stream, .. } => open.push(*stream),
                 media::Command::Close { stream } => open.retain(|one| one != stream),
-                media::Command::Update { .. } | media::Command::Transcode { .. } => {}
+                media::Command::Update { .. }
+                | media::Command::Transcode { .. }
+                | media::Command::Press { .. } => {}
             }
         }
         open

@@ -309,3 +309,28 @@ fn a_protected_stream_is_not_taken_up_with_counters_that_begin_anew() {
     let reason = Refusal::Unprotectable(A);
     assert_eq!(world.out.reports, [Report::Refused { stream: STREAM, reason }]);
 }
+
+#[test]
+fn a_key_that_signalling_brought_reaches_a_protected_phone() {
+    let suite = Suite::AesCm128HmacSha1_80;
+    let mut world = World::new(|sides| {
+        sides[0].remote.protection = sdes(suite, 1, 2);
+        sides[1].remote.protection = sdes(suite, 3, 4);
+    });
+    world.phones[0].use_sdes(suite, 1, 2);
+    world.phones[1].use_sdes(suite, 3, 4);
+    assert!(world.both_hear());
+    let format = EventFormat { payload_type: 101, clock_rate: 48_000 };
+    let press = Press { event: 11, duration_ms: 20 };
+    world.command(Command::Press { stream: STREAM, to: B, format, press });
+    let sound = world.phones[0].speak();
+    world.say(A, sound);
+    let heard = world.phones[1].heard.last().unwrap();
+    let event = offhook_rtp::Packet::parse(heard).unwrap();
+    assert_eq!((event.payload_type(), event.payload()), (101, &[11, 0x8a, 3, 192][..]));
+    for _ in 0..2 {
+        let sound = world.phones[0].speak();
+        world.say(A, sound);
+    }
+    assert!(world.both_hear(), "then the sound goes on");
+}

@@ -1,7 +1,7 @@
 use super::*;
-use crate::command::{Content, PortPair, Remote, Side};
+use crate::command::{Content, EventFormat, PortPair, Press, Remote, Side};
 use crate::test_signal::epoch;
-use offhook_rtp::{Header, PacketBuilder};
+use offhook_rtp::{Header, Packet, PacketBuilder};
 use proptest::prelude::*;
 
 fn address(text: &str) -> SocketAddr {
@@ -369,11 +369,40 @@ fn sound_between_phones_without_a_common_format_is_translated_and_reports_end_he
         // Silence of one law is silence of the other.
         assert!(packet.payload().iter().all(|byte| *byte == 0xd5), "{:?}", packet.payload());
     }
+    let press = Press { event: 5, duration_ms: 160 };
+    let format = EventFormat { payload_type: 101, clock_rate: 8_000 };
+    bench.command(Command::Press { stream: STREAM, to: SideName::B, format, press });
+    let there = sent(&mut bench, 20000, "192.0.2.1:4000", rtp(1, 102));
+    let packet = Packet::parse(&there[0].bytes).unwrap();
+    assert_eq!((packet.payload_type(), packet.ssrc(), packet.sequence()), (101, 0xab, 9), "a key among them");
     let back = sent(&mut bench, 20002, "198.51.100.2:5000", rtp(2, 1));
     assert!(back.is_empty(), "a format that was not agreed on is no sound");
     let report = sent(&mut bench, 20003, "198.51.100.2:5001", rtcp(2));
     assert_eq!((report.len(), report[0].from_port), (1, 20001));
     assert_eq!(report[0].bytes[4..8], 0xba_u32.to_be_bytes(), "the report is ours");
     bench.command(begin(None));
-    assert!(bench.packet(20000, "192.0.2.1:4000", rtp(1, 102)).is_some(), "and passes as it is again");
+    assert!(sent(&mut bench, 20000, "192.0.2.1:4000", rtp(1, 103)).len() == 1, "and passes as it is again");
+}
+
+#[test]
+fn a_key_that_signalling_brought_takes_the_place_of_sound_towards_one_side() {
+    let mut bench = Bench::new();
+    let format = EventFormat { payload_type: 101, clock_rate: 8_000 };
+    let press = Press { event: 5, duration_ms: 60 };
+    bench.command(Command::Press { stream: STREAM, to: SideName::B, format, press });
+    let mut changed = Vec::new();
+    for n in 0..10 {
+        assert_eq!(bench.packet(20002, "198.51.100.2:5000", rtp(2, n)), to(20000, "192.0.2.1:4000"));
+        let (from, sound) = (address("192.0.2.1:4000"), rtp(1, n));
+        let forward = bench.relay.forward(bench.now, 20000, from, &sound, &mut bench.out).unwrap();
+        assert_eq!((forward.from_port, forward.to), (20002, address("198.51.100.2:5000")));
+        let event = forward.changed.map(|bytes| Packet::parse(bytes).unwrap());
+        changed
+            .push(event.map(|event| (event.sequence() == n, event.payload_type(), event.payload().to_vec())));
+    }
+    // A packet for each 20 ms (160, 320, 480 units), and the last three times.
+    let event = |flags: u8, high: u8, low: u8| Some((true, 101, vec![5, flags, high, low]));
+    assert_eq!(changed[..2], [event(10, 0, 160), event(10, 1, 64)]);
+    assert_eq!(changed[2..5], [event(0x8a, 1, 224), event(0x8a, 1, 224), event(0x8a, 1, 224)]);
+    assert_eq!(changed[5..], [None, None, None, None, None]);
 }

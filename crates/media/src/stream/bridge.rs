@@ -1,6 +1,7 @@
 //! The way through a stream of which a side is protected or proven by ICE: packets are sorted (RFC 7983), opened,
 //! and protected for the other side.
 
+use super::presses::instead_of;
 use super::{Component, Flow, Outcome, Seen, Stream, see};
 use crate::command::{Report, SideName};
 use crate::latch::{Verdict, same};
@@ -25,14 +26,16 @@ pub(super) enum Refused {
 pub(super) struct Admitted {
     pub(super) control: bool,
     pub(super) latched: bool,
-    /// How long it is in the scratch memory, where it lies if it was opened.
+    /// How long it is in the scratch memory, where it lies if it was opened, or something goes in its place.
     pub(super) opened: Option<usize>,
 }
 
 impl Stream {
     /// Whether a side needs more than passing on.
     pub(super) fn is_bridged(&self) -> bool {
-        self.translators.is_some() || self.flows.iter().any(|flow| flow.secure.is_some())
+        self.translators.is_some()
+            || self.presses.is_some()
+            || self.flows.iter().any(|flow| flow.secure.is_some())
     }
 
     /// Takes a packet, and leaves in `scratch` what has become of it, if it was changed.
@@ -65,7 +68,7 @@ impl Stream {
     ) -> Outcome {
         let [a, b] = &mut self.flows;
         let (flow, other) = if name == SideName::A { (a, b) } else { (b, a) };
-        let admitted = match flow.admit(now, component, from, packet, scratch) {
+        let mut admitted = match flow.admit(now, component, from, packet, scratch) {
             Ok(admitted) => admitted,
             Err(refused) => {
                 flow.count_refused(&refused);
@@ -83,6 +86,14 @@ impl Stream {
             flow.counters.undeliverable += 1;
             return Outcome { latched, ..Outcome::default() };
         };
+        let sound = admitted.opened.and_then(|length| scratch.get(..length)).unwrap_or(packet);
+        if !admitted.control
+            && let Some(key) = instead_of(&mut self.presses, name.other(), sound)
+            && let Some(place) = scratch.get_mut(..key.len())
+        {
+            place.copy_from_slice(&key);
+            admitted.opened = Some(key.len());
+        }
         match other.protect(&admitted, packet, scratch) {
             Ok(rewritten) => {
                 flow.counters.forwarded += 1;

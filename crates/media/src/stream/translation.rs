@@ -1,6 +1,7 @@
 //! The way through a stream whose sides have no format in common: sound is translated, and RTCP ends here.
 
 use super::bridge::{Admitted, Refused};
+use super::presses::instead_of;
 use super::{Flow, Outcome, Path, Stream};
 use crate::command::{SideName, Translation};
 use crate::relay::{Outbox, Send};
@@ -63,6 +64,9 @@ impl Stream {
             return Outcome::default();
         };
         for made in translators.packets.drain(..) {
+            let key =
+                if admitted.control { None } else { instead_of(&mut self.presses, name.other(), &made) };
+            let made = key.unwrap_or(made);
             match other.protect_made(admitted.control, made, scratch) {
                 Ok(bytes) => {
                     flow.counters.forwarded += 1;

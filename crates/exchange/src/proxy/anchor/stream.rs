@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use offhook_media::command::{Command, PortPair, Remote, SideName, StreamId};
+use offhook_media::command::{Command, EventFormat, PortPair, Press, Remote, SideName, StreamId};
 use offhook_sdp::{Face, Formats, Media};
 
 use super::{Anchor, Role};
@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::context::Context;
 use crate::proxy::protection::End;
 use crate::proxy::signed_route::PartyName;
-use crate::proxy::transcoding::Offered;
+use crate::proxy::transcoding::{Agreed, Offered};
 
 /// As the relay has it.
 pub(super) struct Stream {
@@ -24,6 +24,8 @@ pub(super) struct Stream {
     /// Of sound, what was offered last.
     pub(super) offered: Option<Box<Offered>>,
     pub(super) is_transcoded: bool,
+    /// The telephone events that each party takes, by the last answer.
+    pub(super) events: [Option<EventFormat>; 2],
     pub(super) stopped_at: Option<Instant>,
 }
 
@@ -78,12 +80,22 @@ impl Stream {
             return self.offered.as_ref().map_or(Formats::Kept, |offered| offered.shown());
         }
         let Some(offered) = &self.offered else { return Formats::Kept };
-        let (told, translations) = offered.answered(media, cx);
+        let Agreed { told, translations, events } = offered.answered(media, cx);
+        self.events = events;
         if translations.is_some() || self.is_transcoded {
             self.is_transcoded = translations.is_some();
             cx.out.media.push(Command::Transcode { stream: self.id, translations });
         }
         told
+    }
+
+    /// Sends a party a key in the sound; whether it takes keys there, and sound is expected to go to it.
+    pub(super) fn press(&self, to: PartyName, press: Press, cx: &mut Context<'_>) -> bool {
+        let format = self.events[to.index()].filter(|_| !self.may_be_silent());
+        let Some(format) = format else { return false };
+        let to = SideName::BOTH[to.index()];
+        cx.out.media.push(Command::Press { stream: self.id, to, format, press });
+        true
     }
 
     /// What a party with this number is told of how media is protected, where the relay ends that.

@@ -1,0 +1,71 @@
+"""Phones in networks of their own: behind one router or two that rewrite ports, and on the move."""
+
+import time
+from functools import partial
+
+from harness import tone
+from harness.cases import case, each
+from harness.conversation import converse
+from harness.exchange import Exchange
+from harness.network import OUTSIDE, Place, behind
+from harness.phones.baresip import Baresip
+from harness.phones.browser import Browser
+from .turn import Relay
+
+TLS = partial(Baresip, transport="tls")
+TLS_SDES = partial(TLS, encryption="srtp-mand")
+WAYS = [
+    ("a phone behind a NAT calls one outside over UDP", Baresip, 1, 0),
+    ("a phone behind a NAT calls one outside over TLS", TLS, 1, 0),
+    ("a phone behind a NAT with SRTP calls one outside", TLS_SDES, 1, 0),
+    ("a phone outside calls one behind a NAT over UDP", Baresip, 0, 1),
+    ("a phone behind two NATs calls one outside over UDP", Baresip, 2, 0),
+    ("two phones behind NATs of their own call each other over UDP", Baresip, 1, 1),
+    ("two phones behind NATs of their own call each other over TLS", TLS, 1, 1),
+]
+
+
+@each(WAYS, seconds=90)
+def both_hear_each_other(lab, phone, callers_routers, callees_routers):
+    exchange = Exchange(lab, host=OUTSIDE)
+    alice, bob = exchange.add("alice"), exchange.add("bob")
+    exchange.start()
+    places = [behind(lab, routers) if routers else Place(OUTSIDE) for routers in (callers_routers, callees_routers)]
+    caller = phone(lab, exchange, alice, "caller", place=places[0])
+    converse(caller, phone(lab, exchange, bob, "callee", place=places[1]))
+
+
+@case(seconds=90)
+def a_phone_behind_a_symmetric_nat_talks_through_our_turn_server(lab):
+    relay = Relay(lab, anchor="always")
+    bob = relay.exchange.add("bob")
+    inside = Baresip(lab, relay.exchange, relay.account, "caller", place=behind(lab, 1), turn=relay)
+    converse(inside, Baresip(lab, relay.exchange, bob, "callee", place=Place(OUTSIDE)))
+    relay.prove_carried()
+
+
+@case(seconds=120)
+def a_browser_whose_network_dies_in_mid_call_comes_back_on_another_address(lab):
+    exchange = Exchange(lab, "always", host=OUTSIDE)
+    alice, bob = exchange.add("alice"), exchange.add("bob")
+    exchange.start()
+    place = behind(lab, 0)
+    page = Browser(lab, exchange, alice, "caller", place=place)
+    desk = Baresip(lab, exchange, bob, "callee", place=Place(OUTSIDE))
+    desk.start()
+    page.start()
+    page.command("dial", bob.address)
+    page.wait("CALL_ESTABLISHED", 20)
+    desk.answered()
+    time.sleep(3)
+    place.move(3, time.sleep)
+    page.command("reconnect")
+    page.wait("RENEGOTIATED", 20)
+    time.sleep(5)
+    page.keep()
+    # The other side ends it: its BYE has to find the new address.
+    desk.hang_up()
+    page.wait("CALL_CLOSED", 10)
+    desk.stop()
+    tone.prove(page.recording, desk.hz, 3, last=4)
+    tone.prove(desk.recording, page.hz, 3, last=4)

@@ -103,7 +103,7 @@ fn a_phone_on_tls_may_choose_keys_a_certificate_or_neither() {
         let media = shown.media_at(0).unwrap();
         assert_eq!((media.profile_name(), media.setup()), ("RTP/AVP", Some("actpass")));
         assert_eq!(media.fingerprints().collect::<Vec<_>>(), [certificate().to_string()]);
-        assert!(media.cryptos().count() == 4 && media.ice().is_none() && !media.rtcp_mux());
+        assert!(media.cryptos().count() == 5 && media.ice().is_none() && !media.rtcp_mux());
         bench.send_on(flow, &reply(&got, 200, "tbob", &format!("Contact: <sip:bob@{BOB}>\n"), &answered));
         let ok = bench.response(ALICE);
         let told = String::from_utf8_lossy(ok.body()).into_owned();

@@ -24,6 +24,7 @@ PJSUA = partial(Pjsua, transport="tls", srtp="mandatory")
 PJSUA_MAY = partial(Pjsua, transport="tls", srtp="optional")
 OURS_MUST = partial(Offhook, transport="tls", srtp="require")
 OURS_MUST_OVER_UDP = partial(Offhook, srtp="require")
+OURS_MUST_OVER_WSS = partial(Offhook, transport="wss", srtp="require")
 OURS_MAY = partial(Offhook, transport="tls", srtp="prefer")
 OPUS_BROWSER = partial(Browser, only="opus")
 
@@ -46,6 +47,7 @@ PAIRS = [
     ("SDES calls our phone that must encrypt", SDES, OURS_MUST),
     ("our phone that must encrypt calls one that cannot", OURS_MUST, Baresip),
     ("a phone that cannot encrypt calls ours that must, over UDP", Baresip, OURS_MUST_OVER_UDP),
+    ("a phone that cannot encrypt calls ours that must, over WSS", Baresip, OURS_MUST_OVER_WSS),
     ("our phone that must encrypt calls DTLS", OURS_MUST, DTLS),
     ("SDES of another make calls our phone that may encrypt", PJSUA, OURS_MAY),
     ("our phone that may encrypt calls our plain phone", OURS_MAY, Offhook),

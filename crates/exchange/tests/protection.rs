@@ -246,6 +246,24 @@ fn a_phone_that_refuses_plain_media_is_offered_keys_and_then_a_certificate() {
 }
 
 #[test]
+fn a_phone_on_websocket_that_is_no_browser_is_offered_keys_too() {
+    let browser = "UDP/TLS/RTP/SAVPF";
+    for (transport, keys_beside_plain) in [(Transport::Ws, 0), (Transport::Wss, 5)] {
+        let mut bench = bench();
+        let flow = bob_at(&mut bench, transport);
+        bench.authenticated(ALICE, "alice", &invite(&sdp("192.0.2.10", 4000)));
+        for expected in [(browser, 0), (browser, 0), ("RTP/AVP", keys_beside_plain), ("RTP/SAVP", 5)] {
+            let got = bench.request(BOB);
+            let shown = offered(&got);
+            let media = shown.media_at(0).unwrap();
+            assert_eq!((media.profile_name(), media.cryptos().count()), expected, "{transport}");
+            bench.send_on(flow, &reply(&got, 488, "tbob", "", ""));
+        }
+        assert_eq!(bench.codes(ALICE), [488]);
+    }
+}
+
+#[test]
 fn a_certificate_that_is_not_the_promised_one_ends_the_call_with_the_reason() {
     let mut bench = bench();
     let got = ring_with(&mut bench, &browser("192.0.2.10", 4000, "actpass"));

@@ -48,8 +48,9 @@ impl Manner {
         let usual: &[Self] = match (policy, transport) {
             (SrtpPolicy::Off, _) => &[Plain; 2],
             // Not all that comes by WebSocket is a browser.
-            (SrtpPolicy::Prefer, Transport::Ws | Transport::Wss) => &[Browser, Browser, Plain],
-            (SrtpPolicy::Require, Transport::Ws | Transport::Wss) => &[Browser; 2],
+            (SrtpPolicy::Prefer, Transport::Wss) => &[Browser, Browser, Opportunistic, Sdes],
+            (SrtpPolicy::Prefer, Transport::Ws) => &[Browser, Browser, Plain, Sdes],
+            (SrtpPolicy::Require, Transport::Ws | Transport::Wss) => &[Browser, Browser, Sdes],
             (SrtpPolicy::Require, _) => &[Sdes, Dtls, DtlsFeedback],
             // Keys in the clear protect nothing, so they are offered only to those who ask for them.
             (SrtpPolicy::Prefer, Transport::Udp | Transport::Tcp) => {

@@ -10,7 +10,7 @@ from harness.failure import check
 from harness.meter import Meter
 from harness.phones.baresip import Baresip
 from harness.phones.browser import Browser
-from harness.phones.offhook import Offhook
+from harness.phones.offhook import Offhook, result
 from harness.phones.pjsua import Pjsua
 
 MUST = partial(Baresip, encryption="srtp-mand")
@@ -22,6 +22,10 @@ DTLS_ON_ONE_PORT = partial(DTLS, rtcp_mux=True)
 DTLS_AND_ICE = partial(DTLS, rtcp_mux=True, ice=True)
 PJSUA = partial(Pjsua, transport="tls", srtp="mandatory")
 PJSUA_MAY = partial(Pjsua, transport="tls", srtp="optional")
+OURS_MUST = partial(Offhook, transport="tls", srtp="require")
+OURS_MUST_OVER_UDP = partial(Offhook, srtp="require")
+OURS_MUST_OVER_WSS = partial(Offhook, transport="wss", srtp="require")
+OURS_MAY = partial(Offhook, transport="tls", srtp="prefer")
 OPUS_BROWSER = partial(Browser, only="opus")
 
 PAIRS = [
@@ -39,6 +43,15 @@ PAIRS = [
     ("DTLS on one port calls our plain phone", DTLS_ON_ONE_PORT, Offhook),
     ("DTLS with ICE calls our plain phone", DTLS_AND_ICE, Offhook),
     ("SDES of another make calls our plain phone", PJSUA, Offhook),
+    ("our phone that must encrypt calls SDES", OURS_MUST, SDES),
+    ("SDES calls our phone that must encrypt", SDES, OURS_MUST),
+    ("our phone that must encrypt calls one that cannot", OURS_MUST, Baresip),
+    ("a phone that cannot encrypt calls ours that must, over UDP", Baresip, OURS_MUST_OVER_UDP),
+    ("a phone that cannot encrypt calls ours that must, over WSS", Baresip, OURS_MUST_OVER_WSS),
+    ("our phone that must encrypt calls DTLS", OURS_MUST, DTLS),
+    ("SDES of another make calls our phone that may encrypt", PJSUA, OURS_MAY),
+    ("our phone that may encrypt calls our plain phone", OURS_MAY, Offhook),
+    ("a browser calls our phone that must encrypt", Browser, OURS_MUST),
     ("a browser calls a plain phone", Browser, Baresip),
     ("a plain phone calls a browser", Baresip, Browser),
     ("a browser calls SDES", Browser, SDES),
@@ -56,6 +69,23 @@ def both_hear_each_other(lab, caller, callee):
     meter = lab.keep(Meter(exchange.media_ports))
     converse(caller(lab, exchange, alice, "caller"), callee(lab, exchange, bob, "callee"))
     meter.prove(relayed=True)
+
+
+@case()
+def two_softphones_that_must_encrypt_talk_without_an_exchange(lab):
+    caller = Offhook(lab, None, None, "caller", srtp="require")
+    callee = Offhook(lab, None, None, "callee", host="127.0.0.2", srtp="require")
+    converse(caller, callee, target="sip:x@%s:%d" % callee.local)
+
+
+@case()
+def a_softphone_that_must_encrypt_refuses_one_that_does_not(lab):
+    callee = Offhook(lab, None, None, "callee", host="127.0.0.2", srtp="require")
+    callee.answer("--timeout", "20s")
+    calling = Offhook(lab, None, None, "caller").dial("sip:x@%s:%d" % callee.local)
+    found = result(calling)
+    check((found["code"], found["srtp"]) == (488, None) and calling.ended() != 0, f"{calling.ended()}: {found}")
+    callee.stop()
 
 
 @case(seconds=120)

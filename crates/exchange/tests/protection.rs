@@ -103,7 +103,7 @@ fn a_phone_on_tls_may_choose_keys_a_certificate_or_neither() {
         let media = shown.media_at(0).unwrap();
         assert_eq!((media.profile_name(), media.setup()), ("RTP/AVP", Some("actpass")));
         assert_eq!(media.fingerprints().collect::<Vec<_>>(), [certificate().to_string()]);
-        assert!(media.cryptos().count() == 4 && media.ice().is_none() && !media.rtcp_mux());
+        assert!(media.cryptos().count() == 5 && media.ice().is_none() && !media.rtcp_mux());
         bench.send_on(flow, &reply(&got, 200, "tbob", &format!("Contact: <sip:bob@{BOB}>\n"), &answered));
         let ok = bench.response(ALICE);
         let told = String::from_utf8_lossy(ok.body()).into_owned();
@@ -243,6 +243,24 @@ fn a_phone_that_refuses_plain_media_is_offered_keys_and_then_a_certificate() {
     assert_eq!(bench.codes(ALICE), [488]);
     bench.relay();
     assert!(bench.open_streams().is_empty());
+}
+
+#[test]
+fn a_phone_on_websocket_that_is_no_browser_is_offered_keys_too() {
+    let browser = "UDP/TLS/RTP/SAVPF";
+    for (transport, keys_beside_plain) in [(Transport::Ws, 0), (Transport::Wss, 5)] {
+        let mut bench = bench();
+        let flow = bob_at(&mut bench, transport);
+        bench.authenticated(ALICE, "alice", &invite(&sdp("192.0.2.10", 4000)));
+        for expected in [(browser, 0), (browser, 0), ("RTP/AVP", keys_beside_plain), ("RTP/SAVP", 5)] {
+            let got = bench.request(BOB);
+            let shown = offered(&got);
+            let media = shown.media_at(0).unwrap();
+            assert_eq!((media.profile_name(), media.cryptos().count()), expected, "{transport}");
+            bench.send_on(flow, &reply(&got, 488, "tbob", "", ""));
+        }
+        assert_eq!(bench.codes(ALICE), [488]);
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@
 pub use crate::protection::{
     DtlsRole, Fingerprint, FingerprintError, FingerprintHash, IceCredentials, InsecureReason, Protection,
 };
-pub use offhook_rtp::srtp::{InlineError, MasterKey, Suite};
+pub use offhook_rtp::srtp::{Crypto, InlineError, MasterKey, Suite};
 pub use offhook_rtp::telephone_event::event_of;
 
 pub use crate::transcode::{EventFormat, Format, Numbers};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use offhook_media::codec::CODECS;
 use offhook_sip::{HostPort, SipUri};
 use offhook_sip_stack::Transport;
-use offhook_ua::{Command, Credentials, Event};
+use offhook_ua::{Command, Credentials, Event, SrtpPolicy};
 
 use crate::line::Line;
 use crate::open::{Wanted, open};
@@ -99,6 +99,7 @@ fn settings(account: EchoAccount) -> Result<Settings, Failure> {
         trust: Trust::default(),
         local: None,
         codecs: CODECS.iter().map(|format| format.name.into()).collect(),
+        srtp: SrtpPolicy::Prefer,
         headers: Vec::new(),
         observed: Observed::default(),
         timeout: None,

@@ -39,7 +39,11 @@ pub struct Flags {
     /// The codecs to offer and accept, best first, of opus, g722, pcma and pcmu (in this order by default)
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub codec: Vec<String>,
-    /// Encrypted sound: off, prefer or require
+    /// Encrypted sound (SRTP, keys in SDP): off, prefer or require
+    ///
+    /// off: who insists on it is refused. prefer: encrypted if both can; over TLS and WSS that is offered first, elsewhere plain
+    /// sound, and when it is refused, the call is placed once more with the other. require: who cannot is refused. The keys are
+    /// as secret as the messages: over UDP, TCP and WS whoever sees these can read them.
     #[arg(long, value_name = "WHEN", default_value = "off")]
     pub srtp: String,
     /// A header field for every request, e.g. 'X-Test: 1'; may be given several times

@@ -182,13 +182,15 @@ fn shortened(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(32).collect()
 }
 
-/// The codecs of the first sound stream in a body, and whether it is held.
+/// The codecs of the first sound stream in a body, whether it is encrypted, and whether it is held.
 fn sound(body: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(body).ok()?;
     let (_, after) = text.split_once("m=audio ")?;
     let stream = after.split("\nm=").next().unwrap_or(after);
     let mut lines = stream.lines();
-    let formats: Vec<&str> = lines.next()?.split_ascii_whitespace().skip(2).take(16).collect();
+    let mut words = lines.next()?.split_ascii_whitespace().skip(1);
+    let encrypted = words.next()?.contains("SAVP") || stream.contains("\na=crypto:");
+    let formats: Vec<&str> = words.take(16).collect();
     let mapped = |number: &str| {
         let map = |line: &'_ str| -> Option<String> {
             let (known, name) = line.strip_prefix("a=rtpmap:")?.split_once(' ')?;
@@ -199,6 +201,9 @@ fn sound(body: &[u8]) -> Option<String> {
     let name = |number: &&str| mapped(number).or_else(|| fixed(number)).map(|name| shortened(&name));
     let mut names: Vec<String> =
         formats.iter().filter_map(name).filter(|name| name != "telephone-event").take(6).collect();
+    if encrypted {
+        names.push("srtp".to_owned());
+    }
     if let Some(direction) =
         lines.find(|line| matches!(line.trim(), "a=sendonly" | "a=recvonly" | "a=inactive"))
     {

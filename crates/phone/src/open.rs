@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use offhook_net::{resolve, source_towards};
 use offhook_sip::{Host, SipUri, Uri};
 use offhook_sip_stack::Transport;
-use offhook_ua::{Config, Listener, MediaPort, UserAgent};
+use offhook_ua::{Config, Listener, MediaPort, SrtpPolicy, UserAgent};
 
 use crate::line::{Line, Sockets};
 use crate::settings::Settings;
@@ -43,6 +43,12 @@ impl Wanted<'_> {
 /// When a name has no address, an address is not ours, or a port is taken.
 pub(crate) async fn open(settings: &Settings, wanted: Wanted<'_>) -> Result<Line, Failure> {
     let mut tap = Tap::new(settings, wanted.shown)?;
+    if settings.srtp == SrtpPolicy::Require && !settings.transport.is_secure() {
+        tap.console.note(settings.language.pick(
+            "offhook: the keys of the sound can be read on the way; --transport tls hides them",
+            "offhook：语音密钥在途中可被读取；用 --transport tls 可以隐藏它们",
+        ));
+    }
     let (local, ours, next_hop) = addresses(settings, wanted).await?;
     let tls = match settings.transport {
         Transport::Tls | Transport::Wss => Some(settings.trust.client()?),
@@ -98,6 +104,7 @@ fn config(settings: &Settings, bound: SocketAddr, advertised: SocketAddr) -> Con
     config.registrar = domain.map(Uri::from);
     config.outbound_proxy = settings.server_uri().map(Uri::from);
     config.codecs.clone_from(&settings.codecs);
+    config.srtp = settings.srtp;
     config.headers.clone_from(&settings.headers);
     config.wall_clock = Some((clock::now(), clock::since_1970()));
     config

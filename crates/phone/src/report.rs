@@ -79,6 +79,8 @@ impl Report {
             mos: media.as_ref().and_then(|media| media.mos).map(tenth),
             heard_hz: heard_hz(self.outcome.heard.as_ref()),
             loss_percent: media.as_ref().map(|media| tenth(media.loss_percent)),
+            srtp: media.as_ref().and_then(srtp),
+            unauthentic: media.as_ref().map_or(0, |media| media.unauthentic),
             why: self.why.as_ref().map(|why| why.0.as_str()),
             call_id: Some(&self.outcome.call_id),
         };
@@ -114,6 +116,10 @@ impl Report {
                 text += &media
                     .mos
                     .map_or(", nothing heard".into(), |mos| format!(", MOS {mos:.1} ({})", word(mos).0));
+                text += &srtp(media).map_or_else(String::new, |how| format!(", encrypted: {how}"));
+                if media.unauthentic > 0 {
+                    text += &format!(", {} packets not made with the agreed key", media.unauthentic);
+                }
             }
             None => text += " It had no sound.",
         }
@@ -140,6 +146,10 @@ impl Report {
                 text += &media.mos.map_or("，没有听到声音".into(), |mos| {
                     format!("，MOS {mos:.1}（{}）", word(mos).1)
                 });
+                text += &srtp(media).map_or_else(String::new, |how| format!("，已加密：{how}"));
+                if media.unauthentic > 0 {
+                    text += &format!("，{} 个包不是用约定的密钥加密的", media.unauthentic);
+                }
             }
             None => text += "没有声音。",
         }
@@ -164,10 +174,22 @@ pub(crate) fn failed(failure: &Failure) -> String {
         mos: None,
         heard_hz: None,
         loss_percent: None,
+        srtp: None,
+        unauthentic: 0,
         why: None,
         call_id: None,
     };
     serde_json::to_string(&record).unwrap_or_default()
+}
+
+/// How the sound was encrypted: where the keys came from, and the suite.
+fn srtp(media: &MediaReport) -> Option<String> {
+    media.srtp.map(|suite| format!("SDES {suite}"))
+}
+
+/// The codec of a call, and whether its sound is encrypted.
+pub(crate) fn codec(media: &MediaReport) -> String {
+    format!("{}{}", media.codec, if media.srtp.is_some() { " SRTP" } else { "" })
 }
 
 /// The quality behind a MOS, in English and Chinese.
@@ -289,6 +311,8 @@ struct Record<'a> {
     mos: Option<f64>,
     heard_hz: Option<f64>,
     loss_percent: Option<f64>,
+    srtp: Option<String>,
+    unauthentic: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<&'a str>,
     call_id: Option<&'a str>,

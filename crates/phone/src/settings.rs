@@ -8,7 +8,7 @@ use std::time::Duration;
 use offhook_media::codec::CODECS;
 use offhook_sip::{HostPort, SipUri, Uri};
 use offhook_sip_stack::Transport;
-use offhook_ua::Credentials;
+use offhook_ua::{Credentials, SrtpPolicy};
 
 use crate::run_file::RunFile;
 use crate::trust::Trust;
@@ -26,6 +26,7 @@ pub(crate) struct Settings {
     /// Which address of ours; port 0: any.
     pub(crate) local: Option<SocketAddr>,
     pub(crate) codecs: Vec<String>,
+    pub(crate) srtp: SrtpPolicy,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) observed: Observed,
     pub(crate) timeout: Option<Duration>,
@@ -62,7 +63,6 @@ pub(crate) enum Demo<'a> {
 impl Settings {
     /// Checks the flags.
     pub(crate) fn new(flags: &Flags, demo: Demo<'_>) -> Result<Self, Failure> {
-        check_srtp(&flags.srtp)?;
         let transport = transport(&flags.transport)?;
         let local = flags.local.as_deref().map(local).transpose()?;
         let mut settings = Self {
@@ -72,6 +72,7 @@ impl Settings {
             trust: Trust { ca: flags.tls_ca.clone(), insecure: flags.insecure },
             local,
             codecs: codecs(&flags.codec)?,
+            srtp: srtp(&flags.srtp)?,
             headers: flags.header.iter().map(|text| header(text)).collect::<Result<_, _>>()?,
             observed: Observed { trace: flags.trace, ladder: flags.ladder, pcap: flags.pcap.clone() },
             timeout: flags.timeout,
@@ -180,12 +181,11 @@ fn transport(name: &str) -> Result<Transport, Failure> {
     }
 }
 
-fn check_srtp(when: &str) -> Result<(), Failure> {
-    match when {
-        "off" | "prefer" => Ok(()),
-        "require" => {
-            Err(Failure::usage("--srtp require: SRTP comes with a later version; off or prefer for now"))
-        }
+fn srtp(when: &str) -> Result<SrtpPolicy, Failure> {
+    match when.to_ascii_lowercase().as_str() {
+        "off" => Ok(SrtpPolicy::Off),
+        "prefer" => Ok(SrtpPolicy::Prefer),
+        "require" => Ok(SrtpPolicy::Require),
         _ => Err(Failure::usage(format!("--srtp `{when}`: off, prefer or require"))),
     }
 }
@@ -242,8 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_later_version_brings_is_a_clear_error() {
-        assert!(refused(|flags| flags.srtp = "require".into()).contains("SRTP comes with a later version"));
+    fn a_codec_that_is_not_spoken_is_a_clear_error() {
         assert!(refused(|flags| flags.codec = vec!["gsm".into()]).contains("opus, g722, pcma, pcmu"));
     }
 
@@ -251,6 +250,7 @@ mod tests {
     fn nonsense_is_a_usage_error_that_names_the_flag() {
         assert!(refused(|flags| flags.transport = "carrier pigeon".into()).starts_with("--transport"));
         assert!(refused(|flags| flags.local = Some("here".into())).starts_with("--local"));
+        assert!(refused(|flags| flags.srtp = "perhaps".into()).starts_with("--srtp"));
         assert!(refused(|flags| flags.header = vec!["no colon".into()]).starts_with("--header"));
         assert!(refused(|flags| flags.header = vec!["A: b\r\nEvil: c".into()]).starts_with("--header"));
         assert!(refused(|flags| flags.account = Some("alice".into())).starts_with("--account"));

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use offhook_ua::{CallId, Command, Event, MediaReport, Side};
 
 use crate::line::Line;
-use crate::report::{Outcome, word};
+use crate::report::{Outcome, codec, word};
 use crate::{Language, clock};
 
 /// What to do in a call that is answered.
@@ -165,7 +165,7 @@ impl Talk {
             |mos| format!("MOS {mos:.1} ({})", language.pick(word(mos).0, word(mos).1)),
         );
         let loss = language.pick("loss", "丢包");
-        format!("{time}  {}  {loss} {:.1} %  {quality}", media.codec, media.loss_percent)
+        format!("{time}  {}  {loss} {:.1} %  {quality}", codec(&media), media.loss_percent)
     }
 
     fn end(&mut self, line: &mut Line, by: Side, code: u16, reason: &str, media: Option<MediaReport>) {

@@ -73,6 +73,7 @@ impl Tap {
 
     /// A SIP message passed.
     pub(crate) fn message(&mut self, now: Instant, way: Way, flow: &Flow, bytes: &Bytes) {
+        let bytes = &without_keys(bytes);
         self.received += u64::from(way == Way::Received);
         self.count(way, bytes);
         if let Some(ladder) = &mut self.ladder {
@@ -152,6 +153,13 @@ fn create(place: &Path) -> Result<Capture<BufWriter<File>>, Failure> {
     File::create(place)
         .and_then(|file| Capture::new(BufWriter::new(file)))
         .map_err(|error| Failure::usage(format!("--pcap {}: {error}", place.display())))
+}
+
+/// A message as it may be shown and kept: the keys of encrypted sound are secrets.
+fn without_keys(bytes: &Bytes) -> Bytes {
+    let mut masked = bytes.to_vec();
+    offhook_ua::mask_keys(&mut masked);
+    masked.into()
 }
 
 /// The message as text whose control characters do nothing to the terminal.

@@ -3,6 +3,7 @@
 //! One direction of one session is an [`Outbound`] or an [`Inbound`]. Neither allocates while packets of known
 //! sources pass; both know at most [`SOURCES`] sources and forget the one that has been silent longest.
 
+mod crypto;
 mod inbound;
 mod key;
 mod outbound;
@@ -10,6 +11,7 @@ mod sources;
 mod suite;
 mod transform;
 
+pub use crypto::{Crypto, mask_keys};
 pub use inbound::Inbound;
 pub use key::{InlineError, MasterKey};
 pub use outbound::Outbound;

@@ -16,8 +16,8 @@ pub use codec::Codec;
 pub use direction::Direction;
 pub use media::{Host, Media, MediaKind, Profile};
 pub use offer_answer::{
-    AnswerError, Capabilities, Format, Negotiated, Refusal, Side, Stream, agreed, answer, apply_answer,
-    offer, reoffer,
+    AnswerError, Attributes, Capabilities, Format, Negotiated, Refusal, Side, Stream, agreed, answer,
+    answer_protected, apply_answer, offer, reoffer,
 };
 pub use rewrite::{Face, Formats, Options, Relay, Remote, RewriteError, remotes, rewrite};
 pub use sdp::{ErrorKind, Origin, ParseError, Sdp};

@@ -287,6 +287,12 @@ impl Profile {
         found.map_or(Self::Other, |(_, profile)| *profile)
     }
 
+    /// The words in the `m=` line; empty for [`Profile::Other`].
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::NAMES.iter().find(|(_, profile)| *profile == self).map_or("", |(name, _)| name)
+    }
+
     /// Whether it is RTP over UDP, encrypted or not: something that a relay can carry.
     #[must_use]
     pub fn is_rtp(self) -> bool {

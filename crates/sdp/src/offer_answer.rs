@@ -35,8 +35,11 @@ pub struct Capabilities {
     pub streams: Vec<Stream>,
 }
 
-/// One stream that we can take part in. Plain RTP; encrypted profiles are refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Attributes of a stream: name and value.
+pub type Attributes = Vec<(&'static str, String)>;
+
+/// One stream that we can take part in.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Stream {
     /// What kind of media.
     pub kind: MediaKind,
@@ -53,6 +56,10 @@ pub struct Stream {
     pub direction: Direction,
     /// The packet time that we want to receive, in milliseconds.
     pub ptime: Option<u32>,
+    /// The profile of a stream that is offered for the first time; afterwards it keeps the one that it has.
+    pub profile: Profile,
+    /// What our offers say besides: keys (RFC 4568). Values print as dots.
+    pub attributes: Attributes,
 }
 
 impl Stream {
@@ -67,7 +74,23 @@ impl Stream {
             codecs,
             direction: Direction::SendRecv,
             ptime: Some(20),
+            profile: Profile::Avp,
+            attributes: Vec::new(),
         }
+    }
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.attributes.iter().map(|(name, _)| format!("{name}:…")).collect();
+        f.debug_struct("Stream")
+            .field("kind", &self.kind)
+            .field("rtp", &self.rtp)
+            .field("codecs", &self.codecs)
+            .field("direction", &self.direction)
+            .field("profile", &self.profile)
+            .field("attributes", &names)
+            .finish_non_exhaustive()
     }
 }
 
@@ -76,8 +99,14 @@ impl Stream {
 pub enum Refusal {
     /// It offers no kind of media that we have.
     NoMedia,
-    /// It insists on encryption, or on something that is not RTP.
+    /// It insists on a kind of encryption that we have not, or on something that is not RTP.
     Profile,
+    /// It insists on encryption, which we do not want.
+    Encrypted,
+    /// It is not encrypted, and we insist.
+    Unencrypted,
+    /// It is encrypted, with no key that we can use.
+    NoKey,
     /// The media is ours, but no format is.
     NoCodec,
 }
@@ -89,6 +118,9 @@ impl Refusal {
         match self {
             Self::NoMedia => (304, "Media type not available"),
             Self::Profile => (302, "Incompatible transport protocol"),
+            Self::Encrypted => (302, "Encrypted media (SRTP) is turned off here"),
+            Self::Unencrypted => (302, "Media must be encrypted here (SRTP)"),
+            Self::NoKey => (306, "No SRTP key of a known suite (RFC 4568)"),
             Self::NoCodec => (305, "Incompatible media format"),
         }
     }
@@ -107,29 +139,46 @@ impl std::error::Error for Refusal {}
 pub fn offer(local: &Capabilities) -> Sdp {
     let mut description = Description::new(local);
     for stream in &local.streams {
-        description.add(stream, MediaKind::name(stream.kind), PLAIN_PROFILE, &stream.codecs);
+        description.add(stream, stream.kind.name(), stream.profile.name(), &stream.codecs);
     }
     description.finish()
 }
 
-/// Answers an offer: the first stream of the offer that fits takes the first of ours, the others are rejected
+/// Answers an offer without encryption: the first stream of the offer that fits takes the first of ours, the others are rejected
 /// with port 0. Formats keep the order and the numbers of the offer (RFC 3264 §6.1). An offer that has no
 /// streams, or turns all of them off, is answered alike, with nothing negotiated.
 ///
 /// # Errors
 /// When streams are offered and none of them fits.
 pub fn answer(offer: &Sdp, local: &Capabilities) -> Result<(Sdp, Vec<Negotiated>), Refusal> {
+    answer_protected(offer, local, |media| match media.profile().is_secure() {
+        true => Err(Refusal::Encrypted),
+        false => Ok(Vec::new()),
+    })
+}
+
+/// [`answer`], where `protect` says of a stream that is offered as RTP whether it is encrypted as it should be, and what
+/// our answer says of that in place of [`Stream::attributes`].
+///
+/// # Errors
+/// When streams are offered and none of them fits.
+pub fn answer_protected(
+    offer: &Sdp,
+    local: &Capabilities,
+    mut protect: impl FnMut(&Media<'_>) -> Result<Attributes, Refusal>,
+) -> Result<(Sdp, Vec<Negotiated>), Refusal> {
     let mut description = Description::new(local);
     let mut free: Vec<&Stream> = local.streams.iter().collect();
     let mut refusal = None;
     let mut accepted = false;
     for media in offer.media() {
-        match choose(&media, &mut free) {
-            Ok((stream, codecs)) => {
+        match choose(&media, &mut free, &mut protect) {
+            Ok((stream, codecs, attributes)) => {
                 accepted = true;
                 let stream = Stream {
                     direction: stream.direction.and(media.direction().reversed()),
                     rtcp_mux: stream.rtcp_mux && media.rtcp_mux(),
+                    attributes,
                     ..stream.clone()
                 };
                 description.add(&stream, media.kind_name(), media.profile_name(), &codecs);
@@ -175,31 +224,33 @@ pub fn reoffer(previous: &Sdp, local: &Capabilities) -> Sdp {
         }
     }
     for stream in free {
-        description.add(stream, MediaKind::name(stream.kind), PLAIN_PROFILE, &stream.codecs);
+        description.add(stream, stream.kind.name(), stream.profile.name(), &stream.codecs);
     }
     description.finish().following(previous)
 }
 
 /// Takes the stream of ours for an offered one out of `free`, with the formats in common under the offer's
-/// numbers. `Err(None)`: the offerer has turned the stream off.
+/// numbers and what `protect` says. `Err(None)`: the offerer has turned the stream off.
 fn choose<'s>(
     media: &Media<'_>,
     free: &mut Vec<&'s Stream>,
-) -> Result<(&'s Stream, Vec<Codec>), Option<Refusal>> {
+    protect: &mut impl FnMut(&Media<'_>) -> Result<Attributes, Refusal>,
+) -> Result<(&'s Stream, Vec<Codec>, Attributes), Option<Refusal>> {
     if media.port() == 0 {
         return Err(None);
     }
     let Some(place) = free.iter().position(|stream| stream.kind == media.kind()) else {
         return Err(Some(Refusal::NoMedia));
     };
-    if !matches!(media.profile(), Profile::Avp | Profile::Avpf) {
+    if !media.profile().is_rtp() {
         return Err(Some(Refusal::Profile));
     }
+    let attributes = protect(media).map_err(Some)?;
     let codecs = in_common(&media.codecs(), &free[place].codecs);
     if codecs.iter().all(Codec::is_auxiliary) {
         return Err(Some(Refusal::NoCodec));
     }
-    Ok((free.remove(place), codecs))
+    Ok((free.remove(place), codecs, attributes))
 }
 
 /// The offered formats that we have too, in the offer's order and numbers, with our parameters. Telephone events
@@ -244,5 +295,3 @@ fn renumbered(ours: &[Codec], used: &[Codec]) -> Vec<Codec> {
     }
     codecs
 }
-
-const PLAIN_PROFILE: &str = "RTP/AVP";

@@ -28,6 +28,8 @@ pub struct Config {
     /// The codecs to offer and accept, by SDP encoding name, the preferred first: `opus`, `G722`, `PCMA`,
     /// `PCMU`. Unknown ones are left out.
     pub codecs: Vec<String>,
+    /// Whether the sound of calls is encrypted.
+    pub srtp: SrtpPolicy,
     /// The RTP ports that the driver has opened for calls; a call needs one, so this bounds the calls that have
     /// media.
     pub media_ports: Vec<MediaPort>,
@@ -50,6 +52,20 @@ pub struct Config {
     pub wall_clock: Option<(Instant, Duration)>,
     /// Written into every branch, tag and Call-ID; phones that share one world may be told apart by it.
     pub number: u8,
+}
+
+/// Whether the sound of a call is encrypted: SRTP with keys in SDP (RFC 3711, RFC 4568). They are as secret as the way of
+/// the SDP.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SrtpPolicy {
+    /// Never: who insists is refused with 488.
+    #[default]
+    Off,
+    /// Where the peer can. What is offered first is encrypted over TLS and WSS and plain elsewhere; when that is refused
+    /// with 488, 606 or 415, the call is placed once more in the other way.
+    Prefer,
+    /// Always: who cannot is refused with 488, or the call ends.
+    Require,
 }
 
 /// What answers a digest challenge.
@@ -91,6 +107,7 @@ impl Config {
             outbound_proxy: None,
             listeners,
             codecs: vec!["PCMU".to_owned(), "PCMA".to_owned()],
+            srtp: SrtpPolicy::Off,
             media_ports: Vec::new(),
             max_calls: 8,
             reliable_provisional: true,

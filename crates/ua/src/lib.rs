@@ -14,7 +14,7 @@ mod registration;
 mod server;
 mod user_agent;
 
-pub use config::{Config, Credentials, Listener, MediaPort};
+pub use config::{Config, Credentials, Listener, MediaPort, SrtpPolicy};
 pub use io::{
     CallId, CallOptions, Command, DropReason, Event, Input, MediaTransmit, Outbox, Question, QuestionId,
     RequestId, Side,
@@ -25,4 +25,6 @@ pub use offhook_media::FRAME;
 pub use offhook_media::session::Component;
 /// What the sound of a call was like, so far or at its end.
 pub use offhook_media::session::Statistics as MediaReport;
+/// Writes stars over the keys of SRTP in a message that is to be shown or kept.
+pub use offhook_rtp::srtp::mask_keys;
 pub use user_agent::UserAgent;

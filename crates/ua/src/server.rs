@@ -153,9 +153,8 @@ fn invite(
     match sound.check(&body) {
         Ok(()) => Some(Status::TRYING),
         Err(Unacceptable::Malformed) => Some(Status::BAD_REQUEST),
-        Err(Unacceptable::Refused(refusal)) => {
-            let (code, text) = refusal.warning();
-            headers.push((Name::Warning, format!("{code} offhook \"{text}\"")));
+        Err(reason @ Unacceptable::Refused(_)) => {
+            headers.extend(reason.warning().map(|text| (Name::Warning, text)));
             Some(Status::NOT_ACCEPTABLE_HERE)
         }
     }

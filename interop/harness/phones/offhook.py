@@ -10,13 +10,14 @@ from ..wire import LOOPBACK, options
 class Offhook:
     """A phone with an account, or without exchange and account when these are None."""
 
-    def __init__(self, lab, exchange, account, role, transport="udp", host=LOOPBACK):
+    def __init__(self, lab, exchange, account, role, transport="udp", host=LOOPBACK, srtp="off"):
         self.lab, self.exchange, self.account = lab, exchange, account
         self.hz, self.hears = (CALLER_HZ, CALLEE_HZ) if role == "caller" else (CALLEE_HZ, CALLER_HZ)
         self.name = f"offhook-{account.user if account else role}"
         self.recording = lab.folder / f"{self.name}.wav"
         self.local = (host, lab.port())
-        self.words = ["--local", f"{host}:{self.local[1]}", "--json"]
+        self.srtp = srtp
+        self.words = ["--local", f"{host}:{self.local[1]}", "--json", "--srtp", srtp]
         if exchange:
             self.words += ["--account", account.address, "--password", account.password,
                            "--server", f"{LOOPBACK}:{exchange.port_for(transport)}", "--transport", transport]
@@ -65,7 +66,9 @@ class Offhook:
         seen = f"{self.name} ended with {process.ended()}: {found}"
         check(process.ended() == 0 and found["exit_code"] == 0 and found["code"] == 200, seen)
         check(found["received"] > 50 and found["sent"] > 50 and found["lost"] == 0, seen)
-        check(found["mos"] >= 4.0, seen)
+        check(found["mos"] >= 4.0 and found["unauthentic"] == 0, seen)
+        if self.srtp != "prefer":
+            check((found["srtp"] or "off").startswith("SDES " if self.srtp == "require" else "off"), seen)
 
 
 def result(process):

@@ -4,7 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use offhook_media::command::{
-    CANDIDATES, DtlsRole, Fingerprint, IceCredentials, MasterKey, PortPair, Protection, Remote, Suite,
+    CANDIDATES, Crypto, DtlsRole, Fingerprint, IceCredentials, MasterKey, PortPair, Protection, Remote, Suite,
 };
 use offhook_sdp::{Face, Media, Profile};
 use offhook_sip::{Name, Status};
@@ -48,8 +48,9 @@ impl Manner {
         let usual: &[Self] = match (policy, transport) {
             (SrtpPolicy::Off, _) => &[Plain; 2],
             // Not all that comes by WebSocket is a browser.
-            (SrtpPolicy::Prefer, Transport::Ws | Transport::Wss) => &[Browser, Browser, Plain],
-            (SrtpPolicy::Require, Transport::Ws | Transport::Wss) => &[Browser; 2],
+            (SrtpPolicy::Prefer, Transport::Wss) => &[Browser, Browser, Opportunistic, Sdes],
+            (SrtpPolicy::Prefer, Transport::Ws) => &[Browser, Browser, Plain, Sdes],
+            (SrtpPolicy::Require, Transport::Ws | Transport::Wss) => &[Browser, Browser, Sdes],
             (SrtpPolicy::Require, _) => &[Sdes, Dtls, DtlsFeedback],
             // Keys in the clear protect nothing, so they are offered only to those who ask for them.
             (SrtpPolicy::Prefer, Transport::Udp | Transport::Tcp) => {
@@ -95,7 +96,7 @@ pub(crate) struct End {
     /// In the words of its `m=` line.
     profile: String,
     /// What it may choose from, or has chosen.
-    keys: Vec<Key>,
+    keys: Vec<Crypto>,
     dtls: bool,
     plain: bool,
     rtcp_mux: bool,
@@ -105,14 +106,6 @@ pub(crate) struct End {
     ice_is_new: bool,
     /// What it has said of itself, once it has.
     said: Option<Said>,
-}
-
-/// A key of ours that it was told.
-#[derive(Clone, Debug)]
-struct Key {
-    tag: u32,
-    suite: Suite,
-    key: MasterKey,
 }
 
 /// What a party has said of its protection.
@@ -127,10 +120,9 @@ impl End {
     /// Of a party that has said nothing and will be made an offer in this manner.
     pub(crate) fn to_be_offered(manner: Manner, cx: &mut Context<'_>) -> Self {
         let sdes = matches!(manner, Manner::Opportunistic | Manner::Sdes | Manner::SdesFeedback);
-        let suites = (1..).zip(SUITES).filter(|_| sdes);
         Self {
             profile: manner.profile().to_owned(),
-            keys: suites.map(|(tag, suite)| Key { tag, suite, key: new_key(suite, cx) }).collect(),
+            keys: if sdes { Crypto::offer(|bytes| cx.rng.fill(bytes)) } else { Vec::new() },
             dtls: matches!(
                 manner,
                 Manner::Opportunistic | Manner::Dtls | Manner::DtlsFeedback | Manner::Browser
@@ -159,16 +151,17 @@ impl End {
         policy: SrtpPolicy,
         cx: &mut Context<'_>,
     ) -> Result<(), Refusal> {
-        let crypto = media.cryptos().find_map(crypto);
+        let crypto = media.cryptos().find_map(Crypto::parse);
         let fingerprint = fingerprint(media);
         let tls = matches!(media.profile(), Profile::TlsSavp | Profile::TlsSavpf);
         let before = self.said.take().and_then(|said| said.ice);
         let protection = match (crypto, fingerprint) {
-            (Some((tag, suite, theirs)), _) if !tls => {
+            (Some(Crypto { tag, suite, key: theirs }), _) if !tls => {
                 let known = self.keys.drain(..).find(|one| one.tag == tag && one.suite == suite);
-                let key = known.map_or_else(|| new_key(suite, cx), |one| one.key);
-                self.keys = vec![Key { tag, suite, key: key.clone() }];
-                Protection::Sdes { suite, ours: key, theirs }
+                let new = || MasterKey::random(suite, |bytes| cx.rng.fill(bytes));
+                let ours = known.map_or_else(new, |one| one.key);
+                self.keys = vec![Crypto { tag, suite, key: ours.clone() }];
+                Protection::Sdes { suite, ours, theirs }
             }
             (_, Some(fingerprint)) => {
                 let role = *self.role.get_or_insert(match media.setup() {
@@ -202,9 +195,9 @@ impl End {
     /// # Errors
     /// 488 when it leaves out a protection that must be.
     pub(crate) fn answers(&mut self, media: &Media<'_>) -> Result<(), Refusal> {
-        let chosen = media.cryptos().filter_map(crypto).find_map(|(tag, suite, theirs)| {
-            let key = self.keys.iter().find(|one| one.tag == tag && one.suite == suite)?;
-            Some((key.clone(), theirs))
+        let chosen = media.cryptos().filter_map(Crypto::parse).find_map(|line| {
+            let ours = self.keys.iter().find(|one| one.tag == line.tag && one.suite == line.suite)?;
+            Some((ours.clone(), line.key))
         });
         let protection = match (chosen, fingerprint(media).filter(|_| self.dtls)) {
             (Some((key, theirs)), _) => {
@@ -253,9 +246,7 @@ impl End {
         certificate: Option<&Fingerprint>,
     ) -> Face {
         let mut attributes = Vec::new();
-        for Key { tag, suite, key } in &self.keys {
-            attributes.push(format!("crypto:{tag} {} {}", suite.name(), key.to_inline()));
-        }
+        attributes.extend(self.keys.iter().map(|key| format!("crypto:{}", key.to_value())));
         if let Some(certificate) = certificate.filter(|_| self.dtls) {
             attributes.push(format!("fingerprint:{certificate}"));
             attributes.push(match self.role {
@@ -279,16 +270,6 @@ impl End {
     }
 }
 
-/// `TAG SUITE inline:…`; none whose suite or session parameters are not known (RFC 4568 §6.3.7).
-fn crypto(value: &str) -> Option<(u32, Suite, MasterKey)> {
-    let mut words = value.split_ascii_whitespace();
-    let tag = words.next()?.parse().ok()?;
-    let suite = Suite::from_name(words.next()?)?;
-    let key = MasterKey::from_inline(suite, words.next()?).ok()?;
-    // Only a hint for the size of a window may be left alone.
-    words.all(|parameter| parameter.starts_with("WSH=")).then_some((tag, suite, key))
-}
-
 fn fingerprint(media: &Media<'_>) -> Option<Fingerprint> {
     media.fingerprints().find_map(|value| Fingerprint::from_attribute(value).ok())
 }
@@ -297,15 +278,6 @@ fn credentials(media: &Media<'_>) -> Option<IceCredentials> {
     let (ufrag, pwd) = media.ice()?;
     let fits = (4..=256).contains(&ufrag.len()) && (22..=256).contains(&pwd.len());
     fits.then(|| IceCredentials { ufrag: ufrag.to_owned(), pwd: pwd.to_owned() })
-}
-
-fn new_key(suite: Suite, cx: &mut Context<'_>) -> MasterKey {
-    let mut bytes = [0; 64];
-    let bytes = &mut bytes[..suite.key_len()];
-    cx.rng.fill(bytes);
-    let key = MasterKey::new(suite, bytes);
-    bytes.fill(0);
-    key.unwrap_or_else(|_| unreachable!("a key of the suite's length"))
 }
 
 fn new_ice(cx: &mut Context<'_>) -> IceCredentials {
@@ -318,7 +290,7 @@ fn no_common_suite(media: &Media<'_>) -> Refusal {
         |name: &&str| name.len() <= 32 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     let named = media.cryptos().filter_map(|value| value.split_ascii_whitespace().nth(1)).filter(is_name);
     let offered: Vec<_> = named.take(8).collect();
-    let known: Vec<_> = SUITES.iter().map(|suite| suite.name()).collect();
+    let known: Vec<_> = Suite::OFFERED.iter().map(|suite| suite.name()).collect();
     let why = match offered.as_slice() {
         [] => "Encrypted media without a key that is understood".to_owned(),
         offered => format!("No common SRTP suite: offered {}; known {}", offered.join(" "), known.join(" ")),
@@ -332,12 +304,5 @@ fn not_protected() -> Refusal {
     Refusal::new(Status::NOT_ACCEPTABLE_HERE, why).with(Name::Warning, format!("302 offhook \"{why}\""))
 }
 
-/// First the one that every phone with SRTP has; some have others that they do badly.
-const SUITES: [Suite; 4] = [
-    Suite::AesCm128HmacSha1_80,
-    Suite::AeadAes256Gcm,
-    Suite::AesCm256HmacSha1_80,
-    Suite::AesCm128HmacSha1_32,
-];
 /// The priority of the only candidate of a host (RFC 8445 §5.1.2.2).
 const HOST: u32 = 2_130_706_431;

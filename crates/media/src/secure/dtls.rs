@@ -7,6 +7,7 @@ use crate::command::{DtlsRole, Fingerprint, FingerprintHash, InsecureReason};
 use crate::identity::Identity;
 use crate::latch::same;
 use crate::secure::engine::Engine;
+use crate::secure::keyring::Keys;
 use aws_lc_rs::{constant_time, digest};
 use bytes::Bytes;
 use offhook_rtp::srtp::{MasterKey, Suite};
@@ -47,14 +48,6 @@ struct Association {
     matches: Option<bool>,
     keys: Option<Keys>,
     connected: bool,
-}
-
-/// What a handshake brings.
-#[derive(Debug)]
-pub(crate) struct Keys {
-    pub(crate) suite: Suite,
-    pub(crate) ours: MasterKey,
-    pub(crate) theirs: MasterKey,
 }
 
 /// How much the source of a handshake is trusted.

@@ -3,6 +3,17 @@
 use offhook_rtp::srtp::{Inbound, MasterKey, Outbound, SrtpError, Suite};
 use std::time::{Duration, Instant};
 
+/// Keys of SRTP for both directions, as signalling or a handshake brings them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keys {
+    /// Of both directions.
+    pub suite: Suite,
+    /// What we protect with.
+    pub ours: MasterKey,
+    /// What the other side protects with.
+    pub theirs: MasterKey,
+}
+
 /// The cryptographic keyring towards one phone (RFC 3711 §3.2).
 #[derive(Debug)]
 pub(crate) struct Keyring {

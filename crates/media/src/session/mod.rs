@@ -2,23 +2,29 @@
 //!
 //! The session keeps the RTP and RTCP of one m-line (RFC 3550), telephone events both ways (RFC 4733), a
 //! jitter buffer and the statistics. The driver owns sockets and sound: every 20 ms it calls
-//! [`MediaSession::microphone`] and [`MediaSession::loudspeaker`], and it sends what is in the [`Outbox`].
+//! [`MediaSession::microphone`] and [`MediaSession::loudspeaker`], and it sends what is in the [`Outbox`]. With keys
+//! (RFC 3711) every packet is protected, and what is not is not heard.
 
 mod control;
+mod guard;
 mod sender;
 mod settings;
 mod statistics;
 
-pub use settings::{Component, Event, EventFormat, Identity, Outbox, Payload, Settings, Transmit};
+pub use settings::{Component, Event, EventFormat, Identity, Keys, Outbox, Payload, Settings, Transmit};
 pub use statistics::Statistics;
 
 use crate::latch::{Allowed, Latch, Mark, Verdict};
 use crate::playout::{Played, Playout, Received};
+use crate::secure::keyring::Protocol;
 use control::Control;
+use guard::Guard;
 use offhook_rtp::packet::{Kind, Packet};
 use offhook_rtp::sequence::{Arrival, ReceiveStatistics};
+use offhook_rtp::srtp::SrtpError;
 use offhook_rtp::telephone_event::{EventReceiver, Heard, digit_of};
 use sender::Sender;
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -38,6 +44,8 @@ pub struct MediaSession {
     rate: u32,
     last_played: Played,
     foreign: u64,
+    guard: Guard,
+    unauthentic: u64,
 }
 
 impl MediaSession {
@@ -55,11 +63,13 @@ impl MediaSession {
             rate: settings.sample_rate(),
             last_played: Played::Silence,
             foreign: 0,
+            guard: Guard::new(settings.keys.as_ref()),
+            unauthentic: 0,
             settings,
         }
     }
 
-    /// A re-INVITE or UPDATE changed what is agreed: hold, another address, another codec. Sequence numbers,
+    /// A re-INVITE or UPDATE changed what is agreed: hold, another address, codec or key. Sequence numbers,
     /// timestamps and statistics go on.
     pub fn configure(&mut self, now: Instant, settings: Settings) {
         let moved = settings.remote_rtp != self.settings.remote_rtp
@@ -74,6 +84,7 @@ impl MediaSession {
             self.events = EventReceiver::new(settings.event_clock());
         }
         self.sender.configure(&settings);
+        self.guard.change(now, settings.keys.as_ref());
         self.settings = settings;
     }
 
@@ -86,7 +97,9 @@ impl MediaSession {
     /// [`Settings::sample_rate`] is best); called also while on hold, since media time goes on.
     pub fn microphone(&mut self, now: Instant, frame: &[i16], out: &mut Outbox) {
         let to = if self.settings.sends { self.media_target() } else { None };
+        let done = out.packets.len();
         self.sender.frame(now, frame, to, out);
+        self.guard.protect(Protocol::Rtp, &mut out.packets, done);
     }
 
     /// Queues a key to be dialled (`0`–`9`, `*`, `#`, `A`–`D`): as a telephone event where that is agreed,
@@ -102,9 +115,11 @@ impl MediaSession {
 
     /// Takes a datagram from the RTP port.
     pub fn receive_rtp(&mut self, now: Instant, from: SocketAddr, bytes: &[u8], out: &mut Outbox) {
+        // Which of the two it is stands in the clear (RFC 5761 §4).
         match Kind::of(bytes) {
             Kind::Rtp => {}
             Kind::Rtcp => {
+                let Some(bytes) = &self.open(now, Protocol::Rtcp, bytes) else { return };
                 if self.rtp.judge(now, from, None, self.allowed()) == Verdict::Accept {
                     self.control(now, bytes, out);
                 } else {
@@ -114,6 +129,7 @@ impl MediaSession {
             }
             Kind::Stun | Kind::Zrtp | Kind::Dtls | Kind::TurnChannel | Kind::Other => return,
         }
+        let Some(bytes) = &self.open(now, Protocol::Rtp, bytes) else { return };
         let Ok(packet) = Packet::parse(bytes) else { return };
         let mark = Mark { ssrc: packet.ssrc(), sequence: Some(packet.sequence()), needed: PACKETS };
         match self.rtp.judge(now, from, Some(mark), self.allowed()) {
@@ -131,6 +147,7 @@ impl MediaSession {
         if Kind::of(bytes) != Kind::Rtcp {
             return;
         }
+        let Some(bytes) = &self.open(now, Protocol::Rtcp, bytes) else { return };
         let allowed = Allowed { expected: self.said_rtcp(), signalled_from: self.settings.signalled_from };
         // Only a source that is believed already may teach another address.
         let ssrc = bytes.get(4..8).map_or(0, |b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]));
@@ -175,21 +192,32 @@ impl MediaSession {
             self.heard(out, |events, heard| events.finish(heard));
         }
         if now >= self.control.next_report() {
-            let to = self.control_target();
+            let (to, done) = (self.control_target(), out.packets.len());
             self.control.report(now, &self.sender, &mut self.received, to, out);
+            self.guard.protect(Protocol::Rtcp, &mut out.packets, done);
         }
     }
 
     /// Says goodbye (RTCP BYE). Nothing should be sent after it.
     pub fn end(&mut self, now: Instant, out: &mut Outbox) {
         self.heard(out, |events, heard| events.finish(heard));
-        let to = self.control_target();
+        let (to, done) = (self.control_target(), out.packets.len());
         self.control.goodbye(now, &self.sender, &mut self.received, to, out);
+        self.guard.protect(Protocol::Rtcp, &mut out.packets, done);
     }
 
     /// How the stream did so far.
     pub fn statistics(&self) -> Statistics {
         Statistics::of(self)
+    }
+
+    /// A packet as it was before it was protected. One that is not protected as agreed is counted and dropped before
+    /// anything is learnt from it.
+    fn open<'a>(&mut self, now: Instant, protocol: Protocol, bytes: &'a [u8]) -> Option<Cow<'a, [u8]>> {
+        let opened = self.guard.open(now, protocol, bytes);
+        // A packet that came twice was good once.
+        self.unauthentic += u64::from(opened.as_ref().is_err_and(|error| *error != SrtpError::Replayed));
+        opened.ok()
     }
 
     fn media(&mut self, now: Instant, packet: &Packet<'_>, out: &mut Outbox) {

@@ -2,6 +2,7 @@
 
 use crate::SAMPLE_RATE;
 use crate::codec::{Format, Wishes};
+pub use crate::secure::keyring::Keys;
 pub use crate::transcode::EventFormat;
 use offhook_rtp::NtpTime;
 use std::net::{IpAddr, SocketAddr};
@@ -39,6 +40,8 @@ pub struct Settings {
     pub signalled_from: Option<IpAddr>,
     /// RTP and RTCP share a port (RFC 5761, negotiated).
     pub rtcp_mux: bool,
+    /// The keys of SRTP; `None`: plain RTP.
+    pub keys: Option<Keys>,
     /// We may send (`sendrecv` or `sendonly` on our side).
     pub sends: bool,
     /// We want to hear (`sendrecv` or `recvonly` on our side).

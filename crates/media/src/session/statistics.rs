@@ -4,6 +4,7 @@ use super::MediaSession;
 use crate::SAMPLE_RATE;
 use crate::playout::Measures;
 use offhook_rtp::quality::{self, Impairment};
+use offhook_rtp::srtp::Suite;
 use std::time::Duration;
 
 /// How a session did so far.
@@ -21,6 +22,10 @@ pub struct Statistics {
     pub late: u64,
     /// Packets dropped because they came from a stranger.
     pub foreign: u64,
+    /// Packets dropped because they were not protected with the agreed key.
+    pub unauthentic: u64,
+    /// What protects the stream; `None`: nothing.
+    pub srtp: Option<Suite>,
     /// Lost and late packets in percent of those expected.
     pub loss_percent: f32,
     /// Interarrival jitter in ms (RFC 3550 A.8).
@@ -66,6 +71,8 @@ impl Statistics {
             lost: received.lost(),
             late,
             foreign: session.foreign,
+            unauthentic: session.unauthentic,
+            srtp: session.settings.keys.as_ref().map(|keys| keys.suite),
             loss_percent,
             jitter_ms: received.jitter_ms(),
             max_jitter_ms: received.max_jitter_ms(),

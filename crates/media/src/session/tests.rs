@@ -6,6 +6,8 @@ use crate::tone::{Tone, analyse};
 use offhook_rtp::NtpTime;
 use std::collections::BTreeMap;
 
+mod secured;
+
 fn address(text: &str) -> SocketAddr {
     text.parse().unwrap()
 }
@@ -32,6 +34,7 @@ fn settings(remote: &str) -> Settings {
         remote_rtcp: None,
         signalled_from: Some(address(remote).ip()),
         rtcp_mux: false,
+        keys: None,
         sends: true,
         receives: true,
         ptime_ms: 20,

@@ -103,3 +103,13 @@ fn garbage_and_control_characters_do_no_harm() {
     assert!(lines[0].contains("not SIP"));
     assert!(!lines[1].chars().any(char::is_control), "{}", lines[1]);
 }
+
+#[test]
+fn encrypted_sound_is_named() {
+    let encrypted = SDP.replace("RTP/AVP", "RTP/SAVP");
+    let beside = format!("{SDP}a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:*\r\n");
+    for (number, sdp) in [(1, encrypted), (2, beside)] {
+        let lines = draw(Language::English, &[(Way::Sent, invite(number, "", &sdp))]);
+        assert!(lines[0].contains("(SDP: opus, pcma, pcmu, srtp)"), "{}", lines[0]);
+    }
+}

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use offhook_sip::{Algorithm, HostPort, Uri};
 use offhook_sip_stack::Transport;
+use offhook_ua::SrtpPolicy;
 
 use super::LoadOptions;
 use super::speech::Speech;
@@ -78,6 +79,9 @@ impl Plan {
     pub(super) fn new(options: &LoadOptions, settings: &Settings) -> Result<Self, Failure> {
         if settings.transport != Transport::Udp {
             return Err(Failure::usage("load speaks UDP"));
+        }
+        if settings.srtp == SrtpPolicy::Require {
+            return Err(Failure::usage("--srtp require: the sound of load is not encrypted"));
         }
         let (work, count) = match (options.registrations, options.calls) {
             (Some(count), _) => (Work::Registrations, count),

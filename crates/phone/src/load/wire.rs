@@ -68,6 +68,7 @@ impl Wire {
     }
 
     /// Sleeps for `time` whatever comes: a sleeper that waits on its sockets is woken at the cost of who sends.
+    #[allow(clippy::disallowed_methods)] // What measures has no core that waits.
     pub(super) fn rest(&mut self, time: Duration) -> io::Result<()> {
         std::thread::sleep(time);
         self.wait(Duration::ZERO)

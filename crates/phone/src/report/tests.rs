@@ -1,4 +1,5 @@
 use super::*;
+use offhook_media::command::Suite;
 use offhook_media::playout::Measures;
 
 fn media(received: u64) -> MediaReport {
@@ -9,6 +10,8 @@ fn media(received: u64) -> MediaReport {
         lost: 0,
         late: 0,
         foreign: 0,
+        unauthentic: 0,
+        srtp: None,
         loss_percent: 0.0,
         jitter_ms: 0.31,
         max_jitter_ms: 1.0,
@@ -59,6 +62,18 @@ fn a_call_is_told_in_one_sentence() {
     assert_eq!(
         report.sentence(Language::Chinese),
         "通话正常结束，时长 5.0 秒。发送 250，接收 250，丢失 0 (0.0 %)，抖动 0.3 ms，MOS 4.4（好）"
+    );
+    let mut encrypted = answered();
+    let media = encrypted.media.as_mut().unwrap();
+    (media.srtp, media.unauthentic) = (Some(Suite::AesCm128HmacSha1_80), 3);
+    let report = Report::new(encrypted, &Expected::default());
+    let end =
+        "MOS 4.4 (good), encrypted: SDES AES_CM_128_HMAC_SHA1_80, 3 packets not made with the agreed key";
+    assert!(report.sentence(Language::English).ends_with(end), "{}", report.sentence(Language::English));
+    assert!(
+        report.json().contains(r#""srtp":"SDES AES_CM_128_HMAC_SHA1_80","unauthentic":3"#),
+        "{}",
+        report.json()
     );
     let busy = Report::new(refused(486, Side::Peer), &Expected::default());
     assert_eq!(busy.sentence(Language::English), "Call not connected: 486 OK");

@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Paragraph};
 
 use super::model::{Model, Registration, Row, State};
-use crate::report::word;
+use crate::report::{codec, word};
 
 /// Draws everything.
 pub(crate) fn draw(model: &Model, frame: &mut Frame<'_>) {
@@ -80,7 +80,7 @@ fn state_words(model: &Model, row: &Row) -> String {
     };
     let mut text = format!("{:02}:{:02}", since / 60, since % 60);
     if let Some(media) = &row.quality {
-        text += &format!("  {}  {} {:.1} %", media.codec, pick("loss", "丢包"), media.loss_percent);
+        text += &format!("  {}  {} {:.1} %", codec(media), pick("loss", "丢包"), media.loss_percent);
         if let Some(mos) = media.mos {
             text += &format!("  MOS {mos:.1} ({})", model.language.pick(word(mos).0, word(mos).1));
         }

@@ -28,6 +28,14 @@ impl MasterKey {
         Ok(MasterKey { bytes: Zeroizing::new(key_and_salt.into()) })
     }
 
+    /// A new key: `fill` writes random bytes fit for secrets.
+    #[must_use]
+    pub fn random(suite: Suite, fill: impl FnOnce(&mut [u8])) -> MasterKey {
+        let mut bytes = Zeroizing::new(vec![0; suite.key_len()].into_boxed_slice());
+        fill(&mut bytes);
+        MasterKey { bytes }
+    }
+
     /// Reads the key parameters of `a=crypto`: `inline:`, the key in base64, and perhaps a lifetime, which is
     /// checked and then not needed: it cannot be longer than the rollover counter allows, and a call is shorter.
     ///

@@ -30,6 +30,15 @@ impl Suite {
         Suite::AesCm128HmacSha1_32,
     ];
 
+    /// What is offered, in order: first the one that every phone with SRTP has; some have others that they do badly.
+    pub const OFFERED: [Suite; 5] = [
+        Suite::AesCm128HmacSha1_80,
+        Suite::AeadAes256Gcm,
+        Suite::AeadAes128Gcm,
+        Suite::AesCm256HmacSha1_80,
+        Suite::AesCm128HmacSha1_32,
+    ];
+
     /// The suite that `a=crypto` calls so; names are compared as RFC 4568 §9.2 writes them, without regard to case.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Suite> {

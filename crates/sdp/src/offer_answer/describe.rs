@@ -49,6 +49,9 @@ impl Description {
         if stream.rtcp_mux {
             media.add_attribute_from_str("rtcp-mux");
         }
+        for (name, value) in &stream.attributes {
+            media.add_attribute_with_value(name, value);
+        }
         media.add_attribute_from_str(stream.direction.name());
         self.session.medias.push(media);
     }

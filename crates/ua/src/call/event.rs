@@ -8,7 +8,7 @@ use offhook_sip_stack::transaction::ServerId;
 use offhook_sip_stack::usage::Body;
 use offhook_sip_stack::usage::invite::{InviteEvent, Party};
 
-use super::{Call, Changing};
+use super::{Call, Changing, Unacceptable};
 use crate::env::Env;
 use crate::{CallId, Event, Side};
 
@@ -87,11 +87,11 @@ impl Call {
     fn established(&mut self, body: Option<Body>, offer: bool, env: &mut Env<'_, '_>) -> Option<Followup> {
         self.ring_end = None;
         let fits = match (&body, self.peer()) {
-            (Some(body), Some(peer)) if !offer => self.sound.answered(body, true, peer, env.now()).is_ok(),
-            _ => false,
+            (Some(body), Some(peer)) if !offer => self.sound.answered(body, true, peer, env.now()),
+            _ => Err(Unacceptable::Malformed),
         };
-        if !fits {
-            self.failure = Some(Status::NOT_ACCEPTABLE_HERE);
+        if let Err(failure) = fits {
+            self.failure = Some(failure);
             self.hangup(env);
             return None;
         }
@@ -105,14 +105,18 @@ impl Call {
         let (now, peer) = (env.now(), self.peer());
         let before = self.holds();
         let answer = match (body, peer) {
-            (Some(body), Some(peer)) if body.is_sdp() => self.sound.answer(body, peer, now).ok(),
-            (Some(_), _) => None,
-            (None, _) => Some(self.sound.offer()),
+            (Some(body), Some(peer)) if body.is_sdp() => self.sound.answer(body, peer, now, env.stack.cx.rng),
+            (Some(_), _) => Err(Unacceptable::Malformed),
+            (None, _) => Ok(self.sound.offer()),
         };
         let Some(invite) = &mut self.invite else { return };
         match answer {
-            Some(answer) => invite.answer(answer, &mut env.stack),
-            None => invite.refuse(Status::NOT_ACCEPTABLE_HERE, &mut env.stack),
+            Ok(answer) => invite.answer(answer, &mut env.stack),
+            Err(reason) => {
+                let warning: Vec<_> =
+                    reason.warning().map(|text| ("Warning".to_owned(), text)).into_iter().collect();
+                invite.refuse(Status::NOT_ACCEPTABLE_HERE, &warning, &mut env.stack);
+            }
         }
         // What we were going to offer was made for the session before this.
         if self.changing != Changing::No && body.is_some() {
@@ -124,9 +128,8 @@ impl Call {
     fn settled(&mut self, body: &Body, env: &mut Env<'_, '_>) {
         let Some(peer) = self.peer() else { return };
         let before = self.holds();
-        let fits = self.sound.answered(body, true, peer, env.now()).is_ok();
-        if !fits {
-            self.failure = Some(Status::NOT_ACCEPTABLE_HERE);
+        if let Err(failure) = self.sound.answered(body, true, peer, env.now()) {
+            self.failure = Some(failure);
             return self.hangup(env);
         }
         match std::mem::replace(&mut self.changing, Changing::No) {
@@ -257,18 +260,31 @@ impl Call {
         {
             return None;
         }
+        if response.is_some() && is_refused_offer(status) && !self.answered && self.offered_otherwise(env) {
+            return None;
+        }
         let side = match by {
             Party::Us => Side::Us,
             Party::Peer => Side::Peer,
             Party::Network => Side::Network,
         };
         let (status, reason) = match self.failure.take() {
-            Some(failure) => (failure, failure.reason().to_owned()),
+            Some(failure) => (Status::NOT_ACCEPTABLE_HERE, failure.reason().to_owned()),
             None => (status, reason),
         };
         let followup = if self.answered { None } else { self.followup(status) };
         self.finish(side, status, reason, env);
         followup
+    }
+
+    /// Places the call again, encrypted if it was not and the other way round; false if there is no other way.
+    fn offered_otherwise(&mut self, env: &mut Env<'_, '_>) -> bool {
+        if self.placing.is_none() || !self.sound.try_another() {
+            return false;
+        }
+        self.invite = None;
+        self.seek(env);
+        true
     }
 
     /// Follows a redirection (RFC 3261 §8.1.3.4); false if there is nowhere to go.
@@ -285,6 +301,14 @@ impl Call {
         self.seek(env);
         true
     }
+}
+
+/// Whether a refusal is one of the session that was offered: some say so with 415, and who asked several phones with 606.
+fn is_refused_offer(status: Status) -> bool {
+    matches!(
+        status,
+        Status::NOT_ACCEPTABLE_HERE | Status::UNSUPPORTED_MEDIA_TYPE | Status::NOT_ACCEPTABLE_ANYWHERE
+    )
 }
 
 /// Whom a REFER wants called: only a plain call to a sip address.

@@ -1,6 +1,7 @@
 //! `Call`: one call of the phone, placed or received.
 
 mod event;
+mod protection;
 mod sound;
 
 use std::time::{Duration, Instant};
@@ -36,7 +37,7 @@ pub(crate) struct Call {
     ring_end: Option<Instant>,
     changing: Changing,
     /// Why we end it, when that is not the user's wish.
-    failure: Option<Status>,
+    failure: Option<Unacceptable>,
     /// The call whose peer asked for this one (RFC 3515).
     referrer: Option<CallId>,
 }
@@ -172,6 +173,8 @@ impl Call {
         self.question = None;
         let Some(placing) = &self.placing else { return false };
         let settings = flows.first().and_then(|flow| env.settings(flow));
+        let secret = flows.first().is_some_and(|flow| flow.transport.is_secure());
+        self.sound.begin(true, secret, env.stack.cx.rng);
         let mut headers = env.config.headers.clone();
         headers.extend_from_slice(&placing.headers);
         let outgoing = Outgoing {
@@ -221,8 +224,12 @@ impl Call {
             return env.event(Event::Dropped(DropReason::WrongState));
         }
         let body = match (&self.offer, invite.flow()) {
-            (Some(offer), Some(flow)) => self.sound.answer(offer, flow.remote.ip(), now),
-            (Some(_) | None, _) => Ok(self.sound.offer()),
+            (Some(offer), Some(flow)) => self.sound.answer(offer, flow.remote.ip(), now, env.stack.cx.rng),
+            (Some(_) | None, flow) => {
+                let secret = flow.is_some_and(|flow| flow.transport.is_secure());
+                self.sound.begin(false, secret, env.stack.cx.rng);
+                Ok(self.sound.offer())
+            }
         };
         match body {
             Ok(body) => {

@@ -11,10 +11,12 @@ use offhook_media::session::{
 use offhook_rtp::{ComfortNoise, NtpTime};
 use offhook_sdp::offer_answer::{self, Capabilities, Negotiated, Stream};
 use offhook_sdp::{Codec, Direction, Origin, Refusal, Sdp};
+use offhook_sip::Status;
 use offhook_sip_stack::Rng;
 use offhook_sip_stack::usage::Body;
 use rand::RngExt as _;
 
+use super::protection::{Protection, Taken};
 use crate::Config;
 
 /// One stream of sound: what is agreed about it, and the packets.
@@ -30,6 +32,7 @@ pub(crate) struct Sound {
     /// Our offer whose answer has not come.
     offered: Option<Sdp>,
     media: Option<MediaSession>,
+    protection: Protection,
     pub(crate) held_by_us: bool,
     pub(crate) held_by_peer: bool,
     keys: VecDeque<char>,
@@ -43,6 +46,27 @@ pub(crate) enum Unacceptable {
     Malformed,
     /// It has nothing that we have.
     Refused(Refusal),
+}
+
+impl Unacceptable {
+    /// Why, as a reason phrase.
+    pub(crate) fn reason(self) -> &'static str {
+        match self {
+            Self::Malformed => Status::NOT_ACCEPTABLE_HERE.reason(),
+            Self::Refused(refusal) => refusal.warning().1,
+        }
+    }
+
+    /// The value of a Warning header (RFC 3261 §20.43) for a refusal.
+    pub(crate) fn warning(self) -> Option<String> {
+        match self {
+            Self::Malformed => None,
+            Self::Refused(refusal) => {
+                let (code, text) = refusal.warning();
+                Some(format!("{code} offhook \"{text}\""))
+            }
+        }
+    }
 }
 
 impl Sound {
@@ -69,11 +93,23 @@ impl Sound {
             local: None,
             offered: None,
             media: None,
+            protection: Protection::new(config.srtp),
             held_by_us: false,
             held_by_peer: false,
             keys: VecDeque::new(),
             pause: None,
         })
+    }
+
+    /// Makes ready for the first [`Self::offer`] of a call: that of a call we are `placing`, or one in our answer. `secret`
+    /// says whether nobody on the way can read it.
+    pub(crate) fn begin(&mut self, placing: bool, secret: bool, rng: &mut Rng) {
+        self.protection.begin(placing, secret, rng);
+    }
+
+    /// Whether the call can be placed again with another offer, after this one was refused.
+    pub(crate) fn try_another(&mut self) -> bool {
+        self.protection.try_another()
     }
 
     /// Our offer, the first or a changed one.
@@ -91,15 +127,31 @@ impl Sound {
     /// Whether an offer can be answered.
     pub(crate) fn check(&self, offer: &Body) -> Result<(), Unacceptable> {
         let offer = Sdp::parse(&offer.bytes).map_err(|_| Unacceptable::Malformed)?;
-        offer_answer::answer(&offer, &self.capabilities()).map_err(Unacceptable::Refused)?;
+        offer_answer::answer_protected(&offer, &self.capabilities(), |media| {
+            self.protection.consider(media).map(|_| Vec::new())
+        })
+        .map_err(Unacceptable::Refused)?;
         Ok(())
     }
 
     /// Answers the peer's offer, and lets sound flow as agreed.
-    pub(crate) fn answer(&mut self, offer: &Body, peer: IpAddr, now: Instant) -> Result<Body, Unacceptable> {
+    pub(crate) fn answer(
+        &mut self,
+        offer: &Body,
+        peer: IpAddr,
+        now: Instant,
+        rng: &mut Rng,
+    ) -> Result<Body, Unacceptable> {
         let offer = Sdp::parse(&offer.bytes).map_err(|_| Unacceptable::Malformed)?;
-        let (mut answer, streams) =
-            offer_answer::answer(&offer, &self.capabilities()).map_err(Unacceptable::Refused)?;
+        let mut taken = None;
+        let (mut answer, streams) = offer_answer::answer_protected(&offer, &self.capabilities(), |media| {
+            taken = self.protection.consider(media)?.map(|line| self.protection.take(line, rng));
+            Ok(taken.as_ref().map(Taken::attributes).unwrap_or_default())
+        })
+        .map_err(Unacceptable::Refused)?;
+        if !streams.is_empty() {
+            self.protection.answer(taken);
+        }
         if let Some(local) = &self.local {
             answer = answer.following(local);
         }
@@ -118,11 +170,17 @@ impl Sound {
         peer: IpAddr,
         now: Instant,
     ) -> Result<(), Unacceptable> {
-        let Some(offered) = &self.offered else { return Ok(()) };
+        // What only refreshes the session is offered once more by the layer below.
+        let Some(offered) = self.offered.as_ref().or(self.local.as_ref()) else { return Ok(()) };
         let answer = Sdp::parse(&answer.bytes).map_err(|_| Unacceptable::Malformed)?;
         let streams = offer_answer::apply_answer(offered, &answer).map_err(|_| Unacceptable::Malformed)?;
-        if last {
-            self.local = self.offered.take();
+        if let Some(index) = streams.first().map(|stream| stream.media_index)
+            && let (Some(ours), Some(theirs)) = (offered.media_at(index), answer.media_at(index))
+        {
+            self.protection.answered(&ours, &theirs, last).map_err(Unacceptable::Refused)?;
+        }
+        if last && let Some(offered) = self.offered.take() {
+            self.local = Some(offered);
         }
         self.agree(streams.first(), peer, now);
         Ok(())
@@ -232,6 +290,8 @@ impl Sound {
         if self.held_by_us {
             stream.direction = Direction::SendRecv.held();
         }
+        stream.profile = self.protection.profile();
+        stream.attributes = self.protection.attributes();
         Capabilities {
             origin: Origin::new(self.session_id, version, self.address.ip()),
             streams: vec![stream],
@@ -239,7 +299,7 @@ impl Sound {
     }
 
     fn agree(&mut self, stream: Option<&Negotiated>, peer: IpAddr, now: Instant) {
-        let settings = settings(stream, peer);
+        let settings = Settings { keys: self.protection.keys(), ..settings(stream, peer) };
         let direction = stream.map_or(Direction::Inactive, |stream| stream.direction);
         self.held_by_peer = !direction.sends();
         match &mut self.media {
@@ -282,6 +342,7 @@ fn settings(stream: Option<&Negotiated>, peer: IpAddr) -> Settings {
         remote_rtcp: stream.and_then(|stream| stream.remote_rtcp),
         signalled_from: Some(peer),
         rtcp_mux: stream.is_some_and(|stream| stream.rtcp_mux),
+        keys: None,
         sends: stream.is_some_and(|stream| stream.direction.sends()),
         receives: stream.is_some_and(|stream| stream.direction.receives()),
         ptime_ms: stream.map_or(20, |stream| stream.ptime),

@@ -4,17 +4,27 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use offhook_sip_stack::{Flow, Rng, Transport};
-use offhook_ua::{Command, Component, Event, Input};
+use offhook_ua::{Command, Component, Config, Event, Input, SrtpPolicy};
 use rand::{RngExt as _, SeedableRng as _};
 
-use crate::wire::{Wire, address, script};
+use crate::wire::{Wire, address, config, script};
 
 #[test]
 fn mangled_messages_and_packets_never_break_a_phone_in_a_call() {
+    mangle(SrtpPolicy::Off, "RTP/AVP 0 101");
+}
+
+#[test]
+fn mangled_messages_and_packets_never_break_a_phone_in_an_encrypted_call() {
+    mangle(SrtpPolicy::Require, ENCRYPTED);
+}
+
+fn mangle(srtp: SrtpPolicy, stream: &str) {
     let mut rng = Rng::seed_from_u64(4);
-    let mut wire = Wire::pair();
+    let configs = (0..2).map(|n| Config { srtp, ..config(n) });
+    let mut wire = Wire::new(1, configs.collect());
     let (call, called) = wire.established();
-    let texts = samples(&wire);
+    let texts = samples(&wire, stream);
     for round in 0..3000 {
         let mut bytes = texts[round % texts.len()].clone().into_bytes();
         for _ in 0..rng.random_range(0..4) {
@@ -43,13 +53,15 @@ fn mangled_messages_and_packets_never_break_a_phone_in_a_call() {
 }
 
 /// Messages as they may come inside and outside of the call that phone 1 has.
-fn samples(wire: &Wire) -> Vec<String> {
+fn samples(wire: &Wire, stream: &str) -> Vec<String> {
     let call_id = wire.phones[1].events.iter().find_map(|event| match event {
         Event::Incoming { call_id, .. } => Some(call_id.clone()),
         _ => None,
     });
     let call_id = call_id.unwrap();
-    let sdp = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0 101\r\n";
+    let sdp = format!(
+        "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 {stream}\r\n"
+    );
     let methods = ["INVITE", "ACK", "BYE", "CANCEL", "PRACK", "UPDATE", "INFO", "NOTIFY", "REFER", "OPTIONS"];
     let request = |(n, method): (usize, &str)| {
         let to_tag = if n % 2 == 0 { ";tag=01" } else { "" };
@@ -68,3 +80,6 @@ fn samples(wire: &Wire) -> Vec<String> {
     texts.push("\u{80}\u{0}\u{0}\u{1}rtp rtp rtp rtp rtp".to_owned());
     texts
 }
+
+const ENCRYPTED: &str = "RTP/SAVP 0 101\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 \
+    inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj|2^20 WSH=64\r\na=crypto:2 F8_128_HMAC_SHA1_80 inline:AAAA";

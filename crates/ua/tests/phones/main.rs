@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod calls;
+mod encryption;
 mod hostile;
 mod registration;
 mod requests;

@@ -32,8 +32,15 @@ struct Packet {
     at: Instant,
     from: SocketAddr,
     to: SocketAddr,
-    media: Option<Component>,
+    carries: Carries,
     bytes: Bytes,
+}
+
+/// What a packet is.
+#[derive(Clone, Copy)]
+enum Carries {
+    Sip(Transport),
+    Media(Component),
 }
 
 /// Everything that there is.
@@ -48,6 +55,8 @@ pub(crate) struct Wire {
     pub(crate) losses: Vec<(String, usize)>,
     /// SIP messages sent: `0 INVITE`, `1 180 INVITE`, `- 401 REGISTER` for scripted ones.
     pub(crate) trace: Vec<String>,
+    /// The bytes of all SIP messages and media packets sent, in order: by whom, and whether it is SIP.
+    pub(crate) sent: Vec<(usize, bool, Bytes)>,
     /// What went to an address that no phone has.
     pub(crate) strays: Vec<Message>,
 }
@@ -73,9 +82,14 @@ pub(crate) fn script() -> SocketAddr {
 
 /// The settings of phone `n`.
 pub(crate) fn config(n: usize) -> Config {
+    config_over(Transport::Udp, n)
+}
+
+/// The settings of phone `n` on another transport.
+pub(crate) fn config_over(transport: Transport, n: usize) -> Config {
     let local = address(n);
     let identity = uri(&format!("sip:phone{n}@{}", local.ip()));
-    let listeners = vec![Listener { transport: Transport::Udp, local, advertised: local }];
+    let listeners = vec![Listener { transport, local, advertised: local }];
     let ports = (0..4).map(|port| MediaPort { advertised: SocketAddr::new(local.ip(), 20_000 + 2 * port) });
     Config { media_ports: ports.collect(), number: n as u8, ..Config::new(identity, listeners) }
 }
@@ -99,6 +113,7 @@ impl Wire {
             loss: 0.0,
             losses: Vec::new(),
             trace: Vec::new(),
+            sent: Vec::new(),
             strays: Vec::new(),
         }
     }
@@ -184,7 +199,8 @@ impl Wire {
     pub(crate) fn inject(&mut self, to: usize, text: &str) {
         let bytes = Bytes::from(text.replace('\n', "\r\n"));
         let to = address(to);
-        self.packets.push_back(Packet { at: self.now, from: script(), to, media: None, bytes });
+        let carries = Carries::Sip(Transport::Udp);
+        self.packets.push_back(Packet { at: self.now, from: script(), to, carries, bytes });
         self.pass(Duration::ZERO);
     }
 
@@ -193,15 +209,18 @@ impl Wire {
         for transmit in out.sip.transmits {
             let name = name(&transmit.bytes, &phone.to_string());
             self.trace.push(name.clone());
+            self.sent.push((phone, true, transmit.bytes.clone()));
             if let Some((_, left)) = self.losses.iter_mut().find(|(loss, left)| *loss == name && *left > 0) {
                 *left -= 1;
                 continue;
             }
-            self.launch(from, transmit.flow.remote, None, transmit.bytes);
+            let carries = Carries::Sip(transmit.flow.transport);
+            self.launch(from, transmit.flow.remote, carries, transmit.bytes);
         }
         for packet in out.media {
             let port = self.phones[phone].ua.config().media_ports[packet.port].advertised;
-            self.launch(port, packet.to, Some(packet.component), packet.bytes);
+            self.sent.push((phone, false, packet.bytes.clone()));
+            self.launch(port, packet.to, Carries::Media(packet.component), packet.bytes);
         }
         let questions = out.questions.len();
         assert!(questions <= 1);
@@ -217,11 +236,11 @@ impl Wire {
         }
     }
 
-    fn launch(&mut self, from: SocketAddr, to: SocketAddr, media: Option<Component>, bytes: Bytes) {
+    fn launch(&mut self, from: SocketAddr, to: SocketAddr, carries: Carries, bytes: Bytes) {
         if self.loss > 0.0 && self.rng.random_bool(self.loss) {
             return;
         }
-        self.packets.push_back(Packet { at: self.now + DELAY, from, to, media, bytes });
+        self.packets.push_back(Packet { at: self.now + DELAY, from, to, carries, bytes });
     }
 
     /// Lets time pass; all phones that are in a call speak and listen.
@@ -252,18 +271,18 @@ impl Wire {
     fn arrive(&mut self, packet: Packet) {
         let to = self.phones.iter().position(|phone| phone.address.ip() == packet.to.ip());
         let Some(to) = to else {
-            if packet.media.is_none() {
+            if matches!(packet.carries, Carries::Sip(_)) {
                 self.strays.extend(Message::parse(packet.bytes));
             }
             return;
         };
-        let input = match packet.media {
-            None => {
+        let input = match packet.carries {
+            Carries::Sip(transport) => {
                 let (local, remote) = (packet.to, packet.from);
-                let flow = Flow { transport: Transport::Udp, local, remote, connection: None };
+                let flow = Flow { transport, local, remote, connection: None };
                 Input::Message { bytes: packet.bytes, flow }
             }
-            Some(component) => {
+            Carries::Media(component) => {
                 let ports = &self.phones[to].ua.config().media_ports;
                 let base = packet.to.port() & !1;
                 let Some(port) = ports.iter().position(|port| port.advertised.port() == base) else { return };

@@ -91,10 +91,49 @@ fn an_offer_that_fits_nothing_is_refused_with_the_best_reason() {
         answer(&parse(&text), &local).expect_err("refused")
     };
     assert_eq!(refused("m=video 4000 RTP/AVP 31\r\n"), Refusal::NoMedia);
-    assert_eq!(refused("m=audio 4000 RTP/SAVP 0\r\n"), Refusal::Profile);
-    assert_eq!(refused("m=audio 4000 UDP/TLS/RTP/SAVPF 0\r\nm=video 1 RTP/AVP 31\r\n"), Refusal::Profile);
+    assert_eq!(refused("m=audio 4000 RTP/SAVP 0\r\n"), Refusal::Encrypted);
+    assert_eq!(refused("m=audio 4000 UDP/TLS/RTP/SAVPF 0\r\nm=video 1 RTP/AVP 31\r\n"), Refusal::Encrypted);
+    assert_eq!(refused("m=audio 4000 udptl t38\r\n"), Refusal::Profile);
     assert_eq!(refused("m=audio 4000 RTP/AVP 3 18\r\nm=audio 1 RTP/SAVP 0\r\n"), Refusal::NoCodec);
     assert_eq!(Refusal::NoCodec.warning(), (305, "Incompatible media format"));
+}
+
+#[test]
+fn a_protected_stream_is_offered_answered_and_offered_again_in_its_profile_with_our_keys() {
+    let mut local = phone("192.0.2.1:4000", g711());
+    local.streams[0].profile = Profile::Savp;
+    local.streams[0].attributes = vec![("crypto", "1 SUITE inline:ours".to_owned())];
+    assert!(!format!("{local:?}").contains("inline"), "{local:?}");
+    let first = offer(&local);
+    let (reply, streams) = answer_protected(&first, &phone("192.0.2.2:5000", g711()), |media| {
+        assert_eq!(media.cryptos().collect::<Vec<_>>(), ["1 SUITE inline:ours"]);
+        Ok(vec![("crypto", "1 SUITE inline:theirs".to_owned())])
+    })
+    .expect("accepted");
+    assert_eq!(streams[0].profile, Profile::Savp);
+    let said = reply.to_string();
+    assert!(
+        said.contains(" RTP/SAVP 0 8 101\r\n") && said.contains("a=crypto:1 SUITE inline:theirs\r\n"),
+        "{said}"
+    );
+    local.streams[0].profile = Profile::Avp;
+    assert_eq!(reoffer(&first, &local), first);
+}
+
+#[test]
+fn of_two_streams_the_one_is_taken_that_is_protected_as_it_should_be() {
+    let both = parse(
+        "v=0\r\nc=IN IP4 192.0.2.9\r\nm=audio 4000 RTP/AVP 0\r\nm=audio 4002 RTP/SAVP 0\r\na=crypto:1 S k\r\n",
+    );
+    let must = |media: &Media<'_>| match media.cryptos().next() {
+        Some(_) => Ok(vec![("crypto", "1 S k".to_owned())]),
+        None => Err(Refusal::Unencrypted),
+    };
+    let local = phone("192.0.2.1:5000", g711());
+    let (_, streams) = answer_protected(&both, &local, must).expect("accepted");
+    assert_eq!((streams.len(), streams[0].media_index), (1, 1));
+    let plain = parse("v=0\r\nc=IN IP4 192.0.2.9\r\nm=audio 4000 RTP/AVP 0\r\n");
+    assert_eq!(answer_protected(&plain, &local, must), Err(Refusal::Unencrypted));
 }
 
 #[test]

@@ -99,7 +99,7 @@ fn every_plain_phone_can_call_us() {
         assert_eq!(streams[0].telephone_event.as_ref().map(|e| e.send), event, "{reply}");
         assert_eq!(reply.media().len(), parse(text).media().len());
     }
-    assert_eq!(answer(&parse(CHROMIUM), &ours()), Err(crate::Refusal::Profile));
+    assert_eq!(answer(&parse(CHROMIUM), &ours()), Err(crate::Refusal::Encrypted));
 }
 
 #[test]

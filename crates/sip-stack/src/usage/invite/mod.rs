@@ -169,10 +169,10 @@ impl Invite {
         self.go_on(stack);
     }
 
-    /// Refuses the peer's [`InviteEvent::Offer`], which leaves the session as it was. An offer that came in a 2xx
-    /// cannot be refused: the call ends.
-    pub fn refuse(&mut self, status: Status, stack: &mut Stack<'_, '_>) {
-        let ending = self.owing().and_then(|session| session.refuse(status, stack));
+    /// Refuses the peer's [`InviteEvent::Offer`], which leaves the session as it was, with more header fields, as name and
+    /// value. An offer that came in a 2xx cannot be refused: the call ends.
+    pub fn refuse(&mut self, status: Status, headers: &[(String, String)], stack: &mut Stack<'_, '_>) {
+        let ending = self.owing().and_then(|session| session.refuse(status, headers, stack));
         if let Some(ending) = ending {
             self.end(ending, stack);
         }

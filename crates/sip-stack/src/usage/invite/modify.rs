@@ -312,10 +312,15 @@ impl Session {
         }
     }
 
-    pub(super) fn refuse(&mut self, status: Status, stack: &mut Stack<'_, '_>) -> Option<Ending> {
+    pub(super) fn refuse(
+        &mut self,
+        status: Status,
+        headers: &[(String, String)],
+        stack: &mut Stack<'_, '_>,
+    ) -> Option<Ending> {
         match self.owed.take() {
             Some(Owed::Response { server, request, .. }) => {
-                self.refuse_request(server, &request, status, &[], stack);
+                self.refuse_request(server, &request, status, headers, stack);
                 None
             }
             Some(Owed::Prack { response }) => {

@@ -197,7 +197,7 @@ fn a_refused_change_leaves_the_call_as_it_is() {
     wire.ends[1].answers = None;
     wire.at(0, CALL, |usage, stack| usage.change(Body::sdp("video"), stack));
     wire.pass(Duration::from_millis(100));
-    wire.at(1, CALLED, |usage, stack| usage.refuse(Status::NOT_ACCEPTABLE_HERE, stack));
+    wire.at(1, CALLED, |usage, stack| usage.refuse(Status::NOT_ACCEPTABLE_HERE, &[], stack));
     wire.pass(Duration::from_millis(100));
     let failed = InviteEvent::ChangeFailed { status: Status::NOT_ACCEPTABLE_HERE };
     assert!(wire.ends[0].events.contains(&(CALL, failed)));

@@ -81,7 +81,9 @@ impl Plan {
             return Err(Failure::usage("load speaks UDP"));
         }
         if settings.srtp == SrtpPolicy::Require {
-            return Err(Failure::usage("--srtp require: the sound of load is not encrypted"));
+            return Err(Failure::usage(
+                "--srtp require: the sound of load is encrypted by --rtp --speech sdes",
+            ));
         }
         let (work, count) = match (options.registrations, options.calls) {
             (Some(count), _) => (Work::Registrations, count),

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use offhook_media::codec;
-use offhook_rtp::srtp::{GROWTH, Inbound, MasterKey, Outbound, Suite};
+use offhook_rtp::srtp::{Crypto, GROWTH, Inbound, MasterKey, Outbound, Suite};
 use rand::RngExt as _;
 
 use super::SpeechName;
@@ -15,7 +15,7 @@ pub(super) enum Speech {
     /// PCMU as the callees.
     Plain,
     /// PCMU protected with this key (SDES, RFC 4568): every stream has a source of its own.
-    Sdes(MasterKey),
+    Sdes(Crypto),
     /// A tone of a second over and over, in packets of 20 ms: Opus from the callers, PCMU from the callees.
     Opus([Vec<Vec<u8>>; 2]),
 }
@@ -32,9 +32,9 @@ impl Speech {
         Some(match name {
             SpeechName::Plain => Self::Plain,
             SpeechName::Sdes => {
-                let (mut rng, mut bytes) = (clock::rng().ok()?, vec![0; SUITE.key_len()]);
-                rng.fill(&mut bytes[..]);
-                Self::Sdes(MasterKey::new(SUITE, &bytes).ok()?)
+                let mut rng = clock::rng().ok()?;
+                let key = MasterKey::random(SUITE, |bytes| rng.fill(bytes));
+                Self::Sdes(Crypto { tag: 1, suite: SUITE, key })
             }
             SpeechName::Opus => Self::Opus([tone("opus")?, tone("pcmu")?]),
         })
@@ -44,9 +44,7 @@ impl Speech {
     pub(super) fn description(&self) -> String {
         match self {
             Self::Plain => format!(" RTP/AVP{PCMU}"),
-            Self::Sdes(key) => {
-                format!(" RTP/SAVP{PCMU}a=crypto:1 {} {}\r\n", SUITE.name(), key.to_inline())
-            }
+            Self::Sdes(ours) => format!(" RTP/SAVP{PCMU}a=crypto:{}\r\n", ours.to_value()),
             Self::Opus(_) => format!(
                 " RTP/AVP {OPUS} 101\r\na=rtpmap:{OPUS} opus/48000/2\r\na=fmtp:{OPUS} useinbandfec=1\r\n\
                  a=rtpmap:101 telephone-event/48000\r\na=fmtp:101 0-15\r\na=ptime:20\r\na=sendrecv\r\n"
@@ -58,14 +56,10 @@ impl Speech {
     pub(super) fn guard(&self, answer: &[u8]) -> Option<Box<Guard>> {
         let Self::Sdes(ours) = self else { return None };
         let lines = std::str::from_utf8(answer).ok()?.lines();
-        let theirs = lines.filter_map(|line| line.strip_prefix("a=crypto:")).find_map(|line| {
-            let mut words = line.split_ascii_whitespace().skip(1);
-            let suite = words.next().filter(|name| *name == SUITE.name());
-            suite.and_then(|_| MasterKey::from_inline(SUITE, words.next()?).ok())
-        })?;
+        let theirs = lines.filter_map(|line| line.strip_prefix("a=crypto:")).find_map(Crypto::parse)?;
         Some(Box::new(Guard {
-            outbound: Outbound::new(SUITE, ours)?,
-            inbound: Inbound::new(SUITE, &theirs)?,
+            outbound: Outbound::new(SUITE, &ours.key)?,
+            inbound: Inbound::new(SUITE, &theirs.key)?,
         }))
     }
 }

@@ -61,7 +61,7 @@ def a_browser_whose_network_dies_in_mid_call_comes_back_on_another_address(lab):
     page.wait("CALL_ESTABLISHED", 20)
     desk.answered()
     time.sleep(3)
-    place.move(3, time.sleep)
+    place.move(3)
     page.command("reconnect")
     page.wait("RENEGOTIATED", 20)
     before = page.measure()["packets"]

@@ -10,6 +10,7 @@ from harness.meter import Meter
 from harness.phones.baresip import Baresip
 from harness.phones.offhook import Offhook
 from harness.phones.pjsua import Pjsua
+from harness.wire import LOOPBACK, ask_with_credentials
 
 BARESIP_TCP = partial(Baresip, transport="tcp")
 PJSUA_TCP = partial(Pjsua, transport="tcp")
@@ -72,3 +73,22 @@ def a_phone_that_goes_takes_its_binding_along(lab):
     phone.start()
     phone.stop()
     check(not exchange.bindings(bob), f"still bound: {exchange.bindings(bob)}")
+
+
+# Only a codec that neither baresip nor the relay has.
+G729 = f"""v=0\r\no=- 1 1 IN IP4 {LOOPBACK}\r\ns=-\r\nc=IN IP4 {LOOPBACK}\r\nt=0 0\r\nm=audio 9 RTP/AVP 18\r\n""".encode()
+
+
+@case()
+def a_call_without_a_codec_in_common_is_refused_with_the_codecs_in_words(lab):
+    exchange = Exchange(lab, "always")
+    alice, bob = exchange.add("alice"), exchange.add("bob")
+    exchange.start()
+    callee = Baresip(lab, exchange, bob, "callee")
+    callee.start()
+    fields = (f"Contact: <sip:alice@{LOOPBACK}:9>", "Content-Type: application/sdp")
+    answer = ask_with_credentials(exchange.server, alice, "INVITE", bob.address, fields=fields, body=G729)
+    check(answer.status == 488, f"answered {answer.start}")
+    warning = answer.first("Warning")
+    check("G729" in warning and "offhook" in warning, f"Warning: {warning}")
+    callee.stop()

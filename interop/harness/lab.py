@@ -18,7 +18,6 @@ class Lab:
         self.folder, self.binary = folder, binary
         self.started = []
         self.given_ports = set()
-        self.given_numbers = 0
         folder.mkdir(parents=True)
 
     def run(self, name, argv, **streams):
@@ -34,7 +33,7 @@ class Lab:
 
     def tool(self, name):
         """The path of a program; a missing one fails the case."""
-        path = shutil.which(name)
+        path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
         if not path:
             raise Failure(f"{name} is not installed (scripts/install.sh interop)")
         return path
@@ -47,11 +46,6 @@ class Lab:
                 self.given_ports |= wanted
                 return first
         raise Failure("no free port")
-
-    def number(self):
-        """The next of 0, 1, 2 …"""
-        self.given_numbers += 1
-        return self.given_numbers - 1
 
     def tone(self, hz):
         """A WAV file of that tone."""

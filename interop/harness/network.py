@@ -1,10 +1,12 @@
 """Where a phone is: beside the exchange, or in a namespace of its own, behind routers that translate addresses."""
 
 import ctypes
+import itertools
 import os
 import socket
 import subprocess
 import threading
+import time
 
 from .failure import Failure, check, until
 from .wire import LOOPBACK
@@ -12,6 +14,8 @@ from .wire import LOOPBACK
 # An address of the case's own namespace that is not loopback: the exchange, as the world sees it.
 OUTSIDE = "198.18.0.1"
 NEW_NETWORK = 0x40000000
+# Never the same twice in a run: the system takes its time to clear away what a case has left.
+NUMBERS = itertools.count()
 
 
 class Place:
@@ -34,7 +38,8 @@ class Namespace(Place):
 
     def __init__(self, lab, name):
         super().__init__(None)
-        self.links = 0
+        # Those in which it may have an address.
+        self.networks = []
         process = lab.run(name, [lab.tool("unshare"), "--net", lab.tool("sleep"), "infinity"])
         self.pid = process.child.pid
         own = os.stat("/proc/self/ns/net").st_ino
@@ -71,10 +76,10 @@ class Namespace(Place):
             raise made[0]
         return made[0]
 
-    def move(self, seconds_without, wait):
+    def move(self, seconds_without):
         """Its address goes away; after a while it has one of another network."""
         self.run("ip addr flush dev net0 scope global")
-        wait(seconds_without)
+        time.sleep(seconds_without)
         self.settle(self.networks[1])
 
     def settle(self, network):
@@ -86,14 +91,14 @@ class Namespace(Place):
 def behind(lab, routers):
     """A place behind so many routers, the outermost of which is on a link to the exchange. Each gives what it sends on
     its own address and a random port, another towards each peer: a symmetric NAT."""
-    number = lab.number()
-    check(number < 20 and routers < 3, "too many networks")
+    number = next(NUMBERS)
+    check(number < 100 and routers < 3, "too many networks")
     inner = None
     for level in range(routers + 1):
         name = f"place{number}-{level}"
         outer, inner = inner, Namespace(lab, name)
         # Public, where there is a second to move to; then the provider's, then the home's.
-        networks = [[f"198.51.{100 + number}", f"203.0.{113 + number}"], [f"100.64.{number}"],
+        networks = [[f"198.51.{100 + number}", f"203.0.{100 + number}"], [f"100.64.{number}"],
                     [f"192.168.{number}"]][level]
         join(outer, inner, f"v{number}-{level}", networks)
         inner.networks = networks

@@ -144,17 +144,18 @@ def authorization(challenge, method, uri, user, password):
             f'algorithm=MD5, qop=auth, nc=00000001, cnonce="{cnonce}", response="{response}"{opaque}')
 
 
-def ask_with_credentials(server, account, method, uri, fields=(), transport="udp", to=None):
+def ask_with_credentials(server, account, method, uri, fields=(), transport="udp", to=None, body=b""):
     """The final response to a request of `account`, whose challenge is answered once."""
     with Peer(server, transport) as peer:
-        answer = peer.ask(peer.request(method, uri, account.address, to=to, fields=fields))
+        answer = peer.ask(peer.request(method, uri, account.address, to=to, fields=fields, body=body))
         for name, reply in (("WWW-Authenticate", "Authorization"), ("Proxy-Authenticate", "Proxy-Authorization")):
             if answer is None or answer.status not in (401, 407):
                 break
             challenges = [value for value in answer.all(name) if "sha-" not in value.lower()]
             if challenges:
                 value = authorization(challenges[0], method, uri, account.user, account.password)
-                answer = peer.ask(peer.request(method, uri, account.address, to=to, fields=(*fields, f"{reply}: {value}")))
+                fresh = peer.request(method, uri, account.address, to, (*fields, f"{reply}: {value}"), body)
+                answer = peer.ask(fresh)
     if answer is None:
         raise Failure(f"{method} {uri} got no final response")
     return answer

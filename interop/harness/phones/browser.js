@@ -12,7 +12,7 @@ const puppeteer = require(path.join(settings.modules, 'node_modules', 'puppeteer
 const tell = (type, more = {}) => process.stdout.write(JSON.stringify({ type, ...more }) + '\n');
 
 /** Runs in the page. */
-function phone({ url, address, password, answers, only, video }) {
+function phone({ url, address, password, answers, only, video, relay }) {
   const say = (type, more = {}) => window.tell(type, more);
   const agent = new JsSIP.UA({
     sockets: [new JsSIP.WebSocketInterface(url)],
@@ -23,7 +23,9 @@ function phone({ url, address, password, answers, only, video }) {
   });
   // What improves speech would take a tone for noise.
   const audio = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
-  const options = { mediaConstraints: { audio, video }, pcConfig: { iceServers: [] } };
+  // With a relay, all media goes through it.
+  const pcConfig = relay ? { iceServers: [relay], iceTransportPolicy: 'relay' } : { iceServers: [] };
+  const options = { mediaConstraints: { audio, video }, pcConfig };
   let session = null;
   let samples = [];
   const hear = (stream) => {
@@ -36,9 +38,13 @@ function phone({ url, address, password, answers, only, video }) {
     context.createMediaStreamSource(stream).connect(tap).connect(context.destination);
     say('HEARS', { rate: context.sampleRate });
   };
-  const connect = (connection) => connection.addEventListener('track', ({ track }) => {
-    if (track.kind === 'audio') hear(new MediaStream([track]));
-  });
+  const connect = (connection) => {
+    connection.addEventListener('track', ({ track }) => {
+      if (track.kind === 'audio') hear(new MediaStream([track]));
+    });
+    connection.addEventListener('icecandidateerror', ({ url, errorCode, errorText }) =>
+      console.warn(`${url}: ${errorCode} ${errorText}`));
+  };
   /** Leaves one codec, and its events, in the sound of an offer. */
   const narrowed = (sdp) => sdp.replace(/^m=audio (\d+) (\S+) (.*)$/m, (_, port, profile, formats) => {
     const kept = formats.split(' ').filter((format) =>
@@ -107,7 +113,8 @@ async function main() {
     userDataDir: path.join(settings.folder, 'profile'),
     args: [
       '--no-sandbox', '--disable-gpu', '--no-first-run', '--no-proxy-server', '--disable-background-networking',
-      '--use-fake-ui-for-media-stream', '--use-fake-device-for-media-stream', '--allow-loopback-in-peer-connection',
+      '--use-fake-ui-for-media-stream', '--use-fake-device-for-media-stream',
+      ...(settings.loopback ? ['--allow-loopback-in-peer-connection'] : []),
       `--use-file-for-fake-audio-capture=${settings.tone}`, '--autoplay-policy=no-user-gesture-required',
       '--disable-features=WebRtcHideLocalIpsWithMdns',
       ...(settings.trusted ? [`--ignore-certificate-errors-spki-list=${settings.trusted}`] : []),

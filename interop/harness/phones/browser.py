@@ -15,6 +15,7 @@ from .. import tone
 from ..failure import Failure, check, until
 from ..lab import CALLEE_HZ, CALLER_HZ
 from ..network import Place
+from ..wire import LOOPBACK
 
 HERE = Path(__file__).resolve().parent
 MODULES = Path(os.environ.get("CARGO_TARGET_DIR") or HERE.parents[2] / "target").absolute() / "browser"
@@ -23,11 +24,12 @@ MODULES = Path(os.environ.get("CARGO_TARGET_DIR") or HERE.parents[2] / "target")
 class Browser:
     """One page with one account. Its certificate check is as strict as a browser's, but for the very key of the exchange."""
 
-    def __init__(self, lab, exchange, account, role, transport="wss", only=None, video=False, place=None):
-        """`only`: the one codec that it offers. A `callee` answers by itself."""
+    def __init__(self, lab, exchange, account, role, transport="wss", only=None, video=False, place=None, turn=None):
+        """`only`: the one codec that it offers. A `callee` answers by itself. `turn`: a TURN server (`host`, `port`,
+        `credentials`) through which all its media goes."""
         self.lab, self.account, self.role = lab, account, role
         self.exchange, self.transport = exchange, transport
-        self.only, self.video, self.place = only, video, place or Place()
+        self.only, self.video, self.place, self.turn = only, video, place or Place(), turn
         self.hz = CALLER_HZ if role == "caller" else CALLEE_HZ
         self.events, self.process = [], None
         self.folder = lab.folder / f"browser-{account.user}"
@@ -42,12 +44,18 @@ class Browser:
             "url": f"{self.transport}://{exchange.host}:{exchange.port_for(self.transport)}/",
             "address": self.account.address, "password": self.account.password,
             "tone": str(folder / "tone.wav"), "answers": self.role == "callee", "only": self.only, "video": self.video,
+            "relay": self._relay(), "loopback": self.place.host == LOOPBACK,
             "trusted": key_digest(exchange) if self.transport == "wss" else "",
         }
         words = [self.lab.tool("node"), HERE / "browser.js", json.dumps(settings)]
         self.process = self.lab.run(folder.name, self.place.words(words), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         threading.Thread(target=self._listen, daemon=True).start()
         self.wait("REGISTERED", 40)
+
+    def _relay(self):
+        turn = self.turn
+        return turn and {"urls": f"turn:{turn.host}:{turn.port}?transport=udp",
+                         "username": turn.credentials["username"], "credential": turn.credentials["password"]}
 
     def _listen(self):
         for line in self.process.child.stdout:

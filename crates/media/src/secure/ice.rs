@@ -20,6 +20,8 @@ pub(crate) struct Ice {
     valid: Vec<Valid>,
     /// The chosen addresses, of RTP and of RTCP.
     selected: [Option<Valid>; 2],
+    /// From where the phone has checked since a restart, while it has chosen nothing anew.
+    restarted: [Option<Valid>; 2],
     successes: Allowance,
     errors: Allowance,
 }
@@ -58,6 +60,7 @@ impl Ice {
             theirs: None,
             valid: Vec::new(),
             selected: [None; 2],
+            restarted: [None; 2],
             successes: Allowance::new(now, SUCCESSES),
             errors: Allowance::new(now, ERRORS),
         }
@@ -72,6 +75,7 @@ impl Ice {
     pub(crate) fn restart(&mut self, ours: IceCredentials) {
         if ours != self.ours.credentials {
             self.former = Some(std::mem::replace(&mut self.ours, Account::new(ours)));
+            self.restarted = [None; 2];
         }
     }
 
@@ -113,9 +117,18 @@ impl Ice {
         self.accept(now, component, from, &binding, current)
     }
 
-    /// The address that the phone has chosen for a component, while it consents.
+    /// The address that the phone has chosen for a component, while it consents. After a restart, until it has chosen
+    /// anew, one from which it has checked will do (RFC 8445 §12.1) if it has not been heard at the old one for a while:
+    /// that may be gone, and some phones take seconds to choose.
     pub(crate) fn selected(&self, now: Instant, component: Component) -> Option<SocketAddr> {
-        self.selected[component.index()].filter(|one| one.is_fresh(now)).map(|one| one.address)
+        let fresh = |one: Option<Valid>| one.filter(|one| one.is_fresh(now));
+        let (chosen, checked) =
+            (fresh(self.selected[component.index()]), fresh(self.restarted[component.index()]));
+        let way = match (chosen, checked) {
+            (Some(chosen), Some(checked)) if checked.at < chosen.at + ABSENT => Some(chosen),
+            (chosen, checked) => checked.or(chosen),
+        };
+        way.map(|one| one.address)
     }
 
     /// Whether packets from there are the phone's.
@@ -168,6 +181,9 @@ impl Ice {
         }
         let answer = Answer::Success(from).write(binding.transaction, Some(key));
         self.note_valid(Valid { component, address: from, at: now });
+        if current && self.former.is_some() {
+            self.restarted[component.index()] = Some(Valid { component, address: from, at: now });
+        }
         let place = &mut self.selected[component.index()];
         let selected = match place {
             Some(one) if same(one.address, from) && one.is_fresh(now) => {
@@ -179,6 +195,7 @@ impl Ice {
         if binding.use_candidate && current {
             *place = Some(Valid { component, address: from, at: now });
             self.former = None;
+            self.restarted = [None; 2];
         }
         Checked::Valid { answer, selected }
     }
@@ -254,6 +271,8 @@ impl Allowance {
 
 /// How long a check proves that the phone wants what we send (RFC 7675 §5.1).
 const CONSENT: Duration = Duration::from_secs(30);
+/// A phone that is there is heard more often than this: by its media, or by its checks.
+const ABSENT: Duration = Duration::from_millis(500);
 /// Addresses of one phone that are remembered.
 const VALID: usize = 16;
 /// Authentic checks answered in a second: full agents send one each 50 ms for each component.

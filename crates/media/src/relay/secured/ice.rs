@@ -154,13 +154,7 @@ fn an_older_phone_that_sends_no_more_checks_consents_by_its_media() {
 
 #[test]
 fn a_restart_keeps_the_old_way_until_a_new_one_is_chosen() {
-    let mut world = call();
-    world.check(A, check("us", "phone", true)).unwrap();
-    assert!(world.both_hear());
-    let mut remote = world.relay.save(STREAM).unwrap().sides[0].remote.clone();
-    remote.ice = Some(credentials("renewed"));
-    let ice = Some(credentials("we"));
-    world.command(Command::Update { stream: STREAM, side: A, remote: remote.into(), ice });
+    let mut world = restarted();
     assert!(world.both_hear());
     // Consent by the old names still counts, but they choose nothing.
     world.pass(Duration::from_secs(20));
@@ -175,6 +169,44 @@ fn a_restart_keeps_the_old_way_until_a_new_one_is_chosen() {
     // From then on they are nobody's.
     let refused = world.check(A, check("us", "phone", true)).unwrap();
     assert_eq!(kind(&refused), (0x0111, 401));
+}
+
+/// A call whose phone A has chosen its way, and then restarts ICE.
+fn restarted() -> World {
+    let mut world = call();
+    world.check(A, check("us", "phone", true)).unwrap();
+    assert!(world.both_hear());
+    let mut remote = world.relay.save(STREAM).unwrap().sides[0].remote.clone();
+    remote.ice = Some(credentials("renewed"));
+    let ice = Some(credentials("we"));
+    world.command(Command::Update { stream: STREAM, side: A, remote: remote.into(), ice });
+    world
+}
+
+#[test]
+fn after_a_restart_a_phone_that_is_not_where_it_was_hears_us_before_it_has_chosen() {
+    let mut world = restarted();
+    world.pass(Duration::from_secs(3));
+    world.phones[0].address = address("203.0.113.5:1234");
+    assert!(!world.is_heard(B));
+    world.stray.clear();
+    world.check(A, check("we", "renewed", false)).unwrap();
+    assert!(world.both_hear());
+    assert_eq!(world.stray, []);
+}
+
+#[test]
+fn after_a_restart_a_phone_that_is_still_heard_where_it_was_is_answered_there() {
+    let mut world = restarted();
+    let old = world.phones[0].address;
+    for _ in 0..100 {
+        world.pass(Duration::from_millis(20));
+        assert!(world.is_heard(A));
+        world.phones[0].address = address("203.0.113.5:1234");
+        world.check(A, check("we", "renewed", false)).unwrap();
+        world.phones[0].address = old;
+        assert!(world.is_heard(B));
+    }
 }
 
 #[test]

@@ -41,6 +41,8 @@ pub struct Config {
     pub authentication: Authentication,
     /// Whether someone without an account may call a local account.
     pub strangers: Strangers,
+    /// Whether accounts may call other domains.
+    pub other_domains: bool,
     /// Calls that an account may have in set-up, or through us, at the same time. Two calls that begin in the same
     /// moment at two shards may pass it by one: neither shard knows of the other's yet.
     pub max_calls_per_account: usize,
@@ -80,6 +82,7 @@ impl Config {
             hold_timeout: Duration::from_secs(2 * 3600),
             authentication: Authentication::Required,
             strangers: Strangers::Refuse,
+            other_domains: true,
             max_calls_per_account: 4,
             registrar: RegistrarLimits::default(),
             timer_c: Duration::from_secs(185),

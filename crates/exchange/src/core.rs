@@ -14,6 +14,7 @@ use offhook_sip::{
     Framer, Message, Method, Name, NameAddr, ParseErrorKind, RejectedRequest, Request, Response, Status, Uri,
 };
 use offhook_sip_stack::auth::{Authenticator, Failure, Kind};
+use offhook_sip_stack::locate::DnsAnswer;
 use offhook_sip_stack::transaction::{Limits, Owner, ServerId, TransactionEvent, Transactions};
 use offhook_sip_stack::{CloseConnection, Flow, transport};
 
@@ -31,7 +32,7 @@ use crate::inquiries::{Asked, Inquiries};
 use crate::io::{ShardMessage, StoreRequest};
 use crate::locality::user_of;
 use crate::overload::Overload;
-use crate::proxy::{Forwarding, Proxy};
+use crate::proxy::{Forwarding, Outward, Proxy};
 use crate::proxy::{in_dialog, routes};
 use crate::refusal::Refusal;
 use crate::registrar::{self, Granted, outbound};
@@ -185,7 +186,7 @@ impl Core {
                 self.proxy.client_ended(client);
             }
             TransactionEvent::ServerEnded { server } | TransactionEvent::NoAck { server } => {
-                self.proxy.server_ended(server, &mut self.transactions, cx);
+                self.proxy.server_ended(server, &self.config, &mut self.transactions, cx);
             }
         }
     }
@@ -253,7 +254,7 @@ impl Core {
         let caller = self.caller(request, here, &flow, cx)?;
         let proven = caller.account().is_some();
         let started = match (here, user) {
-            (false, _) => Err(Refusal::new(Status::FORBIDDEN, "Other domains are not reached from here")),
+            (false, _) => self.elsewhere(server, stripped, flow, caller, &uri, cx),
             (true, None) => Err(Status::NOT_FOUND.into()),
             (true, Some(user)) => self.targets(&user, &uri, cx.unix()).and_then(|targets| {
                 let forwarding = Forwarding { request: stripped, from: flow, caller, targets };
@@ -261,6 +262,28 @@ impl Core {
             }),
         };
         started.map_err(|refusal| if proven { refusal.proven() } else { refusal })
+    }
+
+    /// Sends a request to another domain, for those who have proven who they are.
+    fn elsewhere(
+        &mut self,
+        server: ServerId,
+        request: Request,
+        from: Flow,
+        caller: Caller,
+        uri: &Uri,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Refusal> {
+        if self.draining {
+            return Err(Refusal::from(Status::SERVICE_UNAVAILABLE).with(Name::RetryAfter, 30));
+        }
+        match (uri, caller.account()) {
+            (Uri::Sip(to), Some(_)) if self.config.other_domains => {
+                let outward = Outward { request, from, caller, to: to.clone() };
+                self.proxy.start_elsewhere(server, outward, &self.config, &mut self.transactions, cx)
+            }
+            _ => Err(Refusal::new(Status::FORBIDDEN, "Other domains are not reached from here")),
+        }
     }
 
     /// Who is calling, proven unless configured otherwise (RFC 3261 §22.3).
@@ -465,6 +488,12 @@ impl Core {
             Alarm::TimerC(context, branch) => {
                 self.proxy.timer_c(context, branch, &mut self.transactions, cx);
             }
+            Alarm::Search(context) => {
+                self.proxy.search_timeout(context, &self.config, &mut self.transactions, cx);
+            }
+            Alarm::Silence(context, branch) => {
+                self.proxy.silence(context, branch, &self.config, &mut self.transactions, cx);
+            }
             Alarm::Sweep => {
                 self.proxy.end_held(&self.config, &mut self.transactions, cx);
                 self.directory.forget_expired(cx.unix());
@@ -491,6 +520,10 @@ impl Core {
 
     pub(crate) fn media(&mut self, report: Report, cx: &mut Context<'_>) {
         self.proxy.media(report, &self.config, &mut self.transactions, cx);
+    }
+
+    pub(crate) fn resolved(&mut self, ticket: u64, answer: DnsAnswer, cx: &mut Context<'_>) {
+        self.proxy.resolved(ticket, answer, &self.config, &mut self.transactions, cx);
     }
 
     pub(crate) fn waited(&mut self, waited: Duration, cx: &mut Context<'_>) {

@@ -33,6 +33,10 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// Where the process writes its number.
     pub pid_file: Option<PathBuf>,
+    /// DNS servers; none: those of the system.
+    pub dns_servers: Vec<SocketAddr>,
+    /// How long they may take to answer.
+    pub dns_timeout: Duration,
     /// Where SIP is spoken.
     pub listeners: Vec<Listener>,
     /// Whether the addresses for TLS were named: if not, other free ports will do.
@@ -41,6 +45,10 @@ pub struct Settings {
     pub sip_certificate: Option<CertificateFiles>,
     /// Authorities of which one must have signed a client's certificate.
     pub client_ca: Option<PathBuf>,
+    /// Authorities of other domains, beside those that the system trusts.
+    pub peer_ca: Option<PathBuf>,
+    /// Whether accounts may call other domains.
+    pub other_domains: bool,
     /// How many threads do so, each with a shard of its own.
     pub threads: u8,
     /// The address that phones outside the local networks are told.
@@ -164,6 +172,7 @@ impl Settings {
         config.hold_timeout = self.hold_timeout;
         config.authentication = self.authentication;
         config.strangers = self.strangers;
+        config.other_domains = self.other_domains;
         config.max_calls_per_account = self.max_calls_per_account;
         config.registrar = self.registrar;
         config.timer_c = self.timer_c;
@@ -212,6 +221,7 @@ impl Meaning<'_> {
             true => Authentication::Off,
             false => Authentication::Required,
         };
+        let other_domains = choice("sip.other_domains", "allow");
         let strangers =
             if choice("security.strangers", "allow") { Strangers::Allow } else { Strangers::Refuse };
         let anchor = match self.text("media.anchor").as_deref() {
@@ -242,10 +252,14 @@ impl Meaning<'_> {
             domains: domains.unwrap_or_else(domains_of_machine),
             data_dir: self.text("data_dir").map_or_else(machine::data_dir, PathBuf::from),
             pid_file: self.text("pid_file").map(PathBuf::from),
+            dns_servers: self.addresses("dns.servers"),
+            dns_timeout: self.time("dns.timeout"),
             listeners,
             tls_is_named: self.is_named("sip.tls"),
             sip_certificate,
             client_ca: self.text("sip.client_ca").map(PathBuf::from),
+            peer_ca: self.text("sip.peer_ca").map(PathBuf::from),
+            other_domains,
             external_address: match self.written.value("sip.external_address") {
                 Some(Value::Ip(address)) => address,
                 _ => None,

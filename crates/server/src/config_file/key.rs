@@ -38,6 +38,8 @@ pub enum Kind {
     Address,
     /// Addresses with their ports to listen on: one, several, or `"off"`.
     Listen,
+    /// Addresses of servers, port 53 where none is named.
+    Servers,
     /// An IP address, or `"auto"`.
     IpOrAuto,
     /// Networks such as `"10.0.0.0/8"`.
@@ -67,6 +69,7 @@ impl Kind {
             Self::Listen => {
                 "an address with a port, such as \"[::]:5060\", a list of them, or \"off\"".into()
             }
+            Self::Servers => "addresses such as [\"192.0.2.53\", \"127.0.0.1:5353\"]".into(),
             Self::IpOrAuto => "an IP address such as \"203.0.113.7\", or \"auto\"".into(),
             Self::Networks => "networks such as [\"10.0.0.0/8\"]".into(),
             Self::Ports => "ports such as \"20000-20999\", at least four".into(),
@@ -118,6 +121,18 @@ pub const KEYS: &[Key] = &[
     key("sip.key", Kind::Path, "", "Its key, in PEM"),
     key("sip.client_ca", Kind::Path, "", "Whoever comes by TLS must have a certificate of one of these"),
     key(
+        "sip.peer_ca",
+        Kind::Path,
+        "",
+        "Authorities of other domains' certificates, beside those that the system trusts",
+    ),
+    key(
+        "sip.other_domains",
+        Kind::Choice(&["allow", "refuse"]),
+        "\"allow\"",
+        "Whether accounts may call other domains",
+    ),
+    key(
         "sip.external_address",
         Kind::IpOrAuto,
         "\"auto\"",
@@ -140,6 +155,8 @@ pub const KEYS: &[Key] = &[
     key("sip.registration.default_expires", Kind::Time, "\"1h\"", "What a phone gets that asks for nothing"),
     key("sip.registration.max_expires", Kind::Time, "\"2h\"", "Longer registrations are shortened"),
     key("sip.registration.max_contacts", Kind::Count(1, 100), "10", "Phones that an account may have"),
+    key("dns.servers", Kind::Servers, "", "DNS servers; default: those of the system"),
+    key("dns.timeout", Kind::Time, "\"4s\"", "How long they may take to answer a question"),
     key(
         "web.http",
         Kind::Listen,

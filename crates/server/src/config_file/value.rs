@@ -25,7 +25,7 @@ pub enum Value {
     Count(u64),
     /// Of [`Kind::Time`].
     Time(Duration),
-    /// Of [`Kind::Address`] and [`Kind::Listen`].
+    /// Of [`Kind::Address`], [`Kind::Listen`] and [`Kind::Servers`].
     Addresses(Vec<SocketAddr>),
     /// Of [`Kind::IpOrAuto`].
     Ip(Option<IpAddr>),
@@ -64,6 +64,13 @@ pub(super) fn read(kind: Kind, value: &DeValue<'_>) -> Option<Value> {
         Kind::Time => Value::Time(time(value)?),
         Kind::Address => Value::Addresses(vec![text(value)?.parse().ok()?]),
         Kind::Listen => Value::Addresses(listen(value)?),
+        Kind::Servers => {
+            let each = |text: &String| {
+                text.parse().or_else(|_| text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53))).ok()
+            };
+            let servers: Vec<_> = texts(value)?.iter().map(each).collect::<Option<_>>()?;
+            Value::Addresses(Some(servers).filter(|servers| !servers.is_empty())?)
+        }
         Kind::IpOrAuto => match text(value)?.as_str() {
             "auto" => Value::Ip(None),
             address => Value::Ip(Some(address.parse().ok()?)),

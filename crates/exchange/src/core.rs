@@ -1,5 +1,7 @@
 //! Chooses who deals with a request: the registrar, the proxy, or ourselves.
 
+mod outward;
+mod vetting;
 mod whereabouts;
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -22,7 +24,7 @@ use rand::RngExt as _;
 
 use crate::agents;
 use crate::command::{self, Answer, Command, Ticket};
-use crate::config::{Authentication, Config, Strangers};
+use crate::config::{Authentication, Config};
 use crate::context::{Alarm, Context};
 use crate::directory::{Account, AddressOfRecord, Bindings, Delta, Directory};
 use crate::dispatch;
@@ -32,10 +34,13 @@ use crate::inquiries::{Asked, Inquiries};
 use crate::io::{ShardMessage, StoreRequest};
 use crate::locality::user_of;
 use crate::overload::Overload;
-use crate::proxy::{Forwarding, Outward, Proxy};
+use crate::proxy::{Forwarding, Proxy};
 use crate::proxy::{in_dialog, routes};
 use crate::refusal::Refusal;
 use crate::registrar::{self, Granted, outbound};
+use crate::strangers::Strangers as Sources;
+use outward::Way;
+use vetting::Vetting;
 use whereabouts::{is_secure, no_secure_way};
 
 /// The decisions of one shard.
@@ -47,6 +52,8 @@ pub(crate) struct Core {
     proxy: Proxy,
     inquiries: Inquiries,
     overload: Overload,
+    sources: Sources,
+    vetting: Vetting,
     draining: bool,
 }
 
@@ -64,6 +71,8 @@ impl Core {
             proxy: Proxy::new(shard, config.shards, ports),
             inquiries: Inquiries::default(),
             overload: Overload::new(),
+            sources: Sources::default(),
+            vetting: Vetting::default(),
             draining: false,
             config,
         }
@@ -153,6 +162,11 @@ impl Core {
                 let answer = Response::to_request(&request, Status::OK).to_tag(&tag).finish();
                 self.transactions.respond(server, answer, &mut cx.sip());
                 // RFC 3326 §2: why the caller gave up is for its phones to know, who may tell their user.
+                if let Some(waiting) = self.vetting.forget(invite) {
+                    let tag = self.stateless_tag(&waiting);
+                    let answer = Response::to_request(&waiting, Status::REQUEST_TERMINATED).to_tag(&tag);
+                    self.transactions.respond(invite, answer.finish(), &mut cx.sip());
+                }
                 let why = request.raw(Name::Reason).map(|why| String::from_utf8_lossy(why).into_owned());
                 self.proxy.cancel(invite, why.as_deref(), &self.config, &mut self.transactions, cx);
             }
@@ -186,6 +200,7 @@ impl Core {
                 self.proxy.client_ended(client);
             }
             TransactionEvent::ServerEnded { server } | TransactionEvent::NoAck { server } => {
+                self.vetting.forget(server);
                 self.proxy.server_ended(server, &self.config, &mut self.transactions, cx);
             }
         }
@@ -251,39 +266,24 @@ impl Core {
         }
         let stripped = routed.stripped();
         routes::check_hops(&stripped, &self.config)?;
+        if here && self.vet(server, request, &flow, cx)? {
+            return Ok(());
+        }
         let caller = self.caller(request, here, &flow, cx)?;
         let proven = caller.account().is_some();
-        let started = match (here, user) {
-            (false, _) => self.elsewhere(server, stripped, flow, caller, &uri, cx),
+        let way = match (here, user) {
+            (false, _) => Way::elsewhere(&uri),
             (true, None) => Err(Status::NOT_FOUND.into()),
-            (true, Some(user)) => self.targets(&user, &uri, cx.unix()).and_then(|targets| {
+            (true, Some(user)) => self.whereabouts(&user, &uri, &caller, &flow, cx.unix()),
+        };
+        let started = way.and_then(|way| match way {
+            Way::Phones(targets) => {
                 let forwarding = Forwarding { request: stripped, from: flow, caller, targets };
                 self.proxy.start(server, forwarding, &self.config, &mut self.transactions, cx)
-            }),
-        };
-        started.map_err(|refusal| if proven { refusal.proven() } else { refusal })
-    }
-
-    /// Sends a request to another domain, for those who have proven who they are.
-    fn elsewhere(
-        &mut self,
-        server: ServerId,
-        request: Request,
-        from: Flow,
-        caller: Caller,
-        uri: &Uri,
-        cx: &mut Context<'_>,
-    ) -> Result<(), Refusal> {
-        if self.draining {
-            return Err(Refusal::from(Status::SERVICE_UNAVAILABLE).with(Name::RetryAfter, 30));
-        }
-        match (uri, caller.account()) {
-            (Uri::Sip(to), Some(_)) if self.config.other_domains => {
-                let outward = Outward { request, from, caller, to: to.clone() };
-                self.proxy.start_elsewhere(server, outward, &self.config, &mut self.transactions, cx)
             }
-            _ => Err(Refusal::new(Status::FORBIDDEN, "Other domains are not reached from here")),
-        }
+            Way::Out(to) => self.outward(server, (stripped, flow, caller), to, cx),
+        });
+        started.map_err(|refusal| if proven { refusal.proven() } else { refusal })
     }
 
     /// Who is calling, proven unless configured otherwise (RFC 3261 §22.3).
@@ -299,12 +299,27 @@ impl Core {
         if self.config.authentication == Authentication::Off {
             return Ok(Caller::Unproven);
         }
+        // Carriers put whatever host they like into From.
+        let is_proof = request.has(Name::ProxyAuthorization);
+        if here && !is_proof && self.config.trunk_from(flow.remote.ip()).is_some() {
+            return Ok(Caller::Stranger);
+        }
         let account = match self.prove(request, &from, Kind::ProxyToUser, flow, cx) {
             Ok(account) => account,
             Err(_) if !here && !claims_us => {
                 return Err(Refusal::new(Status::FORBIDDEN, "Nothing is relayed for strangers"));
             }
-            Err(_) if !claims_us && here && self.config.strangers == Strangers::Allow => {
+            Err(_)
+                if !claims_us
+                    && here
+                    && (self.config.lets_in(flow.remote.ip()) || self.is_vetted(request, flow, cx.now)) =>
+            {
+                let most = self.config.strangers_per_minute;
+                if !self.sources.admit(flow.remote.ip(), most, cx.now) {
+                    let refusal =
+                        Refusal::new(Status::SERVICE_UNAVAILABLE, "Too many calls without an account");
+                    return Err(refusal.with(Name::RetryAfter, 60));
+                }
                 return Ok(Caller::Stranger);
             }
             Err(refusal) => return Err(refusal),
@@ -497,6 +512,7 @@ impl Core {
             Alarm::Sweep => {
                 self.proxy.end_held(&self.config, &mut self.transactions, cx);
                 self.directory.forget_expired(cx.unix());
+                self.end_vetting(cx);
                 cx.timers.arm(cx.now + Self::SWEEP, Alarm::Sweep);
             }
         }
@@ -523,6 +539,9 @@ impl Core {
     }
 
     pub(crate) fn resolved(&mut self, ticket: u64, answer: DnsAnswer, cx: &mut Context<'_>) {
+        if Vetting::is_ours(ticket) {
+            return self.vetted(ticket, answer, cx);
+        }
         self.proxy.resolved(ticket, answer, &self.config, &mut self.transactions, cx);
     }
 
@@ -593,7 +612,10 @@ impl Core {
     }
 
     pub(crate) fn is_idle(&self) -> bool {
-        self.transactions.is_empty() && self.proxy.is_idle() && self.inquiries.is_idle()
+        self.transactions.is_empty()
+            && self.proxy.is_idle()
+            && self.inquiries.is_idle()
+            && self.vetting.is_idle()
     }
 }
 

@@ -28,7 +28,7 @@ fn an_accounts_call_goes_to_the_domains_address_with_our_route_in_it() {
     assert!(!got.has(Name::ProxyAuthorization), "credentials stay here");
     assert!(raw(&got, Name::RecordRoute).contains("192.0.2.1:5060"));
     assert!(bench.expected.iter().all(|(_, domain)| domain == "other.example"));
-    bench.send(THERE, &reply(&got, 404, "", "", ""));
+    bench.send(THERE, &reply(&got, 404, "theirs", "", ""));
     assert_eq!(bench.codes(ALICE), [404]);
     bench.pass(Duration::from_secs(70));
     assert!(bench.shard.is_idle());

@@ -312,8 +312,8 @@ impl Switchboard {
         let fits = |id: &&ConnectionId| {
             self.connections.get(id).is_some_and(|line| {
                 // RFC 5923 §9.1: not for another domain at the same address.
-                let named =
-                    !flow.transport.is_secure() || line.name.is_none() || line.name.as_ref() == expected;
+                let same = line.name.is_none() || expected.is_none() || line.name.as_ref() == expected;
+                let named = same || !flow.transport.is_secure();
                 let open = line.queue.as_ref().is_some_and(|queue| !queue.is_closed());
                 open && named && (asked.is_none() || asked == line.local)
             })

@@ -26,12 +26,17 @@ pub(crate) struct Outward {
     pub(crate) caller: Caller,
     /// Its Request-URI from here on, whose host is the next hop.
     pub(crate) to: SipUri,
+    /// Whether the operator chose where it goes, not the caller.
+    pub(crate) planned: bool,
+    /// Whether it is a call for help, which has no limits.
+    pub(crate) emergency: bool,
 }
 
 /// The search for a domain's servers.
 pub(crate) struct Locating {
     lookup: Lookup,
     to: SipUri,
+    planned: bool,
 }
 
 impl Proxy {
@@ -47,12 +52,14 @@ impl Proxy {
         transactions: &mut Transactions,
         cx: &mut Context<'_>,
     ) -> Result<(), Refusal> {
-        let Outward { request, from, caller, to } = outward;
+        let Outward { request, from, caller, to, planned, emergency } = outward;
         let to = to.without_headers();
+        let most_calls = if emergency { usize::MAX } else { config.max_calls_per_account };
         let (lookup, questions) =
             Lookup::start(&to, &config.spoken()).map_err(|why| unreachable(why, &to))?;
-        let (number, mut context) = self.begin(server, request, from, caller, 1, config, transactions, cx)?;
-        context.locating = Some(Box::new(Locating { lookup, to }));
+        let (number, mut context) =
+            self.begin(server, request, from, caller, 1, most_calls, transactions, cx)?;
+        context.locating = Some(Box::new(Locating { lookup, to, planned }));
         self.ask(number, questions, cx);
         cx.timers.arm(cx.now + LONGEST_SEARCH, Alarm::Search(number));
         self.contexts.insert(number, context);
@@ -153,7 +160,7 @@ fn found(context: &mut ResponseContext, hops: &[Hop], config: &Config, cx: &mut 
     let mut why = None;
     let mut targets = Vec::with_capacity(hops.len());
     for hop in hops {
-        match usable(hop, &way_in, config) {
+        match usable(hop, &way_in, locating.planned, config) {
             Ok(local) => targets.push(Target {
                 uri: locating.to.to_string(),
                 q: 1_000,
@@ -189,7 +196,7 @@ fn found(context: &mut ResponseContext, hops: &[Hop], config: &Config, cx: &mut 
 }
 
 /// Our address for the way to a server, or why it is not taken.
-fn usable(hop: &Hop, way_in: &Flow, config: &Config) -> Result<SocketAddr, Status> {
+fn usable(hop: &Hop, way_in: &Flow, planned: bool, config: &Config) -> Result<SocketAddr, Status> {
     let remote = hop.target.remote;
     let is_own_port = config.listeners.iter().any(|one| one.address.port() == remote.port());
     // What is sent to one's own address leaves from it.
@@ -197,7 +204,7 @@ fn usable(hop: &Hop, way_in: &Flow, config: &Config) -> Result<SocketAddr, Statu
         return Err(Status::LOOP_DETECTED);
     }
     // What only this machine reaches is nothing for those outside of it.
-    if is_of_this_machine(remote.ip()) && !way_in.remote.ip().is_loopback() {
+    if !planned && is_of_this_machine(remote.ip()) && !way_in.remote.ip().is_loopback() {
         return Err(Status::FORBIDDEN);
     }
     config.local_towards(hop).ok_or(Status::TEMPORARILY_UNAVAILABLE)

@@ -53,13 +53,13 @@ impl Proxy {
         }
         let count = groups.iter().map(Vec::len).sum();
         let (number, mut context) =
-            self.begin(server, request, from, caller, count, config, transactions, cx)?;
+            self.begin(server, request, from, caller, count, config.max_calls_per_account, transactions, cx)?;
         context.groups = groups;
         self.settle(number, context, config, transactions, cx);
         Ok(())
     }
 
-    /// Takes a request that starts something, on its way to so many targets.
+    /// Takes a request that starts something, on its way to so many targets. Its account may have `most_calls`.
     #[expect(clippy::too_many_arguments, reason = "the parts of a shard are lent one by one")]
     pub(super) fn begin(
         &mut self,
@@ -68,12 +68,12 @@ impl Proxy {
         from: Flow,
         caller: Caller,
         targets: usize,
-        config: &Config,
+        most_calls: usize,
         transactions: &mut Transactions,
         cx: &mut Context<'_>,
     ) -> Result<(u64, Box<ResponseContext>), Refusal> {
         let invite = *request.method() == Method::Invite;
-        let counted = invite && self.admit(&caller, config)?;
+        let counted = invite && self.admit(&caller, most_calls)?;
         if invite {
             transactions.trying(server, &mut cx.sip());
             let text = |name| String::from_utf8_lossy(request.raw(name).unwrap_or_default()).into_owned();
@@ -92,9 +92,9 @@ impl Proxy {
     }
 
     /// Whether an account may have one more call; counts it.
-    fn admit(&mut self, caller: &Caller, config: &Config) -> Result<bool, Refusal> {
+    fn admit(&mut self, caller: &Caller, most: usize) -> Result<bool, Refusal> {
         let Some(account) = caller.account() else { return Ok(false) };
-        if !self.active.begin(account, config.max_calls_per_account) {
+        if !self.active.begin(account, most) {
             return Err(Refusal::new(Status::FORBIDDEN, "This account has as many calls as it may have"));
         }
         Ok(true)

@@ -17,7 +17,7 @@ pub enum Value {
     Text(String),
     /// Of [`Kind::Secret`].
     Secret(Secret),
-    /// Of [`Kind::Texts`].
+    /// Of [`Kind::Texts`] and [`Kind::List`].
     Texts(Vec<String>),
     /// Of [`Kind::Flag`].
     Flag(bool),
@@ -33,6 +33,8 @@ pub enum Value {
     Networks(Vec<IpNet>),
     /// Of [`Kind::Ports`].
     Ports(RangeInclusive<u16>),
+    /// Of [`Kind::Destination`]: keys and values as written.
+    Destination(Vec<(String, String)>),
 }
 
 /// Where a password is.
@@ -80,7 +82,11 @@ pub(super) fn read(kind: Kind, value: &DeValue<'_>) -> Option<Value> {
             Value::Networks(texts(value)?.iter().map(each).collect::<Option<_>>()?)
         }
         Kind::Ports => Value::Ports(ports(&text(value)?)?),
-        Kind::Trunk => Value::Text(text(value.as_table()?.get("trunk")?.get_ref())?),
+        Kind::List => Value::Texts(match value {
+            DeValue::Array(_) => texts(value)?,
+            one => vec![text(one).filter(|text| !text.is_empty())?],
+        }),
+        Kind::Destination => Value::Destination(destination(value)?),
     })
 }
 
@@ -94,6 +100,12 @@ fn texts(value: &DeValue<'_>) -> Option<Vec<String>> {
         one => text(one)?.split(',').map(|part| part.trim().to_owned()).collect(),
     };
     texts.iter().all(|text| !text.is_empty()).then_some(texts)
+}
+
+fn destination(value: &DeValue<'_>) -> Option<Vec<(String, String)>> {
+    let entry = |value: &DeValue<'_>| text(value).or_else(|| count(value).map(|count| count.to_string()));
+    let table = value.as_table()?.iter();
+    table.map(|(key, value)| Some((key.get_ref().to_string(), entry(value.get_ref())?))).collect()
 }
 
 fn count(value: &DeValue<'_>) -> Option<u64> {

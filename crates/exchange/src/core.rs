@@ -29,7 +29,7 @@ use crate::context::{Alarm, Context};
 use crate::directory::{Account, AddressOfRecord, Bindings, Delta, Directory};
 use crate::dispatch;
 use crate::event::{DropReason, Event};
-use crate::identity::{self, Caller};
+use crate::identity;
 use crate::inquiries::{Asked, Inquiries};
 use crate::io::{ShardMessage, StoreRequest};
 use crate::locality::user_of;
@@ -266,16 +266,10 @@ impl Core {
         }
         let stripped = routed.stripped();
         routes::check_hops(&stripped, &self.config)?;
-        if here && self.vet(server, request, &flow, cx)? {
-            return Ok(());
-        }
-        let caller = self.caller(request, here, &flow, cx)?;
+        let Some(caller) = self.caller(server, request, here, &flow, cx)? else { return Ok(()) };
         let proven = caller.account().is_some();
-        let way = match (here, user) {
-            (false, _) => Way::elsewhere(&uri),
-            (true, None) => Err(Status::NOT_FOUND.into()),
-            (true, Some(user)) => self.whereabouts(&user, &uri, &caller, &flow, cx.unix()),
-        };
+        let way =
+            if here { self.whereabouts(user, &uri, &caller, &flow, cx.unix()) } else { Way::elsewhere(&uri) };
         let started = way.and_then(|way| match way {
             Way::Phones(targets) => {
                 let forwarding = Forwarding { request: stripped, from: flow, caller, targets };
@@ -284,48 +278,6 @@ impl Core {
             Way::Out(to) => self.outward(server, (stripped, flow, caller), to, cx),
         });
         started.map_err(|refusal| if proven { refusal.proven() } else { refusal })
-    }
-
-    /// Who is calling, proven unless configured otherwise (RFC 3261 §22.3).
-    fn caller(
-        &mut self,
-        request: &Request,
-        here: bool,
-        flow: &Flow,
-        cx: &mut Context<'_>,
-    ) -> Result<Caller, Refusal> {
-        let from = request.from().map_err(|error| Refusal::new(error.status(), error.to_string()))?;
-        let claims_us = identity::claims_us(&from, flow, &self.config);
-        if self.config.authentication == Authentication::Off {
-            return Ok(Caller::Unproven);
-        }
-        // Carriers put whatever host they like into From.
-        let is_proof = request.has(Name::ProxyAuthorization);
-        if here && !is_proof && self.config.trunk_from(flow.remote.ip()).is_some() {
-            return Ok(Caller::Stranger);
-        }
-        let account = match self.prove(request, &from, Kind::ProxyToUser, flow, cx) {
-            Ok(account) => account,
-            Err(_) if !here && !claims_us => {
-                return Err(Refusal::new(Status::FORBIDDEN, "Nothing is relayed for strangers"));
-            }
-            Err(_)
-                if !claims_us
-                    && here
-                    && (self.config.lets_in(flow.remote.ip()) || self.is_vetted(request, flow, cx.now)) =>
-            {
-                let most = self.config.strangers_per_minute;
-                if !self.sources.admit(flow.remote.ip(), most, cx.now) {
-                    let refusal =
-                        Refusal::new(Status::SERVICE_UNAVAILABLE, "Too many calls without an account");
-                    return Err(refusal.with(Name::RetryAfter, 60));
-                }
-                return Ok(Caller::Stranger);
-            }
-            Err(refusal) => return Err(refusal),
-        };
-        identity::may_use(&account, &from, flow, &self.directory, &self.config).map_err(Refusal::proven)?;
-        Ok(Caller::Account(account))
     }
 
     /// The account whose credentials a request carries, or a challenge. `claimed` is who it says to be.

@@ -42,13 +42,16 @@ pub(crate) struct SignalThread {
     pub(crate) reports: Reports,
     pub(crate) resolver: Resolver,
     /// What its questions to the DNS were answered: the way here, and its end.
-    pub(crate) resolved: (Mailbox<(u64, DnsAnswer)>, Receiver<(u64, DnsAnswer)>),
+    pub(crate) resolved: (Mailbox<Resolved>, Receiver<Resolved>),
     pub(crate) media: Mailbox<media::Command>,
     pub(crate) journal: Journal,
     pub(crate) notes: Notes,
     pub(crate) measures: Arc<Measures>,
     pub(crate) state: State,
 }
+
+/// The number of a question to the DNS, and its answer.
+pub(crate) type Resolved = (u64, DnsAnswer);
 
 /// What the thread itself keeps between batches.
 #[derive(Default)]

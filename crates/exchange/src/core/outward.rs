@@ -45,13 +45,16 @@ impl Core {
     /// number.
     pub(super) fn whereabouts(
         &self,
-        user: &str,
+        user: Option<String>,
         uri: &Uri,
         caller: &Caller,
         from: &Flow,
         now: u64,
     ) -> Result<Way, Refusal> {
-        let found = self.targets(user, uri, now);
+        let found = match user {
+            Some(user) => self.targets(&user, uri, now),
+            None => Err(Status::NOT_FOUND.into()),
+        };
         if !matches!(&found, Err(refusal) if refusal.status == Status::NOT_FOUND) {
             return found.map(Way::Phones);
         }

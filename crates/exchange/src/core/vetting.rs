@@ -1,4 +1,4 @@
-//! Strangers who say that they come from a domain which may call in (`security.allow_from`): the DNS has to name the address
+//! Who is calling. Strangers who say that they come from a domain which may call in (`security.allow_from`): the DNS has to name the address
 //! that they come from as one of that domain's servers.
 
 use std::collections::{BTreeMap, HashMap};
@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use offhook_sip::{Host, Method, Name, Request, Response, SipUri, Status};
+use offhook_sip_stack::auth::Kind;
 use offhook_sip_stack::locate::{DnsAnswer, DnsFailure, Lookup, Question, Step};
 use offhook_sip_stack::transaction::ServerId;
 use offhook_sip_stack::{Flow, Transport};
@@ -13,6 +14,7 @@ use offhook_sip_stack::{Flow, Transport};
 use super::Core;
 use crate::config::Authentication;
 use crate::context::Context;
+use crate::identity::{self, Caller};
 use crate::refusal::Refusal;
 
 /// Requests that wait for the DNS, and what it said before.
@@ -74,8 +76,55 @@ impl Vetting {
 }
 
 impl Core {
+    /// Who is calling, proven unless configured otherwise (RFC 3261 §22.3). `None`: the DNS is asked first, and the request
+    /// comes again after that.
+    pub(super) fn caller(
+        &mut self,
+        server: ServerId,
+        request: &Request,
+        here: bool,
+        flow: &Flow,
+        cx: &mut Context<'_>,
+    ) -> Result<Option<Caller>, Refusal> {
+        let from = request.from().map_err(|error| Refusal::new(error.status(), error.to_string()))?;
+        let claims_us = identity::claims_us(&from, flow, &self.config);
+        if self.config.authentication == Authentication::Off {
+            return Ok(Some(Caller::Unproven));
+        }
+        if here && self.vet(server, request, flow, cx)? {
+            return Ok(None);
+        }
+        // Carriers put whatever host they like into From.
+        let is_proof = request.has(Name::ProxyAuthorization);
+        if here && !is_proof && self.config.trunk_from(flow.remote.ip()).is_some() {
+            return Ok(Some(Caller::Stranger));
+        }
+        let account = match self.prove(request, &from, Kind::ProxyToUser, flow, cx) {
+            Ok(account) => account,
+            Err(_) if !here && !claims_us => {
+                return Err(Refusal::new(Status::FORBIDDEN, "Nothing is relayed for strangers"));
+            }
+            Err(_)
+                if !claims_us
+                    && here
+                    && (self.config.lets_in(flow.remote.ip()) || self.is_vetted(request, flow, cx.now)) =>
+            {
+                let most = self.config.strangers_per_minute;
+                if !self.sources.admit(flow.remote.ip(), most, cx.now) {
+                    let refusal =
+                        Refusal::new(Status::SERVICE_UNAVAILABLE, "Too many calls without an account");
+                    return Err(refusal.with(Name::RetryAfter, 60));
+                }
+                return Ok(Some(Caller::Stranger));
+            }
+            Err(refusal) => return Err(refusal),
+        };
+        identity::may_use(&account, &from, flow, &self.directory, &self.config).map_err(Refusal::proven)?;
+        Ok(Some(Caller::Account(account)))
+    }
+
     /// Whether the DNS has named an address as one of the domain that a request says it comes from.
-    pub(super) fn is_vetted(&self, request: &Request, flow: &Flow, now: Instant) -> bool {
+    fn is_vetted(&self, request: &Request, flow: &Flow, now: Instant) -> bool {
         let domain = self.claimed_guest(request);
         domain.is_some_and(|domain| self.vetting.verdict(&domain, flow.remote.ip(), now) == Some(true))
     }
@@ -89,7 +138,7 @@ impl Core {
 
     /// Puts a request aside until the DNS has said whether its sender is of the domain it names. `false`: that need not
     /// be asked, or cannot be.
-    pub(super) fn vet(
+    fn vet(
         &mut self,
         server: ServerId,
         request: &Request,
@@ -97,10 +146,8 @@ impl Core {
         cx: &mut Context<'_>,
     ) -> Result<bool, Refusal> {
         let ip = flow.remote.ip();
-        if self.config.allow_domains.is_empty() || request.has(Name::ProxyAuthorization) {
-            return Ok(false);
-        }
-        if self.config.authentication == Authentication::Off || self.config.lets_in(ip) {
+        let is_open = self.config.allow_domains.is_empty() || self.config.lets_in(ip);
+        if is_open || request.has(Name::ProxyAuthorization) {
             return Ok(false);
         }
         let Some(domain) = self.claimed_guest(request) else { return Ok(false) };

@@ -4,7 +4,7 @@ from harness.cases import case, each
 from harness.conversation import converse
 from harness.dns import Dns, Silent
 from harness.exchange import Exchange
-from harness.failure import check
+from harness.failure import check, until
 from harness.phones.offhook import Offhook, result
 from harness.wire import LOOPBACK
 
@@ -13,12 +13,10 @@ OTHER_LOOPBACK = "127.0.0.2"
 SERVICES = {"udp": ("SIP+D2U", f"_sip._udp.{THERE}"), "tls": ("SIPS+D2T", f"_sips._tcp.{THERE}")}
 
 
-def offices(lab, transport="udp", dead_first=False, trusted=True):
-    """Alice's exchange and Bob's, whose domain is in the DNS with one transport; Bob's takes calls from Alice's address."""
-    there = Exchange(lab, domain=THERE, host=OTHER_LOOPBACK, sets=[f'security.allow_from=["{LOOPBACK}"]'])
-    bob = there.add("bob")
-    there.start()
+def offices(lab, transport="udp", dead_first=False, trusted=True, guests=LOOPBACK):
+    """Alice's exchange and Bob's, whose domain is in the DNS with one transport; Bob's takes calls from `guests`."""
     dns = Dns(lab)
+    there = Exchange(lab, domain=THERE, host=OTHER_LOOPBACK, sets=[f'security.allow_from=["{guests}"]', dns.setting])
     service, name = SERVICES[transport]
     dns.naptr(THERE, 10, service, name)
     if dead_first:
@@ -26,7 +24,10 @@ def offices(lab, transport="udp", dead_first=False, trusted=True):
         dns.srv(name, f"sip1.{THERE}", Silent(lab, OTHER_LOOPBACK).port, 0)
     dns.address(f"sip2.{THERE}", OTHER_LOOPBACK)
     dns.srv(name, f"sip2.{THERE}", there.port_for(transport), 5)
+    dns.address(HERE, LOOPBACK)
     dns.start()
+    bob = there.add("bob")
+    there.start()
     sets = [dns.setting] + ([f"sip.peer_ca={there.authority}"] if trusted else [])
     here = Exchange(lab, domain=HERE, sets=sets)
     alice = here.add("alice")
@@ -45,6 +46,17 @@ CALLS = [
 @each(CALLS, seconds=90)
 def both_hear_each_other(lab, transport, dead_first):
     converse(*offices(lab, transport, dead_first))
+
+
+@case()
+def a_domain_that_may_call_in_is_known_by_the_addresses_of_its_servers(lab):
+    converse(*offices(lab, guests=HERE))
+
+
+@case()
+def a_domain_that_may_not_call_in_is_asked_for_credentials(lab):
+    caller, callee = offices(lab, guests="c.test")
+    refused(caller, callee.account.address, 407, "")
 
 
 def refused(caller, target, code, words):
@@ -66,12 +78,16 @@ def what_the_dns_does_not_know_is_told(lab):
 
 @case()
 def a_dns_that_never_answers_delays_no_local_call(lab):
-    exchange = Exchange(lab, sets=[Silent(lab).setting, "dns.timeout=20s"])
+    exchange = Exchange(lab, sets=[Silent(lab).setting, "dns.timeout=29s"])
     alice, bob, carol = exchange.add("alice"), exchange.add("bob"), exchange.add("carol")
     exchange.start()
     asking = Offhook(lab, exchange, carol, "caller")
     waiting = lab.run("abroad", [lab.binary, "call", "sip:x@nowhere.test", *asking.words])
-    converse(Offhook(lab, exchange, alice, "caller"), Offhook(lab, exchange, bob, "callee"))
+    until(lambda: "call started" in exchange.process.said(), 15, "the call to the other domain reached the exchange")
+    callee = Offhook(lab, exchange, bob, "callee")
+    callee.answer()
+    found = result(Offhook(lab, exchange, alice, "caller").dial(bob.address, "--duration", "1s"))
+    check(found["code"] == 200, f"the local call: {found}")
     check(waiting.ended() is None, f"did not wait for the DNS: {waiting.said()}")
 
 

@@ -1,3 +1,3 @@
 """Importing this package fills the list of cases, in this order."""
 
-from . import sipp, phones, secure, encrypted_media, keys, softphone, faults, turn, networks
+from . import sipp, phones, secure, encrypted_media, keys, softphone, faults, turn, networks, domains, trunks

@@ -27,7 +27,7 @@ class Relay:
     host = OUTSIDE
 
     def __init__(self, lab, allowed=(), anchor="auto"):
-        self.lab, self.exchange, self.port = lab, Exchange(lab, anchor, OUTSIDE), lab.port()
+        self.lab, self.exchange, self.port = lab, Exchange(lab, anchor, host=OUTSIDE), lab.port()
         first = lab.port(40)
         named = ", ".join(f'"{network}"' for network in allowed)
         with open(self.exchange.settings, "a", encoding="utf-8") as file:

@@ -43,10 +43,12 @@ class Account:
 class Exchange:
     """Not running until `start`; may be killed and started again on the same data."""
 
-    def __init__(self, lab, anchor="auto", host=LOOPBACK):
-        self.lab, self.process, self.host = lab, None, host
-        self.data = lab.folder / "data"
-        self.settings = lab.folder / "offhook.toml"
+    def __init__(self, lab, anchor="auto", domain=DOMAIN, host=LOOPBACK, sets=()):
+        """`sets` are further keys, each `KEY=VALUE`. Exchanges of one lab differ in their domain."""
+        self.lab, self.process, self.domain, self.host, self.sets = lab, None, domain, host, list(sets)
+        mark = "" if domain == DOMAIN else f"-{domain}"
+        self.data = lab.folder / f"data{mark}"
+        self.settings = lab.folder / f"offhook{mark}.toml"
         self.port = lab.port()
         self.server = (host, self.port)
         self.tls_port, self.web_port, self.https_port = lab.port(), lab.port(), lab.port()
@@ -54,7 +56,7 @@ class Exchange:
         self.media_ports = range(media, media + 40)
         self.data.mkdir()
         self.settings.write_text(SETTINGS.format(
-            domain=DOMAIN, host=host, port=self.port, tls=self.tls_port, web=self.web_port,
+            domain=domain, host=host, port=self.port, tls=self.tls_port, web=self.web_port,
             https=self.https_port, anchor=anchor,
             first_media=media, last_media=media + 39))
 
@@ -70,7 +72,7 @@ class Exchange:
 
     def add(self, user, number="", password=""):
         """Makes an account, whether the exchange runs or not."""
-        account = Account(user, password or f"{user}-Secret-7", number)
+        account = Account(user, password or f"{user}-Secret-7", number, self.domain)
         words = ["account", "add", account.address, "--password", account.password]
         self.command(*words, *(["--number", number] if number else []))
         return account
@@ -90,12 +92,13 @@ class Exchange:
 
     def serve_command(self):
         """The words that run it in the foreground."""
-        return [self.lab.binary, "serve", "-c", self.settings, "--data", self.data]
+        sets = [word for one in self.sets for word in ("--set", one)]
+        return [self.lab.binary, "serve", "-c", self.settings, "--data", self.data, *sets]
 
     def _answers(self):
         if self.process.ended() is not None:
             raise Failure(f"the exchange ended with {self.process.ended()}: {self.process.said()}")
-        return options(self.server, f"sip:{DOMAIN}", seconds=0.3) == 200
+        return options(self.server, f"sip:{self.domain}", seconds=0.3) == 200
 
     def kill(self):
         """As `kill -9` does."""
@@ -103,7 +106,7 @@ class Exchange:
 
     def bindings(self, account):
         """The contacts registered for an account, by a REGISTER that changes nothing (RFC 3261 §10.2.3)."""
-        answer = ask_with_credentials(self.server, account, "REGISTER", f"sip:{DOMAIN}", to=account.address)
+        answer = ask_with_credentials(self.server, account, "REGISTER", f"sip:{self.domain}", to=account.address)
         check(answer.status == 200, f"asking for the bindings of {account.user}: {answer.start}")
         return re.findall(r"<(sip:[^>]+)>", " ".join(answer.all("Contact") + answer.all("m")))
 
@@ -111,7 +114,7 @@ class Exchange:
         """Registers a contact for a phone that does not do so itself."""
         fields = (f"Contact: <{contact}>", f"Expires: {seconds}")
         answer = ask_with_credentials(
-            self.server, account, "REGISTER", f"sip:{DOMAIN}", fields=fields, to=account.address)
+            self.server, account, "REGISTER", f"sip:{self.domain}", fields=fields, to=account.address)
         check(answer.status == 200, f"registering {account.user}: {answer.start}")
 
     def wait_registered(self, account):

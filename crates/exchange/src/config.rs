@@ -8,6 +8,8 @@ use offhook_media::command::Fingerprint;
 use offhook_sdp::Codec;
 use offhook_sip_stack::Transport;
 
+use crate::route::{Plan, Trunk};
+
 /// What a shard needs to know of the configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -41,6 +43,18 @@ pub struct Config {
     pub authentication: Authentication,
     /// Whether someone without an account may call a local account.
     pub strangers: Strangers,
+    /// Networks from which someone without an account may call a local account, whatever `strangers` says.
+    pub allow_from: Vec<IpNet>,
+    /// Domains from whose servers someone may do so: the DNS names their addresses.
+    pub allow_domains: Vec<String>,
+    /// What one source without an account may begin in a minute.
+    pub strangers_per_minute: u32,
+    /// Where calls go that are for no account.
+    pub plan: Plan,
+    /// Lines to other networks.
+    pub trunks: Vec<Trunk>,
+    /// Whether accounts may call other domains.
+    pub other_domains: bool,
     /// Calls that an account may have in set-up, or through us, at the same time. Two calls that begin in the same
     /// moment at two shards may pass it by one: neither shard knows of the other's yet.
     pub max_calls_per_account: usize,
@@ -80,6 +94,12 @@ impl Config {
             hold_timeout: Duration::from_secs(2 * 3600),
             authentication: Authentication::Required,
             strangers: Strangers::Refuse,
+            allow_from: Vec::new(),
+            allow_domains: Vec::new(),
+            strangers_per_minute: 30,
+            plan: Plan::empty(),
+            trunks: Vec::new(),
+            other_domains: true,
             max_calls_per_account: 4,
             registrar: RegistrarLimits::default(),
             timer_c: Duration::from_secs(185),

@@ -25,6 +25,10 @@ pub(crate) struct Context<'a> {
 pub(crate) enum Alarm {
     /// Timer C of a branch (RFC 3261 §16.8): context and branch.
     TimerC(u64, usize),
+    /// A search in the DNS has lasted too long: context.
+    Search(u64),
+    /// A server of another domain has been silent: context and branch.
+    Silence(u64, usize),
     /// Bindings that have expired are forgotten.
     Sweep,
 }

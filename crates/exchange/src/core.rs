@@ -1,5 +1,7 @@
 //! Chooses who deals with a request: the registrar, the proxy, or ourselves.
 
+mod outward;
+mod vetting;
 mod whereabouts;
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -14,6 +16,7 @@ use offhook_sip::{
     Framer, Message, Method, Name, NameAddr, ParseErrorKind, RejectedRequest, Request, Response, Status, Uri,
 };
 use offhook_sip_stack::auth::{Authenticator, Failure, Kind};
+use offhook_sip_stack::locate::DnsAnswer;
 use offhook_sip_stack::transaction::{Limits, Owner, ServerId, TransactionEvent, Transactions};
 use offhook_sip_stack::{CloseConnection, Flow, transport};
 
@@ -21,12 +24,12 @@ use rand::RngExt as _;
 
 use crate::agents;
 use crate::command::{self, Answer, Command, Ticket};
-use crate::config::{Authentication, Config, Strangers};
+use crate::config::{Authentication, Config};
 use crate::context::{Alarm, Context};
 use crate::directory::{Account, AddressOfRecord, Bindings, Delta, Directory};
 use crate::dispatch;
 use crate::event::{DropReason, Event};
-use crate::identity::{self, Caller};
+use crate::identity;
 use crate::inquiries::{Asked, Inquiries};
 use crate::io::{ShardMessage, StoreRequest};
 use crate::locality::user_of;
@@ -35,6 +38,9 @@ use crate::proxy::{Forwarding, Proxy};
 use crate::proxy::{in_dialog, routes};
 use crate::refusal::Refusal;
 use crate::registrar::{self, Granted, outbound};
+use crate::strangers::Strangers as Sources;
+use outward::Way;
+use vetting::Vetting;
 use whereabouts::{is_secure, no_secure_way};
 
 /// The decisions of one shard.
@@ -46,6 +52,8 @@ pub(crate) struct Core {
     proxy: Proxy,
     inquiries: Inquiries,
     overload: Overload,
+    sources: Sources,
+    vetting: Vetting,
     draining: bool,
 }
 
@@ -63,6 +71,8 @@ impl Core {
             proxy: Proxy::new(shard, config.shards, ports),
             inquiries: Inquiries::default(),
             overload: Overload::new(),
+            sources: Sources::default(),
+            vetting: Vetting::default(),
             draining: false,
             config,
         }
@@ -152,6 +162,11 @@ impl Core {
                 let answer = Response::to_request(&request, Status::OK).to_tag(&tag).finish();
                 self.transactions.respond(server, answer, &mut cx.sip());
                 // RFC 3326 §2: why the caller gave up is for its phones to know, who may tell their user.
+                if let Some(waiting) = self.vetting.forget(invite) {
+                    let tag = self.stateless_tag(&waiting);
+                    let answer = Response::to_request(&waiting, Status::REQUEST_TERMINATED).to_tag(&tag);
+                    self.transactions.respond(invite, answer.finish(), &mut cx.sip());
+                }
                 let why = request.raw(Name::Reason).map(|why| String::from_utf8_lossy(why).into_owned());
                 self.proxy.cancel(invite, why.as_deref(), &self.config, &mut self.transactions, cx);
             }
@@ -185,7 +200,8 @@ impl Core {
                 self.proxy.client_ended(client);
             }
             TransactionEvent::ServerEnded { server } | TransactionEvent::NoAck { server } => {
-                self.proxy.server_ended(server, &mut self.transactions, cx);
+                self.vetting.forget(server);
+                self.proxy.server_ended(server, &self.config, &mut self.transactions, cx);
             }
         }
     }
@@ -251,44 +267,18 @@ impl Core {
         }
         let stripped = routed.stripped();
         routes::check_hops(&stripped, &self.config)?;
-        let caller = self.caller(request, here, &flow, cx)?;
+        let Some(caller) = self.caller(server, request, here, &flow, cx)? else { return Ok(()) };
         let proven = caller.account().is_some();
-        let started = match (here, user) {
-            (false, _) => Err(Refusal::new(Status::FORBIDDEN, "Other domains are not reached from here")),
-            (true, None) => Err(Status::NOT_FOUND.into()),
-            (true, Some(user)) => self.targets(&user, &uri, cx.unix()).and_then(|targets| {
+        let way =
+            if here { self.whereabouts(user, &uri, &caller, &flow, cx.unix()) } else { Way::elsewhere(&uri) };
+        let started = way.and_then(|way| match way {
+            Way::Phones(targets) => {
                 let forwarding = Forwarding { request: stripped, from: flow, caller, targets };
                 self.proxy.start(server, forwarding, &self.config, &mut self.transactions, cx)
-            }),
-        };
+            }
+            Way::Out(to) => self.outward(server, (stripped, flow, caller), to, cx),
+        });
         started.map_err(|refusal| if proven { refusal.proven() } else { refusal })
-    }
-
-    /// Who is calling, proven unless configured otherwise (RFC 3261 §22.3).
-    fn caller(
-        &mut self,
-        request: &Request,
-        here: bool,
-        flow: &Flow,
-        cx: &mut Context<'_>,
-    ) -> Result<Caller, Refusal> {
-        let from = request.from().map_err(|error| Refusal::new(error.status(), error.to_string()))?;
-        let claims_us = identity::claims_us(&from, flow, &self.config);
-        if self.config.authentication == Authentication::Off {
-            return Ok(Caller::Unproven);
-        }
-        let account = match self.prove(request, &from, Kind::ProxyToUser, flow, cx) {
-            Ok(account) => account,
-            Err(_) if !here && !claims_us => {
-                return Err(Refusal::new(Status::FORBIDDEN, "Nothing is relayed for strangers"));
-            }
-            Err(_) if !claims_us && here && self.config.strangers == Strangers::Allow => {
-                return Ok(Caller::Stranger);
-            }
-            Err(refusal) => return Err(refusal),
-        };
-        identity::may_use(&account, &from, flow, &self.directory, &self.config).map_err(Refusal::proven)?;
-        Ok(Caller::Account(account))
     }
 
     /// The account whose credentials a request carries, or a challenge. `claimed` is who it says to be.
@@ -467,9 +457,16 @@ impl Core {
             Alarm::TimerC(context, branch) => {
                 self.proxy.timer_c(context, branch, &mut self.transactions, cx);
             }
+            Alarm::Search(context) => {
+                self.proxy.search_timeout(context, &self.config, &mut self.transactions, cx);
+            }
+            Alarm::Silence(context, branch) => {
+                self.proxy.silence(context, branch, &self.config, &mut self.transactions, cx);
+            }
             Alarm::Sweep => {
                 self.proxy.end_held(&self.config, &mut self.transactions, cx);
                 self.directory.forget_expired(cx.unix());
+                self.end_vetting(cx);
                 cx.timers.arm(cx.now + Self::SWEEP, Alarm::Sweep);
             }
         }
@@ -493,6 +490,13 @@ impl Core {
 
     pub(crate) fn media(&mut self, report: Report, cx: &mut Context<'_>) {
         self.proxy.media(report, &self.config, &mut self.transactions, cx);
+    }
+
+    pub(crate) fn resolved(&mut self, ticket: u64, answer: DnsAnswer, cx: &mut Context<'_>) {
+        if Vetting::is_ours(ticket) {
+            return self.vetted(ticket, answer, cx);
+        }
+        self.proxy.resolved(ticket, answer, &self.config, &mut self.transactions, cx);
     }
 
     pub(crate) fn waited(&mut self, waited: Duration, cx: &mut Context<'_>) {
@@ -562,7 +566,10 @@ impl Core {
     }
 
     pub(crate) fn is_idle(&self) -> bool {
-        self.transactions.is_empty() && self.proxy.is_idle() && self.inquiries.is_idle()
+        self.transactions.is_empty()
+            && self.proxy.is_idle()
+            && self.inquiries.is_idle()
+            && self.vetting.is_idle()
     }
 }
 

@@ -1,10 +1,12 @@
 //! The complete border of a shard: everything that goes in and everything that comes out.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
 use offhook_media::command as media;
 use offhook_sip_stack::Flow;
+use offhook_sip_stack::locate::{DnsAnswer, Question};
 
 use crate::command::{Answer, Command, Ticket};
 use crate::directory::{AddressOfRecord, Bindings, Delta};
@@ -40,6 +42,8 @@ pub enum Input {
     FromShard(ShardMessage),
     /// From the media thread.
     Media(media::Report),
+    /// The answer to a question in [`Outbox::resolves`], by its number. Every question is answered, in a few seconds.
+    Resolved(u64, DnsAnswer),
     /// From an operator, the API or the store.
     Command(Ticket, Command),
     /// How long the oldest message that waits for this shard has been waiting: above some, new calls are refused.
@@ -85,6 +89,11 @@ pub struct Outbox {
     pub sip: offhook_sip_stack::Outbox,
     /// What the media threads are to do.
     pub media: Vec<media::Command>,
+    /// Questions to the DNS, with the number by which the answer comes back.
+    pub resolves: Vec<(u64, Question)>,
+    /// The domains that have to answer at the addresses to which messages of this batch go, where a connection under TLS
+    /// is opened for them (RFC 5922 §4).
+    pub expected: Vec<(SocketAddr, String)>,
     /// For other shards.
     pub shards: Vec<(u8, ShardMessage)>,
     /// Answers to commands.

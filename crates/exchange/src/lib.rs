@@ -18,6 +18,8 @@ mod overload;
 pub mod proxy;
 mod refusal;
 mod registrar;
+pub mod route;
 mod shard;
+mod strangers;
 
 pub use shard::Shard;

@@ -74,6 +74,7 @@ impl Shard {
                 self.core.active_elsewhere(shard, account, calls);
             }
             Input::Media(report) => self.core.media(report, &mut cx),
+            Input::Resolved(ticket, answer) => self.core.resolved(ticket, answer, &mut cx),
             Input::Command(ticket, command) => self.core.command(ticket, command, &mut cx),
             Input::Waited(waited) => self.core.waited(waited, &mut cx),
             Input::Deadline => {}

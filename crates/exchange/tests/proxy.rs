@@ -35,13 +35,12 @@ fn a_call_is_challenged_forwarded_answered_and_ended() {
 
 #[test]
 fn numbers_and_tel_uris_mean_the_account() {
-    for uri in ["sip:1002@example.com", "tel:1002", "sip:1002@192.0.2.1", "sip:BOB@nowhere.example"] {
+    for uri in ["sip:1002@example.com", "tel:1002", "sip:1002@192.0.2.1"] {
         let mut bench = Bench::new();
         bench.register("bob", BOB);
         let invite = request("INVITE", uri, "alice", ALICE, "", "");
         let answer = bench.authenticated(ALICE, "alice", &invite);
-        let expected = if uri.contains("nowhere") { 403 } else { 100 };
-        assert_eq!(answer.status().code(), expected, "{uri}");
+        assert_eq!(answer.status().code(), 100, "{uri}");
     }
 }
 

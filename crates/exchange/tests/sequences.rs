@@ -4,6 +4,7 @@
 
 mod bench;
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bench::{Bench, SERVER, in_dialog, register, reply, request, sdp, tcp, udp, with_sdp};
@@ -14,6 +15,7 @@ use offhook_exchange::directory::{AddressOfRecord, Delta};
 use offhook_exchange::io::Input;
 use offhook_media::command::{Refusal, Report, SideName};
 use offhook_sip::{Contacts, Message, Method, Request, Response};
+use offhook_sip_stack::locate::{DnsFailure, Question, Reach, Records};
 use offhook_sip_stack::{Flow, Transport};
 use proptest::prelude::*;
 
@@ -38,6 +40,17 @@ enum Step {
         to: usize,
         method: usize,
         body: u8,
+    },
+    /// A call to another domain.
+    Abroad {
+        phone: usize,
+        method: usize,
+        body: u8,
+    },
+    /// The DNS answers a question.
+    Resolved {
+        question: usize,
+        kind: u8,
     },
     Reply {
         request: usize,
@@ -99,6 +112,9 @@ fn steps() -> impl Strategy<Value = Step> {
         3 => (phone.clone(), 0..10_u8).prop_map(|(phone, kind)| Step::Register { phone, kind }),
         4 => (phone.clone(), phone.clone(), method.clone(), body.clone())
             .prop_map(|(phone, to, method, body)| Step::Start { phone, to, method, body }),
+        1 => (phone.clone(), method.clone(), body.clone())
+            .prop_map(|(phone, method, body)| Step::Abroad { phone, method, body }),
+        5 => (some.clone(), 0..6_u8).prop_map(|(question, kind)| Step::Resolved { question, kind }),
         9 => (some.clone(), 0..CODES.len(), 0..3_u8, body.clone())
             .prop_map(|(request, code, tag, body)| Step::Reply { request, code, tag, body }),
         2 => (some.clone(), body.clone()).prop_map(|(dialog, body)| Step::Ack { dialog, body }),
@@ -143,16 +159,12 @@ impl Play {
         self.count += 1;
         match step {
             Step::Register { phone, kind } => self.register(phone, kind),
-            Step::Start { phone, to, method, body } => {
-                let uri = match to {
-                    0 => "sip:1002@example.com".to_owned(),
-                    _ => format!("sip:{}@example.com", PHONES[to].0),
-                };
-                let (user, at) = PHONES[phone];
-                let method = if method < 5 { "INVITE" } else { METHODS[method] };
-                let text = request(method, &uri, user, at, "", &description(body, at));
-                self.prove(phone, &text.replace(&format!("call-{user}"), &format!("call-{}", self.count)));
-            }
+            Step::Start { phone, to, method, body } => match to {
+                0 => self.start(phone, "sip:1002@example.com", method, body),
+                _ => self.start(phone, &format!("sip:{}@example.com", PHONES[to].0), method, body),
+            },
+            Step::Abroad { phone, method, body } => self.start(phone, "sip:x@other.example", method, body),
+            Step::Resolved { question, kind } => self.resolve(question, kind),
             Step::Reply { request, code, tag, body } => self.reply(request, CODES[code], tag, body),
             Step::Ack { dialog, body } => self.in_dialog(dialog, "ACK", true, body),
             Step::InDialog { dialog, method, by_caller, body } => {
@@ -180,6 +192,32 @@ impl Play {
             Step::Drain => self.input(Input::Drain),
             Step::Pass { seconds } => self.pass(Duration::from_secs(seconds.into())),
         }
+    }
+
+    fn start(&mut self, phone: usize, uri: &str, method: usize, body: u8) {
+        let (user, at) = PHONES[phone];
+        let method = if method < 5 { "INVITE" } else { METHODS[method] };
+        let text = request(method, uri, user, at, "", &description(body, at));
+        self.prove(phone, &text.replace(&format!("call-{user}"), &format!("call-{}", self.count)));
+    }
+
+    /// Two phones are the servers of the other domain, if it has any.
+    fn resolve(&mut self, question: usize, kind: u8) {
+        let Some(at) = question.checked_rem(self.bench.questions.len()) else { return };
+        let (ticket, question) = self.bench.questions.remove(at);
+        let local = SERVER.parse::<SocketAddr>().unwrap().ip();
+        let reach = |at: &str| Reach { remote: at.parse::<SocketAddr>().unwrap().ip(), local };
+        let answer = match (kind, question) {
+            (0, _) => Err(DnsFailure::Silent),
+            (1, _) => Err(DnsFailure::NoSuchName),
+            (2, _) => Ok(Records::Addresses(vec![reach(SERVER)])),
+            (_, Question::Addresses(_)) => {
+                Ok(Records::Addresses(vec![reach(PHONES[1].1), reach(PHONES[0].1)]))
+            }
+            (_, Question::Naptr(_) | Question::Srv(_)) => Err(DnsFailure::NoRecords),
+        };
+        self.input(Input::Resolved(ticket, answer));
+        self.deliver();
     }
 
     fn register(&mut self, phone: usize, kind: u8) {
@@ -340,6 +378,10 @@ impl Play {
 
     /// Nobody does anything any more, and the relay reports silence where it can tell.
     fn end(mut self) {
+        // Every question is answered.
+        while !self.bench.questions.is_empty() {
+            self.resolve(0, 0);
+        }
         self.pass(Duration::from_secs(500));
         for stream in self.bench.open_streams() {
             let sides = SideName::BOTH.map(|side| self.bench.remote(stream, side));

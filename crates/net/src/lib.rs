@@ -28,7 +28,7 @@ pub use door::Door;
 pub use input::{Gone, Inlet, NetInput, Owner, SendFailed, SendFailure, Wake};
 pub use offhook_udp_batch as udp_batch;
 pub use port_owner::PortOwner;
-pub use resolver::resolve;
+pub use resolver::{Resolver, resolve};
 pub use streams::{StreamCounts, StreamLimits, Streams};
 pub use tls::{Identity, PemError, Roots, TlsClient, TlsFault, TlsServer, read_certificates};
 #[cfg(target_os = "linux")]

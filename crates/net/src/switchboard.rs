@@ -62,6 +62,8 @@ pub(crate) enum Notice {
 struct Line {
     transport: Transport,
     remote: SocketAddr,
+    /// Who has proven to answer there, or will have to, where we opened it to somebody by name.
+    name: Option<Arc<str>>,
     /// Our address; while connecting, the one that was asked for.
     local: Option<IpAddr>,
     /// None once it is to be closed.
@@ -254,7 +256,7 @@ impl Switchboard {
         }
         self.accepted_from.insert(network, count + 1);
         self.shared.accepted.fetch_add(1, Ordering::Relaxed);
-        let connection = self.list(flow.transport, flow.remote, Some(flow.local.ip()), Some(network));
+        let connection = self.list(flow.transport, flow.remote, Some(flow.local.ip()), Some(network), None);
         flow.connection = Some(connection.id);
         Ok(connection)
     }
@@ -277,7 +279,8 @@ impl Switchboard {
         } else {
             match self.dial(&flow) {
                 Ok(dial) => {
-                    let connection = self.list(flow.transport, flow.remote, asked, None);
+                    let name = dial.name.clone();
+                    let connection = self.list(flow.transport, flow.remote, asked, None, name);
                     let id = connection.id;
                     self.tasks.spawn(connection.connecting(flow.remote, asked, dial));
                     self.pass(id, transmit);
@@ -305,10 +308,14 @@ impl Switchboard {
     }
 
     fn open_to(&self, flow: &Flow, asked: Option<IpAddr>) -> Option<ConnectionId> {
+        let expected = self.expected.get(&flow.remote);
         let fits = |id: &&ConnectionId| {
             self.connections.get(id).is_some_and(|line| {
+                // RFC 5923 §9.1: not for another domain at the same address.
+                let same = line.name.is_none() || expected.is_none() || line.name.as_ref() == expected;
+                let named = same || !flow.transport.is_secure();
                 let open = line.queue.as_ref().is_some_and(|queue| !queue.is_closed());
-                open && (asked.is_none() || asked == line.local)
+                open && named && (asked.is_none() || asked == line.local)
             })
         };
         self.by_remote.get(&(flow.transport, flow.remote))?.iter().rev().find(fits).copied()
@@ -345,6 +352,7 @@ impl Switchboard {
         remote: SocketAddr,
         local: Option<IpAddr>,
         accepted_from: Option<IpAddr>,
+        name: Option<Arc<str>>,
     ) -> Connection {
         let id = ConnectionId(NEXT.fetch_add(1, Ordering::Relaxed));
         let (sender, queue) = mpsc::unbounded_channel();
@@ -353,6 +361,7 @@ impl Switchboard {
         let line = Line {
             transport,
             remote,
+            name,
             local,
             queue: Some(sender),
             queued: Arc::clone(&queued),

@@ -12,6 +12,7 @@ mod exit;
 mod number;
 mod place;
 mod print;
+mod route;
 mod serve;
 mod softphone;
 mod status;
@@ -77,6 +78,9 @@ enum Command {
     /// Telephone numbers and whose they are
     #[command(subcommand)]
     Number(number::Number),
+    /// Routes: where calls go that are for no account
+    #[command(subcommand)]
+    Route(route::Route),
     /// Phones that are registered
     #[command(subcommand)]
     Device(device::Device),
@@ -100,6 +104,7 @@ fn main() -> ExitCode {
         Command::Config(config) => finish(config.run()),
         Command::Account(account) => finish(account.run()),
         Command::Number(number) => finish(number.run()),
+        Command::Route(route) => finish(route.run()),
         Command::Device(device) => finish(device.run()),
         Command::Calls(calls) => finish(calls.run()),
         Command::Cert(cert) => finish(cert.run()),

@@ -1,6 +1,7 @@
 //! The configuration as meant: settings that belong together and cannot be wrong.
 
 mod account;
+mod plan;
 mod turn;
 
 use std::net::{IpAddr, SocketAddr};
@@ -12,6 +13,7 @@ use ipnet::IpNet;
 use offhook_exchange::config::{
     AnchorPolicy, Authentication, Config, Key, Listener, RegistrarLimits, SrtpPolicy, Strangers,
 };
+use offhook_exchange::route::{Plan, Trunk};
 use offhook_media::lease::PortBlock;
 use offhook_sdp::Codec;
 use offhook_sip_stack::Transport;
@@ -33,6 +35,10 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// Where the process writes its number.
     pub pid_file: Option<PathBuf>,
+    /// DNS servers; none: those of the system.
+    pub dns_servers: Vec<SocketAddr>,
+    /// How long they may take to answer.
+    pub dns_timeout: Duration,
     /// Where SIP is spoken.
     pub listeners: Vec<Listener>,
     /// Whether the addresses for TLS were named: if not, other free ports will do.
@@ -41,6 +47,20 @@ pub struct Settings {
     pub sip_certificate: Option<CertificateFiles>,
     /// Authorities of which one must have signed a client's certificate.
     pub client_ca: Option<PathBuf>,
+    /// Authorities of other domains, beside those that the system trusts.
+    pub peer_ca: Option<PathBuf>,
+    /// Networks from which someone without an account may call in …
+    pub allow_from: Vec<IpNet>,
+    /// … and domains whose servers may.
+    pub allow_domains: Vec<String>,
+    /// What one source without an account may begin in a minute.
+    pub strangers_per_minute: u32,
+    /// Where calls go that are for no account.
+    pub plan: Plan,
+    /// Lines to other networks.
+    pub trunks: Vec<Trunk>,
+    /// Whether accounts may call other domains.
+    pub other_domains: bool,
     /// How many threads do so, each with a shard of its own.
     pub threads: u8,
     /// The address that phones outside the local networks are told.
@@ -137,6 +157,9 @@ impl Settings {
     /// # Errors
     /// The first that cannot, and why.
     pub fn check_certificates(&self) -> Result<(), crate::CertificateError> {
+        if let Some(file) = &self.peer_ca {
+            offhook_net::read_certificates(file)?;
+        }
         crate::certificates::Certificates::of(self).check()
     }
 
@@ -164,6 +187,12 @@ impl Settings {
         config.hold_timeout = self.hold_timeout;
         config.authentication = self.authentication;
         config.strangers = self.strangers;
+        config.other_domains = self.other_domains;
+        config.allow_from.clone_from(&self.allow_from);
+        config.allow_domains.clone_from(&self.allow_domains);
+        config.strangers_per_minute = self.strangers_per_minute;
+        config.plan.clone_from(&self.plan);
+        config.trunks.clone_from(&self.trunks);
         config.max_calls_per_account = self.max_calls_per_account;
         config.registrar = self.registrar;
         config.timer_c = self.timer_c;
@@ -212,6 +241,7 @@ impl Meaning<'_> {
             true => Authentication::Off,
             false => Authentication::Required,
         };
+        let other_domains = choice("sip.other_domains", "allow");
         let strangers =
             if choice("security.strangers", "allow") { Strangers::Allow } else { Strangers::Refuse };
         let anchor = match self.text("media.anchor").as_deref() {
@@ -228,6 +258,8 @@ impl Meaning<'_> {
         let turn = self.turn(&listeners, &media_ports, &mut warnings);
         self.check_srtp(srtp, anchor);
         let codecs = self.codecs();
+        let (plan, trunks) = self.plan(&mut warnings);
+        let (allow_from, allow_domains) = self.allow_from();
         let mut https = if web_tls == WebTls::Off { Vec::new() } else { self.addresses("web.listen") };
         if authentication == Authentication::Off {
             // Where nobody has to prove anything, no door is open that was not asked for.
@@ -242,10 +274,20 @@ impl Meaning<'_> {
             domains: domains.unwrap_or_else(domains_of_machine),
             data_dir: self.text("data_dir").map_or_else(machine::data_dir, PathBuf::from),
             pid_file: self.text("pid_file").map(PathBuf::from),
+            dns_servers: self.addresses("dns.servers"),
+            dns_timeout: self.time("dns.timeout"),
             listeners,
             tls_is_named: self.is_named("sip.tls"),
             sip_certificate,
             client_ca: self.text("sip.client_ca").map(PathBuf::from),
+            peer_ca: self.text("sip.peer_ca").map(PathBuf::from),
+            other_domains,
+            allow_from,
+            allow_domains,
+            strangers_per_minute: u32::try_from(self.count("security.strangers_per_minute"))
+                .unwrap_or(u32::MAX),
+            plan,
+            trunks,
             external_address: match self.written.value("sip.external_address") {
                 Some(Value::Ip(address)) => address,
                 _ => None,
@@ -371,6 +413,28 @@ impl Meaning<'_> {
             self.mistake("store.url", format!("{url:?} is a database that this version does not know"), help);
         }
         url
+    }
+
+    /// Networks, and domains, in one list.
+    fn allow_from(&mut self) -> (Vec<IpNet>, Vec<String>) {
+        let Some(Value::Texts(named)) = self.written.value("security.allow_from") else {
+            return (Vec::new(), Vec::new());
+        };
+        let (mut networks, mut domains) = (Vec::new(), Vec::new());
+        for name in named {
+            let host = offhook_sip::HostPort::parse(&name);
+            match name.parse().or_else(|_| name.parse::<IpAddr>().map(IpNet::from)) {
+                Ok(network) => networks.push(network),
+                Err(_) if host.is_some_and(|host| host.port.is_none()) => {
+                    domains.push(name.trim_end_matches('.').to_ascii_lowercase());
+                }
+                Err(_) => {
+                    let what = format!("{name:?} is neither a network such as \"192.0.2.0/24\" nor a domain");
+                    self.mistake("security.allow_from", what, None);
+                }
+            }
+        }
+        (networks, domains)
     }
 
     fn registrar(&mut self) -> RegistrarLimits {

@@ -14,7 +14,8 @@ use offhook_exchange::config::Epoch;
 use offhook_exchange::io::{Input, Outbox};
 use offhook_media::command as media;
 use offhook_memory::Peak;
-use offhook_net::{NetInput, SendFailed, Streams, UdpSockets, flow_of};
+use offhook_net::{NetInput, Resolver, SendFailed, Streams, UdpSockets, flow_of};
+use offhook_sip_stack::locate::DnsAnswer;
 use offhook_sip_stack::{Flow, Transport};
 use offhook_store::Journal;
 use offhook_udp_batch::{Interest, Poller, Ready, ReceiveBatch, Waker};
@@ -39,12 +40,18 @@ pub(crate) struct SignalThread {
     pub(crate) others: Others,
     pub(crate) from_others: FromOthers,
     pub(crate) reports: Reports,
+    pub(crate) resolver: Resolver,
+    /// What its questions to the DNS were answered: the way here, and its end.
+    pub(crate) resolved: (Mailbox<Resolved>, Receiver<Resolved>),
     pub(crate) media: Mailbox<media::Command>,
     pub(crate) journal: Journal,
     pub(crate) notes: Notes,
     pub(crate) measures: Arc<Measures>,
     pub(crate) state: State,
 }
+
+/// The number of a question to the DNS, and its answer.
+pub(crate) type Resolved = (u64, DnsAnswer);
 
 /// What the thread itself keeps between batches.
 #[derive(Default)]
@@ -247,6 +254,9 @@ impl SignalThread {
         while let Ok(report) = self.reports.try_recv() {
             self.shard.handle(now, Input::Media(report), &mut self.state.out);
         }
+        while let Ok((ticket, answer)) = self.resolved.1.try_recv() {
+            self.shard.handle(now, Input::Resolved(ticket, answer), &mut self.state.out);
+        }
         while let Ok(post) = self.post.try_recv() {
             self.take_facts(now);
             self.obey(post, now);
@@ -288,6 +298,7 @@ impl SignalThread {
         for _ in 0..ROUNDS {
             self.write_journal();
             self.others.flush(&mut self.state.out.shards);
+            self.ask_dns();
             self.send(poller);
             self.media.post(&mut self.state.out.media);
             self.answer();
@@ -321,6 +332,17 @@ impl SignalThread {
             self.notes.journal(written.err().map(|error| error.to_string()));
         }
         self.state.journal_fails = fails;
+    }
+
+    fn ask_dns(&mut self) {
+        for (ticket, question) in self.state.out.resolves.drain(..) {
+            // Dropped with the answer in it, which wakes this thread.
+            let mut answered = self.resolved.0.clone();
+            self.resolver.ask(question, move |answer| answered.put((ticket, answer)));
+        }
+        for (remote, domain) in self.state.out.expected.drain(..) {
+            self.streams.expect(remote, &domain);
+        }
     }
 
     fn send(&mut self, poller: &Poller) {

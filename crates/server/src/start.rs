@@ -16,7 +16,8 @@ use offhook_media::lease::PortBlock;
 use offhook_media::relay;
 use offhook_media::turn::Secret;
 use offhook_net::{
-    BindError, Door, Inlet, NetInput, StreamLimits, Streams, UdpSockets, Wake, bind_udp_group,
+    BindError, Door, Inlet, NetInput, PemError, Resolver, Roots, StreamLimits, Streams, TlsClient,
+    UdpSockets, Wake, bind_udp_group, read_certificates,
 };
 use offhook_sip_stack::Transport;
 use offhook_store::{Journal, Options, Store, StoreError, Use};
@@ -105,7 +106,10 @@ pub(crate) fn start(settings: Settings) -> Result<Server, StartError> {
     let about = about(&settings, &config, &realm);
     let listeners = doors.listeners.clone();
     let guard = runtime.enter();
-    let parts = start_threads(&settings, &config, identity, doors, &deltas, journals)?;
+    let (resolver, trouble) = Resolver::new(&settings.dns_servers, settings.dns_timeout);
+    warnings.extend(trouble.map(|why| format!("other domains cannot be found: {why}")));
+    let abroad = Abroad { resolver, tls: tls_client(&settings)? };
+    let parts = start_threads(&settings, &config, identity, (doors, abroad), &deltas, journals)?;
     let Parts { shards, streams, measures, mut threads } = parts;
     let sites = http.iter().chain(&https);
     let turn = start_turn(turn, &settings, &realm, secret, &listeners, sites)?.map(|turn| threads.keep(turn));
@@ -305,6 +309,23 @@ fn start_turn<'a>(
     doors.start(around).map(Some)
 }
 
+/// How other domains are found, and how we know them.
+struct Abroad {
+    resolver: Resolver,
+    tls: TlsClient,
+}
+
+/// Believes the authorities of the system, and those that are named.
+fn tls_client(settings: &Settings) -> Result<TlsClient, StartError> {
+    let mut roots = Roots::of_system();
+    if let Some(file) = &settings.peer_ca {
+        let unusable = |error: rustls::Error| PemError { file: file.clone(), reason: error.to_string() };
+        let named = read_certificates(file).map_err(CertificateError::from)?;
+        roots = roots.and(named).map_err(|error| CertificateError::from(unusable(error)))?;
+    }
+    TlsClient::new(roots, None).map_err(|error| system("TLS cannot be used")(io::Error::other(error)))
+}
+
 /// What the threads leave in the hands of the server.
 struct Parts {
     shards: Shards,
@@ -317,7 +338,7 @@ fn start_threads(
     settings: &Settings,
     config: &Config,
     identity: Arc<Identity>,
-    doors: Doors,
+    (doors, abroad): (Doors, Abroad),
     deltas: &[Delta],
     journals: Vec<Journal>,
 ) -> Result<Parts, StartError> {
@@ -333,7 +354,7 @@ fn start_threads(
     let (to_media, commands) = Mailbox::new(media.waker.clone());
     let (reporters, reports): (Vec<_>, Vec<_>) = wakers.iter().cloned().map(Mailbox::new).unzip();
     let (inlet, nets) = inlet(&wakers);
-    let streams = Streams::start(doors.streams, None, StreamLimits::default(), inlet)
+    let streams = Streams::start(doors.streams, Some(abroad.tls), StreamLimits::default(), inlet)
         .map_err(system("a listener cannot be watched"))?;
     let (notes, noted) = Notes::new(Arc::clone(&measures));
     let mut relay = relay::Config::new(settings.media_ports.clone());
@@ -362,6 +383,8 @@ fn start_threads(
             others,
             from_others,
             reports,
+            resolver: abroad.resolver.clone(),
+            resolved: Mailbox::new(wakers[usize::from(number)].clone()),
             media: to_media.clone(),
             journal,
             notes: notes.again(),

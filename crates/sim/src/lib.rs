@@ -3,6 +3,7 @@
 //! Nothing here waits or reads a clock, so an hour of calls over a bad network takes a moment, and the same seed
 //! gives the same hour again.
 
+mod dns;
 mod ladder;
 mod link;
 mod nat;
@@ -11,6 +12,7 @@ mod phone;
 pub mod sweep;
 mod world;
 
+pub use dns::Dns;
 pub use ladder::{Ladder, compare_with_saved};
 pub use link::Link;
 pub use nat::Nat;

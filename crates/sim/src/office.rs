@@ -16,12 +16,16 @@ use offhook_media::relay::{self, Relay};
 use offhook_sip::digest::{Algorithm, ha1};
 use offhook_sip_stack::{Flow, Transport};
 
+use crate::Dns;
+
 /// The exchange.
 pub struct Office {
     /// Its address for SIP.
     pub address: SocketAddr,
     /// What happened.
     pub events: Vec<Event>,
+    /// The DNS that it asks.
+    pub dns: Dns,
     config: Config,
     epoch: Epoch,
     shards: Vec<Shard>,
@@ -55,6 +59,7 @@ impl Office {
         Self {
             address,
             events: Vec::new(),
+            dns: Dns::new(address.ip()),
             config,
             epoch,
             facts: shards.iter().map(|_| VecDeque::new()).collect(),
@@ -124,6 +129,9 @@ impl Office {
         let mut out = relay::Outbox::default();
         self.relay.handle(now, relay::Input::Deadline, &mut out);
         let mut sent = self.relayed(now, out);
+        while let Some((shard, ticket, answer)) = self.dns.due(now) {
+            sent.extend(self.input(now, shard, Input::Resolved(ticket, answer)));
+        }
         for shard in 0..self.shards.len() {
             if self.shards[shard].next_deadline().is_some_and(|at| at <= now) {
                 sent.extend(self.input(now, shard, Input::Deadline));
@@ -134,7 +142,7 @@ impl Office {
 
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         let shards = self.shards.iter().filter_map(Shard::next_deadline);
-        shards.chain(self.relay.next_deadline()).min()
+        shards.chain(self.relay.next_deadline()).chain(self.dns.next_deadline()).min()
     }
 
     /// Gives a command to all shards; returns the answer of each.
@@ -153,12 +161,15 @@ impl Office {
         for input in facts.into_iter().chain([input]) {
             let mut out = Outbox::default();
             self.shards[shard].handle(now, input, &mut out);
-            sent.extend(self.carry_out(now, out));
+            sent.extend(self.carry_out(now, shard, out));
         }
         sent
     }
 
-    fn carry_out(&mut self, now: Instant, mut out: Outbox) -> Vec<Sent> {
+    fn carry_out(&mut self, now: Instant, shard: usize, mut out: Outbox) -> Vec<Sent> {
+        for (ticket, question) in out.resolves.drain(..) {
+            self.dns.ask(now, shard, ticket, question);
+        }
         for StoreRequest::Bindings(address, bindings) in out.store.drain(..) {
             self.stored.insert(address, bindings);
         }

@@ -1,4 +1,7 @@
-//! From a URI to addresses (RFC 3263), as far as that goes without DNS.
+//! From a URI to addresses (RFC 3263): at once where no DNS is needed, else by a [`Lookup`].
+
+mod dns;
+mod lookup;
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -6,6 +9,9 @@ use offhook_sip::{Host, SipUri, Text, Uri};
 
 use crate::transport::is_unicast;
 use crate::{Flow, Transport};
+
+pub use dns::{DnsAnswer, DnsFailure, Naptr, Question, Reach, Records, Srv};
+pub use lookup::{Hop, Lookup, Step};
 
 /// One place to send a request to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -20,7 +20,7 @@ class Offhook:
         self.words = ["--local", f"{host}:{self.local[1]}", "--json", "--srtp", srtp]
         if exchange:
             self.words += ["--account", account.address, "--password", account.password,
-                           "--server", f"{LOOPBACK}:{exchange.port_for(transport)}", "--transport", transport]
+                           "--server", f"{exchange.host}:{exchange.port_for(transport)}", "--transport", transport]
             if transport in ("tls", "wss"):
                 self.words += ["--tls-ca", exchange.authority]
         self.answering, self.role = None, role

@@ -7,6 +7,7 @@ use offhook_sip_stack::Flow;
 use offhook_sip_stack::transaction::{ClientId, ServerId, Transactions};
 
 use super::anchor::Role;
+use super::elsewhere::SILENCE;
 use super::forward::{self, Changes};
 use super::in_dialog::Forward;
 use super::keys;
@@ -46,13 +47,34 @@ impl Proxy {
         cx: &mut Context<'_>,
     ) -> Result<(), Refusal> {
         let Forwarding { request, from, caller, targets } = forwarding;
-        let invite = *request.method() == Method::Invite;
         let breadth = breadth(&request);
         let groups = by_preference(targets);
         if groups.iter().any(|group| group.len() as u64 > u64::from(breadth)) {
             return Err(Status::MAX_BREADTH_EXCEEDED.into());
         }
-        let counted = invite && self.admit(&caller, config)?;
+        let count = groups.iter().map(Vec::len).sum();
+        let (number, mut context) =
+            self.begin(server, request, from, caller, count, config.max_calls_per_account, transactions, cx)?;
+        context.groups = groups;
+        self.settle(number, context, config, transactions, cx);
+        Ok(())
+    }
+
+    /// Takes a request that starts something, on its way to so many targets. Its account may have `most_calls`.
+    #[expect(clippy::too_many_arguments, reason = "the parts of a shard are lent one by one")]
+    pub(super) fn begin(
+        &mut self,
+        server: ServerId,
+        request: Request,
+        from: Flow,
+        caller: Caller,
+        targets: usize,
+        most_calls: usize,
+        transactions: &mut Transactions,
+        cx: &mut Context<'_>,
+    ) -> Result<(u64, Box<ResponseContext>), Refusal> {
+        let invite = *request.method() == Method::Invite;
+        let counted = invite && self.admit(&caller, most_calls)?;
         if invite {
             transactions.trying(server, &mut cx.sip());
             let text = |name| String::from_utf8_lossy(request.raw(name).unwrap_or_default()).into_owned();
@@ -60,23 +82,20 @@ impl Proxy {
                 call: request.call_id().unwrap_or_default().to_owned(),
                 from: text(Name::From),
                 to: text(Name::To),
-                targets: groups.iter().map(Vec::len).sum(),
+                targets,
             });
         }
         let from = Party { flow: from, behind_nat: is_behind_nat(&request, &from) };
         let kind = Kind::Initial { caller: Box::new(caller), from, counted };
-        let mut context = Box::new(ResponseContext::new(server, request, kind, cx.now));
-        context.groups = groups;
         let number = self.number();
         self.servers.insert(server, number);
-        self.settle(number, context, config, transactions, cx);
-        Ok(())
+        Ok((number, Box::new(ResponseContext::new(server, request, kind, cx.now))))
     }
 
     /// Whether an account may have one more call; counts it.
-    fn admit(&mut self, caller: &Caller, config: &Config) -> Result<bool, Refusal> {
+    fn admit(&mut self, caller: &Caller, most: usize) -> Result<bool, Refusal> {
         let Some(account) = caller.account() else { return Ok(false) };
-        if !self.active.begin(account, config.max_calls_per_account) {
+        if !self.active.begin(account, most) {
             return Err(Refusal::new(Status::FORBIDDEN, "This account has as many calls as it may have"));
         }
         Ok(true)
@@ -177,6 +196,12 @@ impl Proxy {
         let record = request.method().creates_dialog().then_some((&signed, &from.flow));
         let changes = Changes { caller, target: &target, record, body, max_breadth };
         let request = forward::to_target(request, changes, config, cx);
+        if let Some(domain) = &target.domain {
+            cx.out.expected.push((target.flow.remote, domain.clone()));
+            if !target.alternatives.is_empty() {
+                cx.timers.arm(cx.now + SILENCE, Alarm::Silence(number, context.branches.len()));
+            }
+        }
         let client = send(request, &target.party(), transactions, cx);
         self.branch(number, context, Branch::new(client, Some(target), anchor), config, cx);
         Ok(())
@@ -357,7 +382,7 @@ impl Proxy {
         Ok(forward::onward(edit, request, &forward.to.flow, body, config, cx))
     }
 
-    fn number(&mut self) -> u64 {
+    pub(super) fn number(&mut self) -> u64 {
         self.issued += 1;
         self.issued
     }

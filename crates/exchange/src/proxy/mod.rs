@@ -4,6 +4,7 @@
 
 mod activity;
 mod anchor;
+mod elsewhere;
 mod forward;
 mod hangup;
 pub(crate) mod in_dialog;
@@ -23,6 +24,7 @@ use std::time::Instant;
 use offhook_media::command::Report;
 use offhook_media::lease::PortBlock;
 use offhook_sip::{Headers, Method, Name, Response, Status};
+use offhook_sip_stack::locate::Question;
 use offhook_sip_stack::transaction::{ClientId, ServerId, Transactions};
 use offhook_sip_stack::{IdMap, shrink};
 
@@ -35,6 +37,7 @@ use crate::identity;
 use crate::io::ShardMessage;
 use activity::Activity;
 use anchor::{Anchors, Answered, Role, Trouble, without_media};
+pub(crate) use elsewhere::Outward;
 use hangup::Dialog;
 pub(crate) use launch::Forwarding;
 use no_common_format::explained;
@@ -49,6 +52,8 @@ pub(crate) struct Proxy {
     contexts: IdMap<u64, Box<ResponseContext>>,
     clients: IdMap<ClientId, (u64, usize)>,
     servers: IdMap<ServerId, u64>,
+    /// What the DNS was asked, and for which context.
+    questions: IdMap<u64, (u64, Question)>,
     anchors: Anchors,
     active: Activity,
 }
@@ -61,6 +66,7 @@ impl Proxy {
             contexts: IdMap::default(),
             clients: IdMap::default(),
             servers: IdMap::default(),
+            questions: IdMap::default(),
             anchors: Anchors::new(shard, ports),
             active: Activity::new(shards),
         }
@@ -79,7 +85,9 @@ impl Proxy {
         let Some((number, index)) = self.clients.get(&client).copied() else { return };
         let Some(mut context) = self.contexts.remove(&number) else { return };
         let (passed, unprotected) = self.passed(&context, index, response, config, cx);
+        let failover = response.status() == Status::SERVICE_UNAVAILABLE && context.has_alternative(index);
         let branch = &mut context.branches[index];
+        branch.heard = true;
         match response.status() {
             Status::TRYING => {}
             status if status.is_provisional() => {
@@ -103,7 +111,8 @@ impl Proxy {
                 if status == Status::NOT_ACCEPTABLE_HERE && given_up.is_none() {
                     self.offer_again(number, &mut context, index, config, transactions, cx);
                 }
-                let flow_failed = status == Status::FLOW_FAILED && given_up.is_none();
+                // RFC 3263 §4.3: a 503 of a domain's server sends us to its next.
+                let flow_failed = (status == Status::FLOW_FAILED || failover) && given_up.is_none();
                 match given_up {
                     _ if flow_failed => {
                         self.other_flow(number, &mut context, index, config, transactions, cx);
@@ -243,7 +252,8 @@ impl Proxy {
         let Some(mut context) = self.contexts.remove(&number) else { return };
         let branch = &mut context.branches[index];
         branch.ended = true;
-        if status == Status::SERVICE_UNAVAILABLE
+        let elsewhere = branch.target.as_ref().is_some_and(|target| target.domain.is_some());
+        if (status == Status::SERVICE_UNAVAILABLE || elsewhere)
             && !branch.done
             && branch.given_up.is_none()
             && branch.target.as_ref().is_some_and(|target| !target.alternatives.is_empty())
@@ -256,6 +266,12 @@ impl Proxy {
                 (Some(given_up), _, _) => given_up,
                 // The phone would have said so, had it heard of the INVITE or of the CANCEL.
                 _ if context.cancelled => (Status::REQUEST_TERMINATED, Status::REQUEST_TERMINATED.reason()),
+                (None, _, Status::SERVICE_UNAVAILABLE) if elsewhere => {
+                    (Status::TEMPORARILY_UNAVAILABLE, "The other domain cannot be reached")
+                }
+                (None, _, Status::REQUEST_TIMEOUT) if elsewhere => {
+                    (status, "The other domain does not respond")
+                }
                 (None, Kind::Initial { .. }, Status::SERVICE_UNAVAILABLE) => {
                     (Status::TEMPORARILY_UNAVAILABLE, "The phone cannot be reached")
                 }
@@ -281,6 +297,7 @@ impl Proxy {
         let Some(mut context) = self.contexts.remove(&number) else { return };
         context.cancelled = true;
         context.groups.clear();
+        context.locating = None;
         cancel_pending(&mut context, why, transactions, cx);
         self.settle(number, context, config, transactions, cx);
     }
@@ -327,14 +344,21 @@ impl Proxy {
     pub(crate) fn server_ended(
         &mut self,
         server: ServerId,
+        config: &Config,
         transactions: &mut Transactions,
         cx: &mut Context<'_>,
     ) {
         let Some(number) = self.servers.remove(&server) else { return };
-        let Some(context) = self.contexts.get_mut(&number).filter(|one| !one.final_sent) else { return };
-        context.cancelled = true;
-        context.groups.clear();
-        cancel_pending(context, None, transactions, cx);
+        let Some(mut context) = self.contexts.remove(&number) else { return };
+        if !context.final_sent {
+            context.cancelled = true;
+            context.groups.clear();
+            cancel_pending(&mut context, None, transactions, cx);
+            if context.locating.take().is_some() {
+                return self.settle(number, context, config, transactions, cx);
+            }
+        }
+        self.contexts.insert(number, context);
     }
 
     /// After a change: the next targets, or the best failure, or nothing yet.
@@ -516,6 +540,7 @@ impl Proxy {
     pub(crate) fn is_idle(&self) -> bool {
         self.contexts.is_empty()
             && self.clients.is_empty()
+            && self.questions.is_empty()
             && self.anchors.is_idle()
             && self.active.is_empty()
     }

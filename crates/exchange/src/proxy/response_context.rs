@@ -7,6 +7,7 @@ use offhook_sip::{Method, Name, Request, Response, Status};
 use offhook_sip_stack::transaction::{ClientId, ServerId};
 
 use super::anchor::Snapshot;
+use super::elsewhere::Locating;
 use super::signed_route::{Party, PartyName};
 use super::target::Target;
 use crate::identity::Caller;
@@ -20,6 +21,8 @@ pub(crate) struct ResponseContext {
     pub(crate) branches: Vec<Branch>,
     /// Targets that are tried when those before have failed.
     pub(crate) groups: VecDeque<Vec<Target>>,
+    /// Where these targets are being looked for, if they are.
+    pub(crate) locating: Option<Box<Locating>>,
     /// The best failure so far (§16.7 step 6).
     best: Option<Response>,
     /// Challenges of other branches than the best (§16.7 step 7).
@@ -51,6 +54,8 @@ pub(crate) struct Branch {
     pub(crate) client: ClientId,
     pub(crate) target: Option<Target>,
     pub(crate) anchor: Option<u64>,
+    /// Whether any response came.
+    pub(crate) heard: bool,
     /// Whether a final response came, or never will.
     pub(crate) done: bool,
     pub(crate) answered: bool,
@@ -68,6 +73,7 @@ impl Branch {
             client,
             target,
             anchor,
+            heard: false,
             done: false,
             answered: false,
             ended: false,
@@ -85,6 +91,7 @@ impl ResponseContext {
             kind,
             branches: Vec::new(),
             groups: VecDeque::new(),
+            locating: None,
             best: None,
             challenges: Vec::new(),
             cancelled: false,
@@ -103,7 +110,13 @@ impl ResponseContext {
 
     /// Whether nothing more can come of the branches tried so far.
     pub(crate) fn all_done(&self) -> bool {
-        self.branches.iter().all(|branch| branch.done)
+        self.locating.is_none() && self.branches.iter().all(|branch| branch.done)
+    }
+
+    /// Whether a branch leads to a domain that has another server to try.
+    pub(crate) fn has_alternative(&self, index: usize) -> bool {
+        let target = self.branches.get(index).and_then(|branch| branch.target.as_ref());
+        target.is_some_and(|target| target.domain.is_some() && !target.alternatives.is_empty())
     }
 
     /// Whether the context is no longer needed.
@@ -136,7 +149,7 @@ impl ResponseContext {
         };
         match best.status() {
             // What a phone cannot do now says nothing about us (§16.7 step 6).
-            Status::SERVICE_UNAVAILABLE => {
+            Status::SERVICE_UNAVAILABLE if !self.branches.is_empty() => {
                 let reason = String::from_utf8_lossy(best.reason()).into_owned();
                 answer(Status::SERVER_INTERNAL_ERROR).reason(&reason).finish()
             }

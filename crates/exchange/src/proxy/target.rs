@@ -26,7 +26,9 @@ pub(crate) struct Target {
     pub(crate) media: Option<Profile>,
     /// How many offers it has refused with 488.
     pub(crate) refused: usize,
-    /// Other flows of the same device, the one to try next first (RFC 5626 §5.3): not before this one has failed.
+    /// The domain whose server it is, if that is not one of ours: who has to answer over TLS (RFC 5922 §4).
+    pub(crate) domain: Option<String>,
+    /// Other flows of the same device, or other servers of the same domain, the one to try next first (RFC 5626 §5.3): not before this one has failed.
     pub(crate) alternatives: Vec<Target>,
 }
 
@@ -53,6 +55,7 @@ impl From<&Binding> for Target {
             path: binding.path.clone(),
             media: binding.media,
             refused: 0,
+            domain: None,
             alternatives: Vec::new(),
         }
     }

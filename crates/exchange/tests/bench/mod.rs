@@ -17,6 +17,7 @@ use offhook_media::command as media;
 use offhook_media::lease::PortBlock;
 use offhook_sip::digest::{self, Algorithm, Parts, Qop};
 use offhook_sip::{Message, Name, Request, Response};
+use offhook_sip_stack::locate::{DnsFailure, Question, Reach, Records};
 use offhook_sip_stack::{ConnectionId, Flow, Transport};
 
 pub(crate) const SERVER: &str = "192.0.2.1:5060";
@@ -29,6 +30,10 @@ pub(crate) struct Bench {
     pub(crate) stored: Vec<StoreRequest>,
     pub(crate) media: Vec<media::Command>,
     pub(crate) answers: Vec<Answer>,
+    /// Questions to the DNS that were not answered yet.
+    pub(crate) questions: Vec<(u64, Question)>,
+    /// Who has to answer at which address.
+    pub(crate) expected: Vec<(SocketAddr, String)>,
     /// What is on its way to other shards.
     pub(crate) told: Vec<(u8, ShardMessage)>,
     /// What a phone was asked when it registered.
@@ -67,6 +72,8 @@ impl Bench {
             stored: Vec::new(),
             media: Vec::new(),
             answers: Vec::new(),
+            questions: Vec::new(),
+            expected: Vec::new(),
             told: Vec::new(),
             asked: None,
             reported: 0,
@@ -111,7 +118,22 @@ impl Bench {
         self.stored.append(&mut self.out.store);
         self.media.append(&mut self.out.media);
         self.told.append(&mut self.out.shards);
+        self.questions.append(&mut self.out.resolves);
+        self.expected.append(&mut self.out.expected);
         self.answers.extend(self.out.answers.drain(..).map(|(_, answer)| answer));
+    }
+
+    /// Answers all questions: names have this address and nothing else.
+    pub(crate) fn resolve(&mut self, address: &str) {
+        while let Some((ticket, question)) = self.questions.pop() {
+            let local = SERVER.parse::<SocketAddr>().unwrap().ip();
+            let reach = Reach { remote: address.parse().unwrap(), local };
+            let answer = match question {
+                Question::Addresses(_) => Ok(Records::Addresses(vec![reach])),
+                Question::Naptr(_) | Question::Srv(_) => Err(DnsFailure::NoRecords),
+            };
+            self.input(Input::Resolved(ticket, answer));
+        }
     }
 
     /// Sends a message from a phone's address; line ends may be bare.

@@ -33,6 +33,26 @@ async fn messages_go_both_ways_on_one_connection() {
 }
 
 #[tokio::test]
+async fn a_connection_to_one_domain_is_not_used_for_another_at_the_same_address() {
+    let authority = Authority::new();
+    let mut server =
+        Peer::server(&authority.server(&["one.example", "two.example"]), StreamLimits::default());
+    let mut caller = Peer::client(Some(authority.client()));
+    caller.call(Transport::Tls, server.address, "one.example", 1);
+    let first = server.opened().await;
+    assert_eq!(server.message().await, (message(1).into(), first));
+    caller.call(Transport::Tls, server.address, "two.example", 2);
+    let second = server.opened().await;
+    assert_eq!(server.message().await, (message(2).into(), second));
+    caller.call(Transport::Tls, server.address, "one.example", 3);
+    assert_eq!(server.message().await, (message(3).into(), first));
+    let opened = [caller.opened().await.connection, caller.opened().await.connection];
+    caller.call(Transport::Tls, server.address, "three.example", 4);
+    assert_eq!(caller.failure().await, SendFailure::Tls(TlsFault::WrongName));
+    assert_ne!(opened[0], opened[1]);
+}
+
+#[tokio::test]
 async fn a_large_message_arrives_whole() {
     let authority = Authority::new();
     let mut server = Peer::server(&authority.server(&["example.com"]), StreamLimits::default());

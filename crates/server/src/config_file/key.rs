@@ -38,14 +38,18 @@ pub enum Kind {
     Address,
     /// Addresses with their ports to listen on: one, several, or `"off"`.
     Listen,
+    /// Addresses of servers, port 53 where none is named.
+    Servers,
     /// An IP address, or `"auto"`.
     IpOrAuto,
     /// Networks such as `"10.0.0.0/8"`.
     Networks,
     /// Ports such as `"20000-20999"`.
     Ports,
-    /// A table of the key `trunk` alone.
-    Trunk,
+    /// Texts, or one of them; a comma in it is part of it.
+    List,
+    /// A table of one place to go.
+    Destination,
 }
 
 impl Kind {
@@ -67,10 +71,14 @@ impl Kind {
             Self::Listen => {
                 "an address with a port, such as \"[::]:5060\", a list of them, or \"off\"".into()
             }
+            Self::Servers => "addresses such as [\"192.0.2.53\", \"127.0.0.1:5353\"]".into(),
             Self::IpOrAuto => "an IP address such as \"203.0.113.7\", or \"auto\"".into(),
             Self::Networks => "networks such as [\"10.0.0.0/8\"]".into(),
             Self::Ports => "ports such as \"20000-20999\", at least four".into(),
-            Self::Trunk => "{ trunk = \"NAME\" }".into(),
+            Self::List => "text in quotes or a list of such".into(),
+            Self::Destination => {
+                "{ trunk = \"NAME\" }, { account = \"sip:…\" }, { domain = \"…\" } or { reject = 603 }".into()
+            }
         }
     }
 
@@ -118,6 +126,18 @@ pub const KEYS: &[Key] = &[
     key("sip.key", Kind::Path, "", "Its key, in PEM"),
     key("sip.client_ca", Kind::Path, "", "Whoever comes by TLS must have a certificate of one of these"),
     key(
+        "sip.peer_ca",
+        Kind::Path,
+        "",
+        "Authorities of other domains' certificates, beside those that the system trusts",
+    ),
+    key(
+        "sip.other_domains",
+        Kind::Choice(&["allow", "refuse"]),
+        "\"allow\"",
+        "Whether accounts may call other domains",
+    ),
+    key(
         "sip.external_address",
         Kind::IpOrAuto,
         "\"auto\"",
@@ -140,6 +160,32 @@ pub const KEYS: &[Key] = &[
     key("sip.registration.default_expires", Kind::Time, "\"1h\"", "What a phone gets that asks for nothing"),
     key("sip.registration.max_expires", Kind::Time, "\"2h\"", "Longer registrations are shortened"),
     key("sip.registration.max_contacts", Kind::Count(1, 100), "10", "Phones that an account may have"),
+    key(
+        "numbers.country",
+        Kind::Text,
+        "",
+        "The country whose way of dialling is meant, such as \"DE\"; default: none",
+    ),
+    key(
+        "numbers.area_code",
+        Kind::Text,
+        "",
+        "Put before numbers that are dialled without one; default: none",
+    ),
+    key(
+        "numbers.emergency",
+        Kind::Texts,
+        "",
+        "Numbers that are never blocked or limited; default: those of the country, else 112 and 911",
+    ),
+    key(
+        "numbers.time_zone",
+        Kind::Text,
+        "",
+        "Of the times in routes, such as \"Europe/Berlin\"; default: the machine's",
+    ),
+    key("dns.servers", Kind::Servers, "", "DNS servers; default: those of the system"),
+    key("dns.timeout", Kind::Time, "\"4s\"", "How long they may take to answer a question"),
     key(
         "web.http",
         Kind::Listen,
@@ -221,6 +267,18 @@ pub const KEYS: &[Key] = &[
         "\"refuse\"",
         "Whether someone without an account may call an account",
     ),
+    key(
+        "security.allow_from",
+        Kind::Texts,
+        "[]",
+        "Networks, and domains by their servers, from which someone without an account may call an account",
+    ),
+    key(
+        "security.strangers_per_minute",
+        Kind::Count(1, 1_000_000),
+        "30",
+        "What one address without an account may begin in a minute",
+    ),
     key("security.ban.failures", Kind::Count(1, 1_000_000), "8", "Failures that ban an address")
         .inert(NO_BAN),
     key("security.ban.window", Kind::Time, "\"10m\"", "Within which they are counted").inert(NO_BAN),
@@ -231,8 +289,12 @@ pub const KEYS: &[Key] = &[
         "4",
         "Calls that an account may have at a time",
     ),
-    key("security.allow_international", Kind::Flag, "false", "Whether numbers abroad may be called")
-        .inert("this version has no trunks: nobody abroad can be called"),
+    key(
+        "security.allow_international",
+        Kind::Flag,
+        "false",
+        "Whether numbers abroad may be called by routes",
+    ),
 ];
 
 const NO_BAN: &str = "this version bans nobody";
@@ -245,6 +307,8 @@ pub(super) const ACCOUNT: &[Key] = &[
     key("password", Kind::Secret, "", "Left out: generated, shown once"),
     key("password_file", Kind::Path, "", "A file that holds the password"),
     key("email", Kind::Text, "", "Where its owner is reached"),
+    key("country", Kind::Text, "", "The country as whose people it dials, if not that of [numbers]"),
+    key("area_code", Kind::Text, "", "Its area code, if not that of [numbers]"),
 ];
 
 /// The keys of `[[trunk]]`.
@@ -261,13 +325,26 @@ pub(super) const TRUNK: &[Key] = &[
 /// The keys of `[[route]]`.
 pub(super) const ROUTE: &[Key] = &[
     key("name", Kind::Text, "", "Its name"),
-    key("match", Kind::Text, "", "Numbers it is for"),
-    key("to", Kind::Trunk, "", "Where calls go"),
+    key(
+        "match",
+        Kind::Texts,
+        "",
+        "Patterns of the numbers it is for, such as \"+49*\" or \"1XX\"; left out: all",
+    ),
+    key("caller", Kind::Texts, "", "Accounts or domains whose calls it is for; left out: all"),
+    key("domain", Kind::Texts, "", "Domains in which the number was dialled; left out: all"),
+    key("from", Kind::Texts, "", "Trunks by which the call came; left out: any way"),
+    key("when", Kind::List, "", "Times such as \"Mon-Fri 08:00-18:00\"; left out: always"),
+    key("strip", Kind::Count(1, 20), "", "How many signs are taken off in front, + being one"),
+    key("prepend", Kind::Text, "", "What comes in front then"),
+    key(
+        "to",
+        Kind::Destination,
+        "",
+        "Where calls go: { trunk | account | domain = \"…\" }, or { reject = 603, reason = \"…\" }",
+    ),
 ];
 
 /// The lists of objects: name, keys, and why declaring one changes nothing in this version.
-pub const OBJECTS: &[(&str, &[Key], Option<&str>)] = &[
-    ("account", ACCOUNT, None),
-    ("trunk", TRUNK, Some("this version has no trunks: calls go to accounts only")),
-    ("route", ROUTE, Some("this version has no routes: calls go to accounts only")),
-];
+pub const OBJECTS: &[(&str, &[Key], Option<&str>)] =
+    &[("account", ACCOUNT, None), ("trunk", TRUNK, None), ("route", ROUTE, None)];

@@ -61,10 +61,12 @@ fn of_kind(kind: Kind) -> Value {
         Kind::Text | Kind::Path | Kind::Address | Kind::IpOrAuto | Kind::Ports => json!({ "type": "string" }),
         Kind::Choice(words) => json!({ "enum": words }),
         Kind::Secret => json!({ "type": ["string", "object"] }),
-        Kind::Texts | Kind::Listen | Kind::Networks => json!({ "anyOf": [{ "type": "string" }, texts] }),
+        Kind::Texts | Kind::List | Kind::Listen | Kind::Servers | Kind::Networks => {
+            json!({ "anyOf": [{ "type": "string" }, texts] })
+        }
         Kind::Flag => json!({ "type": "boolean" }),
         Kind::Count(least, most) => json!({ "type": "integer", "minimum": least, "maximum": most }),
         Kind::Time => json!({ "type": ["string", "integer"] }),
-        Kind::Trunk => json!({ "type": "object", "required": ["trunk"] }),
+        Kind::Destination => json!({ "type": "object" }),
     }
 }

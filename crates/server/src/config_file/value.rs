@@ -17,7 +17,7 @@ pub enum Value {
     Text(String),
     /// Of [`Kind::Secret`].
     Secret(Secret),
-    /// Of [`Kind::Texts`].
+    /// Of [`Kind::Texts`] and [`Kind::List`].
     Texts(Vec<String>),
     /// Of [`Kind::Flag`].
     Flag(bool),
@@ -25,7 +25,7 @@ pub enum Value {
     Count(u64),
     /// Of [`Kind::Time`].
     Time(Duration),
-    /// Of [`Kind::Address`] and [`Kind::Listen`].
+    /// Of [`Kind::Address`], [`Kind::Listen`] and [`Kind::Servers`].
     Addresses(Vec<SocketAddr>),
     /// Of [`Kind::IpOrAuto`].
     Ip(Option<IpAddr>),
@@ -33,6 +33,8 @@ pub enum Value {
     Networks(Vec<IpNet>),
     /// Of [`Kind::Ports`].
     Ports(RangeInclusive<u16>),
+    /// Of [`Kind::Destination`]: keys and values as written.
+    Destination(Vec<(String, String)>),
 }
 
 /// Where a password is.
@@ -64,6 +66,13 @@ pub(super) fn read(kind: Kind, value: &DeValue<'_>) -> Option<Value> {
         Kind::Time => Value::Time(time(value)?),
         Kind::Address => Value::Addresses(vec![text(value)?.parse().ok()?]),
         Kind::Listen => Value::Addresses(listen(value)?),
+        Kind::Servers => {
+            let each = |text: &String| {
+                text.parse().or_else(|_| text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53))).ok()
+            };
+            let servers: Vec<_> = texts(value)?.iter().map(each).collect::<Option<_>>()?;
+            Value::Addresses(Some(servers).filter(|servers| !servers.is_empty())?)
+        }
         Kind::IpOrAuto => match text(value)?.as_str() {
             "auto" => Value::Ip(None),
             address => Value::Ip(Some(address.parse().ok()?)),
@@ -73,7 +82,11 @@ pub(super) fn read(kind: Kind, value: &DeValue<'_>) -> Option<Value> {
             Value::Networks(texts(value)?.iter().map(each).collect::<Option<_>>()?)
         }
         Kind::Ports => Value::Ports(ports(&text(value)?)?),
-        Kind::Trunk => Value::Text(text(value.as_table()?.get("trunk")?.get_ref())?),
+        Kind::List => Value::Texts(match value {
+            DeValue::Array(_) => texts(value)?,
+            one => vec![text(one).filter(|text| !text.is_empty())?],
+        }),
+        Kind::Destination => Value::Destination(destination(value)?),
     })
 }
 
@@ -87,6 +100,12 @@ fn texts(value: &DeValue<'_>) -> Option<Vec<String>> {
         one => text(one)?.split(',').map(|part| part.trim().to_owned()).collect(),
     };
     texts.iter().all(|text| !text.is_empty()).then_some(texts)
+}
+
+fn destination(value: &DeValue<'_>) -> Option<Vec<(String, String)>> {
+    let entry = |value: &DeValue<'_>| text(value).or_else(|| count(value).map(|count| count.to_string()));
+    let table = value.as_table()?.iter();
+    table.map(|(key, value)| Some((key.get_ref().to_string(), entry(value.get_ref())?))).collect()
 }
 
 fn count(value: &DeValue<'_>) -> Option<u64> {

@@ -69,13 +69,11 @@ fn the_addresses_listened_on_are_served_unless_domains_are_named() {
 
 #[test]
 fn keys_without_effect_are_warned_of_and_defaults_are_not() {
-    let text = "language = \"zh\"\nsecurity.allow_international = true\nweb.tls = \"off\"\n[[trunk]]\nname = \"p\"\n[[trunk]]\n[[route]]\n";
+    let text = "language = \"zh\"\nsecurity.ban.failures = 3\nweb.tls = \"off\"\n";
     assert_eq!(
         settings(text).unwrap().warnings,
         [
-            "security.allow_international is set, but this version has no trunks: nobody abroad can be called",
-            "2 [[trunk]] declared, but this version has no trunks: calls go to accounts only",
-            "1 [[route]] declared, but this version has no routes: calls go to accounts only",
+            "security.ban.failures is set, but this version bans nobody",
             "language is set, but this version's server speaks English only",
         ]
     );

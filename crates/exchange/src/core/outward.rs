@@ -1,0 +1,145 @@
+//! Out of the exchange: by the plan to trunks and other domains, or to the domain that was asked for.
+
+use std::net::IpAddr;
+
+use offhook_sip::{HostPort, Name, Request, SipUri, Status, Uri};
+use offhook_sip_stack::Flow;
+use offhook_sip_stack::transaction::ServerId;
+
+use super::Core;
+use crate::config::{Config, Strangers};
+use crate::context::Context;
+use crate::identity::Caller;
+use crate::proxy::{Outward, Target};
+use crate::refusal::Refusal;
+use crate::route::{Asked, Decision, Trunk, TrunkAuth};
+
+/// Where a request for somebody here goes.
+pub(super) enum Way {
+    /// To phones.
+    Phones(Vec<Target>),
+    /// Out.
+    Out(To),
+}
+
+/// Where a request goes that leaves.
+pub(super) struct To {
+    uri: SipUri,
+    /// Whether the operator chose it, not the caller.
+    planned: bool,
+    emergency: bool,
+}
+
+impl Way {
+    /// To the domain that a URI names.
+    pub(super) fn elsewhere(uri: &Uri) -> Result<Self, Refusal> {
+        match uri {
+            Uri::Sip(uri) => Ok(Self::Out(To { uri: uri.clone(), planned: false, emergency: false })),
+            Uri::Tel(_) | Uri::Other(_) => Err(Status::UNSUPPORTED_URI_SCHEME.into()),
+        }
+    }
+}
+
+impl Core {
+    /// Where the user of a Request-URI of ours is: an account by its name or its number, or where the plan sends that
+    /// number.
+    pub(super) fn whereabouts(
+        &self,
+        user: Option<String>,
+        uri: &Uri,
+        caller: &Caller,
+        from: &Flow,
+        now: u64,
+    ) -> Result<Way, Refusal> {
+        let found = match user {
+            Some(user) => self.targets(&user, uri, now),
+            None => Err(Status::NOT_FOUND.into()),
+        };
+        if !matches!(&found, Err(refusal) if refusal.status == Status::NOT_FOUND) {
+            return found.map(Way::Phones);
+        }
+        let trunk = self.config.trunk_from(from.remote.ip()).map(|trunk| trunk.name.as_str());
+        let domains = self.config.domains.as_slice();
+        let asked = Asked { uri, caller: caller.account(), trunk, at: now, domains };
+        let plan = &self.config.plan;
+        let Ok(number) = plan.number(&asked) else { return found.map(Way::Phones) };
+        if let Some(account) = self.directory.by_number(number.as_str()) {
+            return self.of_record(&account.address.to_string(), now);
+        }
+        let verdict = plan.decide(&asked);
+        let (planned, emergency) = (true, verdict.emergency);
+        match verdict.decision {
+            Decision::Account(account) => self.of_record(&account.to_string(), now),
+            Decision::Domain(domain, number) => {
+                let uri = at(&domain, &number).ok_or_else(|| no_way("The plan names no domain"))?;
+                Ok(Way::Out(To { uri, planned, emergency }))
+            }
+            Decision::Trunk(name, number) => {
+                let trunk = self.config.trunks.iter().find(|trunk| trunk.name == name);
+                let uri =
+                    by(trunk.ok_or_else(|| no_way("The plan names a trunk that is not there"))?, &number)?;
+                Ok(Way::Out(To { uri, planned, emergency }))
+            }
+            Decision::Refused(status, reason) => Err(Refusal::new(status, reason)),
+        }
+    }
+
+    fn of_record(&self, address: &str, now: u64) -> Result<Way, Refusal> {
+        let Ok(uri) = address.parse::<Uri>() else { return Err(Status::NOT_FOUND.into()) };
+        let user = uri.as_sip().and_then(SipUri::user_unescaped).unwrap_or_default();
+        self.targets(&user, &uri, now).map(Way::Phones)
+    }
+
+    /// Sends a request out, for those who have proven who they are.
+    pub(super) fn outward(
+        &mut self,
+        server: ServerId,
+        (request, from, caller): (Request, Flow, Caller),
+        to: To,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Refusal> {
+        if self.draining {
+            return Err(Refusal::from(Status::SERVICE_UNAVAILABLE).with(Name::RetryAfter, 30));
+        }
+        let To { uri, planned, emergency } = to;
+        if caller.account().is_none() || !(planned || self.config.other_domains) {
+            return Err(Refusal::new(Status::FORBIDDEN, "Other domains are not reached from here"));
+        }
+        let outward = Outward { request, from, caller, to: uri, planned, emergency };
+        self.proxy.start_elsewhere(server, outward, &self.config, &mut self.transactions, cx)
+    }
+}
+
+impl Config {
+    /// The trunk from which a call comes that needs no other proof.
+    pub(crate) fn trunk_from(&self, ip: IpAddr) -> Option<&Trunk> {
+        self.trunks.iter().find(|trunk| trunk.is_from(ip))
+    }
+
+    /// Whether someone without an account may call in from an address.
+    pub(crate) fn lets_in(&self, ip: IpAddr) -> bool {
+        self.strangers == Strangers::Allow || self.allow_from.iter().any(|network| network.contains(&ip))
+    }
+}
+
+/// A number at a domain.
+fn at(domain: &str, number: &str) -> Option<SipUri> {
+    let HostPort { host, port } = HostPort::parse(domain)?;
+    let uri = SipUri::new(Some(number), host);
+    Some(port.map_or(uri.clone(), |port| uri.with_port(port)))
+}
+
+/// A number by a trunk.
+fn by(trunk: &Trunk, number: &str) -> Result<SipUri, Refusal> {
+    match trunk.auth {
+        TrunkAuth::Address => Ok(trunk.server.clone().with_user(number).with_param("user", Some("phone"))),
+        TrunkAuth::Register { .. } => {
+            let reason = format!("The trunk {} needs a password, and such are not carried yet", trunk.name);
+            Err(Refusal::new(Status::NOT_IMPLEMENTED, reason))
+        }
+    }
+}
+
+fn no_way(why: &str) -> Refusal {
+    Refusal::new(Status::SERVER_INTERNAL_ERROR, why)
+}

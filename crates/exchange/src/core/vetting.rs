@@ -1,0 +1,234 @@
+//! Who is calling. Strangers who say that they come from a domain which may call in (`security.allow_from`): the DNS has to name the address
+//! that they come from as one of that domain's servers.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use offhook_sip::{Host, Method, Name, Request, Response, SipUri, Status};
+use offhook_sip_stack::auth::Kind;
+use offhook_sip_stack::locate::{DnsAnswer, DnsFailure, Lookup, Question, Step};
+use offhook_sip_stack::transaction::ServerId;
+use offhook_sip_stack::{Flow, Transport};
+
+use super::Core;
+use crate::config::Authentication;
+use crate::context::Context;
+use crate::identity::{self, Caller};
+use crate::refusal::Refusal;
+
+/// Requests that wait for the DNS, and what it said before.
+#[derive(Default)]
+pub(super) struct Vetting {
+    waiting: BTreeMap<ServerId, Guest>,
+    questions: HashMap<u64, (ServerId, Question)>,
+    /// Whether an address is one of a domain's, and until when that is believed.
+    known: HashMap<(String, IpAddr), (bool, Instant)>,
+    issued: u64,
+}
+
+struct Guest {
+    request: Request,
+    flow: Flow,
+    domain: String,
+    lookup: Lookup,
+    since: Instant,
+}
+
+impl Vetting {
+    fn verdict(&self, domain: &str, ip: IpAddr, now: Instant) -> Option<bool> {
+        let (is_its, until) = self.known.get(&(domain.to_owned(), ip))?;
+        (now < *until).then_some(*is_its)
+    }
+
+    fn ask(&mut self, server: ServerId, questions: Vec<Question>, cx: &mut Context<'_>) {
+        for question in questions {
+            self.issued += 1;
+            let ticket = OURS | self.issued;
+            cx.out.resolves.push((ticket, question.clone()));
+            self.questions.insert(ticket, (server, question));
+        }
+    }
+
+    fn learn(&mut self, domain: String, ip: IpAddr, is_its: bool, now: Instant) {
+        if self.known.len() >= MOST_KNOWN {
+            self.known.retain(|_, (_, until)| now < *until);
+        }
+        if self.known.len() < MOST_KNOWN {
+            let time = if is_its { BELIEVED } else { DOUBTED };
+            self.known.insert((domain, ip), (is_its, now + time));
+        }
+    }
+
+    /// A request that no longer waits: it was cancelled, or its transaction is over.
+    pub(super) fn forget(&mut self, server: ServerId) -> Option<Request> {
+        Some(self.waiting.remove(&server)?.request)
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Whether a ticket of [`Outbox::resolves`](crate::io::Outbox::resolves) is of a question of ours.
+    pub(super) const fn is_ours(ticket: u64) -> bool {
+        ticket & OURS != 0
+    }
+}
+
+impl Core {
+    /// Who is calling, proven unless configured otherwise (RFC 3261 §22.3). `None`: the DNS is asked first, and the request
+    /// comes again after that.
+    pub(super) fn caller(
+        &mut self,
+        server: ServerId,
+        request: &Request,
+        here: bool,
+        flow: &Flow,
+        cx: &mut Context<'_>,
+    ) -> Result<Option<Caller>, Refusal> {
+        let from = request.from().map_err(|error| Refusal::new(error.status(), error.to_string()))?;
+        let claims_us = identity::claims_us(&from, flow, &self.config);
+        if self.config.authentication == Authentication::Off {
+            return Ok(Some(Caller::Unproven));
+        }
+        if here && self.vet(server, request, flow, cx)? {
+            return Ok(None);
+        }
+        // Carriers put whatever host they like into From.
+        let is_proof = request.has(Name::ProxyAuthorization);
+        if here && !is_proof && self.config.trunk_from(flow.remote.ip()).is_some() {
+            return Ok(Some(Caller::Stranger));
+        }
+        let account = match self.prove(request, &from, Kind::ProxyToUser, flow, cx) {
+            Ok(account) => account,
+            Err(_) if !here && !claims_us => {
+                return Err(Refusal::new(Status::FORBIDDEN, "Nothing is relayed for strangers"));
+            }
+            Err(_)
+                if !claims_us
+                    && here
+                    && (self.config.lets_in(flow.remote.ip()) || self.is_vetted(request, flow, cx.now)) =>
+            {
+                let most = self.config.strangers_per_minute;
+                if !self.sources.admit(flow.remote.ip(), most, cx.now) {
+                    let refusal =
+                        Refusal::new(Status::SERVICE_UNAVAILABLE, "Too many calls without an account");
+                    return Err(refusal.with(Name::RetryAfter, 60));
+                }
+                return Ok(Some(Caller::Stranger));
+            }
+            Err(refusal) => return Err(refusal),
+        };
+        identity::may_use(&account, &from, flow, &self.directory, &self.config).map_err(Refusal::proven)?;
+        Ok(Some(Caller::Account(account)))
+    }
+
+    /// Whether the DNS has named an address as one of the domain that a request says it comes from.
+    fn is_vetted(&self, request: &Request, flow: &Flow, now: Instant) -> bool {
+        let domain = self.claimed_guest(request);
+        domain.is_some_and(|domain| self.vetting.verdict(&domain, flow.remote.ip(), now) == Some(true))
+    }
+
+    /// The domain in From, if it is one that may call in.
+    fn claimed_guest(&self, request: &Request) -> Option<String> {
+        let from = request.from().ok()?;
+        let host = from.uri.as_sip()?.host().to_string().to_ascii_lowercase();
+        self.config.allow_domains.contains(&host).then_some(host)
+    }
+
+    /// Puts a request aside until the DNS has said whether its sender is of the domain it names. `false`: that need not
+    /// be asked, or cannot be.
+    fn vet(
+        &mut self,
+        server: ServerId,
+        request: &Request,
+        flow: &Flow,
+        cx: &mut Context<'_>,
+    ) -> Result<bool, Refusal> {
+        let ip = flow.remote.ip();
+        let is_open = self.config.allow_domains.is_empty() || self.config.lets_in(ip);
+        if is_open || request.has(Name::ProxyAuthorization) {
+            return Ok(false);
+        }
+        let Some(domain) = self.claimed_guest(request) else { return Ok(false) };
+        if self.vetting.verdict(&domain, ip, cx.now).is_some() {
+            return Ok(false);
+        }
+        if self.vetting.waiting.len() >= MOST_WAITING {
+            let refusal = Refusal::new(Status::SERVICE_UNAVAILABLE, "Too many callers wait for the DNS");
+            return Err(refusal.with(Name::RetryAfter, 10));
+        }
+        let Some(host) = Host::parse(&domain) else { return Ok(false) };
+        let asked =
+            Lookup::start(&SipUri::new(None, host), &[Transport::Udp, Transport::Tcp, Transport::Tls]);
+        let Ok((lookup, questions)) = asked else { return Ok(false) };
+        if *request.method() == Method::Invite {
+            self.transactions.trying(server, &mut cx.sip());
+        }
+        self.vetting.ask(server, questions, cx);
+        let guest = Guest { request: request.clone(), flow: *flow, domain, lookup, since: cx.now };
+        self.vetting.waiting.insert(server, guest);
+        Ok(true)
+    }
+
+    /// The DNS has answered one of our questions.
+    pub(super) fn vetted(&mut self, ticket: u64, answer: DnsAnswer, cx: &mut Context<'_>) {
+        let Some((server, question)) = self.vetting.questions.remove(&ticket) else { return };
+        let Some(guest) = self.vetting.waiting.get_mut(&server) else { return };
+        let step = guest.lookup.answer(&question, answer, cx.rng);
+        let ip = guest.flow.remote.ip();
+        match step {
+            Step::Wait => {}
+            Step::Ask(questions) => self.vetting.ask(server, questions, cx),
+            Step::Found(hops) => {
+                let is_its = hops.iter().any(|hop| hop.target.remote.ip() == ip);
+                self.go_on(server, Some(is_its), cx);
+            }
+            Step::Failed(DnsFailure::Silent | DnsFailure::Busy | DnsFailure::ServerFailure) => {
+                self.go_on(server, None, cx);
+            }
+            Step::Failed(_) => self.go_on(server, Some(false), cx),
+        }
+    }
+
+    /// A request goes on, with what was learnt of its sender; without that it is refused for now.
+    fn go_on(&mut self, server: ServerId, is_its: Option<bool>, cx: &mut Context<'_>) {
+        let Some(guest) = self.vetting.waiting.remove(&server) else { return };
+        let Guest { request, flow, domain, .. } = guest;
+        match is_its {
+            Some(is_its) => {
+                self.vetting.learn(domain, flow.remote.ip(), is_its, cx.now);
+                self.request(server, &request, flow, cx);
+            }
+            None => {
+                let answer = Response::to_request(&request, Status::SERVICE_UNAVAILABLE)
+                    .reason("The DNS does not say whether this caller is of its domain")
+                    .to_tag(&self.stateless_tag(&request));
+                self.transactions.respond(server, answer.finish(), &mut cx.sip());
+            }
+        }
+    }
+
+    /// Nobody waits for ever, whatever the DNS's adapter does.
+    pub(super) fn end_vetting(&mut self, cx: &mut Context<'_>) {
+        let late = |(server, guest): (&ServerId, &Guest)| {
+            (cx.now.duration_since(guest.since) > LONGEST_WAIT).then_some(*server)
+        };
+        let late: Vec<_> = self.vetting.waiting.iter().filter_map(late).collect();
+        for server in late {
+            self.go_on(server, None, cx);
+        }
+        let waiting = &self.vetting.waiting;
+        self.vetting.questions.retain(|_, (server, _)| waiting.contains_key(server));
+    }
+}
+
+/// Tickets of our questions, apart from the proxy's.
+const OURS: u64 = 1 << 63;
+const MOST_WAITING: usize = 1_000;
+const MOST_KNOWN: usize = 4_096;
+/// How long an address is taken for one of its domain's …
+const BELIEVED: Duration = Duration::from_secs(600);
+/// … and for none.
+const DOUBTED: Duration = Duration::from_secs(60);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);

@@ -1,0 +1,102 @@
+"""Two exchanges that know each other by the DNS only: RFC 3263 with dnsmasq, RFC 5922 with a certificate of the callee's."""
+
+from harness.cases import case, each
+from harness.conversation import converse
+from harness.dns import Dns, Silent
+from harness.exchange import Exchange
+from harness.failure import check, until
+from harness.phones.offhook import Offhook, result
+from harness.wire import LOOPBACK
+
+HERE, THERE = "a.test", "b.test"
+OTHER_LOOPBACK = "127.0.0.2"
+SERVICES = {"udp": ("SIP+D2U", f"_sip._udp.{THERE}"), "tls": ("SIPS+D2T", f"_sips._tcp.{THERE}")}
+
+
+def offices(lab, transport="udp", dead_first=False, trusted=True, guests=LOOPBACK):
+    """Alice's exchange and Bob's, whose domain is in the DNS with one transport; Bob's takes calls from `guests`."""
+    dns = Dns(lab)
+    there = Exchange(lab, domain=THERE, host=OTHER_LOOPBACK, sets=[f'security.allow_from=["{guests}"]', dns.setting])
+    service, name = SERVICES[transport]
+    dns.naptr(THERE, 10, service, name)
+    if dead_first:
+        dns.address(f"sip1.{THERE}", OTHER_LOOPBACK)
+        dns.srv(name, f"sip1.{THERE}", Silent(lab, OTHER_LOOPBACK).port, 0)
+    dns.address(f"sip2.{THERE}", OTHER_LOOPBACK)
+    dns.srv(name, f"sip2.{THERE}", there.port_for(transport), 5)
+    dns.address(HERE, LOOPBACK)
+    dns.start()
+    bob = there.add("bob")
+    there.start()
+    sets = [dns.setting] + ([f"sip.peer_ca={there.authority}"] if trusted else [])
+    here = Exchange(lab, domain=HERE, sets=sets)
+    alice = here.add("alice")
+    here.start()
+    return Offhook(lab, here, alice, "caller"), Offhook(lab, there, bob, "callee")
+
+
+CALLS = [
+    ("alice of one domain calls bob of another over UDP", "udp", False),
+    ("alice of one domain calls bob of another over TLS", "tls", False),
+    ("the second server of a domain is called when the first is dead over UDP", "udp", True),
+    ("the second server of a domain is called when the first is dead over TLS", "tls", True),
+]
+
+
+@each(CALLS, seconds=90)
+def both_hear_each_other(lab, transport, dead_first):
+    converse(*offices(lab, transport, dead_first))
+
+
+@case()
+def a_domain_that_may_call_in_is_known_by_the_addresses_of_its_servers(lab):
+    converse(*offices(lab, guests=HERE))
+
+
+@case()
+def a_domain_that_may_not_call_in_is_asked_for_credentials(lab):
+    caller, callee = offices(lab, guests="c.test")
+    refused(caller, callee.account.address, 407, "")
+
+
+def refused(caller, target, code, words):
+    found = result(caller.dial(target))
+    check(found["code"] == code and words in found["reason"], f"wanted {code} and {words!r}, got {found}")
+
+
+@case()
+def a_domain_whose_certificate_leads_to_nobody_we_trust_is_not_called(lab):
+    caller, callee = offices(lab, "tls", trusted=False)
+    refused(caller, callee.account.address, 480, "cannot be reached")
+
+
+@case()
+def what_the_dns_does_not_know_is_told(lab):
+    caller, _ = offices(lab)
+    refused(caller, "sip:bob@nowhere.test", 404, "the DNS knows no such name")
+
+
+@case()
+def a_dns_that_never_answers_delays_no_local_call(lab):
+    exchange = Exchange(lab, sets=[Silent(lab).setting, "dns.timeout=29s"])
+    alice, bob, carol = exchange.add("alice"), exchange.add("bob"), exchange.add("carol")
+    exchange.start()
+    asking = Offhook(lab, exchange, carol, "caller")
+    waiting = lab.run("abroad", [lab.binary, "call", "sip:x@nowhere.test", *asking.words])
+    until(lambda: "call started" in exchange.process.said(), 15, "the call to the other domain reached the exchange")
+    callee = Offhook(lab, exchange, bob, "callee")
+    callee.answer()
+    found = result(Offhook(lab, exchange, alice, "caller").dial(bob.address, "--duration", "1s"))
+    check(found["code"] == 200, f"the local call: {found}")
+    check(waiting.ended() is None, f"did not wait for the DNS: {waiting.said()}")
+
+
+@case()
+def a_stranger_is_not_let_in_and_not_relayed(lab):
+    _, callee = offices(lab)
+    stranger = Offhook(lab, None, None, "caller", host="127.0.0.3")
+    there = callee.exchange
+    for target, code in ((f"sip:bob@{OTHER_LOOPBACK}:{there.port}", 407), (f"sip:x@{HERE}", 403)):
+        process = stranger.dial(target, *(["--server", f"{OTHER_LOOPBACK}:{there.port}"] if code == 403 else []))
+        found = result(process)
+        check(found["code"] == code, f"{target}: wanted {code}, got {found}")

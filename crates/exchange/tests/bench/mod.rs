@@ -149,7 +149,7 @@ impl Bench {
             if let media::Command::Close { stream } = self.media[at]
                 && let Some(ports) = opened(&self.media, stream)
             {
-                let counters = [media::Counters::default(); 2];
+                let (ports, counters) = (ports.into(), [media::Counters::default(); 2]);
                 self.input(Input::Media(media::Report::Closed { stream, ports, counters }));
             }
         }

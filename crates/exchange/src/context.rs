@@ -5,6 +5,7 @@ use std::time::Instant;
 use offhook_sip_stack::transaction::Owner;
 use offhook_sip_stack::{Rng, Timers};
 
+use crate::b2bua::CallId;
 use crate::config::Epoch;
 use crate::event::Event;
 use crate::io::{Outbox, ShardMessage};
@@ -25,6 +26,8 @@ pub(crate) struct Context<'a> {
 pub(crate) enum Alarm {
     /// Timer C of a branch (RFC 3261 §16.8): context and branch.
     TimerC(u64, usize),
+    /// A phone that is called by us may have been ringing for too long: call and leg.
+    Ring(CallId, u8),
     /// Bindings that have expired are forgotten.
     Sweep,
 }

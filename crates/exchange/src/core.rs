@@ -1,5 +1,6 @@
 //! Chooses who deals with a request: the registrar, the proxy, or ourselves.
 
+mod bridged;
 mod whereabouts;
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -20,6 +21,7 @@ use offhook_sip_stack::{CloseConnection, Flow, transport};
 use rand::RngExt as _;
 
 use crate::agents;
+use crate::b2bua::{Table, Usages};
 use crate::command::{self, Answer, Command, Ticket};
 use crate::config::{Authentication, Config, Strangers};
 use crate::context::{Alarm, Context};
@@ -35,6 +37,7 @@ use crate::proxy::{Forwarding, Proxy};
 use crate::proxy::{in_dialog, routes};
 use crate::refusal::Refusal;
 use crate::registrar::{self, Granted, outbound};
+use crate::services::Services;
 use whereabouts::{is_secure, no_secure_way};
 
 /// The decisions of one shard.
@@ -44,6 +47,9 @@ pub(crate) struct Core {
     transactions: Transactions,
     authenticator: Authenticator,
     proxy: Proxy,
+    services: Services,
+    bridged: Table,
+    usages: Usages,
     inquiries: Inquiries,
     overload: Overload,
     draining: bool,
@@ -61,6 +67,9 @@ impl Core {
             authenticator: Authenticator::new(config.key.0, &config.realm, config.nonce_lifetime.as_secs())
                 .of_shard(shard),
             proxy: Proxy::new(shard, config.shards, ports),
+            services: Services::new(&config),
+            bridged: Table::default(),
+            usages: Usages::default(),
             inquiries: Inquiries::default(),
             overload: Overload::new(),
             draining: false,
@@ -145,6 +154,10 @@ impl Core {
     }
 
     fn transaction(&mut self, event: TransactionEvent, cx: &mut Context<'_>) {
+        if let Some(leg) = self.bridged.owner(&event, &self.usages) {
+            let (bridged, mut env, _) = self.bridged(cx);
+            return bridged.receive(leg, event, &mut env);
+        }
         match event {
             TransactionEvent::Request { server, request, flow } => self.request(server, &request, flow, cx),
             TransactionEvent::Cancel { server, invite, request, .. } => {
@@ -252,10 +265,21 @@ impl Core {
         routes::check_hops(&stripped, &self.config)?;
         let caller = self.caller(request, here, &flow, cx)?;
         let proven = caller.account().is_some();
+        if let Some(dialled) = user.as_deref().filter(|_| here)
+            && self
+                .incoming((server, &stripped, flow), (&caller, dialled), cx)
+                .map_err(|refusal| if proven { refusal.proven() } else { refusal })?
+        {
+            return Ok(());
+        }
         let started = match (here, user) {
             (false, _) => Err(Refusal::new(Status::FORBIDDEN, "Other domains are not reached from here")),
             (true, None) => Err(Status::NOT_FOUND.into()),
             (true, Some(user)) => self.targets(&user, &uri, cx.unix()).and_then(|targets| {
+                let Some(targets) = self.routed((server, &stripped, flow), (&caller, &user), targets, cx)?
+                else {
+                    return Ok(());
+                };
                 let forwarding = Forwarding { request: stripped, from: flow, caller, targets };
                 self.proxy.start(server, forwarding, &self.config, &mut self.transactions, cx)
             }),
@@ -465,8 +489,14 @@ impl Core {
             Alarm::TimerC(context, branch) => {
                 self.proxy.timer_c(context, branch, &mut self.transactions, cx);
             }
+            Alarm::Ring(call, leg) => {
+                let (bridged, mut env, _) = self.bridged(cx);
+                bridged.ring_over(call, leg, &mut env);
+            }
             Alarm::Sweep => {
                 self.proxy.end_held(&self.config, &mut self.transactions, cx);
+                let (bridged, mut env, _) = self.bridged(cx);
+                bridged.end_held(&mut env);
                 self.directory.forget_expired(cx.unix());
                 cx.timers.arm(cx.now + Self::SWEEP, Alarm::Sweep);
             }
@@ -490,7 +520,14 @@ impl Core {
     }
 
     pub(crate) fn media(&mut self, report: Report, cx: &mut Context<'_>) {
-        self.proxy.media(report, &self.config, &mut self.transactions, cx);
+        let Some((number, trouble)) = self.proxy.anchors.report(report, &self.config, cx.now) else { return };
+        match self.proxy.anchors.bridged(number) {
+            Some(call) => {
+                let (bridged, mut env, _) = self.bridged(cx);
+                bridged.trouble(call, trouble, &mut env);
+            }
+            None => self.proxy.trouble(number, trouble, &self.config, &mut self.transactions, cx),
+        }
     }
 
     pub(crate) fn waited(&mut self, waited: Duration, cx: &mut Context<'_>) {
@@ -523,11 +560,15 @@ impl Core {
                 accounts: self.directory.accounts(),
                 bindings: self.directory.live_bindings(cx.unix()).count(),
                 transactions: self.transactions.len(),
-                ringing: self.proxy.ringing(),
+                ringing: self.proxy.ringing() + self.bridged.ringing(),
                 anchored: self.proxy.anchored(),
                 free_ports: self.proxy.free_ports(cx.now),
             }),
-            Command::Calls => Answer::Calls(self.proxy.calls(cx)),
+            Command::Calls => {
+                let mut calls = self.proxy.calls(cx);
+                calls.extend(self.bridged.live(cx));
+                Answer::Calls(calls)
+            }
             Command::Devices => Answer::Devices(self.directory.devices(cx.unix())),
         };
         cx.out.answers.push((ticket, answer));
@@ -560,12 +601,15 @@ impl Core {
     }
 
     pub(crate) fn is_idle(&self) -> bool {
-        self.transactions.is_empty() && self.proxy.is_idle() && self.inquiries.is_idle()
+        self.transactions.is_empty()
+            && self.proxy.is_idle()
+            && self.bridged.is_idle(&self.usages)
+            && self.inquiries.is_idle()
     }
 }
 
 /// Refuses extensions that are required and not among those we know (§16.3 step 5, §8.2.2.3).
-fn extensions(request: &Request, name: Name, known: &[&str]) -> Result<(), Refusal> {
+pub(crate) fn extensions(request: &Request, name: Name, known: &[&str]) -> Result<(), Refusal> {
     let unknown: Vec<_> = request
         .tokens(name)
         .filter(|tag| !tag.is_empty() && !known.iter().any(|one| one.eq_ignore_ascii_case(tag)))

@@ -10,7 +10,7 @@ use crate::proxy::signed_route::{PARAMETER, SignedRoute};
 /// The shard, of `shards`, that owns a message. Rules in this order:
 ///
 /// 1. a response: the number in our own branch, which is its top Via's;
-/// 2. a request with a Route of ours: the number in that;
+/// 2. a request with a Route of ours: the number in that; one with a Call-ID of ours: the number in that;
 /// 3. REGISTER, PUBLISH and SUBSCRIBE: hash of the user in To, as in [`home`];
 /// 4. otherwise: hash of the Call-ID.
 ///
@@ -25,7 +25,9 @@ pub fn owner(message: &[u8], shards: u8) -> Option<u8> {
     let known = if scan::is_response(message) {
         scan::top_via_branch(message).and_then(shard_of_branch)
     } else {
-        scan::first_route(message).and_then(shard_of_route)
+        scan::first_route(message)
+            .and_then(shard_of_route)
+            .or_else(|| scan::call_id(message).and_then(shard_of_call))
     };
     if let Some(shard) = known.filter(|shard| *shard < shards) {
         return Some(shard);
@@ -70,6 +72,20 @@ fn shard_of_branch(branch: &[u8]) -> Option<u8> {
     let digits = branch.strip_prefix(b"z9hG4bK")?.get(..2)?;
     u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
+
+/// A Call-ID for a leg that we begin: all that comes in its dialogs finds this shard.
+pub(crate) fn call_id(shard: u8, random: &str) -> String {
+    format!("{CALL}{shard:02x}-{random}")
+}
+
+/// The two hexadecimal digits of a Call-ID of ours.
+fn shard_of_call(call: &[u8]) -> Option<u8> {
+    let digits = call.strip_prefix(CALL.as_bytes())?.split(|byte| *byte == b'-').next()?;
+    u8::from_str_radix(std::str::from_utf8(digits).ok().filter(|digits| digits.len() == 2)?, 16).ok()
+}
+
+/// How Call-IDs of ours begin.
+const CALL: &str = "offhook-";
 
 fn shard_of_route(route: &[u8]) -> Option<u8> {
     let route = std::str::from_utf8(route).ok()?;

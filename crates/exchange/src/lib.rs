@@ -3,6 +3,7 @@
 //! Read [`io`] first: everything that crosses the border is listed there.
 
 mod agents;
+mod b2bua;
 pub mod command;
 pub mod config;
 mod context;
@@ -18,6 +19,7 @@ mod overload;
 pub mod proxy;
 mod refusal;
 mod registrar;
+pub mod services;
 mod shard;
 
 pub use shard::Shard;

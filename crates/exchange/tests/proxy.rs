@@ -344,7 +344,7 @@ fn a_call_whose_media_has_stopped_is_ended_in_both_names() {
         assert!(raw(&bye, Name::To).contains("tag="));
         bench.send(at, &reply(&bye, 200, "", "", ""));
     }
-    assert!(bench.events.iter().any(|one| matches!(one, Event::CallEnded { by: EndedBy::MediaStopped, .. })));
+    assert!(bench.events.iter().any(|one| matches!(one, Event::CallEnded { by: EndedBy::Exchange, .. })));
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod number;
 mod place;
 mod print;
 mod serve;
+mod services;
 mod softphone;
 mod status;
 
@@ -83,6 +84,9 @@ enum Command {
     /// Calls: live, list
     #[command(subcommand)]
     Calls(calls::Calls),
+    /// What may be dialled that is no phone
+    #[command(after_help = "Example: offhook services --json")]
+    Services(services::Services),
     /// Certificates: status, trust, renew
     #[command(subcommand)]
     Cert(cert::Cert),
@@ -102,6 +106,7 @@ fn main() -> ExitCode {
         Command::Number(number) => finish(number.run()),
         Command::Device(device) => finish(device.run()),
         Command::Calls(calls) => finish(calls.run()),
+        Command::Services(services) => finish(services.run()),
         Command::Cert(cert) => finish(cert.run()),
         Command::Softphone(softphone) => softphone.run(),
     }

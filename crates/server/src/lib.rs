@@ -34,6 +34,6 @@ pub use offhook_store::{Password, StoreError};
 pub use offline::Offline;
 pub use run_file::RunFile;
 pub use server::{Ended, Server};
-pub use settings::{CertificateFiles, DeclaredAccount, Settings, TurnSettings, WebTls};
+pub use settings::{CertificateFiles, DeclaredAccount, Service, Settings, TurnSettings, WebTls};
 pub use start::StartError;
 pub use telemetry::{LogFormat, call_records, start_log};

@@ -51,7 +51,7 @@ impl Proxy {
         if groups.iter().any(|group| group.len() as u64 > u64::from(breadth)) {
             return Err(Status::MAX_BREADTH_EXCEEDED.into());
         }
-        let counted = invite && self.admit(&caller, config)?;
+        let counted = invite && self.active.admit(&caller, config)?.is_some();
         if invite {
             transactions.trying(server, &mut cx.sip());
             let text = |name| String::from_utf8_lossy(request.raw(name).unwrap_or_default()).into_owned();
@@ -70,15 +70,6 @@ impl Proxy {
         self.servers.insert(server, number);
         self.settle(number, context, config, transactions, cx);
         Ok(())
-    }
-
-    /// Whether an account may have one more call; counts it.
-    fn admit(&mut self, caller: &Caller, config: &Config) -> Result<bool, Refusal> {
-        let Some(account) = caller.account() else { return Ok(false) };
-        if !self.active.begin(account, config.max_calls_per_account) {
-            return Err(Refusal::new(Status::FORBIDDEN, "This account has as many calls as it may have"));
-        }
-        Ok(true)
     }
 
     /// Sends the request to the next targets; `false` if there are none left.
@@ -379,7 +370,7 @@ fn must_anchor(
     }
 }
 
-fn caller_behind_nat(request: &Request, flow: &Flow) -> bool {
+pub(crate) fn caller_behind_nat(request: &Request, flow: &Flow) -> bool {
     match request
         .contacts()
         .ok()

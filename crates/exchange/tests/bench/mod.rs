@@ -160,9 +160,13 @@ impl Bench {
         let mut open = Vec::new();
         for command in &self.media {
             match command {
-                media::Command::Open { stream, .. } => open.push(*stream),
+                media::Command::Open { stream, .. } | media::Command::OpenEnd { stream, .. } => {
+                    open.push(*stream);
+                }
                 media::Command::Close { stream } => open.retain(|one| one != stream),
-                media::Command::Update { .. } | media::Command::Transcode { .. } => {}
+                media::Command::Update { .. }
+                | media::Command::Transcode { .. }
+                | media::Command::Echo { .. } => {}
             }
         }
         open

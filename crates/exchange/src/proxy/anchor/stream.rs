@@ -24,6 +24,8 @@ pub(super) struct Stream {
     /// Of sound, what was offered last.
     pub(super) offered: Option<Box<Offered>>,
     pub(super) is_transcoded: bool,
+    /// Whether the callee is an end of ours, of which the relay need not hear.
+    pub(super) ends_here: bool,
     pub(super) stopped_at: Option<Instant>,
 }
 
@@ -44,7 +46,8 @@ impl Stream {
         self.mux[sender.index()] = mux;
         self.remotes[sender.index()] = remote;
         let both = self.mux == [Some(true); 2];
-        for side in SideName::BOTH {
+        let sides = if self.ends_here { 1 } else { 2 };
+        for side in SideName::BOTH.into_iter().take(sides) {
             let remote = &mut self.remotes[side.index()];
             let (changed, ice) = match &mut self.ends {
                 // Each side has its own.

@@ -1,0 +1,75 @@
+//! The door to bridged calls and to the services that make them.
+
+use std::time::Instant;
+
+use offhook_sip::{Method, Request};
+use offhook_sip_stack::Flow;
+use offhook_sip_stack::transaction::ServerId;
+
+use super::Core;
+use crate::b2bua::{Arriving, Env, Table};
+use crate::context::Context;
+use crate::identity::Caller;
+use crate::proxy::Target;
+use crate::refusal::Refusal;
+use crate::services::Services;
+
+impl Core {
+    /// The bridged calls, what they work with, and the services that may take a call.
+    pub(super) fn bridged<'a, 'b>(
+        &'a mut self,
+        cx: &'a mut Context<'b>,
+    ) -> (&'a mut Table, Env<'a, 'b>, &'a mut Services) {
+        let env = Env {
+            config: &self.config,
+            transactions: &mut self.transactions,
+            anchors: &mut self.proxy.anchors,
+            active: &mut self.proxy.active,
+            usages: &mut self.usages,
+            cx,
+        };
+        (&mut self.bridged, env, &mut self.services)
+    }
+
+    /// Lets services take a call whose caller is known; true if one has.
+    pub(super) fn incoming(
+        &mut self,
+        (server, request, flow): (ServerId, &Request, Flow),
+        (caller, dialled): (&Caller, &str),
+        cx: &mut Context<'_>,
+    ) -> Result<bool, Refusal> {
+        if *request.method() != Method::Invite || self.draining {
+            return Ok(false);
+        }
+        let arriving = Arriving { server, request, flow, caller, dialled, targets: Vec::new() };
+        let (bridged, mut env, services) = self.bridged(cx);
+        services.incoming(bridged, &mut env, arriving)
+    }
+
+    /// Lets services take a call whose targets are known; returns the targets if none does.
+    pub(super) fn routed(
+        &mut self,
+        (server, request, flow): (ServerId, &Request, Flow),
+        (caller, dialled): (&Caller, &str),
+        targets: Vec<Target>,
+        cx: &mut Context<'_>,
+    ) -> Result<Option<Vec<Target>>, Refusal> {
+        if *request.method() != Method::Invite {
+            return Ok(Some(targets));
+        }
+        let arriving = Arriving { server, request, flow, caller, dialled, targets };
+        let (bridged, mut env, services) = self.bridged(cx);
+        services.routed(bridged, &mut env, arriving)
+    }
+
+    /// Does what is due for a leg of a bridged call; false if nothing is.
+    pub(crate) fn due(&mut self, cx: &mut Context<'_>) -> bool {
+        let (bridged, mut env, _) = self.bridged(cx);
+        bridged.due(&mut env)
+    }
+
+    /// When [`Core::due`] has something to do.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.usages.next_deadline()
+    }
+}

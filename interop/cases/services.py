@@ -4,7 +4,7 @@ from functools import partial
 
 from harness import tone
 from harness.cases import each
-from harness.conversation import HEARD_SECONDS, TALK_SECONDS
+from harness.conversation import HEARD_SECONDS, TALK_SECONDS, converse
 from harness.exchange import DOMAIN, Exchange
 from harness.phones.baresip import Baresip
 from harness.phones.browser import Browser
@@ -46,3 +46,23 @@ def the_softphone_hears_itself(lab, transport):
     # Its own measure counts what was lost, and how well it would be understood.
     caller.call("*43", TALK_SECONDS)
     tone.prove(caller.recording, caller.hz, HEARD_SECONDS)
+
+
+HIDDEN = [
+    ("the softphone that hides itself calls baresip", Baresip),
+    ("the softphone that hides itself calls baresip with DTLS over TLS",
+     partial(Baresip, transport="tls", encryption="dtls_srtp")),
+    ("the softphone that hides itself calls pjsua2", Pjsua),
+    ("the softphone that hides itself calls a browser", Browser),
+]
+
+
+@each(HIDDEN, seconds=120)
+def a_bridged_call_is_heard_on_both_sides(lab, callee):
+    exchange = Exchange(lab)
+    alice, bob = exchange.add("alice"), exchange.add("bob")
+    exchange.start()
+    caller = Offhook(lab, exchange, alice, "caller")
+    # A caller that wants to be hidden has a dialog with the exchange, and so has the called phone.
+    caller.words += ["--header", "Privacy: header"]
+    converse(caller, callee(lab, exchange, bob, "callee"))

@@ -28,7 +28,7 @@ impl Services {
         let text = |text: &str| text.to_owned();
         let rows: Vec<Vec<String>> = settings
             .services()
-            .map(|one| vec![text(one.name), text(one.number.unwrap_or("off")), text(one.summary)])
+            .map(|one| vec![text(one.name), text(one.number.unwrap_or("–")), text(one.summary)])
             .collect();
         print::table(&["SERVICE", "NUMBER", "WHAT IT DOES"], &rows);
         Ok(())

@@ -7,7 +7,6 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use offhook_media::command::Report;
 use offhook_media::lease::PortBlock;
 use offhook_sdp::Profile;
 use offhook_sip::digest::push_hex;
@@ -33,7 +32,7 @@ use crate::inquiries::{Asked, Inquiries};
 use crate::io::{ShardMessage, StoreRequest};
 use crate::locality::user_of;
 use crate::overload::Overload;
-use crate::proxy::{Forwarding, Proxy};
+use crate::proxy::Proxy;
 use crate::proxy::{in_dialog, routes};
 use crate::refusal::Refusal;
 use crate::registrar::{self, Granted, outbound};
@@ -265,24 +264,10 @@ impl Core {
         routes::check_hops(&stripped, &self.config)?;
         let caller = self.caller(request, here, &flow, cx)?;
         let proven = caller.account().is_some();
-        if let Some(dialled) = user.as_deref().filter(|_| here)
-            && self
-                .incoming((server, &stripped, flow), (&caller, dialled), cx)
-                .map_err(|refusal| if proven { refusal.proven() } else { refusal })?
-        {
-            return Ok(());
-        }
         let started = match (here, user) {
             (false, _) => Err(Refusal::new(Status::FORBIDDEN, "Other domains are not reached from here")),
             (true, None) => Err(Status::NOT_FOUND.into()),
-            (true, Some(user)) => self.targets(&user, &uri, cx.unix()).and_then(|targets| {
-                let Some(targets) = self.routed((server, &stripped, flow), (&caller, &user), targets, cx)?
-                else {
-                    return Ok(());
-                };
-                let forwarding = Forwarding { request: stripped, from: flow, caller, targets };
-                self.proxy.start(server, forwarding, &self.config, &mut self.transactions, cx)
-            }),
+            (true, Some(user)) => self.reach(server, (stripped, flow), caller, (&user, &uri), cx),
         };
         started.map_err(|refusal| if proven { refusal.proven() } else { refusal })
     }
@@ -516,17 +501,6 @@ impl Core {
         }
         for event in self.transactions.flow_failed(flow, &mut cx.sip()) {
             self.transaction(event, cx);
-        }
-    }
-
-    pub(crate) fn media(&mut self, report: Report, cx: &mut Context<'_>) {
-        let Some((number, trouble)) = self.proxy.anchors.report(report, &self.config, cx.now) else { return };
-        match self.proxy.anchors.bridged(number) {
-            Some(call) => {
-                let (bridged, mut env, _) = self.bridged(cx);
-                bridged.trouble(call, trouble, &mut env);
-            }
-            None => self.proxy.trouble(number, trouble, &self.config, &mut self.transactions, cx),
         }
     }
 

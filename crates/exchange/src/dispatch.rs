@@ -141,6 +141,21 @@ mod tests {
     }
 
     #[test]
+    fn a_call_of_ours_goes_to_the_shard_in_its_call_id() {
+        let of = |call_id: &str| {
+            let bye = String::from_utf8(message("BYE sip:a@b SIP/2.0", "")).unwrap();
+            owner(bye.replace("some@where", call_id).as_bytes(), 8)
+        };
+        for shard in 0..8 {
+            assert_eq!(of(&call_id(shard, "0a1b2c")), Some(shard));
+        }
+        // Anyone may write one that only looks like ours: it goes to some shard, and always to the same.
+        for odd in ["offhook-ff-1", "offhook-0", "offhook-+1-1", "offhook-é-1"] {
+            assert!(of(odd).is_some_and(|shard| shard < 8) && of(odd) == of(odd), "{odd}");
+        }
+    }
+
+    #[test]
     fn requests_of_one_call_meet() {
         let invite = owner(&message("INVITE sip:a@b SIP/2.0", "To: <sip:a@b>\r\n"), 8);
         assert_eq!(owner(&message("CANCEL sip:a@b SIP/2.0", "To: <sip:a@b>\r\n"), 8), invite);

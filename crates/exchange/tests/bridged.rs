@@ -298,3 +298,28 @@ fn ports_of_branches_that_lost_come_home() {
     bench.pass(Duration::from_secs(70));
     assert!(bench.shard.is_idle());
 }
+
+#[test]
+fn one_of_two_phones_that_cannot_have_media_leaves_the_other_ringing() {
+    let mut bench = bench();
+    let second =
+        bench::register("bob", bench::call::BOB_TOO, "Contact: <sip:bob@192.0.2.21:5060>\nExpires: 600\n")
+            .replace("reg-bob", "reg-bob-too")
+            .replace("regbob", "regbobtoo");
+    assert_eq!(bench.authenticated(bench::call::BOB_TOO, "bob", &second).status().code(), 200);
+    let got = ring(&mut bench, "", &sdp("192.0.2.10", 4000));
+    let other = bench.request(bench::call::BOB_TOO);
+    let streams = bench.open_streams();
+    let ports = bench.ports(streams[0]);
+    bench.send(BOB, &reply(&got, 180, "tbob", "", ""));
+    bench.input(offhook_exchange::io::Input::Media(offhook_media::command::Report::PortUnavailable {
+        stream: streams[0],
+        port: ports[0].rtp,
+    }));
+    let cancel = bench.request(BOB);
+    assert_eq!(cancel.method().as_str(), "CANCEL");
+    bench.send(BOB, &reply(&got, 487, "tbob", "", ""));
+    assert!(!bench.codes(ALICE).iter().any(|code| *code >= 200));
+    bench.send(bench::call::BOB_TOO, &reply(&other, 200, "ttoo", &contact(), &sdp("192.0.2.21", 6000)));
+    assert_eq!(bench.codes(ALICE), [200]);
+}

@@ -143,8 +143,12 @@ impl Call {
             // §14.2: somebody else's turn.
             return self.refuse(leg, Status::REQUEST_PENDING, env);
         };
-        if !asked && !self.leg(other).is_some_and(|leg| leg.invite.can_change()) {
-            // A phone without UPDATE cannot be told before it answers (RFC 3311 §5.1).
+        let able = self.leg(other).is_some_and(|leg| match &body {
+            Some(_) => leg.invite.can_change(),
+            None => leg.invite.is_established(),
+        });
+        if !asked && !able {
+            // A phone without UPDATE cannot be told before it answers (RFC 3311 §5.1), and only a re-INVITE asks.
             return self.refuse(leg, Status::REQUEST_PENDING, env);
         }
         let anchor = self.anchor(leg);

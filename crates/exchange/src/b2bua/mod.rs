@@ -109,10 +109,12 @@ impl Table {
         true
     }
 
-    /// A call cannot go on with the media that it has.
-    pub(crate) fn trouble(&mut self, call: CallId, trouble: Trouble, env: &mut Env<'_, '_>) {
+    /// A call, or one who is called, cannot go on with the media of this anchor.
+    pub(crate) fn trouble(&mut self, call: CallId, anchor: u64, trouble: Trouble, env: &mut Env<'_, '_>) {
         let (reason, status, words) = trouble.words();
-        if let Some(one) = self.calls.get_mut(&call) {
+        if let Some(one) = self.calls.get_mut(&call)
+            && !one.give_up(anchor, (status, words), env)
+        {
             one.hang_up(&reason, (status, words), env);
         }
         self.settle(call, env);
@@ -130,7 +132,7 @@ impl Table {
     pub(crate) fn end_held(&mut self, env: &mut Env<'_, '_>) {
         for anchor in env.anchors.held_too_long(env.config, env.cx.now) {
             if let Some(call) = env.anchors.bridged(anchor) {
-                self.trouble(call, Trouble::Held, env);
+                self.trouble(call, anchor, Trouble::Held, env);
             }
         }
     }

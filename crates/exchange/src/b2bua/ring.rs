@@ -175,6 +175,25 @@ impl Call {
         branch.leg.enter(env, |invite, stack| invite.hangup(stack));
     }
 
+    /// One who is called cannot have the media that it was offered; false if it is not ringing.
+    pub(super) fn give_up(
+        &mut self,
+        anchor: u64,
+        refusal: (Status, &'static str),
+        env: &mut Env<'_, '_>,
+    ) -> bool {
+        let With::Phones(ring) = &mut self.with else { return false };
+        if ring.winner.is_some() {
+            return false;
+        }
+        let Some(branch) = ring.branches.iter_mut().find(|one| one.anchor == Some(anchor)) else {
+            return false;
+        };
+        branch.given_up = Some(refusal);
+        branch.leg.enter(env, |invite, stack| invite.hangup(stack));
+        true
+    }
+
     /// A provisional response of one who is called.
     pub(super) fn progress(&mut self, at: usize, status: Status, body: Option<&Body>, env: &mut Env<'_, '_>) {
         let With::Phones(ring) = &mut self.with else { return };

@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use offhook_sip::{Method, Request};
+use offhook_media::command::Report;
+use offhook_sip::{Method, Request, Uri};
 use offhook_sip_stack::Flow;
 use offhook_sip_stack::transaction::ServerId;
 
@@ -10,7 +11,7 @@ use super::Core;
 use crate::b2bua::{Arriving, Env, Table};
 use crate::context::Context;
 use crate::identity::Caller;
-use crate::proxy::Target;
+use crate::proxy::{Forwarding, Target};
 use crate::refusal::Refusal;
 use crate::services::Services;
 
@@ -31,8 +32,28 @@ impl Core {
         (&mut self.bridged, env, &mut self.services)
     }
 
+    /// Takes a request to a user of ours: to a service, or to where the user is.
+    pub(super) fn reach(
+        &mut self,
+        server: ServerId,
+        (request, from): (Request, Flow),
+        caller: Caller,
+        (user, uri): (&str, &Uri),
+        cx: &mut Context<'_>,
+    ) -> Result<(), Refusal> {
+        if self.incoming((server, &request, from), (&caller, user), cx)? {
+            return Ok(());
+        }
+        let targets = self.targets(user, uri, cx.unix())?;
+        let Some(targets) = self.routed((server, &request, from), (&caller, user), targets, cx)? else {
+            return Ok(());
+        };
+        let forwarding = Forwarding { request, from, caller, targets };
+        self.proxy.start(server, forwarding, &self.config, &mut self.transactions, cx)
+    }
+
     /// Lets services take a call whose caller is known; true if one has.
-    pub(super) fn incoming(
+    fn incoming(
         &mut self,
         (server, request, flow): (ServerId, &Request, Flow),
         (caller, dialled): (&Caller, &str),
@@ -47,7 +68,7 @@ impl Core {
     }
 
     /// Lets services take a call whose targets are known; returns the targets if none does.
-    pub(super) fn routed(
+    fn routed(
         &mut self,
         (server, request, flow): (ServerId, &Request, Flow),
         (caller, dialled): (&Caller, &str),
@@ -60,6 +81,17 @@ impl Core {
         let arriving = Arriving { server, request, flow, caller, dialled, targets };
         let (bridged, mut env, services) = self.bridged(cx);
         services.routed(bridged, &mut env, arriving)
+    }
+
+    pub(crate) fn media(&mut self, report: Report, cx: &mut Context<'_>) {
+        let Some((number, trouble)) = self.proxy.anchors.report(report, &self.config, cx.now) else { return };
+        match self.proxy.anchors.bridged(number) {
+            Some(call) => {
+                let (bridged, mut env, _) = self.bridged(cx);
+                bridged.trouble(call, number, trouble, &mut env);
+            }
+            None => self.proxy.trouble(number, trouble, &self.config, &mut self.transactions, cx),
+        }
     }
 
     /// Does what is due for a leg of a bridged call; false if nothing is.

@@ -30,7 +30,7 @@ pub(super) struct Call {
 /// Whom the caller talks with, or waits for.
 pub(super) enum With {
     /// An end of ours.
-    End(End),
+    End(Box<End>),
     /// Phones, of which one may have answered.
     Phones(Box<Ring>),
 }

@@ -116,7 +116,7 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
         match begun {
             Ok(Some((caller, body))) => {
                 self.started(&about, 1);
-                let with = With::End(end);
+                let with = With::End(Box::new(end));
                 let mut new = Call { id: call, caller, with, about, answered: None, ended: false };
                 new.answer(body, Some(anchor), self.env);
                 self.table.insert(new, self.env);

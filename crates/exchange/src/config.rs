@@ -9,6 +9,7 @@ use offhook_sdp::Codec;
 use offhook_sip_stack::Transport;
 
 use crate::route::{Plan, Trunk};
+use crate::services::Settings;
 
 /// What a shard needs to know of the configuration.
 #[derive(Clone, Debug)]
@@ -64,6 +65,8 @@ pub struct Config {
     pub timer_c: Duration,
     /// Transactions that a shard holds at most; above, new requests get 503.
     pub max_transactions: usize,
+    /// What the services are set to.
+    pub services: Settings,
     /// How long a nonce is good.
     pub nonce_lifetime: Duration,
     /// Signs nonces and routes. Kept by the store, so that calls outlive a restart.
@@ -105,6 +108,7 @@ impl Config {
             timer_c: Duration::from_secs(185),
             // A registration takes one for 32 s, a call two and two.
             max_transactions: 1_000_000,
+            services: Settings::default(),
             nonce_lifetime: Duration::from_secs(300),
             key,
         }

@@ -5,6 +5,7 @@ use std::time::Instant;
 use offhook_sip_stack::transaction::Owner;
 use offhook_sip_stack::{Rng, Timers};
 
+use crate::b2bua::CallId;
 use crate::config::Epoch;
 use crate::event::Event;
 use crate::io::{Outbox, ShardMessage};
@@ -29,6 +30,8 @@ pub(crate) enum Alarm {
     Search(u64),
     /// A server of another domain has been silent: context and branch.
     Silence(u64, usize),
+    /// A phone that is called by us may have been ringing for too long: call and leg.
+    Ring(CallId, u8),
     /// Bindings that have expired are forgotten.
     Sweep,
 }

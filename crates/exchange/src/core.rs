@@ -1,5 +1,6 @@
 //! Chooses who deals with a request: the registrar, the proxy, or ourselves.
 
+mod bridged;
 mod outward;
 mod vetting;
 mod whereabouts;
@@ -8,7 +9,6 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use offhook_media::command::Report;
 use offhook_media::lease::PortBlock;
 use offhook_sdp::Profile;
 use offhook_sip::digest::push_hex;
@@ -23,6 +23,7 @@ use offhook_sip_stack::{CloseConnection, Flow, transport};
 use rand::RngExt as _;
 
 use crate::agents;
+use crate::b2bua::{Table, Usages};
 use crate::command::{self, Answer, Command, Ticket};
 use crate::config::{Authentication, Config};
 use crate::context::{Alarm, Context};
@@ -34,10 +35,11 @@ use crate::inquiries::{Asked, Inquiries};
 use crate::io::{ShardMessage, StoreRequest};
 use crate::locality::user_of;
 use crate::overload::Overload;
-use crate::proxy::{Forwarding, Proxy};
+use crate::proxy::Proxy;
 use crate::proxy::{in_dialog, routes};
 use crate::refusal::Refusal;
 use crate::registrar::{self, Granted, outbound};
+use crate::services::Services;
 use crate::strangers::Strangers as Sources;
 use outward::Way;
 use vetting::Vetting;
@@ -50,6 +52,9 @@ pub(crate) struct Core {
     transactions: Transactions,
     authenticator: Authenticator,
     proxy: Proxy,
+    services: Services,
+    bridged: Table,
+    usages: Usages,
     inquiries: Inquiries,
     overload: Overload,
     sources: Sources,
@@ -69,6 +74,9 @@ impl Core {
             authenticator: Authenticator::new(config.key.0, &config.realm, config.nonce_lifetime.as_secs())
                 .of_shard(shard),
             proxy: Proxy::new(shard, config.shards, ports),
+            services: Services::new(&config),
+            bridged: Table::default(),
+            usages: Usages::default(),
             inquiries: Inquiries::default(),
             overload: Overload::new(),
             sources: Sources::default(),
@@ -155,6 +163,10 @@ impl Core {
     }
 
     fn transaction(&mut self, event: TransactionEvent, cx: &mut Context<'_>) {
+        if let Some(leg) = self.bridged.owner(&event, &self.usages) {
+            let (bridged, mut env, _) = self.bridged(cx);
+            return bridged.receive(leg, event, &mut env);
+        }
         match event {
             TransactionEvent::Request { server, request, flow } => self.request(server, &request, flow, cx),
             TransactionEvent::Cancel { server, invite, request, .. } => {
@@ -269,15 +281,11 @@ impl Core {
         routes::check_hops(&stripped, &self.config)?;
         let Some(caller) = self.caller(server, request, here, &flow, cx)? else { return Ok(()) };
         let proven = caller.account().is_some();
-        let way =
-            if here { self.whereabouts(user, &uri, &caller, &flow, cx.unix()) } else { Way::elsewhere(&uri) };
-        let started = way.and_then(|way| match way {
-            Way::Phones(targets) => {
-                let forwarding = Forwarding { request: stripped, from: flow, caller, targets };
-                self.proxy.start(server, forwarding, &self.config, &mut self.transactions, cx)
-            }
-            Way::Out(to) => self.outward(server, (stripped, flow, caller), to, cx),
-        });
+        let asked = (stripped, flow);
+        let started = match here {
+            true => self.reach(server, asked, caller, (user, &uri), cx),
+            false => Way::elsewhere(&uri).and_then(|way| self.go(server, asked, caller, way, cx)),
+        };
         started.map_err(|refusal| if proven { refusal.proven() } else { refusal })
     }
 
@@ -463,8 +471,14 @@ impl Core {
             Alarm::Silence(context, branch) => {
                 self.proxy.silence(context, branch, &self.config, &mut self.transactions, cx);
             }
+            Alarm::Ring(call, leg) => {
+                let (bridged, mut env, _) = self.bridged(cx);
+                bridged.ring_over(call, leg, &mut env);
+            }
             Alarm::Sweep => {
                 self.proxy.end_held(&self.config, &mut self.transactions, cx);
+                let (bridged, mut env, _) = self.bridged(cx);
+                bridged.end_held(&mut env);
                 self.directory.forget_expired(cx.unix());
                 self.end_vetting(cx);
                 cx.timers.arm(cx.now + Self::SWEEP, Alarm::Sweep);
@@ -486,10 +500,6 @@ impl Core {
         for event in self.transactions.flow_failed(flow, &mut cx.sip()) {
             self.transaction(event, cx);
         }
-    }
-
-    pub(crate) fn media(&mut self, report: Report, cx: &mut Context<'_>) {
-        self.proxy.media(report, &self.config, &mut self.transactions, cx);
     }
 
     pub(crate) fn resolved(&mut self, ticket: u64, answer: DnsAnswer, cx: &mut Context<'_>) {
@@ -529,11 +539,15 @@ impl Core {
                 accounts: self.directory.accounts(),
                 bindings: self.directory.live_bindings(cx.unix()).count(),
                 transactions: self.transactions.len(),
-                ringing: self.proxy.ringing(),
+                ringing: self.proxy.ringing() + self.bridged.ringing(),
                 anchored: self.proxy.anchored(),
                 free_ports: self.proxy.free_ports(cx.now),
             }),
-            Command::Calls => Answer::Calls(self.proxy.calls(cx)),
+            Command::Calls => {
+                let mut calls = self.proxy.calls(cx);
+                calls.extend(self.bridged.live(cx));
+                Answer::Calls(calls)
+            }
             Command::Devices => Answer::Devices(self.directory.devices(cx.unix())),
         };
         cx.out.answers.push((ticket, answer));
@@ -568,13 +582,14 @@ impl Core {
     pub(crate) fn is_idle(&self) -> bool {
         self.transactions.is_empty()
             && self.proxy.is_idle()
+            && self.bridged.is_idle(&self.usages)
             && self.inquiries.is_idle()
             && self.vetting.is_idle()
     }
 }
 
 /// Refuses extensions that are required and not among those we know (§16.3 step 5, §8.2.2.3).
-fn extensions(request: &Request, name: Name, known: &[&str]) -> Result<(), Refusal> {
+pub(crate) fn extensions(request: &Request, name: Name, known: &[&str]) -> Result<(), Refusal> {
     let unknown: Vec<_> = request
         .tokens(name)
         .filter(|tag| !tag.is_empty() && !known.iter().any(|one| one.eq_ignore_ascii_case(tag)))

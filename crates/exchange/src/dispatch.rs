@@ -10,7 +10,7 @@ use crate::proxy::signed_route::{PARAMETER, SignedRoute};
 /// The shard, of `shards`, that owns a message. Rules in this order:
 ///
 /// 1. a response: the number in our own branch, which is its top Via's;
-/// 2. a request with a Route of ours: the number in that;
+/// 2. a request with a Route of ours: the number in that; one with a Call-ID of ours: the number in that;
 /// 3. REGISTER, PUBLISH and SUBSCRIBE: hash of the user in To, as in [`home`];
 /// 4. otherwise: hash of the Call-ID.
 ///
@@ -25,7 +25,9 @@ pub fn owner(message: &[u8], shards: u8) -> Option<u8> {
     let known = if scan::is_response(message) {
         scan::top_via_branch(message).and_then(shard_of_branch)
     } else {
-        scan::first_route(message).and_then(shard_of_route)
+        scan::first_route(message)
+            .and_then(shard_of_route)
+            .or_else(|| scan::call_id(message).and_then(shard_of_call))
     };
     if let Some(shard) = known.filter(|shard| *shard < shards) {
         return Some(shard);
@@ -70,6 +72,20 @@ fn shard_of_branch(branch: &[u8]) -> Option<u8> {
     let digits = branch.strip_prefix(b"z9hG4bK")?.get(..2)?;
     u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
+
+/// A Call-ID for a leg that we begin: all that comes in its dialogs finds this shard.
+pub(crate) fn call_id(shard: u8, random: &str) -> String {
+    format!("{CALL}{shard:02x}-{random}")
+}
+
+/// The two hexadecimal digits of a Call-ID of ours.
+fn shard_of_call(call: &[u8]) -> Option<u8> {
+    let digits = call.strip_prefix(CALL.as_bytes())?.split(|byte| *byte == b'-').next()?;
+    u8::from_str_radix(std::str::from_utf8(digits).ok().filter(|digits| digits.len() == 2)?, 16).ok()
+}
+
+/// How Call-IDs of ours begin.
+const CALL: &str = "offhook-";
 
 fn shard_of_route(route: &[u8]) -> Option<u8> {
     let route = std::str::from_utf8(route).ok()?;
@@ -122,6 +138,21 @@ mod tests {
     fn a_request_goes_to_the_shard_in_our_route() {
         let route = "Route: <sip:192.0.2.1;lr;oh=AQX_____;x>, <sip:other;lr>\r\n";
         assert_eq!(owner(&message("BYE sip:a@b SIP/2.0", route), 8), Some(5));
+    }
+
+    #[test]
+    fn a_call_of_ours_goes_to_the_shard_in_its_call_id() {
+        let of = |call_id: &str| {
+            let bye = String::from_utf8(message("BYE sip:a@b SIP/2.0", "")).unwrap();
+            owner(bye.replace("some@where", call_id).as_bytes(), 8)
+        };
+        for shard in 0..8 {
+            assert_eq!(of(&call_id(shard, "0a1b2c")), Some(shard));
+        }
+        // Anyone may write one that only looks like ours: it goes to some shard, and always to the same.
+        for odd in ["offhook-ff-1", "offhook-0", "offhook-+1-1", "offhook-é-1"] {
+            assert!(of(odd).is_some_and(|shard| shard < 8) && of(odd) == of(odd), "{odd}");
+        }
     }
 
     #[test]

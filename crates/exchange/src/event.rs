@@ -94,8 +94,8 @@ pub enum EndedBy {
     Caller,
     /// The one who was called.
     Callee,
-    /// We, because its media had stopped.
-    MediaStopped,
+    /// We, because its media had stopped or a phone was gone.
+    Exchange,
 }
 
 /// Why bytes were dropped without an answer.

@@ -92,15 +92,20 @@ fn is(account: &Account, found: Option<&Account>) -> bool {
 /// Puts what we vouch for in place of what a phone claims (RFC 3325 §8: a phone is not trusted to assert).
 pub(crate) fn assert(edit: &mut Edit<Request>, request: &Request, caller: &Caller) {
     forget_claims(edit, request);
+    if let Some(asserted) = asserted(request, caller) {
+        edit.add(Name::PAssertedIdentity, asserted);
+    }
+}
+
+/// What a phone may be told of who sent a request.
+pub(crate) fn asserted(request: &Request, caller: &Caller) -> Option<String> {
     // A caller that wants privacy is not named to a phone, which is outside of the trust domain (§7).
     let private = request.tokens(Name::Privacy).any(|token| {
         token
             .split(';')
             .any(|one| ["id", "user", "header"].iter().any(|it| one.trim().eq_ignore_ascii_case(it)))
     });
-    if let Some(asserted) = caller.asserted().filter(|_| !private) {
-        edit.add(Name::PAssertedIdentity, asserted);
-    }
+    caller.asserted().filter(|_| !private)
 }
 
 /// Removes what only a trusted element may say.

@@ -3,6 +3,7 @@
 //! Read [`io`] first: everything that crosses the border is listed there.
 
 mod agents;
+mod b2bua;
 pub mod command;
 pub mod config;
 mod context;
@@ -19,6 +20,7 @@ pub mod proxy;
 mod refusal;
 mod registrar;
 pub mod route;
+pub mod services;
 mod shard;
 mod strangers;
 

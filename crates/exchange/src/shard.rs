@@ -56,7 +56,7 @@ impl Shard {
                 self.core.transaction_timeout(owner, deadline, &mut cx);
             } else if let Some((_, alarm)) = cx.timers.pop_due(now) {
                 self.core.alarm(alarm, &mut cx);
-            } else {
+            } else if !self.core.due(&mut cx) {
                 break;
             }
         }
@@ -85,7 +85,8 @@ impl Shard {
 
     /// When to call [`Shard::handle`] at the latest.
     pub fn next_deadline(&self) -> Option<Instant> {
-        [self.sip_timers.next_deadline(), self.timers.next_deadline()].into_iter().flatten().min()
+        let above = [self.timers.next_deadline(), self.core.next_deadline()];
+        above.into_iter().chain([self.sip_timers.next_deadline()]).flatten().min()
     }
 
     /// How many transactions are not over.

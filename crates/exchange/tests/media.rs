@@ -254,7 +254,7 @@ fn a_port_that_another_program_has_is_left_alone_for_a_while() {
     bench.send(BOB, &reply(&got, 180, "tbob", "", ""));
     let Some(Command::Open { stream, sides, .. }) = bench.media.first().cloned() else { panic!() };
     bench.input(Input::Media(Report::PortUnavailable { stream, port: sides[0].ports.rtcp }));
-    let ports = [sides[0].ports, sides[1].ports];
+    let ports = vec![sides[0].ports, sides[1].ports];
     bench.input(Input::Media(Report::Closed { stream, ports, counters: Default::default() }));
     bench.send(BOB, &reply(&got, 487, "tbob", "", ""));
     assert_eq!(bench.codes(ALICE).last(), Some(&500));

@@ -290,6 +290,7 @@ impl Play {
             0 => self.input(Input::Media(Report::Refused { stream, reason: Refusal::StreamExists })),
             1 => {
                 self.input(Input::Media(Report::PortUnavailable { stream, port: ports[0].rtp }));
+                let ports = ports.into();
                 self.input(Input::Media(Report::Closed { stream, ports, counters: Default::default() }));
             }
             2 => {

@@ -146,6 +146,19 @@ pub struct Press {
     pub duration_ms: u16,
 }
 
+/// A format in which sound comes and goes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EchoFormat {
+    /// Its payload type in what comes.
+    pub receive: u8,
+    /// Its payload type in what goes back.
+    pub send: u8,
+    /// Its clock in Hz.
+    pub clock_rate: u32,
+    /// Whether it is of telephone events (RFC 4733).
+    pub event: bool,
+}
+
 /// What call control asks of the relay.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
@@ -189,6 +202,24 @@ pub enum Command {
         format: EventFormat,
         /// The key.
         press: Press,
+    },
+    /// Opens the two ports of a side whose other end is here. What comes from it goes nowhere until
+    /// [`Command::Echo`].
+    OpenEnd {
+        /// A new name.
+        stream: StreamId,
+        /// The side, which is called [`SideName::A`] from then on.
+        side: Box<Side>,
+    },
+    /// From now on a stream opened with [`Command::OpenEnd`] gives back what comes from its side in these formats, under
+    /// numbers of our own. Said again, the formats change and the numbers go on.
+    Echo {
+        /// The stream.
+        stream: StreamId,
+        /// What may come, and as what it goes back.
+        formats: Vec<EchoFormat>,
+        /// Where the numbers of what is sent begin.
+        numbers: Numbers,
     },
     /// Ends the stream; answered with [`Report::Closed`]. A stream that is unknown is not answered.
     Close {
@@ -237,8 +268,8 @@ pub enum Report {
     Closed {
         /// The stream.
         stream: StreamId,
-        /// The ports of sides A and B.
-        ports: [PortPair; 2],
+        /// The ports of sides A and B, of A alone where the other end was here.
+        ports: Vec<PortPair>,
         /// What sides A and B sent.
         counters: [Counters; 2],
     },

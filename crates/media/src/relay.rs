@@ -213,9 +213,9 @@ impl Relay {
         self.stream(stream).map(Stream::counters)
     }
 
-    /// A stream as plain data, to be taken up by [`Relay::restore`] after a restart.
+    /// A stream of two sides as plain data, to be taken up by [`Relay::restore`] after a restart.
     pub fn save(&self, stream: StreamId) -> Option<Saved> {
-        self.stream(stream).map(Stream::save)
+        self.stream(stream).and_then(Stream::save)
     }
 
     /// Takes up a stream that was written out: opens its ports and goes on with the learnt sources. One with a
@@ -230,6 +230,10 @@ impl Relay {
         match command {
             Command::Open { stream, sides, content } => {
                 let made = Stream::new(now, &self.config, stream, *sides, content);
+                self.open(now, stream, made, out);
+            }
+            Command::OpenEnd { stream, side } => {
+                let made = Stream::with_end(now, &self.config, stream, *side);
                 self.open(now, stream, made, out);
             }
             Command::Update { stream, side, remote, ice } => {
@@ -253,6 +257,12 @@ impl Relay {
                     one.press(to, format, press);
                 }
             }
+            Command::Echo { stream, formats, numbers } => {
+                let place = self.names.get(&stream).copied();
+                if let Some(one) = place.and_then(|place| self.streams.get_mut(place as usize)) {
+                    one.echo(now, formats, numbers);
+                }
+            }
             Command::Close { stream } => self.close(stream, None, out),
         }
     }
@@ -268,7 +278,7 @@ impl Relay {
         };
         // Two ports a stream: a u32 cannot overflow.
         let place = self.streams.len() as u32;
-        for side in stream.facing() {
+        for (_, side) in stream.facing() {
             for port in [side.ports.rtp, side.ports.rtcp] {
                 out.ports.push(Ports::Open { stream: id, port, local_ip: side.local_ip });
             }
@@ -286,9 +296,9 @@ impl Relay {
         if self.names.contains_key(&stream.id) {
             return Err(Refusal::StreamExists);
         }
-        let [a, b] = stream.facing().map(|side| side.ports);
-        let ports = [a.rtp, a.rtcp, b.rtp, b.rtcp];
-        for (n, port) in ports.into_iter().enumerate() {
+        let pairs = stream.facing().map(|(_, side)| side.ports);
+        let ports: Vec<_> = pairs.flat_map(|pair| [pair.rtp, pair.rtcp]).collect();
+        for (n, port) in ports.iter().copied().enumerate() {
             match self.slot(port) {
                 None => return Err(Refusal::PortOutOfRange(port)),
                 Some(Slot::Taken { .. }) => return Err(Refusal::PortInUse(port)),
@@ -310,8 +320,8 @@ impl Relay {
         if self.streams.len() < self.streams.capacity() / 4 {
             self.streams.shrink_to(self.streams.len() * 2);
         }
-        let ports = stream.facing().map(|side| side.ports);
-        for port in ports.into_iter().flat_map(|pair| [pair.rtp, pair.rtcp]) {
+        let ports: Vec<_> = stream.facing().map(|(_, side)| side.ports).collect();
+        for port in ports.iter().flat_map(|pair| [pair.rtp, pair.rtcp]) {
             self.set_slot(port, Slot::Free);
             if unopened != Some(port) {
                 out.ports.push(Ports::Close { port });
@@ -327,8 +337,8 @@ impl Relay {
     fn note_place(&mut self, place: u32) {
         let Some(stream) = self.streams.get(place as usize) else { return };
         self.names.insert(stream.id, place);
-        let pairs = stream.facing().map(|side| side.ports);
-        for (side, pair) in SideName::BOTH.into_iter().zip(pairs) {
+        let pairs: Vec<_> = stream.facing().map(|(side, facing)| (side, facing.ports)).collect();
+        for (side, pair) in pairs {
             for (port, component) in [(pair.rtp, Component::Rtp), (pair.rtcp, Component::Rtcp)] {
                 self.set_slot(port, Slot::Taken { stream: place, side, component });
             }

@@ -1,16 +1,19 @@
 //! One relayed stream: two sides, the source each was learnt to send from, and what was counted.
 
 mod bridge;
+mod echo;
 mod flow;
 mod presses;
 mod translation;
 
 use crate::command::{
-    Content, Counters, EventFormat, IceCredentials, InsecureReason, Press, Remote, Side, SideName, StreamId,
+    Content, Counters, EventFormat, IceCredentials, InsecureReason, PortPair, Press, Remote, Side, SideName,
+    StreamId,
 };
 use crate::latch::{Latch, Mark, Verdict};
 use crate::relay::{Config, Outbox};
 use crate::secure::Said;
+use echo::End;
 use flow::{Facing, Flow};
 use offhook_rtp::packet::{Kind, Packet};
 use presses::Presses;
@@ -74,6 +77,8 @@ pub(crate) struct Stream {
     pub(crate) id: StreamId,
     content: Content,
     flows: [Flow; 2],
+    /// Apart: of a stream whose side B is here. Its flow has no ports and hears nothing.
+    end: Option<End>,
     /// Apart: most streams need none.
     translators: Option<Box<Translators>>,
     /// Keys on their way to either side, while there are any.
@@ -105,13 +110,31 @@ impl Stream {
     ) -> Result<Self, SideName> {
         let latch = Latch::new(now, now + config.learning);
         let flows = sides.each_ref().map(|side| Flow::new(&latch, side.ports, side.local_ip));
-        let (translators, presses, armed) = (None, None, None);
+        let (end, translators, presses, armed) = (None, None, None, None);
         let mut stream =
-            Stream { id, content, flows, translators, presses, quiet_since: now, reported: now, armed };
+            Stream { id, content, flows, end, translators, presses, quiet_since: now, reported: now, armed };
         for (name, side) in SideName::BOTH.into_iter().zip(sides) {
             let said = stream.flows[name.index()].accept(side.remote);
             stream.secure(now, config, name, said, side.ice).map_err(|_| name)?;
         }
+        Ok(stream)
+    }
+
+    /// A stream of one side, whose other end is here.
+    pub(crate) fn with_end(
+        now: Instant,
+        config: &Config,
+        id: StreamId,
+        side: Side,
+    ) -> Result<Self, SideName> {
+        let nobody = Side {
+            ports: PortPair { rtp: 0, rtcp: 0 },
+            local_ip: None,
+            remote: Remote::default(),
+            ice: None,
+        };
+        let mut stream = Stream::new(now, config, id, [side, nobody], Content::Rtp)?;
+        stream.end = Some(End::Silent);
         Ok(stream)
     }
 
@@ -134,18 +157,29 @@ impl Stream {
         Ok(stream)
     }
 
-    pub(crate) fn save(&self) -> Saved {
-        Saved {
+    /// As plain data; one that ends here is none.
+    pub(crate) fn save(&self) -> Option<Saved> {
+        if self.end.is_some() {
+            return None;
+        }
+        Some(Saved {
             stream: self.id,
             sides: self.flows.each_ref().map(Flow::side),
             content: self.content,
             learnt: self.flows.each_ref().map(|flow| [flow.rtp.address(), flow.rtcp.address()]),
             counters: self.counters(),
-        }
+        })
     }
 
-    pub(crate) fn facing(&self) -> [&Facing; 2] {
-        self.flows.each_ref().map(|flow| &flow.facing)
+    /// The sides that are not here.
+    pub(crate) fn facing(&self) -> impl Iterator<Item = (SideName, &Facing)> {
+        let sides = if self.end.is_some() { 1 } else { 2 };
+        SideName::BOTH.into_iter().zip(self.flows.iter().map(|flow| &flow.facing)).take(sides)
+    }
+
+    /// Whether a side can be reached, as what is here always can.
+    fn has_phone(&self, name: SideName) -> bool {
+        self.end.is_some() && name == SideName::B || self.flows[name.index()].has_phone()
     }
 
     pub(crate) fn counters(&self) -> [Counters; 2] {
@@ -205,7 +239,7 @@ impl Stream {
     /// How long the stream has been silent, when that is worth a report.
     pub(crate) fn stopped(&mut self, now: Instant, idle: Duration) -> Option<Duration> {
         let held = self.flows.iter().any(|flow| flow.facing.hold);
-        let ready = self.flows.iter().all(Flow::has_phone);
+        let ready = SideName::BOTH.into_iter().all(|name| self.has_phone(name));
         if held || !ready {
             self.quiet_since = now;
             return None;

@@ -40,6 +40,8 @@ impl Demo {
         let format = self.log.start();
         let settings = self.place.or_data(DEMO_DATA).settings()?;
         let data_dir = settings.data_dir.clone();
+        let dialled = settings.services().filter_map(|one| Some(format!("{} {}", one.number?, one.name)));
+        let dialled = dialled.collect::<Vec<_>>().join("   ");
         let mut server = Server::start(settings)?;
         let [alice, bob] = PEOPLE.map(|person| account(&server, &data_dir, &person));
         let ((alice, alice_password), (bob, bob_password)) = (alice?, bob?);
@@ -49,11 +51,14 @@ impl Demo {
         let language = everywhere.language();
         let accounts = language.pick("Accounts", "账号    ");
         let echoes = language.pick("a phone of this demo: answers with an echo", "演示话机：接听并回声");
-        let notes = [
+        let mut notes = vec![
             format!("{accounts}   1001 alice  {alice_password}"),
             format!("           1002 bob    {bob_password}   ({echoes})"),
             format!("{}   {alice}", language.pick("Address ", "地址    ")),
         ];
+        if !dialled.is_empty() {
+            notes.push(format!("{}   {dialled}", language.pick("Dial    ", "拨打    ")));
+        }
         let mut lines = banner(&server, &notes);
         let next = language.pick("Next, in another terminal:", "接下来，在另一个终端：");
         lines.push(format!("  {next}  offhook call 1002 --ladder"));

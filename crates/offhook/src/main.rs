@@ -14,6 +14,7 @@ mod place;
 mod print;
 mod route;
 mod serve;
+mod services;
 mod softphone;
 mod status;
 
@@ -87,6 +88,9 @@ enum Command {
     /// Calls: live, list
     #[command(subcommand)]
     Calls(calls::Calls),
+    /// What may be dialled that is no phone
+    #[command(after_help = "Example: offhook services --json")]
+    Services(services::Services),
     /// Certificates: status, trust, renew
     #[command(subcommand)]
     Cert(cert::Cert),
@@ -107,6 +111,7 @@ fn main() -> ExitCode {
         Command::Route(route) => finish(route.run()),
         Command::Device(device) => finish(device.run()),
         Command::Calls(calls) => finish(calls.run()),
+        Command::Services(services) => finish(services.run()),
         Command::Cert(cert) => finish(cert.run()),
         Command::Softphone(softphone) => softphone.run(),
     }

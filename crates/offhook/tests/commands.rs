@@ -193,6 +193,24 @@ fn what_is_in_force_is_shown_with_its_origin() {
 }
 
 #[test]
+fn services_are_listed_with_what_is_dialled_for_them() {
+    let data = tempfile::tempdir().unwrap();
+    let set = |words: &[&str]| {
+        let listed = answer(data.path(), &[&["services", "--json"], words].concat());
+        listed["services"].as_array().unwrap().iter().find(|one| one["name"] == "echo").unwrap()["number"]
+            .clone()
+    };
+    assert_eq!(set(&[]), "*43");
+    assert_eq!(set(&["--set", "services.echo.number=900"]), "900");
+    assert_eq!(set(&["--set", "services.echo.number=off"]), Value::Null);
+    let wrong = run(data.path(), &["services", "--set", "services.echo.number=9 9"]);
+    assert_eq!(code(&wrong), 78);
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("cannot be dialled"));
+    let unknown = run(data.path(), &["services", "--set", "services.echo.numbers=900"]);
+    assert_eq!(code(&unknown), 78);
+}
+
+#[test]
 fn a_taken_port_ends_with_1_and_names_its_owner() {
     let data = tempfile::tempdir().unwrap();
     let taken = UdpSocket::bind("127.0.0.1:0").unwrap();

@@ -36,6 +36,6 @@ pub use offline::Offline;
 pub use routing::{RouteDecision, RouteReport, RouteRow, list_routes, test_route};
 pub use run_file::RunFile;
 pub use server::{Ended, Server};
-pub use settings::{CertificateFiles, DeclaredAccount, Settings, TurnSettings, WebTls};
+pub use settings::{CertificateFiles, DeclaredAccount, Service, Settings, TurnSettings, WebTls};
 pub use start::StartError;
 pub use telemetry::{LogFormat, call_records, start_log};

@@ -2,6 +2,7 @@
 
 mod account;
 mod plan;
+mod services;
 mod turn;
 
 use std::net::{IpAddr, SocketAddr};
@@ -19,6 +20,7 @@ use offhook_sdp::Codec;
 use offhook_sip_stack::Transport;
 
 pub use account::DeclaredAccount;
+pub use services::Service;
 pub use turn::TurnSettings;
 
 use crate::config_file::{KEYS, Mistake, Mistakes, OBJECTS, Sources, Value, Written, did_you_mean};
@@ -93,6 +95,8 @@ pub struct Settings {
     pub hold_timeout: Duration,
     /// The TURN server; `None`: there is none.
     pub turn: Option<TurnSettings>,
+    /// What the services are set to.
+    pub services: offhook_exchange::services::Settings,
     /// The database.
     pub store_url: String,
     /// Whether phones must prove who they are.
@@ -196,6 +200,7 @@ impl Settings {
         config.max_calls_per_account = self.max_calls_per_account;
         config.registrar = self.registrar;
         config.timer_c = self.timer_c;
+        config.services.clone_from(&self.services);
         config
     }
 }
@@ -310,6 +315,7 @@ impl Meaning<'_> {
             media_timeout: self.time("media.timeout"),
             hold_timeout: self.time("media.hold_timeout"),
             turn,
+            services: self.services(),
             store_url: self.store_url(),
             authentication,
             strangers,

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use offhook_exchange::Shard;
-use offhook_exchange::command::{Answer, Command, Device, Status, Ticket};
+use offhook_exchange::command::{Answer, Command, Device, LiveCall, Status, Ticket};
 use offhook_exchange::config::{Config, Epoch, Key, Listener};
 use offhook_exchange::directory::{Account, AddressOfRecord, Bindings, Delta, Secrets};
 use offhook_exchange::dispatch;
@@ -225,6 +225,12 @@ impl Office {
     pub fn each_status(&mut self, now: Instant) -> Vec<Status> {
         let of = |answer| if let Answer::Status(status) = answer { status } else { Status::default() };
         self.ask_each(now, &Command::Status).into_iter().map(of).collect()
+    }
+
+    /// The calls that the exchange holds state of.
+    pub fn calls(&mut self, now: Instant) -> Vec<LiveCall> {
+        let of = |answer| if let Answer::Calls(calls) = answer { calls } else { Vec::new() };
+        self.ask_each(now, &Command::Calls).into_iter().flat_map(of).collect()
     }
 
     /// What each shard knows of the phones that are registered.

@@ -95,7 +95,10 @@ fn act(world: &mut World, placed: &mut Vec<(PhoneId, CallId)>) {
     let calls = world.phones[id.0].ua.calls();
     let some = (!calls.is_empty()).then(|| calls[world.rng.random_range(0..calls.len())]);
     match (world.rng.random_range(0..20), some) {
-        (0..=7, _) => placed.push((id, world.call(id, &format!("user{whom}")))),
+        (0, _) => placed.push((id, world.call(id, "*43"))),
+        // These are bridged.
+        (1 | 2, _) => placed.push((id, world.private_call(id, &format!("user{whom}")))),
+        (3..=7, _) => placed.push((id, world.call(id, &format!("user{whom}")))),
         (8..=10, Some(call)) => world.command(id, Command::Hangup { call }),
         (11, Some(call)) => world.command(id, Command::Hold { call }),
         (12, Some(call)) => world.command(id, Command::Resume { call }),

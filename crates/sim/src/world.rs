@@ -161,11 +161,22 @@ impl World {
 
     /// Places a call to a user of the exchange, or any URI.
     pub fn call(&mut self, phone: PhoneId, target: &str) -> CallId {
+        self.call_with(phone, target, CallOptions::default())
+    }
+
+    /// The same by a caller that wants to be hidden (RFC 3323).
+    pub fn private_call(&mut self, phone: PhoneId, target: &str) -> CallId {
+        let headers = vec![("Privacy".to_owned(), "header".to_owned())];
+        self.call_with(phone, target, CallOptions { headers, ..CallOptions::default() })
+    }
+
+    /// The same with options of the phone.
+    pub fn call_with(&mut self, phone: PhoneId, target: &str, options: CallOptions) -> CallId {
         let call = self.phones[phone.0].ua.next_call();
         let target =
             if target.contains(':') { target.to_owned() } else { format!("sip:{target}@example.com") };
         let target = target.parse().unwrap_or_else(|_| unreachable!("a plain URI"));
-        self.command(phone, Command::Call { call, target, options: CallOptions::default() });
+        self.command(phone, Command::Call { call, target, options });
         call
     }
 

@@ -108,7 +108,7 @@ fn a_call_whose_phone_died_is_ended_with_a_reason() {
     world.unplug(alice);
     world.unplug(bob);
     world.pass(130 * SECOND);
-    let ended = |event: &Event| matches!(event, Event::CallEnded { by: EndedBy::MediaStopped, .. });
+    let ended = |event: &Event| matches!(event, Event::CallEnded { by: EndedBy::Exchange, .. });
     assert!(world.office.events.iter().any(ended));
     assert!(world.office.is_idle());
 }

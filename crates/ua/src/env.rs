@@ -138,6 +138,7 @@ fn describe_one(config: &Config, listener: &Listener) -> Settings {
         allow: crate::server::allow(config),
         reliable_provisional: config.reliable_provisional,
         session_timers: config.session_timers,
+        pinned: false,
     }
 }
 

@@ -68,7 +68,7 @@ impl Exchange {
         let attempt = flows.first().and_then(|flow| {
             let settings = env.settings(flow)?;
             let request = self.build(flow, env)?;
-            Attempt::send(UsageId(self.id.0), request, flows, &settings.sent_by, &mut env.stack)
+            Attempt::send(UsageId(self.id.0), request, flows, &settings, &mut env.stack)
         });
         let sent = attempt.is_some();
         self.attempt = attempt;

@@ -2,7 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use offhook_sip::Status;
+
 use crate::directory::AddressOfRecord;
+use crate::identity::Caller;
+use crate::refusal::Refusal;
 
 /// Calls that are being set up, or whose media goes through us.
 pub(crate) struct Activity {
@@ -20,8 +24,20 @@ impl Activity {
         Self { shards, here: HashMap::new(), elsewhere: HashMap::new(), untold: Vec::new() }
     }
 
+    /// Counts one more call of the caller's account and returns that; a caller without one is not counted.
+    ///
+    /// # Errors
+    /// If the account has as many calls as it may have.
+    pub(crate) fn admit(&mut self, caller: &Caller, most: usize) -> Result<Option<AddressOfRecord>, Refusal> {
+        let Some(account) = caller.account() else { return Ok(None) };
+        if !self.begin(account, most) {
+            return Err(Refusal::new(Status::FORBIDDEN, "This account has as many calls as it may have"));
+        }
+        Ok(Some(account.clone()))
+    }
+
     /// Counts one more call, unless the account has as many as it may have.
-    pub(crate) fn begin(&mut self, account: &AddressOfRecord, limit: usize) -> bool {
+    fn begin(&mut self, account: &AddressOfRecord, limit: usize) -> bool {
         let here = self.here.get(account).copied().unwrap_or(0);
         let elsewhere = self.elsewhere.get(account).map_or(0, |shards| shards.values().sum());
         if here.saturating_add(elsewhere) as usize >= limit {

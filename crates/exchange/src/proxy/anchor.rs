@@ -12,13 +12,17 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use offhook_media::command::{Command, Content, PortPair, Press, Remote, Report, Side, SideName, StreamId};
+use offhook_media::command::{
+    Command, Content, EchoFormat, PortPair, Press, Remote, Report, Side, SideName, StreamId,
+};
 use offhook_media::lease::{Lease, PortBlock};
 use offhook_sdp::{Formats, Media, Options, Profile, Relay, Sdp, remotes, rewrite};
 use offhook_sip::Status;
 
 use super::protection::{End, Manner, is_protected};
 use super::signed_route::{Party, PartyName};
+use super::transcoding::numbers;
+use crate::b2bua::CallId;
 use crate::config::{Config, SrtpPolicy};
 use crate::context::Context;
 use crate::directory::AddressOfRecord;
@@ -27,7 +31,7 @@ use crate::refusal::Refusal;
 use stream::Stream;
 pub(crate) use trouble::Trouble;
 
-/// The calls, and branches of calls, whose media goes through us.
+/// The calls, and branches of calls, whose media goes through us or ends here.
 pub(crate) struct Anchors {
     shard: u8,
     issued: u64,
@@ -41,6 +45,7 @@ pub(crate) struct Anchors {
 /// A stream as it was asked for.
 struct Opened {
     anchor: u64,
+    /// Of a stream that ends here, the same pair twice.
     ports: [PortPair; 2],
 }
 
@@ -50,6 +55,10 @@ pub(crate) struct Anchor {
     pub(crate) account: Option<AddressOfRecord>,
     pub(crate) started: Instant,
     pub(crate) answered: Option<Answered>,
+    /// The call that it is of, where that is bridged.
+    pub(crate) bridged: Option<CallId>,
+    /// Whether the callee is an end of ours: its streams have one side.
+    ends_here: bool,
     parties: [Party; 2],
     /// Which of them have been heard from elsewhere than where they were found.
     moved: [bool; 2],
@@ -126,6 +135,8 @@ impl Anchors {
             account: None,
             started: cx.now,
             answered: None,
+            bridged: None,
+            ends_here: false,
             parties,
             moved: [false; 2],
             told,
@@ -137,6 +148,38 @@ impl Anchors {
         };
         self.anchors.insert(number, Box::new(anchor));
         number
+    }
+
+    /// An anchor between a party and an end of ours, which is to be treated like a callee with plain media.
+    pub(crate) fn open_end(
+        &mut self,
+        call_id: &str,
+        party: Party,
+        manner: Manner,
+        config: &Config,
+        cx: &Context<'_>,
+    ) -> u64 {
+        let number = self.open(call_id, [party; 2], ([manner, Manner::Plain], false), config, cx);
+        if let Some(anchor) = self.anchors.get_mut(&number) {
+            anchor.ends_here = true;
+        }
+        number
+    }
+
+    /// What comes from the party goes back to it, in these formats: for each stream its place and what may come.
+    pub(crate) fn echo(&self, number: u64, formats: Vec<(usize, Vec<EchoFormat>)>, cx: &mut Context<'_>) {
+        let Some(anchor) = self.anchors.get(&number) else { return };
+        for (at, formats) in formats {
+            if let Some(Some(stream)) = anchor.streams.get(at) {
+                let numbers = numbers(cx);
+                cx.out.media.push(Command::Echo { stream: stream.id, formats, numbers });
+            }
+        }
+    }
+
+    /// Our address as the party sees it, or as the end of ours would.
+    pub(crate) fn address(&self, number: u64) -> Option<IpAddr> {
+        self.anchors.get(&number).map(|anchor| anchor.told[0])
     }
 
     /// An SDP of one party on its way to the other: as the other shall see it.
@@ -282,7 +325,8 @@ impl Anchors {
                 .with(offhook_sip::Name::RetryAfter, 10)
         };
         let first = self.lease.take(cx.now).ok_or_else(none_free)?;
-        let Some(second) = self.lease.take(cx.now) else {
+        let second = if anchor.ends_here { Some(first) } else { self.lease.take(cx.now) };
+        let Some(second) = second else {
             self.lease.give_back(cx.now, first);
             return Err(none_free());
         };
@@ -300,6 +344,7 @@ impl Anchors {
             offered: None,
             is_transcoded: false,
             events: [None; 2],
+            ends_here: anchor.ends_here,
             stopped_at: None,
         };
         let sides = SideName::BOTH.map(|name| Side {
@@ -308,8 +353,11 @@ impl Anchors {
             remote: stream.remotes[name.index()].clone(),
             ice: stream.ends.as_mut().and_then(|ends| ends[name.index()].new_ice()),
         });
-        let sides = sides.into();
-        cx.out.media.push(Command::Open { stream: stream.id, sides, content });
+        let [side, _] = &sides;
+        cx.out.media.push(match anchor.ends_here {
+            true => Command::OpenEnd { stream: stream.id, side: side.clone().into() },
+            false => Command::Open { stream: stream.id, sides: sides.into(), content },
+        });
         Ok(stream)
     }
 
@@ -428,6 +476,18 @@ impl Anchors {
         self.anchors
             .get(&number)
             .is_some_and(|one| one.call_id == call_id && one.answered.as_ref().is_none_or(answered))
+    }
+
+    /// A call whose other end is ours has been answered.
+    pub(crate) fn answered_by_us(&mut self, number: u64, at: Instant) {
+        if let Some(anchor) = self.anchors.get_mut(&number) {
+            anchor.answered = Some(Answered { at, callee_tag: String::new(), dialog: None });
+        }
+    }
+
+    /// The bridged call that an anchor is of.
+    pub(crate) fn bridged(&self, number: u64) -> Option<CallId> {
+        self.anchors.get(&number)?.bridged
     }
 
     /// The answered calls, oldest first.

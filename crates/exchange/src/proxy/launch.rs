@@ -74,7 +74,7 @@ impl Proxy {
         cx: &mut Context<'_>,
     ) -> Result<(u64, Box<ResponseContext>), Refusal> {
         let invite = *request.method() == Method::Invite;
-        let counted = invite && self.admit(&caller, most_calls)?;
+        let counted = invite && self.active.admit(&caller, most_calls)?.is_some();
         if invite {
             transactions.trying(server, &mut cx.sip());
             let text = |name| String::from_utf8_lossy(request.raw(name).unwrap_or_default()).into_owned();
@@ -90,15 +90,6 @@ impl Proxy {
         let number = self.number();
         self.servers.insert(server, number);
         Ok((number, Box::new(ResponseContext::new(server, request, kind, cx.now))))
-    }
-
-    /// Whether an account may have one more call; counts it.
-    fn admit(&mut self, caller: &Caller, most: usize) -> Result<bool, Refusal> {
-        let Some(account) = caller.account() else { return Ok(false) };
-        if !self.active.begin(account, most) {
-            return Err(Refusal::new(Status::FORBIDDEN, "This account has as many calls as it may have"));
-        }
-        Ok(true)
     }
 
     /// Sends the request to the next targets; `false` if there are none left.

@@ -3,7 +3,7 @@
 //! The dialog belongs to the phones. What we keep of an answered call is its media, if that goes through us.
 
 mod activity;
-mod anchor;
+pub(crate) mod anchor;
 mod elsewhere;
 mod forward;
 mod hangup;
@@ -11,7 +11,7 @@ pub(crate) mod in_dialog;
 mod keys;
 mod launch;
 mod no_common_format;
-mod protection;
+pub(crate) mod protection;
 mod response_context;
 pub(crate) mod routes;
 pub mod signed_route;
@@ -21,7 +21,6 @@ mod transcoding;
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use offhook_media::command::Report;
 use offhook_media::lease::PortBlock;
 use offhook_sip::{Headers, Method, Name, Response, Status};
 use offhook_sip_stack::locate::Question;
@@ -35,15 +34,16 @@ use crate::directory::AddressOfRecord;
 use crate::event::{EndedBy, Event};
 use crate::identity;
 use crate::io::ShardMessage;
-use activity::Activity;
+pub(crate) use activity::Activity;
 use anchor::{Anchors, Answered, Role, Trouble, without_media};
 pub(crate) use elsewhere::Outward;
 use hangup::Dialog;
-pub(crate) use launch::Forwarding;
+pub(crate) use launch::{Forwarding, is_behind_nat};
 use no_common_format::explained;
+pub(crate) use response_context::rank;
 use response_context::{Branch, Kind, ResponseContext};
 use signed_route::PartyName;
-pub(crate) use target::{Target, of_bindings};
+pub(crate) use target::{Target, by_preference, of_bindings};
 
 /// Requests under way and calls whose media goes through us.
 pub(crate) struct Proxy {
@@ -54,8 +54,8 @@ pub(crate) struct Proxy {
     servers: IdMap<ServerId, u64>,
     /// What the DNS was asked, and for which context.
     questions: IdMap<u64, (u64, Question)>,
-    anchors: Anchors,
-    active: Activity,
+    pub(crate) anchors: Anchors,
+    pub(crate) active: Activity,
 }
 
 impl Proxy {
@@ -444,15 +444,15 @@ impl Proxy {
         }
     }
 
-    /// A report of the relay; a call whose media has stopped is ended.
-    pub(crate) fn media(
+    /// A forwarded call cannot go on with the media that it has: it is ended.
+    pub(crate) fn trouble(
         &mut self,
-        report: Report,
+        number: u64,
+        trouble: Trouble,
         config: &Config,
         transactions: &mut Transactions,
         cx: &mut Context<'_>,
     ) {
-        let Some((number, trouble)) = self.anchors.report(report, config, cx.now) else { return };
         let (reason, status, words) = trouble.words();
         self.end_call(number, &reason, config, transactions, cx);
         // A call that still rings has been told of media that it cannot have.
@@ -471,7 +471,12 @@ impl Proxy {
         cx: &mut Context<'_>,
     ) {
         for number in self.anchors.held_too_long(config, cx.now) {
-            self.end_call(number, "SIP;cause=408;text=\"On hold too long\"", config, transactions, cx);
+            // A bridged call is for its table to end.
+            if self.anchors.bridged(number).is_some() {
+                continue;
+            }
+            let (reason, ..) = Trouble::Held.words();
+            self.end_call(number, &reason, config, transactions, cx);
         }
     }
 
@@ -489,7 +494,7 @@ impl Proxy {
         if let Some(dialog) = answered.dialog {
             dialog.hang_up(reason, config, transactions, cx);
         }
-        cx.event(Event::CallEnded { call: anchor.call_id, by: EndedBy::MediaStopped });
+        cx.event(Event::CallEnded { call: anchor.call_id, by: EndedBy::Exchange });
     }
 
     /// Calls being set up.
@@ -522,7 +527,7 @@ impl Proxy {
             started_at: unix(one.started),
             answered_at: None,
         });
-        let answered = self.anchors.answered().filter_map(|one| {
+        let answered = self.anchors.answered().filter(|one| one.bridged.is_none()).filter_map(|one| {
             let answered = one.answered.as_ref()?;
             let (from, to) = answered.dialog.as_ref().map_or(("", ""), Dialog::addresses);
             Some(LiveCall {

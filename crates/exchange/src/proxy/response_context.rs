@@ -167,7 +167,7 @@ impl ResponseContext {
 }
 
 /// Lower is better: 6xx, then the lowest class; within 4xx those that help the caller to try again (§16.7 step 6).
-fn rank(status: Status) -> (u8, u8) {
+pub(crate) fn rank(status: Status) -> (u8, u8) {
     let class = if status.class() == 6 { 0 } else { status.class() };
     let within = match status {
         Status::UNAUTHORIZED

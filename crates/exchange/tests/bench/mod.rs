@@ -171,7 +171,7 @@ impl Bench {
             if let media::Command::Close { stream } = self.media[at]
                 && let Some(ports) = opened(&self.media, stream)
             {
-                let counters = [media::Counters::default(); 2];
+                let (ports, counters) = (ports.into(), [media::Counters::default(); 2]);
                 self.input(Input::Media(media::Report::Closed { stream, ports, counters }));
             }
         }
@@ -182,11 +182,14 @@ impl Bench {
         let mut open = Vec::new();
         for command in &self.media {
             match command {
-                media::Command::Open { stream, .. } => open.push(*stream),
+                media::Command::Open { stream, .. } | media::Command::OpenEnd { stream, .. } => {
+                    open.push(*stream);
+                }
                 media::Command::Close { stream } => open.retain(|one| one != stream),
                 media::Command::Update { .. }
                 | media::Command::Transcode { .. }
-                | media::Command::Press { .. } => {}
+                | media::Command::Press { .. }
+                | media::Command::Echo { .. } => {}
             }
         }
         open

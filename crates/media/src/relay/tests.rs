@@ -1,5 +1,5 @@
 use super::*;
-use crate::command::{Content, EventFormat, PortPair, Press, Remote, Side};
+use crate::command::{Content, EchoFormat, EventFormat, Numbers, PortPair, Press, Remote, Side};
 use crate::test_signal::epoch;
 use offhook_rtp::{Header, Packet, PacketBuilder};
 use proptest::prelude::*;
@@ -405,4 +405,86 @@ fn a_key_that_signalling_brought_takes_the_place_of_sound_towards_one_side() {
     assert_eq!(changed[..2], [event(10, 0, 160), event(10, 1, 64)]);
     assert_eq!(changed[2..5], [event(0x8a, 1, 224), event(0x8a, 1, 224), event(0x8a, 1, 224)]);
     assert_eq!(changed[5..], [None, None, None, None, None]);
+}
+
+/// A relay with one stream of one side, at 192.0.2.1:4000 on 20000.
+fn echo() -> Bench {
+    let mut bench =
+        Bench { relay: Relay::new(Config::new(20000..=20099)), now: epoch(), out: Outbox::default() };
+    bench.command(Command::OpenEnd { stream: STREAM, side: side(20000, "192.0.2.1:4000").into() });
+    bench
+}
+
+fn gives_back(bench: &mut Bench) {
+    let format = |receive, send, clock_rate, event| EchoFormat { receive, send, clock_rate, event };
+    let formats = vec![format(0, 0, 8000, false), format(101, 96, 8000, true)];
+    let numbers = Numbers { ssrc: 77, sequence: 65_535, timestamp: 1_000 };
+    bench.command(Command::Echo { stream: STREAM, formats, numbers });
+}
+
+/// What comes back for a packet: its header and its payload's length.
+fn back(bench: &mut Bench, packet: &[u8]) -> Option<(Header, usize)> {
+    let from = address("192.0.2.1:4000");
+    let Forward { from_port, to, changed } =
+        bench.relay.forward(bench.now, 20000, from, packet, &mut bench.out)?;
+    assert_eq!((from_port, to), (20000, from));
+    let packet = offhook_rtp::packet::Packet::parse(changed?).unwrap();
+    Some((packet.header(), packet.payload().len()))
+}
+
+#[test]
+fn an_end_gives_back_what_comes_under_numbers_of_its_own() {
+    let mut bench = echo();
+    assert_eq!(bench.out.ports.len(), 2);
+    assert_eq!(back(&mut bench, &rtp(1, 1)), None, "nobody has said what is to be done");
+    gives_back(&mut bench);
+    let (first, length) = back(&mut bench, &rtp(1, 7)).unwrap();
+    assert_eq!((first.ssrc, first.sequence, first.timestamp, length), (77, 65_535, 1_000, 160));
+    // A lost packet stays a gap; one that was overtaken keeps its place.
+    let later = back(&mut bench, &rtp(1, 10)).unwrap().0;
+    assert_eq!((later.sequence, later.timestamp), (2, 1_480));
+    assert_eq!(back(&mut bench, &rtp(1, 9)).unwrap().0.sequence, 1);
+    // Another source of the phone goes on where the one before has stopped.
+    let other = back(&mut bench, &rtp(5, 4_000)).unwrap().0;
+    assert_eq!((other.ssrc, other.sequence, other.timestamp), (77, 3, 1_640));
+    let mut key = rtp(5, 4_001).to_vec();
+    key[1] = 101;
+    assert_eq!(back(&mut bench, &key).unwrap().0.payload_type, 96);
+    key[1] = 99;
+    assert_eq!(back(&mut bench, &key), None, "what was not agreed on does not go back");
+}
+
+#[test]
+fn an_end_reports_about_its_own_source_and_is_silent_towards_a_phone_on_hold() {
+    let mut bench = echo();
+    gives_back(&mut bench);
+    for n in 0..10 {
+        assert!(back(&mut bench, &rtp(1, n)).is_some());
+    }
+    bench.out.sends.clear();
+    bench.relay.forward(bench.now, 20001, address("192.0.2.1:4001"), &rtcp(1), &mut bench.out);
+    let [Send { from_port: 20001, to, bytes }] = &bench.out.sends[..] else { panic!("one report") };
+    assert_eq!(*to, address("192.0.2.1:4001"));
+    let offhook_rtp::rtcp::RtcpPacket::SenderReport(report) = &offhook_rtp::rtcp::read(bytes)[0] else {
+        panic!("a sender report")
+    };
+    assert_eq!((report.ssrc, report.packet_count, report.reports[0].ssrc), (77, 10, 1));
+    let mut remote = side(20000, "192.0.2.1:4000").remote;
+    remote.hold = true;
+    let (stream, side) = (STREAM, SideName::A);
+    bench.command(Command::Update { stream, side, remote: remote.into(), ice: None });
+    assert_eq!(back(&mut bench, &rtp(1, 11)), None);
+}
+
+#[test]
+fn a_silent_phone_at_an_end_is_reported_and_closing_brings_two_ports_home() {
+    let mut bench = echo();
+    gives_back(&mut bench);
+    back(&mut bench, &rtp(1, 1));
+    assert!(bench.seconds(61).iter().any(|report| matches!(report, Report::Stopped { .. })));
+    assert_eq!(bench.relay.save(STREAM), None);
+    bench.command(Command::Close { stream: STREAM });
+    let Some(Report::Closed { ports, .. }) = bench.out.reports.pop() else { panic!("closed") };
+    assert_eq!(ports, [PortPair { rtp: 20000, rtcp: 20001 }]);
+    assert!(bench.relay.is_empty());
 }

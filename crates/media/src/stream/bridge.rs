@@ -33,7 +33,8 @@ pub(super) struct Admitted {
 impl Stream {
     /// Whether a side needs more than passing on.
     pub(super) fn is_bridged(&self) -> bool {
-        self.translators.is_some()
+        self.end.is_some()
+            || self.translators.is_some()
             || self.presses.is_some()
             || self.flows.iter().any(|flow| flow.secure.is_some())
     }
@@ -78,6 +79,9 @@ impl Stream {
         flow.count(admitted.control, packet.len());
         self.quiet_since = now;
         let latched = admitted.latched.then_some(from);
+        if self.end.is_some() {
+            return Outcome { latched, ..self.give_back(now, (&admitted, packet), scratch, out) };
+        }
         if self.translators.is_some() {
             let translated = self.translate(now, name, (&admitted, packet), scratch, out);
             return Outcome { latched, ..translated };
@@ -174,7 +178,7 @@ impl Stream {
     /// which is when the other one has answered.
     pub(crate) fn begin_handshakes(&mut self, now: Instant, out: &mut Outbox) {
         for name in SideName::BOTH {
-            if !self.flows[name.other().index()].has_phone() {
+            if !self.has_phone(name.other()) {
                 continue;
             }
             for component in Component::BOTH {

@@ -23,7 +23,7 @@ impl Stream {
     /// Begins, changes or ends the translation. Formats in which a number has two meanings cannot be told apart: then
     /// what comes passes as it is.
     pub(crate) fn transcode(&mut self, now: Instant, translations: Option<Box<[Translation; 2]>>) {
-        let Some(wanted) = translations else {
+        let Some(wanted) = translations.filter(|_| self.end.is_none()) else {
             self.translators = None;
             return;
         };
@@ -103,7 +103,12 @@ impl Translators {
 
 impl Flow {
     /// Protects what we have made ourselves.
-    fn protect_made(&mut self, control: bool, made: Vec<u8>, scratch: &mut [u8]) -> Result<Vec<u8>, Refused> {
+    pub(super) fn protect_made(
+        &mut self,
+        control: bool,
+        made: Vec<u8>,
+        scratch: &mut [u8],
+    ) -> Result<Vec<u8>, Refused> {
         let admitted = Admitted { control, latched: false, opened: None };
         let length = self.protect(&admitted, &made, scratch)?;
         Ok(length.and_then(|length| scratch.get(..length)).map_or(made, <[u8]>::to_vec))

@@ -254,6 +254,12 @@ pub const KEYS: &[Key] = &[
         "250000",
         "What a relayed address carries each way",
     ),
+    key(
+        "services.echo.number",
+        Kind::Text,
+        "\"*43\"",
+        "What accounts dial to hear themselves; \"off\": there is no echo test",
+    ),
     key("store.url", Kind::Text, "\"sqlite:offhook.db\"", "The database, in the data directory"),
     key(
         "security.authentication",

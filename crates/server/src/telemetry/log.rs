@@ -120,7 +120,7 @@ pub(super) fn ended_by(by: EndedBy) -> &'static str {
     match by {
         EndedBy::Caller => "caller",
         EndedBy::Callee => "callee",
-        EndedBy::MediaStopped => "exchange",
+        EndedBy::Exchange => "exchange",
     }
 }
 

@@ -97,7 +97,7 @@ impl Measures {
         text.classes("calls_failed_total", "Calls not answered", &self.calls_failed);
         text.head("calls_ended_total", "Answered calls that ended", "counter");
         for (by, word) in
-            [(EndedBy::Caller, "caller"), (EndedBy::Callee, "callee"), (EndedBy::MediaStopped, "exchange")]
+            [(EndedBy::Caller, "caller"), (EndedBy::Callee, "callee"), (EndedBy::Exchange, "exchange")]
         {
             let count = self.calls_ended[by as usize].load(Relaxed);
             text.line("calls_ended_total", &format!("{{by=\"{word}\"}}"), count as f64);

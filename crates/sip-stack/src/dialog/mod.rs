@@ -6,8 +6,7 @@ mod tests;
 
 use offhook_sip::{Contacts, Headers, Method, Name, NameAddr, Request, Response, Status, Text, Uri};
 
-pub(crate) use request::MAX_FORWARDS;
-pub use request::{Hop, first_hop};
+pub use request::{Hop, MAX_FORWARDS, first_hop};
 
 /// What a dialog is found by (§12): seen from our side.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

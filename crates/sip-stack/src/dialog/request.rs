@@ -75,4 +75,4 @@ impl Dialog {
 }
 
 /// The hops that a request may take (§8.1.1.6).
-pub(crate) const MAX_FORWARDS: u8 = 70;
+pub const MAX_FORWARDS: u8 = 70;

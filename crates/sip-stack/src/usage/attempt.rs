@@ -2,7 +2,7 @@
 
 use offhook_sip::{CSeq, HostPort, Name, Request, Response, Status};
 
-use super::{Stack, UsageId};
+use super::{Settings, Stack, UsageId};
 use crate::Flow;
 use crate::transaction::ClientId;
 
@@ -13,6 +13,7 @@ pub struct Attempt {
     request: Request,
     flows: Vec<Flow>,
     sent_by: HostPort,
+    pinned: bool,
     repeats: u8,
 }
 
@@ -27,7 +28,7 @@ impl Attempt {
         usage: UsageId,
         request: Request,
         flows: &[Flow],
-        sent_by: &HostPort,
+        settings: &Settings,
         stack: &mut Stack<'_, '_>,
     ) -> Option<Self> {
         let (&flow, rest) = flows.split_first()?;
@@ -35,11 +36,12 @@ impl Attempt {
             Some(authorizer) => authorizer.authorize(&request, stack.cx.rng),
             None => request,
         };
-        let client = stack.transactions.send_request(request.clone(), flow, stack.cx);
+        let client = transmit(&request, flow, settings.pinned, stack);
         stack.claims.client(client, usage);
         let mut flows: Vec<Flow> = rest.iter().rev().copied().collect();
         flows.push(flow);
-        Some(Self { client, request, flows, sent_by: sent_by.clone(), repeats: 0 })
+        let (sent_by, pinned) = (settings.sent_by.clone(), settings.pinned);
+        Some(Self { client, request, flows, sent_by, pinned, repeats: 0 })
     }
 
     /// The transaction now under way.
@@ -95,7 +97,7 @@ impl Attempt {
         let cseq = CSeq { number, method: request.method().clone() };
         let via = stack.via(&flow, &self.sent_by);
         self.request = request.edit().set(Name::Via, via).set(Name::CSeq, cseq).finish();
-        self.client = stack.transactions.send_request(self.request.clone(), flow, stack.cx);
+        self.client = transmit(&self.request, flow, self.pinned, stack);
         stack.claims.client(self.client, usage);
         true
     }
@@ -106,8 +108,16 @@ impl Attempt {
         let Some(flow) = self.flow() else { return false };
         let via = stack.via(&flow, &self.sent_by);
         self.request = self.request.edit().set(Name::Via, via).finish();
-        self.client = stack.transactions.send_request(self.request.clone(), flow, stack.cx);
+        self.client = transmit(&self.request, flow, self.pinned, stack);
         stack.claims.client(self.client, usage);
         true
+    }
+}
+
+fn transmit(request: &Request, flow: Flow, pinned: bool, stack: &mut Stack<'_, '_>) -> ClientId {
+    if pinned {
+        stack.transactions.send_request_on(request.clone(), flow, stack.cx)
+    } else {
+        stack.transactions.send_request(request.clone(), flow, stack.cx)
     }
 }

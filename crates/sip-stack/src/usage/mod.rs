@@ -89,6 +89,8 @@ pub struct Settings {
     pub reliable_provisional: bool,
     /// Session timers (RFC 4028).
     pub session_timers: SessionTimers,
+    /// Whether only its flow leads to the peer, whatever it says its address is: it is behind a NAT.
+    pub pinned: bool,
 }
 
 impl Stack<'_, '_> {
@@ -114,8 +116,11 @@ impl Stack<'_, '_> {
     }
 
     /// Nobody waits for the answer to a CANCEL: what counts is the answer to the INVITE (§9.1).
-    fn cancel(&mut self, invite: ClientId) {
-        self.transactions.cancel(invite, self.cx);
+    fn cancel(&mut self, invite: ClientId, reason: Option<&str>) {
+        match reason {
+            Some(reason) => self.transactions.cancel_because(invite, reason, self.cx),
+            None => self.transactions.cancel(invite, self.cx),
+        };
     }
 
     fn event(&mut self, usage: UsageId, event: InviteEvent) {

@@ -168,7 +168,7 @@ impl Registration {
         let Some(flow) = self.flows.first().copied() else { return };
         self.number = self.number.saturating_add(1);
         let request = self.build(expires, flow, stack);
-        let attempt = Attempt::send(self.id, request, &self.flows, &self.settings.sent_by, stack);
+        let attempt = Attempt::send(self.id, request, &self.flows, &self.settings, stack);
         self.state = match attempt {
             Some(attempt) => State::Asking { attempt, expires, removes: expires == 0 },
             None => State::Idle,

@@ -46,6 +46,7 @@ impl End {
             allow: "INVITE, ACK, CANCEL, BYE, PRACK, UPDATE, INFO".to_owned(),
             reliable_provisional: false,
             session_timers: SessionTimers { interval: 0, minimum: 90 },
+            pinned: false,
         };
         Self {
             address,
@@ -178,6 +179,8 @@ impl Wire {
         let settings = Arc::new(self.ends[0].settings.clone());
         let target: Uri = format!("sip:end2@{to}").parse().unwrap();
         let outgoing = Outgoing {
+            call_id: None,
+            max_forwards: 70,
             target: target.clone(),
             from: NameAddr::new("sip:end1@example.com".parse::<Uri>().unwrap()),
             to: NameAddr::new(target),

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use offhook_media::session;
 use offhook_sip::{Method, NameAddr, Request, Status, Uri};
 use offhook_sip_stack::Flow;
+use offhook_sip_stack::dialog::MAX_FORWARDS;
 use offhook_sip_stack::transaction::{ServerId, TransactionEvent};
 use offhook_sip_stack::usage::invite::{Invite, Outgoing};
 use offhook_sip_stack::usage::{Body, UsageId, UsageTimer};
@@ -178,6 +179,8 @@ impl Call {
         let mut headers = env.config.headers.clone();
         headers.extend_from_slice(&placing.headers);
         let outgoing = Outgoing {
+            call_id: None,
+            max_forwards: MAX_FORWARDS,
             target: placing.target.clone(),
             from: env.identity(),
             to: NameAddr::new(to_address(&placing.target)),
@@ -301,7 +304,7 @@ impl Call {
         env: &mut Env<'_, '_>,
     ) {
         let sent = self.invite.as_mut().is_some_and(|invite| {
-            invite.is_established() && invite.send(method, headers, body, &mut env.stack)
+            invite.is_established() && invite.send(method, headers, body, &mut env.stack).is_some()
         });
         if !sent {
             env.event(Event::Dropped(DropReason::WrongState));

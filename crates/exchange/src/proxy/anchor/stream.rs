@@ -26,6 +26,8 @@ pub(super) struct Stream {
     pub(super) is_transcoded: bool,
     /// The telephone events that each party takes, by the last answer.
     pub(super) events: [Option<EventFormat>; 2],
+    /// Whether the callee is an end of ours, of which the relay need not hear.
+    pub(super) ends_here: bool,
     pub(super) stopped_at: Option<Instant>,
 }
 
@@ -46,7 +48,8 @@ impl Stream {
         self.mux[sender.index()] = mux;
         self.remotes[sender.index()] = remote;
         let both = self.mux == [Some(true); 2];
-        for side in SideName::BOTH {
+        let sides = if self.ends_here { 1 } else { 2 };
+        for side in SideName::BOTH.into_iter().take(sides) {
             let remote = &mut self.remotes[side.index()];
             let (changed, ice) = match &mut self.ends {
                 // Each side has its own.

@@ -8,6 +8,8 @@ use offhook_sip::Status;
 pub(crate) enum Trouble {
     /// Nothing has come for a while.
     Stopped,
+    /// It has been on hold for too long.
+    Held,
     /// A port could not be had.
     NoPort,
     /// A handshake failed.
@@ -22,6 +24,10 @@ impl Trouble {
         match self {
             Self::Stopped => {
                 ("SIP;cause=408;text=\"Media stopped\"".to_owned(), Status::REQUEST_TIMEOUT, "Media stopped")
+            }
+            Self::Held => {
+                let words = "On hold too long";
+                (format!("SIP;cause=408;text=\"{words}\""), Status::REQUEST_TIMEOUT, words)
             }
             Self::NoPort => {
                 let words = "A media port cannot be had";

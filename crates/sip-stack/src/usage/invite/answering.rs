@@ -96,13 +96,24 @@ impl Invite {
 
     /// Refuses the call.
     pub fn reject(&mut self, status: Status, stack: &mut Stack<'_, '_>) {
-        self.reject_with(status, &[], stack);
+        self.reject_with(status, status.reason(), &[], stack);
     }
 
-    /// Refuses the call with more header fields, as name and value: Retry-After, Warning, Contact.
-    pub fn reject_with(&mut self, status: Status, headers: &[(String, String)], stack: &mut Stack<'_, '_>) {
+    /// Refuses the call in these words and with more header fields, as name and value: Retry-After, Warning, Contact.
+    pub fn reject_with(
+        &mut self,
+        status: Status,
+        reason: &str,
+        headers: &[(String, String)],
+        stack: &mut Stack<'_, '_>,
+    ) {
         let Phase::Answering(answering) = &mut self.phase else { return };
-        answering.session.refuse_request(answering.server, &answering.request, status, headers, stack);
+        let agent = &self.settings.agent;
+        let builder = answering.session.reply(&answering.request, status).reason(reason);
+        let builder = headers
+            .iter()
+            .fold(builder.header(Name::Server, agent), |one, (name, value)| one.header_other(name, value));
+        stack.respond(answering.server, builder.finish());
         self.end(Ending::new(Party::Us, status), stack);
     }
 }

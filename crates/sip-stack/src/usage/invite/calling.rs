@@ -9,13 +9,17 @@ use super::reliable::reliable_number;
 use super::session::{Owed, Session};
 use super::{Invite, Phase};
 use crate::Flow;
-use crate::dialog::{Dialog, DialogId, MAX_FORWARDS, first_hop};
+use crate::dialog::{Dialog, DialogId, first_hop};
 use crate::transaction::ClientId;
 use crate::usage::{Attempt, Body, SessionTimer, Settings, Stack, UsageId};
 
 /// What a call needs to be placed.
 #[derive(Clone, Debug)]
 pub struct Outgoing {
+    /// The Call-ID; left out, one is made.
+    pub call_id: Option<String>,
+    /// Max-Forwards: what is left to a call that came from elsewhere (RFC 7332).
+    pub max_forwards: u8,
     /// The Request-URI, as long as no strict router takes its place.
     pub target: Uri,
     /// From, without a tag.
@@ -44,6 +48,8 @@ pub(super) struct Calling {
 pub(super) struct Initial {
     pub(super) attempt: Attempt,
     body: Option<Body>,
+    /// The early dialogs of a call that was given up: a 2xx that has crossed our CANCEL may be of one.
+    pub(super) forsaken: Vec<Session>,
 }
 
 impl Invite {
@@ -55,7 +61,8 @@ impl Invite {
         stack: &mut Stack<'_, '_>,
     ) -> Option<Self> {
         let flow = *outgoing.flows.first()?;
-        let (call_id, tag) = (stack.cx.call_id(), stack.cx.tag());
+        let call_id = outgoing.call_id.unwrap_or_else(|| stack.cx.call_id());
+        let tag = stack.cx.tag();
         let via = stack.via(&flow, &settings.sent_by);
         let hop = first_hop(&outgoing.target, &outgoing.routes);
         let mut builder = RequestBuilder::new(Method::Invite, &hop.request_uri).header(Name::Via, via);
@@ -65,7 +72,7 @@ impl Invite {
         let cseq = CSeq { number: 1, method: Method::Invite };
         builder = settings.describe_request(
             builder
-                .header(Name::MaxForwards, MAX_FORWARDS)
+                .header(Name::MaxForwards, outgoing.max_forwards)
                 .header(Name::From, outgoing.from.with_tag(&tag))
                 .header(Name::To, &outgoing.to)
                 .header(Name::CallId, &call_id)
@@ -79,14 +86,14 @@ impl Invite {
             builder = builder.header_other(name, value);
         }
         let request = Body::in_request(outgoing.body.as_ref(), builder).finish();
-        let attempt = Attempt::send(id, request, &outgoing.flows, &settings.sent_by, stack)?;
+        let attempt = Attempt::send(id, request, &outgoing.flows, &settings, stack)?;
         Some(Self {
             id,
             settings,
             call_id: call_id.into(),
             local_tag: tag.into(),
             phase: Phase::Calling(Calling::default()),
-            initial: Some(Initial { attempt, body: outgoing.body }),
+            initial: Some(Initial { attempt, body: outgoing.body, forsaken: Vec::new() }),
             losers: Vec::new(),
         })
     }
@@ -161,14 +168,13 @@ impl Invite {
         if let Some(session) = self.dialog_of(&id) {
             return session.acknowledge_again(number, stack);
         }
-        let Some(initial) = &self.initial else { return };
-        let session = match &mut self.phase {
-            Phase::Calling(calling) => {
-                let at = calling.forks.iter().position(|session| *session.dialog.id() == id);
-                at.map(|at| calling.forks.swap_remove(at))
-            }
-            Phase::Answering(_) | Phase::Established(_) | Phase::Ended(_) => None,
+        let Some(initial) = &mut self.initial else { return };
+        let early = match &mut self.phase {
+            Phase::Calling(calling) => &mut calling.forks,
+            Phase::Answering(_) | Phase::Established(_) | Phase::Ended(_) => &mut initial.forsaken,
         };
+        let at = early.iter().position(|session| *session.dialog.id() == id);
+        let session = at.map(|at| early.swap_remove(at));
         let session = session.or_else(|| fork(self.id, &self.settings, initial, response));
         let Some(mut session) = session else { return };
         session.dialog.update(response);

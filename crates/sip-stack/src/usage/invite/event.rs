@@ -56,6 +56,8 @@ pub enum InviteEvent {
     },
     /// The outcome of [`Invite::send`](super::Invite::send).
     Response {
+        /// The number of our request.
+        number: u32,
         /// The method of our request.
         method: Method,
         /// The final status; 408 also stands for no answer, 503 for a broken way.

@@ -64,6 +64,11 @@ impl Invite {
         &self.call_id
     }
 
+    /// Our tag, in every dialog of the call.
+    pub fn local_tag(&self) -> &str {
+        &self.local_tag
+    }
+
     /// The way to the peer, or to the first proxy.
     pub fn flow(&self) -> Option<Flow> {
         let session = match &self.phase {
@@ -145,15 +150,21 @@ impl Invite {
 
     /// Ends the call, whatever its state: CANCEL, a refusal, or BYE. The user is told at once.
     pub fn hangup(&mut self, stack: &mut Stack<'_, '_>) {
+        self.hangup_because(None, stack);
+    }
+
+    /// The same with the value of a Reason header (RFC 3326) for the peer, who may tell its user. A refusal has none.
+    pub fn hangup_because(&mut self, reason: Option<&str>, stack: &mut Stack<'_, '_>) {
         match &mut self.phase {
             Phase::Calling(_) => {
                 if let Some(initial) = &self.initial {
-                    stack.cancel(initial.attempt.client());
+                    stack.cancel(initial.attempt.client(), reason);
                 }
                 self.end(Ending::new(Party::Us, Status::REQUEST_TERMINATED), stack);
             }
             Phase::Answering(_) => self.reject(Status::DECLINE, stack),
             Phase::Established(session) => {
+                session.reason = reason.map(str::to_owned);
                 session.hangup(stack);
                 self.end(Ending::new(Party::Us, Status::OK), stack);
             }
@@ -183,20 +194,45 @@ impl Invite {
     /// its turn if an offer is under way; of several that wait the last counts.
     pub fn change(&mut self, body: Body, stack: &mut Stack<'_, '_>) {
         if let Some(session) = self.current() {
-            session.change(body, stack);
+            session.change(body, true, stack);
+        }
+    }
+
+    /// The same on behalf of somebody who will try again himself: an offer that meets one of the peer (491) has failed.
+    pub fn pass_change(&mut self, body: Body, stack: &mut Stack<'_, '_>) {
+        if let Some(session) = self.current() {
+            session.change(body, false, stack);
+        }
+    }
+
+    /// Asks the peer for an offer by a re-INVITE without one (§14.1); its outcome is an [`InviteEvent::Offer`], or an
+    /// [`InviteEvent::ChangeFailed`]. Otherwise as [`Invite::pass_change`].
+    pub fn ask(&mut self, stack: &mut Stack<'_, '_>) {
+        if let Phase::Established(session) = &mut self.phase {
+            session.ask(stack);
+        }
+    }
+
+    /// Whether [`Invite::change`] can be carried out at all before the call is answered, or is answered.
+    pub fn can_change(&self) -> bool {
+        match &self.phase {
+            Phase::Calling(calling) => calling.forks.last().is_some_and(|session| session.peer_updates),
+            Phase::Answering(answering) => answering.session.peer_updates,
+            Phase::Established(_) => true,
+            Phase::Ended(_) => false,
         }
     }
 
     /// Sends a request in the dialog: INFO, REFER, MESSAGE, NOTIFY. Its outcome is an
-    /// [`InviteEvent::Response`]. False if there is no dialog.
+    /// [`InviteEvent::Response`] with the same number. None if there is no dialog, or too much under way in it.
     pub fn send(
         &mut self,
         method: Method,
         headers: &[(String, String)],
         body: Option<&Body>,
         stack: &mut Stack<'_, '_>,
-    ) -> bool {
-        self.current().is_some_and(|session| session.send(method, headers, body, stack))
+    ) -> Option<u32> {
+        self.current()?.send(method, headers, body, stack)
     }
 
     /// Answers an [`InviteEvent::Requested`].
@@ -351,7 +387,15 @@ impl Invite {
     fn end(&mut self, ending: Ending, stack: &mut Stack<'_, '_>) {
         let session = match std::mem::replace(&mut self.phase, Phase::Ended(None)) {
             Phase::Established(session) | Phase::Ended(Some(session)) => Some(session),
-            Phase::Calling(_) | Phase::Answering(_) | Phase::Ended(None) => None,
+            Phase::Calling(calling) => {
+                if let Some(initial) = &mut self.initial {
+                    initial.forsaken = calling.forks;
+                    // Nobody waits for what becomes of a PRACK any more.
+                    initial.forsaken.iter_mut().for_each(|session| session.sent.clear());
+                }
+                None
+            }
+            Phase::Answering(_) | Phase::Ended(None) => None,
         };
         if let Some(session) = &session {
             session.withdraw_offers(stack);

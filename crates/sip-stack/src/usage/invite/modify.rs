@@ -16,6 +16,10 @@ use crate::usage::{Ask, Body, Grant, SessionTimer, Stack, UsageTimer, ends_usage
 pub(super) struct Change {
     wanted: Option<Body>,
     refresh: bool,
+    /// An offer of the peer is wanted.
+    ask: bool,
+    /// Whether it is tried again when the peer has something under way itself.
+    patient: bool,
     /// What is being offered now.
     tried: Option<Body>,
     /// No try before this moment.
@@ -34,8 +38,15 @@ impl Change {
 }
 
 impl Session {
-    pub(super) fn change(&mut self, body: Body, stack: &mut Stack<'_, '_>) {
+    pub(super) fn change(&mut self, body: Body, patient: bool, stack: &mut Stack<'_, '_>) {
         self.change.wanted = Some(body);
+        self.change.patient = patient;
+        self.go_on(stack);
+    }
+
+    pub(super) fn ask(&mut self, stack: &mut Stack<'_, '_>) {
+        self.change.ask = true;
+        self.change.patient = false;
         self.go_on(stack);
     }
 
@@ -48,6 +59,8 @@ impl Session {
         if let Some(body) = self.change.wanted.take() {
             let method = if confirmed { Method::Invite } else { Method::Update };
             self.start(method, Some(body), stack);
+        } else if self.change.ask {
+            self.start(Method::Invite, None, stack);
         } else if self.change.refresh {
             self.change.refresh = false;
             // RFC 4028 §7.4: UPDATE needs no session description.
@@ -63,7 +76,7 @@ impl Session {
     /// Cancels re-INVITEs of a call that has ended: one that was answered with 1xx only would wait for ever (§9.1).
     pub(super) fn withdraw_offers(&self, stack: &mut Stack<'_, '_>) {
         for sent in &self.sent {
-            stack.cancel(sent.attempt.client());
+            stack.cancel(sent.attempt.client(), None);
         }
     }
 
@@ -146,6 +159,7 @@ impl Session {
             return;
         }
         self.change.refusals = 0;
+        self.change.ask &= !invite || offer;
         if let Some(tried) = self.change.tried.take() {
             self.latest = Some(tried);
         }
@@ -166,10 +180,14 @@ impl Session {
         stack: &mut Stack<'_, '_>,
     ) {
         let tried = self.change.tried.take();
-        let refresh = tried.is_none();
+        let asked = self.change.ask && tried.is_none() && *request.method() == Method::Invite;
+        let refresh = tried.is_none() && !asked;
         self.change.refusals = self.change.refusals.saturating_add(1);
         let retry_after = response.retry_after().ok().flatten();
         let again = match status {
+            Status::REQUEST_PENDING | Status::SERVER_INTERNAL_ERROR if !refresh && !self.change.patient => {
+                false
+            }
             Status::REQUEST_PENDING => {
                 self.wait(glare_wait(self.we_called, stack), stack);
                 true
@@ -194,6 +212,7 @@ impl Session {
             self.change.wanted = self.change.wanted.take().or(tried);
         } else {
             self.change.refusals = 0;
+            self.change.ask &= !asked;
             if !refresh && !self.is_ended() {
                 stack.event(self.usage, InviteEvent::ChangeFailed { status });
             }

@@ -52,6 +52,10 @@ pub(super) struct Session {
     /// The peer's answer so far, for a 2xx that does not repeat it.
     pub(super) answer: Option<Body>,
     pub(super) change: Change,
+    /// Why we end it, for the peer to know (RFC 3326).
+    pub(super) reason: Option<String>,
+    /// The number of the last request of the user.
+    requests: u32,
     hangup: Hangup,
 }
 
@@ -84,7 +88,9 @@ pub(super) enum Purpose {
     },
     Prack,
     Bye,
-    User,
+    User {
+        number: u32,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,6 +132,8 @@ impl Session {
             latest: None,
             answer: None,
             change: Change::default(),
+            reason: None,
+            requests: 0,
             hangup: Hangup::No,
         }
     }
@@ -145,6 +153,9 @@ impl Session {
     /// The way to the next hop. A name, or the host that we already talk to without another transport being asked
     /// for, is reached the way that the dialog was made.
     pub(super) fn way(&self) -> Flow {
+        if self.settings.pinned {
+            return self.flow;
+        }
         let next = self.dialog.next_hop();
         let asks_transport = next.as_sip().is_some_and(|uri| uri.param("transport").is_some());
         let Ok(Located::Targets(targets)) = locate(&next) else { return self.flow };
@@ -176,7 +187,7 @@ impl Session {
         let via = stack.via(&flow, &self.settings.sent_by);
         let builder = self.settings.describe_request(self.dialog.request(method, &via));
         let request = fill(builder).finish();
-        let attempt = Attempt::send(self.usage, request, &[flow], &self.settings.sent_by, stack);
+        let attempt = Attempt::send(self.usage, request, &[flow], &self.settings, stack);
         self.sent.extend(attempt.map(|attempt| Sent { attempt, purpose }));
         true
     }
@@ -187,13 +198,16 @@ impl Session {
         headers: &[(String, String)],
         body: Option<&Body>,
         stack: &mut Stack<'_, '_>,
-    ) -> bool {
-        self.request(method, Purpose::User, stack, |mut builder| {
+    ) -> Option<u32> {
+        self.requests = self.requests.wrapping_add(1);
+        let number = self.requests;
+        let sent = self.request(method, Purpose::User { number }, stack, |mut builder| {
             for (name, value) in headers {
                 builder = builder.header_other(name, value);
             }
             Body::in_request(body, builder)
-        })
+        });
+        sent.then_some(number)
     }
 
     /// The start of a response in the dialog.
@@ -227,7 +241,11 @@ impl Session {
         self.hangup = Hangup::Done;
         self.unacked.clear();
         self.forsake(stack);
-        self.request(Method::Bye, Purpose::Bye, stack, |builder| builder);
+        let reason = self.reason.take();
+        self.request(Method::Bye, Purpose::Bye, stack, |builder| match reason {
+            Some(reason) => builder.header(Name::Reason, reason),
+            None => builder,
+        });
     }
 
     /// Leaves no request of the peer unanswered, and no 2xx unacknowledged, when the session ends.
@@ -283,12 +301,12 @@ impl Session {
         match sent.purpose {
             Purpose::Bye | Purpose::Prack => None,
             Purpose::Change { offer } => self.changed(&sent, offer, status, response, stack),
-            Purpose::User => {
+            Purpose::User { number } => {
                 let method = sent.attempt.request().method().clone();
                 let response = response.cloned();
                 // RFC 5057: these say that the peer does not know the dialog any more.
                 let over = ends_usage(status) && status != Status::NOT_FOUND;
-                let event = InviteEvent::Response { method, status, response };
+                let event = InviteEvent::Response { number, method, status, response };
                 stack.event(self.usage, event);
                 over.then(|| self.lost(status, stack))
             }

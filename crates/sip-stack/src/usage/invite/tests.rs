@@ -365,7 +365,7 @@ fn a_request_for_a_dialog_that_is_gone_gets_481() {
     let mut wire = Wire::new();
     wire.establish();
     let dialog = wire.ends[0].usages[&CALL].dialog().unwrap().clone();
-    wire.at(0, CALL, |usage, stack| assert!(usage.send(Method::Info, &[], None, stack)));
+    wire.at(0, CALL, |usage, stack| assert_eq!(usage.send(Method::Info, &[], None, stack), Some(1)));
     wire.pass(Duration::from_millis(100));
     assert!(matches!(wire.ends[1].events.last(), Some((_, InviteEvent::Requested { .. }))));
     wire.inject(
@@ -379,4 +379,50 @@ fn a_request_for_a_dialog_that_is_gone_gets_481() {
         ),
     );
     assert_eq!(wire.count("1 481 INFO"), 1);
+}
+
+#[test]
+fn an_answer_that_crosses_a_cancel_is_ended_in_the_dialog_that_it_was_early_in() {
+    let mut wire = reliable();
+    // The PRACK has used a number of the dialog, which the BYE has to count on from.
+    wire.at(1, CALLED, |usage, stack| usage.provisional(Status::RINGING, None, stack));
+    wire.pass(Duration::from_millis(100));
+    wire.at(1, CALLED, |usage, stack| usage.accept(Body::sdp("answer"), stack));
+    hangup(&mut wire, 0);
+    wire.pass(Duration::from_secs(40));
+    assert!(wire.trace.iter().any(|one| one == "1 200 BYE"), "{:?}", wire.trace);
+    wire.assert_nothing_left();
+}
+
+#[test]
+fn an_offer_that_is_asked_for_comes_in_the_2xx_and_is_answered_in_the_ack() {
+    let mut wire = Wire::new();
+    wire.establish();
+    wire.pass(Duration::from_millis(100));
+    (wire.ends[0].answers, wire.ends[1].answers) = (Some("given"), Some("asked for"));
+    wire.at(0, CALL, |usage, stack| usage.ask(stack));
+    wire.pass(Duration::from_millis(100));
+    assert!(bodies(&wire, 0).contains(&"asked for".to_owned()), "{:?}", wire.trace);
+    assert!(bodies(&wire, 1).contains(&"given".to_owned()), "{:?}", wire.trace);
+    hangup(&mut wire, 0);
+    wire.assert_nothing_left();
+}
+
+#[test]
+fn a_change_that_is_passed_on_fails_at_once_where_one_of_our_own_would_wait() {
+    let mut wire = Wire::new();
+    wire.establish();
+    wire.pass(Duration::from_millis(100));
+    wire.at(0, CALL, |usage, stack| usage.pass_change(Body::sdp("mine"), stack));
+    wire.at(1, CALLED, |usage, stack| usage.pass_change(Body::sdp("yours"), stack));
+    wire.pass(Duration::from_secs(10));
+    for end in [0, 1] {
+        let failed = wire.ends[end].events.iter().filter(|(_, event)| {
+            matches!(event, InviteEvent::ChangeFailed { status: Status::REQUEST_PENDING })
+        });
+        assert_eq!(failed.count(), 1);
+    }
+    assert_eq!(wire.count("0 INVITE") + wire.count("1 INVITE"), 3, "{:?}", wire.trace);
+    hangup(&mut wire, 0);
+    wire.assert_nothing_left();
 }

@@ -1,0 +1,163 @@
+//! An end of ours for the media of a leg. Its descriptions pass an anchor as those of a phone with plain media would:
+//! so the leg's own protection and addresses are dealt with as in any anchored call.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use offhook_media::command::EchoFormat;
+use offhook_sdp::{Capabilities, Codec, Format, Negotiated, Origin, Sdp, Stream, offer_answer};
+use offhook_sip::{Name, Status};
+use offhook_sip_stack::usage::Body;
+use rand::RngExt as _;
+
+use super::Env;
+use crate::proxy::anchor::Role;
+use crate::proxy::protection::Manner;
+use crate::proxy::signed_route::{Party, PartyName};
+use crate::refusal::Refusal;
+
+/// What gives a caller its own sound back.
+pub(super) struct End {
+    pub(super) anchor: u64,
+    /// By which the anchor is known.
+    call_id: String,
+    session_id: u64,
+    /// Our last description, as the anchor has it from us.
+    ours: Option<Sdp>,
+    /// An offer of ours that awaits its answer.
+    offered: Option<Sdp>,
+}
+
+impl End {
+    /// An end for a call with this Call-ID and party.
+    pub(super) fn new(call_id: &str, party: Party, env: &mut Env<'_, '_>) -> Self {
+        let manner = Manner::after(0, party.flow.transport, None, env.config.srtp).unwrap_or(Manner::Plain);
+        Self {
+            anchor: env.anchors.open_end(call_id, party, manner, env.config, env.cx),
+            call_id: call_id.to_owned(),
+            // RFC 8866 §5.2 wants it unique and numeric; 63 bits fit everyone's parser.
+            session_id: env.cx.rng.random::<u64>() >> 1,
+            ours: None,
+            offered: None,
+        }
+    }
+
+    /// Answers an offer of the party.
+    ///
+    /// # Errors
+    /// What the party is told when that cannot be; the session is as it was.
+    pub(super) fn answer(&mut self, offer: &Body, env: &mut Env<'_, '_>) -> Result<Body, Refusal> {
+        if !offer.is_sdp() {
+            let refusal = Refusal::from(Status::UNSUPPORTED_MEDIA_TYPE);
+            return Err(refusal.with(Name::Accept, "application/sdp"));
+        }
+        let before = env.anchors.snapshot(self.anchor, PartyName::Caller);
+        let answered = self.agree(offer, env);
+        if answered.is_err()
+            && let Some(before) = &before
+        {
+            env.anchors.restore(self.anchor, before, env.cx);
+        }
+        answered
+    }
+
+    fn agree(&mut self, offer: &Body, env: &mut Env<'_, '_>) -> Result<Body, Refusal> {
+        let plain = self.pass(PartyName::Caller, Role::Offer, &offer.bytes, env)?;
+        let offer = parse(&plain)?;
+        let (answer, agreed) = offer_answer::answer(&offer, &self.capabilities(env)).map_err(unacceptable)?;
+        let answer = match &self.ours {
+            Some(ours) => answer.following(ours),
+            None => answer,
+        };
+        let body = self.pass(PartyName::Callee, Role::Answer, answer.as_bytes(), env)?;
+        self.ours = Some(answer);
+        self.echo(&agreed, env);
+        Ok(Body::sdp(body))
+    }
+
+    /// Makes the party an offer: the first, or the same again under what it has said since.
+    ///
+    /// # Errors
+    /// 503 when no port is free.
+    pub(super) fn offer(&mut self, env: &mut Env<'_, '_>) -> Result<Body, Refusal> {
+        let capabilities = self.capabilities(env);
+        let offer = match &self.ours {
+            Some(ours) => offer_answer::reoffer(ours, &capabilities),
+            None => offer_answer::offer(&capabilities),
+        };
+        let body = self.pass(PartyName::Callee, Role::Offer, offer.as_bytes(), env)?;
+        self.offered = Some(offer);
+        Ok(Body::sdp(body))
+    }
+
+    /// Takes the party's answer to [`End::offer`].
+    ///
+    /// # Errors
+    /// When there is nothing that both can.
+    pub(super) fn settle(&mut self, answer: &Body, env: &mut Env<'_, '_>) -> Result<(), Refusal> {
+        let Some(offered) = self.offered.take() else { return Ok(()) };
+        let plain = self.pass(PartyName::Caller, Role::Answer, &answer.bytes, env)?;
+        let agreed = offer_answer::apply_answer(&offered, &parse(&plain)?)
+            .map_err(|error| Refusal::new(Status::NOT_ACCEPTABLE_HERE, error.to_string()))?;
+        self.ours = Some(offered);
+        self.echo(&agreed, env);
+        Ok(())
+    }
+
+    fn pass(
+        &self,
+        from: PartyName,
+        role: Role,
+        body: &[u8],
+        env: &mut Env<'_, '_>,
+    ) -> Result<Vec<u8>, Refusal> {
+        env.anchors.pass(self.anchor, &self.call_id, (from, role), body, env.config, env.cx)
+    }
+
+    fn echo(&self, agreed: &[Negotiated], env: &mut Env<'_, '_>) {
+        let streams = agreed.iter().map(|one| (one.media_index, formats(one))).collect();
+        env.anchors.echo(self.anchor, streams, env.cx);
+    }
+
+    fn capabilities(&self, env: &Env<'_, '_>) -> Capabilities {
+        let ip = env.anchors.address(self.anchor).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        // The anchor puts its own port in place of it.
+        let mut sound = Stream::audio(SocketAddr::new(ip, DISCARD), codecs(&env.config.codecs));
+        sound.rtcp_mux = true;
+        Capabilities { origin: Origin::new(self.session_id, 1, ip), streams: vec![sound] }
+    }
+}
+
+/// What we give back needs no codec of ours, so all that we know will do: first those that are preferred here.
+fn codecs(preferred: &[Codec]) -> Vec<Codec> {
+    let mut codecs = preferred.to_vec();
+    for codec in [Codec::opus(111), Codec::g722(), Codec::pcma(), Codec::pcmu()] {
+        if !codecs.iter().any(|one| one.matches(&codec)) {
+            codecs.push(codec);
+        }
+    }
+    codecs.extend([Codec::telephone_event(101, 8000), Codec::telephone_event(102, 48_000)]);
+    codecs
+}
+
+fn formats(agreed: &Negotiated) -> Vec<EchoFormat> {
+    let format = |one: &Format| EchoFormat {
+        receive: one.receive,
+        send: one.send,
+        clock_rate: one.codec.clock_rate,
+        event: one.codec.is_telephone_event(),
+    };
+    std::iter::once(&agreed.codec).chain(&agreed.others).chain(&agreed.telephone_event).map(format).collect()
+}
+
+fn parse(body: &[u8]) -> Result<Sdp, Refusal> {
+    Sdp::parse(body).map_err(|error| Refusal::new(Status::BAD_REQUEST, format!("SDP: {error}")))
+}
+
+fn unacceptable(refusal: offer_answer::Refusal) -> Refusal {
+    let (code, words) = refusal.warning();
+    Refusal::new(Status::NOT_ACCEPTABLE_HERE, words)
+        .with(Name::Warning, format!("{code} offhook \"{words}\""))
+}
+
+/// RFC 863.
+const DISCARD: u16 = 9;

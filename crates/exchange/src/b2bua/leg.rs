@@ -1,0 +1,88 @@
+//! A leg: one dialog of ours with a phone or a trunk, caller's or callee's alike.
+
+use std::sync::Arc;
+
+use offhook_sip::{Contact, Request, SipUri, Uri};
+use offhook_sip_stack::Transport;
+use offhook_sip_stack::usage::{Invite, SessionTimers, Settings, Stack, UsageId};
+
+use super::Env;
+use crate::config::Config;
+use crate::proxy::signed_route::Party;
+
+/// One leg of a call.
+pub(super) struct Leg {
+    pub(super) usage: UsageId,
+    pub(super) invite: Invite,
+}
+
+impl Leg {
+    /// Lends the layers below to its dialog.
+    pub(super) fn enter<R>(
+        &mut self,
+        env: &mut Env<'_, '_>,
+        work: impl FnOnce(&mut Invite, &mut Stack<'_, '_>) -> R,
+    ) -> R {
+        enter(env, |stack| work(&mut self.invite, stack))
+    }
+}
+
+/// Lends the layers below to a dialog that may be about to begin.
+pub(super) fn enter<R>(env: &mut Env<'_, '_>, work: impl FnOnce(&mut Stack<'_, '_>) -> R) -> R {
+    let mut cx = env.cx.sip();
+    let mut stack = Stack {
+        cx: &mut cx,
+        transactions: env.transactions,
+        timers: &mut env.usages.timers,
+        claims: &mut env.usages.claims,
+        authorizer: None,
+        events: &mut env.usages.events,
+    };
+    work(&mut stack)
+}
+
+/// What our messages to a party say about us. `secure` asks for a sips Contact, as whoever called a sips URI must get
+/// (RFC 3261 §12.1.1).
+pub(super) fn settings(party: &Party, secure: bool, config: &Config) -> Arc<Settings> {
+    let flow = &party.flow;
+    let sent_by = config.sent_by(flow);
+    let mut uri = SipUri::new(None, sent_by.host.clone());
+    if let Some(port) = sent_by.port {
+        uri = uri.with_port(port);
+    }
+    let transport = match flow.transport {
+        Transport::Udp => None,
+        // In a sips URI it is what TLS runs over (RFC 5630 §3.1.4, RFC 7118 §5.2.2).
+        Transport::Tls if secure => None,
+        Transport::Ws | Transport::Wss => Some(Transport::Ws.uri_name()),
+        other @ (Transport::Tcp | Transport::Tls) => Some(other.uri_name()),
+    };
+    if let Some(transport) = transport {
+        uri = uri.with_param("transport", Some(transport));
+    }
+    if secure {
+        uri = uri.with_secure();
+    }
+    Arc::new(Settings {
+        sent_by,
+        contact: Contact::new(uri),
+        agent: AGENT.to_owned(),
+        allow: ALLOW.to_owned(),
+        reliable_provisional: true,
+        session_timers: SessionTimers::default(),
+        pinned: party.behind_nat,
+    })
+}
+
+/// Whether a request is for a sips URI.
+pub(super) fn is_secure(request: &Request) -> bool {
+    request.uri().is_ok_and(|uri| is_sips(&uri))
+}
+
+/// Whether a URI wants TLS on every hop.
+pub(super) fn is_sips(uri: &Uri) -> bool {
+    uri.as_sip().is_some_and(|uri| uri.secure())
+}
+
+const AGENT: &str = concat!("Offhook/", env!("CARGO_PKG_VERSION"));
+pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, PRACK, UPDATE, INFO, OPTIONS";

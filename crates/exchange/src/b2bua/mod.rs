@@ -1,0 +1,204 @@
+//! Calls in which we are an endpoint (RFC 7092): the table of calls, and what finds its way to them.
+//!
+//! A call is taken by a service, which then has its verbs; what nobody takes is forwarded by the proxy.
+
+mod bridge;
+mod call;
+mod end;
+mod leg;
+mod ring;
+mod verb;
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Instant;
+
+use offhook_sip::Request;
+use offhook_sip_stack::transaction::{TransactionEvent, Transactions};
+use offhook_sip_stack::usage::{Claims, InviteEvent, UsageId, UsageOwner};
+use offhook_sip_stack::{Timers, shrink};
+
+use crate::command::LiveCall;
+use crate::config::Config;
+use crate::context::Context;
+use crate::proxy::Activity;
+use crate::proxy::anchor::{Anchors, Trouble};
+use call::Call;
+pub(crate) use verb::{Arriving, Calls, Endpoint, Shown};
+
+/// The number of a bridged call, never used twice by one shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct CallId(pub(crate) u64);
+
+/// The bridged calls of a shard.
+#[derive(Default)]
+pub(crate) struct Table {
+    issued: u64,
+    calls: BTreeMap<CallId, Box<Call>>,
+    /// By our tag in it, the leg that a dialog is of.
+    tags: HashMap<Box<str>, UsageId>,
+}
+
+/// What the usages of all legs share.
+#[derive(Default)]
+pub(crate) struct Usages {
+    timers: Timers<UsageOwner>,
+    claims: Claims,
+    events: Vec<(UsageId, InviteEvent)>,
+}
+
+/// What is lent to the calls for the time of one input.
+pub(crate) struct Env<'a, 'b> {
+    pub(crate) config: &'a Config,
+    pub(crate) transactions: &'a mut Transactions,
+    pub(crate) anchors: &'a mut Anchors,
+    pub(crate) active: &'a mut Activity,
+    pub(crate) usages: &'a mut Usages,
+    pub(crate) cx: &'a mut Context<'b>,
+}
+
+impl Usages {
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.timers.next_deadline()
+    }
+}
+
+impl Table {
+    /// The leg that an event is for, if it is for one of ours.
+    pub(crate) fn owner(&self, event: &TransactionEvent, usages: &Usages) -> Option<UsageId> {
+        usages.claims.owner(event).or_else(|| match event {
+            TransactionEvent::Request { request, .. } | TransactionEvent::Ack { request, .. } => {
+                self.dialog(request)
+            }
+            TransactionEvent::Cancel { .. }
+            | TransactionEvent::Response { .. }
+            | TransactionEvent::Stray { .. }
+            | TransactionEvent::Timeout { .. }
+            | TransactionEvent::TransportFailed { .. }
+            | TransactionEvent::ClientEnded { .. }
+            | TransactionEvent::NoAck { .. }
+            | TransactionEvent::ServerEnded { .. } => None,
+        })
+    }
+
+    /// The leg in whose dialog a request is.
+    fn dialog(&self, request: &Request) -> Option<UsageId> {
+        let (call_id, tag) = (request.call_id().ok()?, request.to_tag()?);
+        let usage = *self.tags.get(tag)?;
+        let (call, leg) = place(usage);
+        self.calls.get(&call)?.leg(leg)?.invite.owns(call_id, tag).then_some(usage)
+    }
+
+    /// Takes what the transaction layer has for a leg.
+    pub(crate) fn receive(&mut self, usage: UsageId, event: TransactionEvent, env: &mut Env<'_, '_>) {
+        env.usages.claims.settle(&event);
+        let (call, leg) = place(usage);
+        if let Some(leg) = self.calls.get_mut(&call).and_then(|call| call.leg_mut(leg)) {
+            leg.enter(env, |invite, stack| invite.receive(event, stack));
+        }
+        self.settle(call, env);
+    }
+
+    /// Does what is due now; false if nothing is.
+    pub(crate) fn due(&mut self, env: &mut Env<'_, '_>) -> bool {
+        let Some((deadline, owner)) = env.usages.timers.pop_due(env.cx.now) else { return false };
+        let (call, leg) = place(owner.usage);
+        if let Some(leg) = self.calls.get_mut(&call).and_then(|call| call.leg_mut(leg)) {
+            leg.enter(env, |invite, stack| invite.timeout(owner.timer, deadline, stack));
+        }
+        self.settle(call, env);
+        true
+    }
+
+    /// A call, or one who is called, cannot go on with the media of this anchor.
+    pub(crate) fn trouble(&mut self, call: CallId, anchor: u64, trouble: Trouble, env: &mut Env<'_, '_>) {
+        let (reason, status, words) = trouble.words();
+        if let Some(one) = self.calls.get_mut(&call)
+            && !one.give_up(anchor, (status, words), env)
+        {
+            one.hang_up(&reason, (status, words), env);
+        }
+        self.settle(call, env);
+    }
+
+    /// One who is called may have been ringing for too long.
+    pub(crate) fn ring_over(&mut self, call: CallId, leg: u8, env: &mut Env<'_, '_>) {
+        if let Some(one) = self.calls.get_mut(&call) {
+            one.ring_over(leg, env);
+        }
+        self.settle(call, env);
+    }
+
+    /// Ends calls that have been on hold for longer than configured.
+    pub(crate) fn end_held(&mut self, env: &mut Env<'_, '_>) {
+        for anchor in env.anchors.held_too_long(env.config, env.cx.now) {
+            if let Some(call) = env.anchors.bridged(anchor) {
+                self.trouble(call, anchor, Trouble::Held, env);
+            }
+        }
+    }
+
+    /// Lets legs say what they have to say until they are silent, and forgets the call if it is over.
+    fn settle(&mut self, touched: CallId, env: &mut Env<'_, '_>) {
+        while !env.usages.events.is_empty() {
+            for (usage, event) in std::mem::take(&mut env.usages.events) {
+                let (call, leg) = place(usage);
+                if let Some(call) = self.calls.get_mut(&call) {
+                    call.event(leg, event, env);
+                }
+            }
+        }
+        let Some(call) = self.calls.get(&touched) else { return };
+        if !call.is_over() {
+            for leg in call.legs() {
+                if !self.tags.contains_key(leg.invite.local_tag()) {
+                    self.tags.insert(leg.invite.local_tag().into(), leg.usage);
+                }
+            }
+        } else {
+            for leg in self.calls.remove(&touched).iter().flat_map(|call| call.legs()) {
+                self.tags.remove(leg.invite.local_tag());
+            }
+            shrink(&mut self.tags);
+        }
+    }
+
+    fn insert(&mut self, call: Call, env: &mut Env<'_, '_>) {
+        let id = call.id;
+        self.calls.insert(id, Box::new(call));
+        self.settle(id, env);
+    }
+
+    /// Calls that nobody has answered yet.
+    pub(crate) fn ringing(&self) -> usize {
+        self.calls.values().filter(|call| call.answered.is_none() && !call.has_ended()).count()
+    }
+
+    fn next(&mut self) -> CallId {
+        self.issued += 1;
+        CallId(self.issued)
+    }
+
+    /// The calls that have not ended, oldest first.
+    pub(crate) fn live<'t>(&'t self, cx: &Context<'_>) -> impl Iterator<Item = LiveCall> + use<'t> {
+        let epoch = cx.epoch;
+        self.calls.values().filter(|call| !call.has_ended()).map(move |call| call.live(epoch))
+    }
+
+    /// Whether there is no call, and nothing that is left of one.
+    pub(crate) fn is_idle(&self, usages: &Usages) -> bool {
+        self.calls.is_empty() && self.tags.is_empty() && usages.claims.is_empty()
+    }
+}
+
+/// The usage of a leg: legs are counted within their call.
+fn usage(call: CallId, leg: u8) -> UsageId {
+    UsageId(call.0 << 8 | u64::from(leg))
+}
+
+/// The call and the leg of a usage.
+fn place(usage: UsageId) -> (CallId, u8) {
+    (CallId(usage.0 >> 8), usage.0 as u8)
+}
+
+/// More calls than this are refused.
+const MOST_CALLS: usize = 100_000;

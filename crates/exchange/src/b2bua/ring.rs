@@ -1,0 +1,360 @@
+//! Calling: one target or many, group after group, until one answers or none is left (RFC 3261 §16.7 by analogy).
+
+use std::collections::VecDeque;
+
+use offhook_sip::{NameAddr, Response, Status, Uri};
+use offhook_sip_stack::usage::Body;
+use offhook_sip_stack::usage::invite::{Invite, Outgoing, Party as Ender};
+use rand::RngExt as _;
+
+use super::bridge::Passing;
+use super::call::{Call, NO_MEDIA, With};
+use super::leg::{self, Leg};
+use super::{Env, usage};
+use crate::config::AnchorPolicy;
+use crate::context::Alarm;
+use crate::dispatch;
+use crate::event::EndedBy;
+use crate::proxy::Target;
+use crate::proxy::anchor::Role;
+use crate::proxy::protection::Manner;
+use crate::proxy::signed_route::{Party, PartyName};
+use crate::proxy::{by_preference, rank};
+use crate::refusal::Refusal;
+
+/// Who is called for a caller, and how far that is.
+pub(super) struct Ring {
+    asked: Asked,
+    /// In the order of their legs, of which the first has the number 1.
+    pub(super) branches: Vec<Branch>,
+    groups: VecDeque<Vec<Target>>,
+    /// The place of the branch that has answered.
+    pub(super) winner: Option<usize>,
+    best: Option<Failure>,
+    pub(super) passing: Passing,
+}
+
+/// What everyone who is called is told.
+pub(super) struct Asked {
+    /// The way to the caller.
+    pub(super) party: Party,
+    pub(super) from: NameAddr,
+    pub(super) to: NameAddr,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) body: Option<Body>,
+    pub(super) max_forwards: u8,
+}
+
+/// One who is called.
+pub(super) struct Branch {
+    pub(super) leg: Leg,
+    target: Target,
+    pub(super) anchor: Option<u64>,
+    /// Whether it has failed, or is no longer wanted.
+    done: bool,
+    /// Why we have given it up, when that is not the caller's wish.
+    given_up: Option<(Status, &'static str)>,
+}
+
+/// Why nobody has answered.
+struct Failure {
+    status: Status,
+    reason: String,
+    retry_after: Option<u32>,
+}
+
+impl Ring {
+    pub(super) fn new(asked: Asked, targets: Vec<Target>) -> Self {
+        Self {
+            asked,
+            branches: Vec::new(),
+            groups: by_preference(targets),
+            winner: None,
+            best: None,
+            passing: Passing::default(),
+        }
+    }
+
+    /// The only one who may still answer, or has.
+    pub(super) fn only(&self) -> Option<usize> {
+        if self.winner.is_some() {
+            return self.winner;
+        }
+        let mut ringing = self.branches.iter().enumerate().filter(|(_, one)| !one.done);
+        let (at, _) = ringing.next()?;
+        (ringing.next().is_none() && self.groups.is_empty()).then_some(at)
+    }
+
+    fn fails(&mut self, status: Status, reason: &str, retry_after: Option<u32>) {
+        if self.best.as_ref().is_none_or(|best| rank(status) < rank(best.status)) {
+            self.best = Some(Failure { status, reason: reason.to_owned(), retry_after });
+        }
+    }
+}
+
+impl Call {
+    /// Calls the next targets until somebody rings; refuses the caller when nobody is left.
+    pub(super) fn ring(&mut self, env: &mut Env<'_, '_>) {
+        loop {
+            let With::Phones(ring) = &mut self.with else { return };
+            if ring.winner.is_some() || ring.branches.iter().any(|branch| !branch.done) {
+                return;
+            }
+            let Some(group) = ring.groups.pop_front() else { return self.unanswered(env) };
+            for target in group {
+                self.launch(target, env);
+            }
+        }
+    }
+
+    fn launch(&mut self, target: Target, env: &mut Env<'_, '_>) {
+        let Err(refusal) = self.try_launch(target, env) else { return };
+        if let With::Phones(ring) = &mut self.with {
+            ring.fails(refusal.status, &refusal.reason, None);
+        }
+    }
+
+    fn try_launch(&mut self, target: Target, env: &mut Env<'_, '_>) -> Result<(), Refusal> {
+        let With::Phones(ring) = &mut self.with else { return Ok(()) };
+        let number = u8::try_from(ring.branches.len() + 1).map_err(|_| Status::MAX_BREADTH_EXCEEDED)?;
+        let asked = &ring.asked;
+        let uri: Uri = target.uri.parse().map_err(|_| Status::TEMPORARILY_UNAVAILABLE)?;
+        let route = |one: &String| NameAddr::parse(one.clone().into());
+        let routes = target.path.iter().map(route).collect::<Result<_, _>>();
+        let routes = routes.map_err(|_| Status::TEMPORARILY_UNAVAILABLE)?;
+        let anchor = open_anchor(asked, &target, &self.about.call_id, env);
+        if let Some(anchor) = anchor.and_then(|one| env.anchors.get_mut(one, &self.about.call_id)) {
+            anchor.bridged = Some(self.id);
+        }
+        let body = match (&asked.body, anchor) {
+            (Some(body), Some(anchor)) if body.is_sdp() => {
+                let said = (PartyName::Caller, Role::Offer);
+                let call_id = &self.about.call_id;
+                match env.anchors.pass(anchor, call_id, said, &body.bytes, env.config, env.cx) {
+                    Ok(body) => Some(Body::sdp(body)),
+                    Err(refusal) => {
+                        env.anchors.close(anchor, env.cx);
+                        return Err(refusal);
+                    }
+                }
+            }
+            (body, _) => body.clone(),
+        };
+        let random = format!("{:024x}", env.cx.rng.random::<u128>() >> 32);
+        let settings = leg::settings(&target.party(), leg::is_sips(&uri), env.config);
+        let outgoing = Outgoing {
+            call_id: Some(dispatch::call_id(env.cx.shard, &random)),
+            max_forwards: asked.max_forwards,
+            target: uri,
+            from: asked.from.clone(),
+            to: asked.to.clone(),
+            routes,
+            headers: asked.headers.clone(),
+            body,
+            flows: vec![target.flow],
+        };
+        let usage = usage(self.id, number);
+        let invite = leg::enter(env, |stack| Invite::call(usage, outgoing, settings, stack));
+        // With a way to go it is always sent.
+        let Some(invite) = invite else { return Err(Status::TEMPORARILY_UNAVAILABLE.into()) };
+        env.cx.timers.arm(env.cx.now + env.config.timer_c, Alarm::Ring(self.id, number));
+        let leg = Leg { usage, invite };
+        ring.branches.push(Branch { leg, target, anchor, done: false, given_up: None });
+        Ok(())
+    }
+
+    /// It has been ringing for too long (RFC 3261 §16.8 by analogy).
+    pub(super) fn ring_over(&mut self, number: u8, env: &mut Env<'_, '_>) {
+        let With::Phones(ring) = &mut self.with else { return };
+        let winner = ring.winner;
+        let at = usize::from(number).wrapping_sub(1);
+        let Some(branch) = ring.branches.get_mut(at).filter(|one| !one.done && winner.is_none()) else {
+            return;
+        };
+        branch.given_up = Some((Status::REQUEST_TIMEOUT, "Nobody answered"));
+        branch.leg.enter(env, |invite, stack| invite.hangup(stack));
+    }
+
+    /// One who is called cannot have the media that it was offered; false if it is not ringing.
+    pub(super) fn give_up(
+        &mut self,
+        anchor: u64,
+        refusal: (Status, &'static str),
+        env: &mut Env<'_, '_>,
+    ) -> bool {
+        let With::Phones(ring) = &mut self.with else { return false };
+        if ring.winner.is_some() {
+            return false;
+        }
+        let Some(branch) = ring.branches.iter_mut().find(|one| one.anchor == Some(anchor)) else {
+            return false;
+        };
+        branch.given_up = Some(refusal);
+        branch.leg.enter(env, |invite, stack| invite.hangup(stack));
+        true
+    }
+
+    /// A provisional response of one who is called.
+    pub(super) fn progress(&mut self, at: usize, status: Status, body: Option<&Body>, env: &mut Env<'_, '_>) {
+        let With::Phones(ring) = &mut self.with else { return };
+        // What is heard before the answer must come from the one who answers: there is one session with the caller.
+        let alone = ring.only() == Some(at);
+        let number = at as u8 + 1;
+        let body = body.filter(|_| alone).and_then(|body| self.pass(number, Role::Answer, body, env).ok());
+        self.caller.enter(env, |invite, stack| invite.provisional(status, body, stack));
+    }
+
+    /// One who is called has answered: nobody else needs to ring.
+    pub(super) fn won(&mut self, at: usize, body: Option<Body>, offer: bool, env: &mut Env<'_, '_>) {
+        let With::Phones(ring) = &mut self.with else { return };
+        ring.winner = Some(at);
+        ring.groups.clear();
+        for (_, branch) in ring.branches.iter_mut().enumerate().filter(|(one, _)| *one != at) {
+            branch.leave(COMPLETED_ELSEWHERE, env);
+        }
+        let anchor = ring.branches.get(at).and_then(|branch| branch.anchor);
+        let number = at as u8 + 1;
+        let role = if offer { Role::Offer } else { Role::Answer };
+        let passed = body.ok_or(Status::NOT_ACCEPTABLE_HERE.into());
+        match passed.and_then(|body: Body| self.pass(number, role, &body, env)) {
+            Ok(body) => {
+                if offer {
+                    self.offer_under_way(number);
+                }
+                self.answer(body, anchor, env);
+            }
+            Err(refusal) => self.hang_up(NO_MEDIA, (refusal.status, &refusal.reason), env),
+        }
+    }
+
+    /// A branch is over.
+    pub(super) fn branch_ended(
+        &mut self,
+        at: usize,
+        by: Ender,
+        (status, reason): (Status, &str),
+        response: Option<&Response>,
+        env: &mut Env<'_, '_>,
+    ) {
+        let With::Phones(ring) = &mut self.with else { return };
+        if ring.winner == Some(at) {
+            let ended_by = if by == Ender::Peer { EndedBy::Callee } else { EndedBy::Exchange };
+            let words = super::bridge::reason_value(status, reason);
+            self.finish(Some(ended_by), (status, reason), env);
+            return self.caller.enter(env, |invite, stack| invite.hangup_because(words.as_deref(), stack));
+        }
+        let Some(branch) = ring.branches.get_mut(at).filter(|branch| !branch.done) else { return };
+        branch.done = true;
+        if let Some(anchor) = branch.anchor.take() {
+            env.anchors.close(anchor, env.cx);
+        }
+        if self.ended {
+            return;
+        }
+        let again = branch.again(by, status, env);
+        let (status, reason) = match branch.given_up {
+            Some((status, reason)) => (status, reason.to_owned()),
+            None => told(by, status, reason),
+        };
+        let retry_after = response.and_then(|response| response.retry_after().ok().flatten());
+        if again.is_none() {
+            ring.fails(status, &reason, retry_after);
+        }
+        if status.class() == 6 {
+            ring.groups.clear();
+            for branch in &mut ring.branches {
+                branch.leave(COMPLETED_ELSEWHERE, env);
+            }
+        }
+        if let Some(target) = again {
+            self.launch(target, env);
+        }
+        self.ring(env);
+    }
+
+    /// Nobody is left who could answer.
+    fn unanswered(&mut self, env: &mut Env<'_, '_>) {
+        let With::Phones(ring) = &mut self.with else { return };
+        let best = ring.best.take();
+        let (status, reason, retry_after) = match best {
+            Some(Failure { status, reason, retry_after }) => (status, reason, retry_after),
+            None => (Status::TEMPORARILY_UNAVAILABLE, "Nobody answered".to_owned(), None),
+        };
+        let retry_after = retry_after.map(|seconds| ("Retry-After".to_owned(), seconds.to_string()));
+        let headers: Vec<_> = retry_after.into_iter().collect();
+        self.finish(None, (status, &reason), env);
+        self.caller.enter(env, |invite, stack| invite.reject_with(status, &reason, &headers, stack));
+    }
+}
+
+impl Branch {
+    /// It is no longer wanted.
+    fn leave(&mut self, reason: &str, env: &mut Env<'_, '_>) {
+        if std::mem::replace(&mut self.done, true) {
+            return;
+        }
+        if let Some(anchor) = self.anchor.take() {
+            env.anchors.close(anchor, env.cx);
+        }
+        self.leg.enter(env, |invite, stack| invite.hangup_because(Some(reason), stack));
+    }
+
+    /// What to try instead of it: another offer (see [`Manner::after`]), or another flow of the device (RFC 5626
+    /// §5.3).
+    fn again(&mut self, by: Ender, status: Status, env: &Env<'_, '_>) -> Option<Target> {
+        if self.given_up.is_some() {
+            return None;
+        }
+        let target = &mut self.target;
+        let refused = target.refused + 1;
+        if status == Status::NOT_ACCEPTABLE_HERE {
+            let next = Manner::after(refused, target.flow.transport, target.media, env.config.srtp);
+            let hopeless = env.config.anchor == AnchorPolicy::Never || next.is_none();
+            return (!hopeless).then(|| Target { refused, ..target.clone() });
+        }
+        let broken =
+            status == Status::FLOW_FAILED || by == Ender::Network && status == Status::SERVICE_UNAVAILABLE;
+        if !broken || target.alternatives.is_empty() {
+            return None;
+        }
+        let mut others = std::mem::take(&mut target.alternatives);
+        let next = others.remove(0);
+        Some(Target { alternatives: others, ..next })
+    }
+}
+
+/// What a caller is told of a failure: nothing that only means something beyond us (RFC 7092 §3.1).
+fn told(by: Ender, status: Status, reason: &str) -> (Status, String) {
+    match (by, status) {
+        (Ender::Network, Status::REQUEST_TIMEOUT) => (status, "The phone does not respond".to_owned()),
+        (Ender::Network, _) | (_, Status::FLOW_FAILED) => {
+            (Status::TEMPORARILY_UNAVAILABLE, "The phone cannot be reached".to_owned())
+        }
+        // Our credentials were not enough; those of the caller are nobody else's business.
+        (_, Status::UNAUTHORIZED | Status::PROXY_AUTHENTICATION_REQUIRED) => {
+            (Status::BAD_GATEWAY, "The other side wants other credentials".to_owned())
+        }
+        // What a phone cannot do now says nothing about us (RFC 3261 §16.7 step 6).
+        (_, Status::SERVICE_UNAVAILABLE) => (Status::SERVER_INTERNAL_ERROR, reason.to_owned()),
+        (_, status) if status.is_redirection() => {
+            (Status::TEMPORARILY_UNAVAILABLE, "The other side is somewhere else".to_owned())
+        }
+        (_, status) => (status, reason.to_owned()),
+    }
+}
+
+/// Media goes through us unless that is forbidden: a session that is direct shows each side where the other is.
+fn open_anchor(asked: &Asked, target: &Target, call_id: &str, env: &mut Env<'_, '_>) -> Option<u64> {
+    if env.config.anchor == AnchorPolicy::Never {
+        return None;
+    }
+    let manner = |party: &Party, refused, said| {
+        Manner::after(refused, party.flow.transport, said, env.config.srtp).unwrap_or(Manner::Plain)
+    };
+    let callee = target.party();
+    let manners = [manner(&asked.party, 0, None), manner(&callee, target.refused, target.media)];
+    let parties = [asked.party, callee];
+    Some(env.anchors.open(call_id, parties, (manners, target.refused > 0), env.config, env.cx))
+}
+
+const COMPLETED_ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";

@@ -1,0 +1,242 @@
+//! What a service may do with calls. It sees who calls whom, never SIP.
+
+use offhook_sip::{Host, Name, NameAddr, Request, SipUri, Status};
+use offhook_sip_stack::Flow;
+use offhook_sip_stack::dialog::MAX_FORWARDS;
+use offhook_sip_stack::transaction::ServerId;
+use offhook_sip_stack::usage::{Body, Invite};
+
+use super::call::{About, CALLER, Call, With};
+use super::end::End;
+use super::leg::{self, Leg};
+use super::ring::{Asked, Ring};
+use super::{CallId, Env, MOST_CALLS, Table, usage};
+use crate::core::extensions;
+use crate::event::Event;
+use crate::identity::{self, Caller};
+use crate::proxy::signed_route::Party;
+use crate::proxy::{Target, is_behind_nat};
+use crate::refusal::Refusal;
+
+/// The calls, lent to a service for one point.
+pub(crate) struct Calls<'c, 'a, 'b> {
+    table: &'c mut Table,
+    env: &'c mut Env<'a, 'b>,
+    arriving: (CallId, Arriving<'c>),
+}
+
+/// An INVITE of which nobody has made a call yet.
+pub(crate) struct Arriving<'c> {
+    pub(crate) server: ServerId,
+    pub(crate) request: &'c Request,
+    pub(crate) flow: Flow,
+    pub(crate) caller: &'c Caller,
+    /// The user that is called, unescaped.
+    pub(crate) dialled: &'c str,
+    /// Where that user is, once that is known.
+    pub(crate) targets: Vec<Target>,
+}
+
+/// How the caller appears to those who are called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shown {
+    /// Under the address that it gives itself, vouched for by us if it may be.
+    AsItSays,
+    /// As nobody in particular.
+    Anonymous,
+}
+
+/// What a caller wants hidden (RFC 3323 §4.2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Privacy {
+    /// Who it is.
+    pub(crate) user: bool,
+    /// Where it is: in the headers that a phone needs, or in the session.
+    pub(crate) place: bool,
+}
+
+/// What a caller may talk with that is no phone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    /// Its own sound, and the keys that it presses.
+    Echo,
+}
+
+impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
+    /// For a call that arrives.
+    pub(crate) fn new(
+        table: &'c mut Table,
+        env: &'c mut Env<'a, 'b>,
+        arriving: Arriving<'c>,
+    ) -> (CallId, Self) {
+        let id = table.next();
+        (id, Self { table, env, arriving: (id, arriving) })
+    }
+
+    /// The number or user that was called, of a call that arrives.
+    pub(crate) fn dialled(&self, call: CallId) -> Option<&str> {
+        self.arriving(call).map(|one| one.dialled)
+    }
+
+    /// Whether a call that arrives comes from an account, or from anyone where nobody has to prove who it is.
+    pub(crate) fn is_from_account(&self, call: CallId) -> bool {
+        self.arriving(call).is_some_and(|one| !matches!(one.caller, Caller::Stranger))
+    }
+
+    /// What a call that arrives asks to be hidden.
+    pub(crate) fn privacy(&self, call: CallId) -> Privacy {
+        let mut privacy = Privacy::default();
+        let Some(arriving) = self.arriving(call) else { return privacy };
+        for word in arriving.request.tokens(Name::Privacy).flat_map(|token| token.split(';')) {
+            let is = |known: &str| word.trim().eq_ignore_ascii_case(known);
+            privacy.user |= is("user");
+            privacy.place |= is("header") || is("session");
+        }
+        privacy
+    }
+
+    /// Answers a call that arrives, with an end of ours.
+    ///
+    /// # Errors
+    /// What the caller is told when that cannot be: then there is no call.
+    pub(crate) fn answer(&mut self, call: CallId, endpoint: Endpoint) -> Result<(), Refusal> {
+        let (about, party) = self.begin(call)?;
+        let Endpoint::Echo = endpoint;
+        let mut end = End::new(&about.call_id, party, self.env);
+        let anchor = end.anchor;
+        if let Some(anchor) = self.env.anchors.get_mut(anchor, &about.call_id) {
+            anchor.bridged = Some(call);
+        }
+        let offer = self.arriving(call).and_then(|one| Body::of(one.request));
+        let body = match offer {
+            Some(offer) => end.answer(&offer, self.env),
+            None => end.offer(self.env),
+        };
+        let begun = body.map(|body| self.receive(call, &party).map(|leg| (leg, body)));
+        match begun {
+            Ok(Some((caller, body))) => {
+                self.started(&about, 1);
+                let with = With::End(Box::new(end));
+                let mut new = Call { id: call, caller, with, about, answered: None, ended: false };
+                new.answer(body, Some(anchor), self.env);
+                self.table.insert(new, self.env);
+                Ok(())
+            }
+            other => {
+                self.env.anchors.close(anchor, self.env.cx);
+                self.forget(&about);
+                other.map(|_| ())
+            }
+        }
+    }
+
+    /// Calls those that a call that arrives is for, from a dialog of our own: they learn of the caller no more than is
+    /// shown of it.
+    ///
+    /// # Errors
+    /// What the caller is told when that cannot be: then there is no call.
+    pub(crate) fn bridge(&mut self, call: CallId, shown: Shown) -> Result<(), Refusal> {
+        let (about, party) = self.begin(call)?;
+        let Some(asked) = self.arriving(call).and_then(|one| asked(one, party, shown)) else {
+            self.forget(&about);
+            return Err(Status::BAD_REQUEST.into());
+        };
+        let Some(caller) = self.receive(call, &party) else {
+            self.forget(&about);
+            return Ok(());
+        };
+        let targets = std::mem::take(&mut self.arriving.1.targets);
+        self.env.transactions.trying(self.arriving.1.server, &mut self.env.cx.sip());
+        self.started(&about, targets.len());
+        let with = With::Phones(Box::new(Ring::new(asked, targets)));
+        let mut new = Call { id: call, caller, with, about, answered: None, ended: false };
+        new.ring(self.env);
+        self.table.insert(new, self.env);
+        Ok(())
+    }
+
+    /// What a call that arrives is known by, if there may be one more, and the way to its caller.
+    fn begin(&mut self, call: CallId) -> Result<(About, Party), Refusal> {
+        let Some(Arriving { request, flow, caller, .. }) = self.arriving(call) else {
+            return Err(Status::SERVER_INTERNAL_ERROR.into());
+        };
+        let (request, flow, caller) = (*request, *flow, *caller);
+        extensions(request, Name::Require, &["100rel", "timer"])?;
+        if self.table.calls.len() >= MOST_CALLS {
+            return Err(Refusal::from(Status::SERVICE_UNAVAILABLE).with(Name::RetryAfter, 10));
+        }
+        let text = |name| String::from_utf8_lossy(request.raw(name).unwrap_or_default()).into_owned();
+        let about = About {
+            call_id: request.call_id().unwrap_or_default().to_owned(),
+            from: text(Name::From),
+            to: text(Name::To),
+            started: self.env.cx.now,
+            account: self.env.active.admit(caller, self.env.config.max_calls_per_account)?,
+        };
+        Ok((about, Party { flow, behind_nat: is_behind_nat(request, &flow) }))
+    }
+
+    /// The leg of the caller. Where the INVITE cannot make a call it has been answered already.
+    fn receive(&mut self, call: CallId, party: &Party) -> Option<Leg> {
+        let arriving = self.arriving(call)?;
+        let (server, request, flow) = (arriving.server, arriving.request.clone(), arriving.flow);
+        let settings = leg::settings(party, leg::is_secure(&request), self.env.config);
+        let usage = usage(call, CALLER);
+        let invite =
+            leg::enter(self.env, |stack| Invite::incoming(usage, server, request, flow, settings, stack));
+        Some(Leg { usage, invite: invite? })
+    }
+
+    fn started(&mut self, about: &About, targets: usize) {
+        self.env.cx.event(Event::CallStarted {
+            call: about.call_id.clone(),
+            from: about.from.clone(),
+            to: about.to.clone(),
+            targets,
+        });
+    }
+
+    /// No call has come of it.
+    fn forget(&mut self, about: &About) {
+        if let Some(account) = &about.account {
+            self.env.active.end(account);
+        }
+    }
+
+    /// The targets of a call of which nobody has made another.
+    pub(crate) fn into_targets(self) -> Vec<Target> {
+        self.arriving.1.targets
+    }
+
+    fn arriving(&self, call: CallId) -> Option<&Arriving<'c>> {
+        let (id, arriving) = &self.arriving;
+        (*id == call).then_some(arriving)
+    }
+}
+
+/// What those who are called are told.
+fn asked(arriving: &Arriving<'_>, party: Party, shown: Shown) -> Option<Asked> {
+    let request = arriving.request;
+    let mut headers = Vec::new();
+    let from = match shown {
+        Shown::AsItSays => {
+            let asserted = identity::asserted(request, arriving.caller);
+            headers.extend(asserted.map(|value| (Name::PAssertedIdentity.as_str().to_owned(), value)));
+            request.from().ok()?.without_tag().detach()
+        }
+        // RFC 3323 §4.1.1.3
+        Shown::Anonymous => {
+            let host = Host::parse("anonymous.invalid")?;
+            NameAddr::new(SipUri::new(Some("anonymous"), host)).with_display_name("Anonymous")
+        }
+    };
+    let hops = request.max_forwards().ok().flatten();
+    Some(Asked {
+        party,
+        from,
+        to: request.to().ok()?.without_tag().detach(),
+        headers,
+        body: Body::of(request),
+        max_forwards: hops.map_or(MAX_FORWARDS, |hops| hops.saturating_sub(1)),
+    })
+}

@@ -79,6 +79,26 @@ fn a_dead_server_is_passed_over_within_seconds() {
 }
 
 #[test]
+fn a_server_that_failed_is_tried_last_for_a_minute() {
+    let (mut world, alice, [one, two]) = world(40, AnchorPolicy::Always);
+    world.unplug(one);
+    let call = world.call(alice, BOB);
+    world.pass(7 * SECOND);
+    world.command(alice, Command::Hangup { call });
+    world.pass(SECOND);
+    let answered = |world: &World| {
+        world.phones[two.0].events.iter().filter(|event| matches!(event, Event::Answered { .. })).count()
+    };
+    assert_eq!(answered(&world), 1);
+    let call = world.call(alice, BOB);
+    // The user takes two of them.
+    world.pass(3 * SECOND);
+    assert_eq!(answered(&world), 2);
+    world.command(alice, Command::Hangup { call });
+    is_over(world);
+}
+
+#[test]
 fn a_server_that_is_out_of_service_sends_us_to_the_next() {
     let (mut world, alice, [one, two]) = world(33, AnchorPolicy::Auto);
     world.phones[one.0].habit = Habit::Refuse(503);

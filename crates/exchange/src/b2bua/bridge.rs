@@ -207,7 +207,7 @@ impl Call {
 
     fn refuse(&mut self, leg: u8, status: Status, env: &mut Env<'_, '_>) {
         if let Some(leg) = self.leg_mut(leg) {
-            leg.enter(env, |invite, stack| invite.refuse(status, stack));
+            leg.enter(env, |invite, stack| invite.refuse(status, &[], stack));
         }
     }
 

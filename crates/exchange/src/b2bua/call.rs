@@ -138,7 +138,7 @@ impl Call {
         };
         self.caller.enter(env, |invite, stack| match answer {
             Ok(answer) => invite.answer(answer, stack),
-            Err(refusal) => invite.refuse(refusal.status, stack),
+            Err(refusal) => invite.refuse(refusal.status, &[], stack),
         });
     }
 

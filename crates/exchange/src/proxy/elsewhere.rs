@@ -12,6 +12,7 @@ use offhook_sip_stack::{Flow, Transport};
 
 use super::Proxy;
 use super::response_context::{Kind, ResponseContext};
+use super::shunned::Shunned;
 use super::target::Target;
 use crate::config::Config;
 use crate::context::{Alarm, Context};
@@ -90,7 +91,7 @@ impl Proxy {
             match locating.lookup.answer(&question, answer, cx.rng) {
                 Step::Wait => {}
                 Step::Ask(questions) => self.ask(number, questions, cx),
-                Step::Found(hops) => found(&mut context, &hops, config, cx),
+                Step::Found(hops) => found(&mut context, &hops, &self.shunned, config, cx),
                 Step::Failed(failure) => not_found(&mut context, failure, cx),
             }
         }
@@ -126,6 +127,9 @@ impl Proxy {
         let Some(mut context) = self.contexts.remove(&number) else { return };
         let silent = context.branches.get(index).is_some_and(|branch| !branch.heard && !branch.done);
         if silent && !context.cancelled && !context.final_sent && context.has_alternative(index) {
+            if let Some(target) = &context.branches[index].target {
+                self.shunned.mark(&target.flow, cx.now);
+            }
             self.other_flow(number, &mut context, index, config, transactions, cx);
         }
         self.settle(number, context, config, transactions, cx);
@@ -153,7 +157,13 @@ impl Config {
 }
 
 /// The servers are known: the first is tried, the others when it fails (RFC 3263 §4.3).
-fn found(context: &mut ResponseContext, hops: &[Hop], config: &Config, cx: &mut Context<'_>) {
+fn found(
+    context: &mut ResponseContext,
+    hops: &[Hop],
+    shunned: &Shunned,
+    config: &Config,
+    cx: &mut Context<'_>,
+) {
     let Some(locating) = context.locating.take() else { return };
     let Kind::Initial { from, .. } = &context.kind else { return };
     let (way_in, domain) = (from.flow, locating.to.host().to_string());
@@ -175,6 +185,8 @@ fn found(context: &mut ResponseContext, hops: &[Hop], config: &Config, cx: &mut 
             Err(status) => why = Some(status),
         }
     }
+    // The order stays, but for those that would only be waited for.
+    targets.sort_by_key(|target| shunned.holds(&target.flow, cx.now));
     let mut targets = targets.into_iter();
     match targets.next() {
         Some(first) => {

@@ -14,6 +14,7 @@ mod no_common_format;
 pub(crate) mod protection;
 mod response_context;
 pub(crate) mod routes;
+mod shunned;
 pub mod signed_route;
 mod target;
 mod transcoding;
@@ -42,6 +43,7 @@ pub(crate) use launch::{Forwarding, is_behind_nat};
 use no_common_format::explained;
 pub(crate) use response_context::rank;
 use response_context::{Branch, Kind, ResponseContext};
+use shunned::Shunned;
 use signed_route::PartyName;
 pub(crate) use target::{Target, by_preference, of_bindings};
 
@@ -54,6 +56,7 @@ pub(crate) struct Proxy {
     servers: IdMap<ServerId, u64>,
     /// What the DNS was asked, and for which context.
     questions: IdMap<u64, (u64, Question)>,
+    shunned: Shunned,
     pub(crate) anchors: Anchors,
     pub(crate) active: Activity,
 }
@@ -67,6 +70,7 @@ impl Proxy {
             clients: IdMap::default(),
             servers: IdMap::default(),
             questions: IdMap::default(),
+            shunned: Shunned::default(),
             anchors: Anchors::new(shard, ports),
             active: Activity::new(shards),
         }
@@ -88,6 +92,12 @@ impl Proxy {
         let failover = response.status() == Status::SERVICE_UNAVAILABLE && context.has_alternative(index);
         let branch = &mut context.branches[index];
         branch.heard = true;
+        if let Some(target) = branch.target.as_ref().filter(|target| target.domain.is_some()) {
+            match response.status() {
+                Status::SERVICE_UNAVAILABLE => self.shunned.mark(&target.flow, cx.now),
+                _ => self.shunned.clear(&target.flow),
+            }
+        }
         match response.status() {
             Status::TRYING => {}
             status if status.is_provisional() => {
@@ -252,7 +262,11 @@ impl Proxy {
         let Some(mut context) = self.contexts.remove(&number) else { return };
         let branch = &mut context.branches[index];
         branch.ended = true;
-        let elsewhere = branch.target.as_ref().is_some_and(|target| target.domain.is_some());
+        let server = branch.target.as_ref().filter(|target| target.domain.is_some());
+        let elsewhere = server.is_some();
+        if let Some(server) = server.filter(|_| !branch.heard) {
+            self.shunned.mark(&server.flow, cx.now);
+        }
         if (status == Status::SERVICE_UNAVAILABLE || elsewhere)
             && !branch.done
             && branch.given_up.is_none()

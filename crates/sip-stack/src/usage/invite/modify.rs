@@ -63,6 +63,8 @@ impl Session {
             self.start(Method::Invite, None, stack);
         } else if self.change.refresh {
             self.change.refresh = false;
+            // Nobody else will try again.
+            self.change.patient = true;
             // RFC 4028 §7.4: UPDATE needs no session description.
             if self.peer_updates {
                 self.start(Method::Update, None, stack);

@@ -66,7 +66,7 @@ class Offhook:
         seen = f"{self.name} ended with {process.ended()}: {found}"
         check(process.ended() == 0 and found["exit_code"] == 0 and found["code"] == 200, seen)
         check(found["received"] > 50 and found["sent"] > 50 and found["lost"] == 0, seen)
-        check(found["mos"] >= 4.0 and found["unauthentic"] == 0, seen)
+        check(found["mos"] >= 3.0 and found["unauthentic"] == 0, seen)
         if self.srtp != "prefer":
             check((found["srtp"] or "off").startswith("SDES " if self.srtp == "require" else "off"), seen)
 

@@ -10,9 +10,9 @@ use crate::proxy::signed_route::{PARAMETER, SignedRoute};
 /// The shard, of `shards`, that owns a message. Rules in this order:
 ///
 /// 1. a response: the number in our own branch, which is its top Via's;
-/// 2. a request with a Route of ours: the number in that; one with a Call-ID of ours: the number in that;
+/// 2. a request with a Route of ours: the number in that;
 /// 3. REGISTER, PUBLISH and SUBSCRIBE: hash of the user in To, as in [`home`];
-/// 4. otherwise: hash of the Call-ID.
+/// 4. otherwise: the number in a Call-ID of ours, hash of any other.
 ///
 /// A REGISTER may name its account by a number, which only the directory knows: then the shard found here hands it
 /// over to its [`home`].
@@ -25,9 +25,7 @@ pub fn owner(message: &[u8], shards: u8) -> Option<u8> {
     let known = if scan::is_response(message) {
         scan::top_via_branch(message).and_then(shard_of_branch)
     } else {
-        scan::first_route(message)
-            .and_then(shard_of_route)
-            .or_else(|| scan::call_id(message).and_then(shard_of_call))
+        scan::first_route(message).and_then(shard_of_route)
     };
     if let Some(shard) = known.filter(|shard| *shard < shards) {
         return Some(shard);
@@ -35,7 +33,9 @@ pub fn owner(message: &[u8], shards: u8) -> Option<u8> {
     let record = matches!(scan::method(message), Some(b"REGISTER" | b"PUBLISH" | b"SUBSCRIBE"));
     match scan::header(message, Name::To).filter(|_| record) {
         Some(to) => Some(of_user(user(to), shards)),
-        None => scan::call_id(message).map(|call| hashed(call, shards)),
+        None => scan::call_id(message).map(|call| {
+            shard_of_call(call).filter(|shard| *shard < shards).unwrap_or_else(|| hashed(call, shards))
+        }),
     }
 }
 

@@ -31,7 +31,7 @@ pub fn owner(message: &[u8], shards: u8) -> Option<u8> {
         return Some(shard);
     }
     let record = matches!(scan::method(message), Some(b"REGISTER" | b"PUBLISH" | b"SUBSCRIBE"));
-    match scan::header(message, Name::To).filter(|_| record) {
+    match record.then(|| scan::header(message, Name::To)).flatten() {
         Some(to) => Some(of_user(user(to), shards)),
         None => scan::call_id(message).map(|call| {
             shard_of_call(call).filter(|shard| *shard < shards).unwrap_or_else(|| hashed(call, shards))

@@ -218,13 +218,12 @@ pub const KEYS: &[Key] = &[
         Kind::Texts,
         "[\"opus\", \"g722\", \"pcma\", \"pcmu\"]",
         "Codecs between which sound is translated when two phones share none",
-    )
-    .inert("this version has no voices of its own: phones agree on any codec they like"),
+    ),
     key(
         "media.srtp",
         Kind::Choice(&["off", "prefer", "require"]),
         "\"prefer\"",
-        "Whether media is encrypted; passed on as the phones agree",
+        "Whether media is encrypted, on each side of a call in its own way",
     ),
     key("media.timeout", Kind::Time, "\"60s\"", "A call through us without media for this long is ended"),
     key("media.hold_timeout", Kind::Time, "\"2h\"", "The same for a call on hold"),

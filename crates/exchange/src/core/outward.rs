@@ -51,6 +51,18 @@ impl Core {
         from: &Flow,
         now: u64,
     ) -> Result<Way, Refusal> {
+        let came = self.config.trunk_of(uri, caller, from);
+        let renamed;
+        let (user, uri) = match came {
+            Some((trunk, None)) if !trunk.numbers.is_empty() => {
+                return Err(Refusal::new(Status::NOT_FOUND, "This is no number of this trunk"));
+            }
+            Some((_, Some(number))) => {
+                renamed = with_number(uri, number);
+                (Some(number.to_owned()), renamed.as_ref().unwrap_or(uri))
+            }
+            Some((_, None)) | None => (user, uri),
+        };
         let found = match user {
             Some(user) => self.targets(&user, uri, now),
             None => Err(Status::NOT_FOUND.into()),
@@ -58,7 +70,7 @@ impl Core {
         if !matches!(&found, Err(refusal) if refusal.status == Status::NOT_FOUND) {
             return found.map(Way::Phones);
         }
-        let trunk = self.config.trunk_from(from.remote.ip()).map(|trunk| trunk.name.as_str());
+        let trunk = came.map(|(trunk, _)| trunk.name.as_str());
         let domains = self.config.domains.as_slice();
         let asked = Asked { uri, caller: caller.account(), trunk, at: now, domains };
         let plan = &self.config.plan;
@@ -90,7 +102,7 @@ impl Core {
         self.targets(&user, &uri, now).map(Way::Phones)
     }
 
-    /// Sends a request out, for those who have proven who they are.
+    /// Sends a request out: where the plan says, or where somebody wants who has proven who they are.
     pub(super) fn outward(
         &mut self,
         server: ServerId,
@@ -102,7 +114,8 @@ impl Core {
             return Err(Refusal::from(Status::SERVICE_UNAVAILABLE).with(Name::RetryAfter, 30));
         }
         let To { uri, planned, emergency } = to;
-        if caller.account().is_none() || !(planned || self.config.other_domains) {
+        // Whom the plan lets out it has decided itself.
+        if !planned && (caller.account().is_none() || !self.config.other_domains) {
             return Err(Refusal::new(Status::FORBIDDEN, "Other domains are not reached from here"));
         }
         let outward = Outward { request, from, caller, to: uri, planned, emergency };
@@ -111,14 +124,36 @@ impl Core {
 }
 
 impl Config {
-    /// The trunk from which a call comes that needs no other proof.
-    pub(crate) fn trunk_from(&self, ip: IpAddr) -> Option<&Trunk> {
-        self.trunks.iter().find(|trunk| trunk.is_from(ip))
+    /// Whether a call comes from a trunk and needs no other proof.
+    pub(crate) fn is_from_trunk(&self, ip: IpAddr) -> bool {
+        self.trunks.iter().any(|trunk| trunk.is_from(ip))
+    }
+
+    /// The trunk by which a call without an account came, and which of its numbers the Request-URI names. A carrier may have several
+    /// trunks at the same addresses.
+    fn trunk_of(&self, uri: &Uri, caller: &Caller, from: &Flow) -> Option<(&Trunk, Option<&str>)> {
+        let ip = from.remote.ip();
+        let is_ours = |host: &str| self.serves(host);
+        let named = |trunk| (trunk, Trunk::number(trunk, uri, &self.plan.numbering, is_ours));
+        let all = || self.trunks.iter().filter(|trunk| trunk.is_from(ip)).map(named);
+        match caller.account() {
+            Some(_) => None,
+            None => all().find(|(_, number)| number.is_some()).or_else(|| all().next()),
+        }
     }
 
     /// Whether someone without an account may call in from an address.
     pub(crate) fn lets_in(&self, ip: IpAddr) -> bool {
         self.strangers == Strangers::Allow || self.allow_from.iter().any(|network| network.contains(&ip))
+    }
+}
+
+/// The same URI for a number as it is kept.
+fn with_number(uri: &Uri, number: &str) -> Option<Uri> {
+    match uri {
+        Uri::Sip(uri) => Some(uri.clone().with_user(number).into()),
+        Uri::Tel(_) => format!("tel:{number}").parse().ok(),
+        Uri::Other(_) => None,
     }
 }
 

@@ -11,7 +11,7 @@ use offhook_exchange::config::Config;
 use offhook_exchange::directory::AddressOfRecord;
 use offhook_exchange::route::countries::Country;
 use offhook_exchange::route::{Destination, Numbering, Pattern, Rule, Trunk, TrunkAuth};
-use offhook_sip::{Status, Uri};
+use offhook_sip::{Name, Status, Uri};
 
 const CARRIER: &str = "198.51.100.9:5060";
 
@@ -234,6 +234,34 @@ fn of_trunks_at_one_address_a_call_is_of_the_one_whose_number_it_names() {
     assert_eq!(from_carrier(&mut bench, "sip:+493055502@example.com", "one", from), [100]);
     assert!(bench.request(BOB).uri_bytes().starts_with(b"sip:bob@"));
     assert_eq!(from_carrier(&mut bench, "sip:+493055501@example.com", "two", from), [404]);
+}
+
+#[test]
+fn a_trunk_is_told_a_number_that_can_be_called_back_whatever_the_phone_claims() {
+    let whole = ("dora", Some("+49305559"), "\"DORA\" <sip:+49305559@example.com;user=phone>");
+    let short = ("emil", Some("1009"), "\"EMIL\" <sip:+493055501@example.com;user=phone>");
+    let none = ("emil", None, "\"EMIL\" <sip:emil@example.com>");
+    for (has_numbers, (user, number, told)) in [(true, whole), (false, whole), (true, short), (false, none)] {
+        let mut bench = Bench::with(|config| {
+            with_carrier(config);
+            config.trunks[0].numbers.extend(has_numbers.then(|| "+493055501".to_owned()));
+        });
+        bench.account(user, number);
+        for (privacy, call) in [("", "open"), ("Privacy: id\n", "private")] {
+            let claims = format!(
+                "P-Asserted-Identity: <sip:+49110@example.com>\nP-Preferred-Identity: <tel:+49110>\n{privacy}"
+            );
+            let text = request("INVITE", "sip:0301234567@example.com", user, ALICE, &claims, "");
+            let text = text.replace(&format!("INVITE{user}"), call);
+            assert_eq!(bench.authenticated(ALICE, user, &text).status().code(), 100);
+            bench.resolve("198.51.100.9");
+            let got = bench.request(CARRIER);
+            let header = |name| got.raw_all(name).map(String::from_utf8_lossy).collect::<Vec<_>>();
+            assert_eq!(header(Name::PAssertedIdentity), [told], "{user} {privacy}");
+            assert!(header(Name::PPreferredIdentity).is_empty());
+            assert_eq!(header(Name::Privacy).len(), usize::from(!privacy.is_empty()));
+        }
+    }
 }
 
 fn stranger(from: &str, uri: &str, call: &str, headers: &str) -> String {

@@ -28,13 +28,17 @@ pub(super) struct To {
     /// Whether the operator chose it, not the caller.
     planned: bool,
     emergency: bool,
+    /// Who the caller is, for a trunk.
+    asserted: Option<String>,
 }
 
 impl Way {
     /// To the domain that a URI names.
     pub(super) fn elsewhere(uri: &Uri) -> Result<Self, Refusal> {
         match uri {
-            Uri::Sip(uri) => Ok(Self::Out(To { uri: uri.clone(), planned: false, emergency: false })),
+            Uri::Sip(uri) => {
+                Ok(Self::Out(To { uri: uri.clone(), planned: false, emergency: false, asserted: None }))
+            }
             Uri::Tel(_) | Uri::Other(_) => Err(Status::UNSUPPORTED_URI_SCHEME.into()),
         }
     }
@@ -84,13 +88,13 @@ impl Core {
             Decision::Account(account) => self.of_record(&account.to_string(), now),
             Decision::Domain(domain, number) => {
                 let uri = at(&domain, &number).ok_or_else(|| no_way("The plan names no domain"))?;
-                Ok(Way::Out(To { uri, planned, emergency }))
+                Ok(Way::Out(To { uri, planned, emergency, asserted: None }))
             }
             Decision::Trunk(name, number) => {
                 let trunk = self.config.trunks.iter().find(|trunk| trunk.name == name);
-                let uri =
-                    by(trunk.ok_or_else(|| no_way("The plan names a trunk that is not there"))?, &number)?;
-                Ok(Way::Out(To { uri, planned, emergency }))
+                let trunk = trunk.ok_or_else(|| no_way("The plan names a trunk that is not there"))?;
+                let asserted = caller.asserted_to(trunk, plan.numbering(caller.account()));
+                Ok(Way::Out(To { uri: by(trunk, &number)?, planned, emergency, asserted }))
             }
             Decision::Refused(status, reason) => Err(Refusal::new(status, reason)),
         }
@@ -113,12 +117,12 @@ impl Core {
         if self.draining {
             return Err(Refusal::from(Status::SERVICE_UNAVAILABLE).with(Name::RetryAfter, 30));
         }
-        let To { uri, planned, emergency } = to;
+        let To { uri, planned, emergency, asserted } = to;
         // Whom the plan lets out it has decided itself.
         if !planned && (caller.account().is_none() || !self.config.other_domains) {
             return Err(Refusal::new(Status::FORBIDDEN, "Other domains are not reached from here"));
         }
-        let outward = Outward { request, from, caller, to: uri, planned, emergency };
+        let outward = Outward { request, from, caller, to: uri, planned, emergency, asserted };
         self.proxy.start_elsewhere(server, outward, &self.config, &mut self.transactions, cx)
     }
 }

@@ -8,6 +8,7 @@ from harness.phones.offhook import Offhook, result
 
 OTHER_LOOPBACK = "127.0.0.2"
 NUMBER = "+49301234567"
+OFFICE = "+493055501"
 PLAN = """
 [numbers]
 country = "DE"
@@ -17,7 +18,7 @@ name = "carrier"
 server = "{host}:{port}"
 auth = "address"
 networks = ["{host}"]
-
+{numbers}
 [[route]]
 name = "premium"
 match = "+49900*"
@@ -30,17 +31,21 @@ to = {{ trunk = "carrier" }}
 """
 
 
-def offices(lab):
-    """Alice's office, and a carrier that has Bob's number; each trusts the other by its address."""
+def offices(lab, numbers=()):
+    """Alice's office, and a carrier that has Bob's number; each trusts the other by its address. `numbers` are those of
+    the office's trunk; with any, Alice has the first, and Bob is the caller."""
     carrier = Exchange(lab, domain="carrier.test", host=OTHER_LOOPBACK)
     office = Exchange(lab, domain="office.test")
-    for exchange, other in ((office, carrier), (carrier, office)):
+    listed = f"numbers = {list(numbers)}\n" if numbers else ""
+    for exchange, other, listed in ((office, carrier, listed), (carrier, office, "")):
         with open(exchange.settings, "a") as settings:
-            settings.write(PLAN.format(host=other.host, port=other.port))
-    bob, alice = carrier.add("bob", NUMBER), office.add("alice")
+            settings.write(PLAN.format(host=other.host, port=other.port, numbers=listed))
+    bob, alice = carrier.add("bob", NUMBER), office.add("alice", *numbers[:1])
     carrier.start()
     office.start()
-    return Offhook(lab, office, alice, "caller"), Offhook(lab, carrier, bob, "callee")
+    # The carrier's phone is not where the office is, whose calls need no password there.
+    roles = ("callee", "caller") if numbers else ("caller", "callee")
+    return Offhook(lab, office, alice, roles[0]), Offhook(lab, carrier, bob, roles[1], host=OTHER_LOOPBACK)
 
 
 @case()
@@ -56,3 +61,13 @@ def a_rule_refuses_in_its_own_words_and_abroad_is_off(lab):
         check((found["code"], found["reason"]) == (603, reason), f"{number}: {found}")
     said = caller.exchange.command("route", "list")
     check("carrier" in said, f"route list: {said}")
+
+
+@case()
+def a_carrier_calls_the_numbers_of_its_trunk_and_no_others(lab):
+    alice, bob = offices(lab, numbers=(OFFICE, "+493055502"))
+    # What the carrier has sent on, the office refuses in its own words: a foreign number, and one that leads nowhere.
+    for number, reason in (("+498912345", "This is no number of this trunk"), ("+493055502", "No route leads to +493055502")):
+        found = result(bob.dial(f"sip:{number}@carrier.test"))
+        check((found["code"], found["reason"]) == (404, reason), f"{number}: {found}")
+    converse(bob, alice, target="sip:030-55501@carrier.test")

@@ -2,13 +2,14 @@
 
 use std::ops::Deref;
 
-use offhook_sip::{Edit, Headers, Name, NameAddr, Request, Status, Uri};
+use offhook_sip::{Edit, Headers, Host, Name, NameAddr, Request, SipUri, Status, Uri};
 use offhook_sip_stack::{Flow, auth};
 
 use crate::config::Config;
 use crate::directory::{Account, AddressOfRecord, Directory, Secrets};
 use crate::locality::user_of;
 use crate::refusal::Refusal;
+use crate::route::{Number, Numbering, Trunk};
 
 /// Who sent a request that starts something.
 #[derive(Clone, Debug)]
@@ -33,13 +34,28 @@ impl Caller {
     /// What others may believe about the caller (RFC 3325 §9.1).
     fn asserted(&self) -> Option<String> {
         let Self::Account(account) = self else { return None };
-        let uri: Uri = account.address.to_string().parse().ok()?;
-        let asserted = NameAddr::new(uri);
-        let named = match &account.name {
-            Some(name) => asserted.with_display_name(name),
-            None => asserted,
-        };
-        Some(named.to_string())
+        Some(named(account, account.address.to_string().parse().ok()?))
+    }
+
+    /// What a trunk may believe about the caller: a number that can be called back, which is the account's or, if that is of use
+    /// here only, the first of the trunk; without any, the account's address. A trunk is told also of a caller that wants no
+    /// phone to know it (RFC 3325 §7): it is in our trust domain, and has to know whom to charge.
+    pub(crate) fn asserted_to(&self, trunk: &Trunk, numbering: &Numbering) -> Option<String> {
+        let Self::Account(account) = self else { return None };
+        let own = account.number.as_deref().and_then(|number| numbering.normalize(number).ok());
+        let own = own.filter(|number| matches!(number, Number::Global(_)));
+        let number = own.as_ref().map(Number::as_str).or(trunk.numbers.first().map(String::as_str));
+        let Some(number) = number else { return self.asserted() };
+        let uri = SipUri::new(Some(number), Host::parse(account.address.host())?);
+        Some(named(account, uri.with_param("user", Some("phone")).into()))
+    }
+}
+
+fn named(account: &Account, uri: Uri) -> String {
+    let asserted = NameAddr::new(uri);
+    match &account.name {
+        Some(name) => asserted.with_display_name(name).to_string(),
+        None => asserted.to_string(),
     }
 }
 
@@ -89,10 +105,11 @@ fn is(account: &Account, found: Option<&Account>) -> bool {
     found.is_some_and(|found| found.address == account.address)
 }
 
-/// Puts what we vouch for in place of what a phone claims (RFC 3325 §8: a phone is not trusted to assert).
-pub(crate) fn assert(edit: &mut Edit<Request>, request: &Request, caller: &Caller) {
+/// Puts what we vouch for in place of what a phone claims (RFC 3325 §8: a phone is not trusted to assert). `to_trunk` is what a
+/// trunk is told, if it goes there.
+pub(crate) fn assert(edit: &mut Edit<Request>, request: &Request, caller: &Caller, to_trunk: Option<&str>) {
     forget_claims(edit, request);
-    if let Some(asserted) = asserted(request, caller) {
+    if let Some(asserted) = to_trunk.map(str::to_owned).or_else(|| asserted(request, caller)) {
         edit.add(Name::PAssertedIdentity, asserted);
     }
 }

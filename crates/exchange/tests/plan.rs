@@ -11,7 +11,7 @@ use offhook_exchange::config::Config;
 use offhook_exchange::directory::AddressOfRecord;
 use offhook_exchange::route::countries::Country;
 use offhook_exchange::route::{Destination, Numbering, Pattern, Rule, Trunk, TrunkAuth};
-use offhook_sip::{Status, Uri};
+use offhook_sip::{Name, Status, Uri};
 
 const CARRIER: &str = "198.51.100.9:5060";
 
@@ -133,6 +133,135 @@ fn a_trunk_calls_accounts_without_a_challenge_and_is_relayed_nowhere() {
     bench.send(CARRIER, &from_carrier("sip:x@other.example", "five"));
     assert_eq!(bench.codes(CARRIER), [403]);
     assert!(bench.questions.is_empty());
+}
+
+/// The carrier has four numbers here: dora holds the first, a rule leads the second to bob and the third to the line of
+/// another carrier.
+fn with_numbers() -> Bench {
+    let mut bench = Bench::with(|config| {
+        with_carrier(config);
+        let numbers = ["+493055501", "+493055502", "+493055503", "+493055504"];
+        config.trunks[0].numbers = numbers.map(str::to_owned).to_vec();
+        let Ok(Uri::Sip(server)) = "sip:203.0.113.77".parse() else { panic!("a URI") };
+        let (name, networks) = ("other".to_owned(), vec!["203.0.113.77/32".parse().unwrap()]);
+        config.trunks.push(Trunk { name, server, auth: TrunkAuth::Address, numbers: Vec::new(), networks });
+        let bob = Destination::Account(AddressOfRecord::new("bob", "example.com"));
+        for (pattern, to) in [("+493055502", bob), ("+493055503", Destination::Trunk("other".into()))] {
+            let mut incoming = rule(pattern, pattern, to);
+            incoming.from = vec!["carrier".into()];
+            config.plan.rules.insert(0, incoming);
+        }
+    });
+    bench.account("dora", Some("+493055501"));
+    bench.register("dora", ALICE);
+    bench.register("bob", BOB);
+    bench
+}
+
+fn from_carrier(bench: &mut Bench, uri: &str, call: &str, from: &str) -> Vec<u16> {
+    let text = request("INVITE", uri, "x", CARRIER, "", "").replace("INVITEx", call);
+    bench.send(CARRIER, &text.replace("sip:x@example.com", from));
+    bench.codes(CARRIER)
+}
+
+#[test]
+fn a_number_of_a_trunk_reaches_what_it_is_bound_to_however_it_is_written() {
+    let mut bench = with_numbers();
+    // Whatever From says: carriers write there what their callers do.
+    let from = ["sip:+4989111@carrier.example", "sip:alice@example.com", "sip:anonymous@anonymous.invalid"];
+    for (user, phone, last) in [("dora", ALICE, 1), ("bob", BOB, 2)] {
+        for (at, start) in [
+            "sip:+49305550N@example.com",
+            "sip:+49305550N@192.0.2.1;user=phone",
+            "sip:49305550N@example.com",
+            "sip:0049305550N@example.com",
+            "sip:030-5550N@192.0.2.1:5060",
+            "tel:+49-30-5550N",
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let uri = start.replace('N', &last.to_string());
+            let codes = from_carrier(&mut bench, &uri, &format!("{user}{at}"), from[at % 3]);
+            assert_eq!(codes, [100], "{uri}");
+            let got = String::from_utf8(bench.request(phone).uri_bytes().to_vec()).unwrap();
+            assert!(got.starts_with(&format!("sip:{user}@")), "{uri}: {got}");
+        }
+    }
+}
+
+#[test]
+fn a_trunk_with_numbers_calls_nothing_else_and_leaves_only_by_a_rule_for_it() {
+    let mut bench = with_numbers();
+    let from = "sip:+4989111@carrier.example";
+    // Not an extension, a name, a number of nobody here, help, a service or another domain; nor what no rule takes.
+    for (at, (uri, code)) in [
+        ("sip:1002@example.com", 404),
+        ("sip:bob@example.com", 404),
+        ("sip:+493099999@example.com", 404),
+        ("sip:0900123456@example.com", 404),
+        ("sip:112@example.com", 404),
+        ("sip:*43@example.com", 404),
+        ("sip:+493055504@example.com", 404),
+        ("sip:+493055501@other.example", 403),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        assert_eq!(from_carrier(&mut bench, uri, &format!("call{at}"), from), [code], "{uri}");
+    }
+    assert!(bench.questions.is_empty() && bench.nothing_sent());
+    assert_eq!(from_carrier(&mut bench, "sip:+493055503@example.com", "transit", from), [100]);
+    bench.resolve("203.0.113.77");
+    let uri = String::from_utf8(bench.request("203.0.113.77:5060").uri_bytes().to_vec()).unwrap();
+    assert_eq!(uri, "sip:+493055503@203.0.113.77;user=phone");
+}
+
+#[test]
+fn of_trunks_at_one_address_a_call_is_of_the_one_whose_number_it_names() {
+    let mut bench = Bench::with(|config| {
+        with_carrier(config);
+        config.trunks[0].numbers = vec!["+493055501".into()];
+        let second =
+            Trunk { name: "second".into(), numbers: vec!["+493055502".into()], ..config.trunks[0].clone() };
+        config.trunks.push(second);
+        let mut incoming = rule("in", "*", Destination::Account(AddressOfRecord::new("bob", "example.com")));
+        incoming.from = vec!["second".into()];
+        config.plan.rules.insert(0, incoming);
+    });
+    bench.register("bob", BOB);
+    let from = "sip:+4989111@carrier.example";
+    assert_eq!(from_carrier(&mut bench, "sip:+493055502@example.com", "one", from), [100]);
+    assert!(bench.request(BOB).uri_bytes().starts_with(b"sip:bob@"));
+    assert_eq!(from_carrier(&mut bench, "sip:+493055501@example.com", "two", from), [404]);
+}
+
+#[test]
+fn a_trunk_is_told_a_number_that_can_be_called_back_whatever_the_phone_claims() {
+    let whole = ("dora", Some("+49305559"), "\"DORA\" <sip:+49305559@example.com;user=phone>");
+    let short = ("emil", Some("1009"), "\"EMIL\" <sip:+493055501@example.com;user=phone>");
+    let none = ("emil", None, "\"EMIL\" <sip:emil@example.com>");
+    for (has_numbers, (user, number, told)) in [(true, whole), (false, whole), (true, short), (false, none)] {
+        let mut bench = Bench::with(|config| {
+            with_carrier(config);
+            config.trunks[0].numbers.extend(has_numbers.then(|| "+493055501".to_owned()));
+        });
+        bench.account(user, number);
+        for (privacy, call) in [("", "open"), ("Privacy: id\n", "private")] {
+            let claims = format!(
+                "P-Asserted-Identity: <sip:+49110@example.com>\nP-Preferred-Identity: <tel:+49110>\n{privacy}"
+            );
+            let text = request("INVITE", "sip:0301234567@example.com", user, ALICE, &claims, "");
+            let text = text.replace(&format!("INVITE{user}"), call);
+            assert_eq!(bench.authenticated(ALICE, user, &text).status().code(), 100);
+            bench.resolve("198.51.100.9");
+            let got = bench.request(CARRIER);
+            let header = |name| got.raw_all(name).map(String::from_utf8_lossy).collect::<Vec<_>>();
+            assert_eq!(header(Name::PAssertedIdentity), [told], "{user} {privacy}");
+            assert!(header(Name::PPreferredIdentity).is_empty());
+            assert_eq!(header(Name::Privacy).len(), usize::from(!privacy.is_empty()));
+        }
+    }
 }
 
 fn stranger(from: &str, uri: &str, call: &str, headers: &str) -> String {

@@ -66,6 +66,6 @@ fn each_rule_that_is_tried_says_why() {
     let out = run(folder, &["route", "test", "030 7654321", "--json"]);
     let answer: Value = serde_json::from_slice(&out.stdout).unwrap();
     assert_eq!(answer["number"], "+49307654321");
-    assert_eq!(answer["tried"][1]["why"], "callers without an account reach accounts only");
+    assert_eq!(answer["tried"][1]["why"], "callers without an account leave only by a rule for their trunk");
     assert_eq!(test("no such user").status.code(), Some(4));
 }

@@ -28,13 +28,17 @@ pub(super) struct To {
     /// Whether the operator chose it, not the caller.
     planned: bool,
     emergency: bool,
+    /// Who the caller is, for a trunk.
+    asserted: Option<String>,
 }
 
 impl Way {
     /// To the domain that a URI names.
     pub(super) fn elsewhere(uri: &Uri) -> Result<Self, Refusal> {
         match uri {
-            Uri::Sip(uri) => Ok(Self::Out(To { uri: uri.clone(), planned: false, emergency: false })),
+            Uri::Sip(uri) => {
+                Ok(Self::Out(To { uri: uri.clone(), planned: false, emergency: false, asserted: None }))
+            }
             Uri::Tel(_) | Uri::Other(_) => Err(Status::UNSUPPORTED_URI_SCHEME.into()),
         }
     }
@@ -51,6 +55,18 @@ impl Core {
         from: &Flow,
         now: u64,
     ) -> Result<Way, Refusal> {
+        let came = self.config.trunk_of(uri, caller, from);
+        let renamed;
+        let (user, uri) = match came {
+            Some((trunk, None)) if !trunk.numbers.is_empty() => {
+                return Err(Refusal::new(Status::NOT_FOUND, "This is no number of this trunk"));
+            }
+            Some((_, Some(number))) => {
+                renamed = with_number(uri, number);
+                (Some(number.to_owned()), renamed.as_ref().unwrap_or(uri))
+            }
+            Some((_, None)) | None => (user, uri),
+        };
         let found = match user {
             Some(user) => self.targets(&user, uri, now),
             None => Err(Status::NOT_FOUND.into()),
@@ -58,7 +74,7 @@ impl Core {
         if !matches!(&found, Err(refusal) if refusal.status == Status::NOT_FOUND) {
             return found.map(Way::Phones);
         }
-        let trunk = self.config.trunk_from(from.remote.ip()).map(|trunk| trunk.name.as_str());
+        let trunk = came.map(|(trunk, _)| trunk.name.as_str());
         let domains = self.config.domains.as_slice();
         let asked = Asked { uri, caller: caller.account(), trunk, at: now, domains };
         let plan = &self.config.plan;
@@ -72,13 +88,13 @@ impl Core {
             Decision::Account(account) => self.of_record(&account.to_string(), now),
             Decision::Domain(domain, number) => {
                 let uri = at(&domain, &number).ok_or_else(|| no_way("The plan names no domain"))?;
-                Ok(Way::Out(To { uri, planned, emergency }))
+                Ok(Way::Out(To { uri, planned, emergency, asserted: None }))
             }
             Decision::Trunk(name, number) => {
                 let trunk = self.config.trunks.iter().find(|trunk| trunk.name == name);
-                let uri =
-                    by(trunk.ok_or_else(|| no_way("The plan names a trunk that is not there"))?, &number)?;
-                Ok(Way::Out(To { uri, planned, emergency }))
+                let trunk = trunk.ok_or_else(|| no_way("The plan names a trunk that is not there"))?;
+                let asserted = caller.asserted_to(trunk, plan.numbering(caller.account()));
+                Ok(Way::Out(To { uri: by(trunk, &number)?, planned, emergency, asserted }))
             }
             Decision::Refused(status, reason) => Err(Refusal::new(status, reason)),
         }
@@ -90,7 +106,7 @@ impl Core {
         self.targets(&user, &uri, now).map(Way::Phones)
     }
 
-    /// Sends a request out, for those who have proven who they are.
+    /// Sends a request out: where the plan says, or where somebody wants who has proven who they are.
     pub(super) fn outward(
         &mut self,
         server: ServerId,
@@ -101,24 +117,47 @@ impl Core {
         if self.draining {
             return Err(Refusal::from(Status::SERVICE_UNAVAILABLE).with(Name::RetryAfter, 30));
         }
-        let To { uri, planned, emergency } = to;
-        if caller.account().is_none() || !(planned || self.config.other_domains) {
+        let To { uri, planned, emergency, asserted } = to;
+        // Whom the plan lets out it has decided itself.
+        if !planned && (caller.account().is_none() || !self.config.other_domains) {
             return Err(Refusal::new(Status::FORBIDDEN, "Other domains are not reached from here"));
         }
-        let outward = Outward { request, from, caller, to: uri, planned, emergency };
+        let outward = Outward { request, from, caller, to: uri, planned, emergency, asserted };
         self.proxy.start_elsewhere(server, outward, &self.config, &mut self.transactions, cx)
     }
 }
 
 impl Config {
-    /// The trunk from which a call comes that needs no other proof.
-    pub(crate) fn trunk_from(&self, ip: IpAddr) -> Option<&Trunk> {
-        self.trunks.iter().find(|trunk| trunk.is_from(ip))
+    /// Whether a call comes from a trunk and needs no other proof.
+    pub(crate) fn is_from_trunk(&self, ip: IpAddr) -> bool {
+        self.trunks.iter().any(|trunk| trunk.is_from(ip))
+    }
+
+    /// The trunk by which a call without an account came, and which of its numbers the Request-URI names. A carrier may have several
+    /// trunks at the same addresses.
+    fn trunk_of(&self, uri: &Uri, caller: &Caller, from: &Flow) -> Option<(&Trunk, Option<&str>)> {
+        let ip = from.remote.ip();
+        let is_ours = |host: &str| self.serves(host);
+        let named = |trunk| (trunk, Trunk::number(trunk, uri, &self.plan.numbering, is_ours));
+        let all = || self.trunks.iter().filter(|trunk| trunk.is_from(ip)).map(named);
+        match caller.account() {
+            Some(_) => None,
+            None => all().find(|(_, number)| number.is_some()).or_else(|| all().next()),
+        }
     }
 
     /// Whether someone without an account may call in from an address.
     pub(crate) fn lets_in(&self, ip: IpAddr) -> bool {
         self.strangers == Strangers::Allow || self.allow_from.iter().any(|network| network.contains(&ip))
+    }
+}
+
+/// The same URI for a number as it is kept.
+fn with_number(uri: &Uri, number: &str) -> Option<Uri> {
+    match uri {
+        Uri::Sip(uri) => Some(uri.clone().with_user(number).into()),
+        Uri::Tel(_) => format!("tel:{number}").parse().ok(),
+        Uri::Other(_) => None,
     }
 }
 

@@ -31,6 +31,8 @@ pub(crate) struct Outward {
     pub(crate) planned: bool,
     /// Whether it is a call for help, which has no limits.
     pub(crate) emergency: bool,
+    /// Who the caller is, for a trunk (RFC 3325).
+    pub(crate) asserted: Option<String>,
 }
 
 /// The search for a domain's servers.
@@ -38,6 +40,7 @@ pub(crate) struct Locating {
     lookup: Lookup,
     to: SipUri,
     planned: bool,
+    asserted: Option<String>,
 }
 
 impl Proxy {
@@ -53,14 +56,14 @@ impl Proxy {
         transactions: &mut Transactions,
         cx: &mut Context<'_>,
     ) -> Result<(), Refusal> {
-        let Outward { request, from, caller, to, planned, emergency } = outward;
+        let Outward { request, from, caller, to, planned, emergency, asserted } = outward;
         let to = to.without_headers();
         let most_calls = if emergency { usize::MAX } else { config.max_calls_per_account };
         let (lookup, questions) =
             Lookup::start(&to, &config.spoken()).map_err(|why| unreachable(why, &to))?;
         let (number, mut context) =
             self.begin(server, request, from, caller, 1, most_calls, transactions, cx)?;
-        context.locating = Some(Box::new(Locating { lookup, to, planned }));
+        context.locating = Some(Box::new(Locating { lookup, to, planned, asserted }));
         self.ask(number, questions, cx);
         cx.timers.arm(cx.now + LONGEST_SEARCH, Alarm::Search(number));
         self.contexts.insert(number, context);
@@ -180,6 +183,7 @@ fn found(
                 media: None,
                 refused: 0,
                 domain: Some(domain.clone()),
+                asserted: locating.asserted.clone(),
                 alternatives: Vec::new(),
             }),
             Err(status) => why = Some(status),

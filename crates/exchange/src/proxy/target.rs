@@ -28,6 +28,8 @@ pub(crate) struct Target {
     pub(crate) refused: usize,
     /// The domain whose server it is, if that is not one of ours: who has to answer over TLS (RFC 5922 §4).
     pub(crate) domain: Option<String>,
+    /// Who the caller is, for a trunk (RFC 3325).
+    pub(crate) asserted: Option<String>,
     /// Other flows of the same device, or other servers of the same domain, the one to try next first (RFC 5626 §5.3): not before this one has failed.
     pub(crate) alternatives: Vec<Target>,
 }
@@ -56,6 +58,7 @@ impl From<&Binding> for Target {
             media: binding.media,
             refused: 0,
             domain: None,
+            asserted: None,
             alternatives: Vec::new(),
         }
     }

@@ -114,7 +114,7 @@ pub enum Miss {
     Time,
     /// It would refuse a call for help.
     Emergency,
-    /// A call that came by a trunk or from a stranger is for accounts only.
+    /// A call of nobody here leaves only by a rule that names the trunk by which it came.
     Relay,
 }
 
@@ -127,7 +127,7 @@ impl fmt::Display for Miss {
             Self::Trunk => "it is for calls that come by another trunk",
             Self::Time => "it does not hold at this time",
             Self::Emergency => "an emergency call is not refused",
-            Self::Relay => "callers without an account reach accounts only",
+            Self::Relay => "callers without an account leave only by a rule for their trunk",
         })
     }
 }
@@ -208,8 +208,11 @@ impl Plan {
         if !rule.patterns.is_empty() && !rule.patterns.iter().any(|one| one.fits(number.as_str())) {
             return Some(Miss::Number);
         }
-        let is_account = matches!(rule.to, Destination::Account(_));
-        if asked.caller.is_none() && !is_account && !matches!(rule.to, Destination::Reject(..)) {
+        let is_trunk = |one: &String| asked.trunk == Some(one.as_str());
+        let came_by = rule.from.iter().any(is_trunk);
+        let leaves = matches!(rule.to, Destination::Trunk(_) | Destination::Domain(_));
+        // Otherwise a rule that was meant for accounts would let a carrier's callers call at our cost.
+        if leaves && asked.caller.is_none() && !came_by {
             return Some(Miss::Relay);
         }
         if emergency {
@@ -229,8 +232,7 @@ impl Plan {
         if misses(&rule.domains, rule.domains.iter().any(is_host)) {
             return Some(Miss::Domain);
         }
-        let is_trunk = |one: &String| asked.trunk == Some(one.as_str());
-        if misses(&rule.from, rule.from.iter().any(is_trunk)) {
+        if misses(&rule.from, came_by) {
             return Some(Miss::Trunk);
         }
         let (day, minute) = self.local_time(asked.at);

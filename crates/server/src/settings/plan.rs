@@ -89,7 +89,13 @@ impl Meaning<'_> {
                 Ok(trunk) if trunks.iter().any(|other| other.name == trunk.name) => {
                     self.mistakes.push(mistake(object, "name", format!("{} is declared twice", trunk.name)));
                 }
-                Ok(trunk) => trunks.push(trunk),
+                Ok(trunk) => {
+                    for (number, other) in shared(&trunk, &trunks) {
+                        let what = format!("{number} is a number of the trunk {other} already");
+                        self.mistakes.push(mistake(object, "numbers", what));
+                    }
+                    trunks.push(trunk);
+                }
                 // What could not be read has been told of already.
                 Err(_) if !object.complete => {}
                 Err((key, what)) => self.mistakes.push(mistake(object, key, what)),
@@ -153,10 +159,21 @@ fn trunk(object: &Object, numbering: &Numbering) -> Result<Trunk, Wrong> {
     };
     let numbers = texts(object, "numbers")
         .iter()
-        .map(|one| numbering.normalize(one).map(|number| number.to_string()))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| ("numbers", error.to_string()))?;
+        .map(|one| match numbering.normalize(one) {
+            Ok(number) => Ok(number.to_string()),
+            Err(error) => Err(("numbers", format!("{one:?} is no number: {error}"))),
+        })
+        .collect::<Result<Vec<_>, _>>()?;
     Ok(Trunk { name, server, auth, numbers, networks })
+}
+
+/// Numbers that another trunk has too, and its name.
+fn shared<'a>(trunk: &'a Trunk, others: &'a [Trunk]) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let of = |number: &'a String| {
+        let other = others.iter().find(|other| other.numbers.contains(number))?;
+        Some((number.as_str(), other.name.as_str()))
+    };
+    trunk.numbers.iter().filter_map(of)
 }
 
 fn rule(object: &Object, trunks: &[Trunk]) -> Result<Rule, Wrong> {

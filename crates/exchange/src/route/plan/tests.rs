@@ -150,6 +150,22 @@ fn who_has_no_account_reaches_accounts_and_no_line() {
 }
 
 #[test]
+fn a_call_of_a_trunk_leaves_by_a_rule_that_names_the_trunk_and_not_abroad() {
+    let mut transit = rule("transit", &["+*"], trunk("line"));
+    transit.from = vec!["carrier".into()];
+    let plan = german(vec![transit]);
+    let by_trunk = |name| Caller { account: None, trunk: name, at: NOON };
+    let goes = |number: &str, name| ask(&plan, number, &by_trunk(name)).decision;
+    assert_eq!(goes("+49301234567", Some("carrier")), by("line", "+49301234567"));
+    assert!(matches!(goes("+4312345678", Some("carrier")), Decision::Refused(Status::DECLINE, _)));
+    for other in [Some("line"), None] {
+        let verdict = ask(&plan, "+49301234567", &by_trunk(other));
+        assert_eq!(verdict.tried[0].miss, Some(Miss::Relay), "{other:?}");
+        assert!(matches!(verdict.decision, Decision::Refused(Status::NOT_FOUND, _)), "{other:?}");
+    }
+}
+
+#[test]
 fn an_account_may_dial_in_its_own_way() {
     let mut plan = german(vec![rule("all", &["+*"], trunk("line"))]);
     plan.allow_international = true;

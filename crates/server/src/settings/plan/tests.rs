@@ -97,6 +97,10 @@ fn what_is_wrong_with_a_plan_is_said() {
         ("[[trunk]]\nname = \"a\"\nserver = \"a b\"", "is no host such as"),
         ("[[trunk]]\nname = \"a\"\nserver = \"a\"", "a username and a password, or auth"),
         ("[[trunk]]\nname = \"a\"\nserver = \"a\"\nusername = \"u\"", "needs its password"),
+        (
+            "[[trunk]]\nname = \"a\"\nnumbers = \"bob\"\nserver = \"a\"\nauth = \"address\"",
+            "\"bob\" is no number",
+        ),
         ("[[route]]\nname = \"a\"", "leads nowhere"),
         ("[[route]]\nname = \"a\"\nto = { trunk = \"nowhere\" }", "there is no trunk \"nowhere\""),
         ("[[route]]\nname = \"a\"\nmatch = \"^.*$\"\nto = { reject = 603 }", "'^' is no part of a pattern"),
@@ -114,4 +118,9 @@ fn what_is_wrong_with_a_plan_is_said() {
     let twice = format!("{trunk}[[route]]\nname = \"a\"\nto = {{ trunk = \"carier\" }}");
     let mistakes = settings(&twice).err().map(|mistakes| mistakes.to_string()).unwrap_or_default();
     assert!(mistakes.contains("did you mean \"carrier\"?"), "{mistakes}");
+    let first = format!("numbers.country = \"DE\"\n{trunk}numbers = [\"+49305550\"]\n");
+    let both = first + &trunk.replace("carrier", "other") + "numbers = [\"030 5551\", \"030 5550\"]";
+    let mistakes = settings(&both).err().map(|mistakes| mistakes.to_string()).unwrap_or_default();
+    assert!(mistakes.contains("+49305550 is a number of the trunk carrier already"), "{mistakes}");
+    assert!(!mistakes.contains("5551 is"), "{mistakes}");
 }

@@ -5,10 +5,12 @@ use offhook_sip_stack::Flow;
 use offhook_sip_stack::transaction::Transactions;
 
 use super::Proxy;
+use super::anchor::Trouble;
+use super::response_context::ResponseContext;
 use super::signed_route::{Party, PartyName};
 use crate::config::Config;
 use crate::context::Context;
-use crate::event::EndedBy;
+use crate::event::{EndedBy, Event};
 
 /// What a BYE to each of the two parties of an answered call would need (RFC 3261 §12).
 pub(crate) struct Dialog {
@@ -148,6 +150,45 @@ impl Proxy {
             self.end_call(*number, (OPERATOR_REASON, EndedBy::Operator), config, transactions, cx);
         }
         ringing.len() + answered.len()
+    }
+
+    /// A call was answered that must not go on: the media of this anchor is unprotected, or an operator has ended the
+    /// call and the answer has crossed our CANCEL.
+    pub(super) fn end_unwanted(
+        &mut self,
+        context: &ResponseContext,
+        index: usize,
+        unprotected: Option<u64>,
+        config: &Config,
+        transactions: &mut Transactions,
+        cx: &mut Context<'_>,
+    ) {
+        if let Some(anchor) = unprotected {
+            let (reason, ..) = Trouble::Unprotected.words();
+            self.end_call(anchor, (&reason, EndedBy::Exchange), config, transactions, cx);
+        } else if context.hung_up
+            && let Some(anchor) = context.branches[index].anchor
+        {
+            self.end_call(anchor, (OPERATOR_REASON, EndedBy::Operator), config, transactions, cx);
+        }
+    }
+
+    /// Ends a forwarded call whose media goes through us, for this reason (RFC 3326).
+    pub(super) fn end_call(
+        &mut self,
+        number: u64,
+        (reason, by): (&str, EndedBy),
+        config: &Config,
+        transactions: &mut Transactions,
+        cx: &mut Context<'_>,
+    ) {
+        let Some(anchor) = self.anchors.close(number, cx) else { return };
+        self.release(anchor.account.as_ref());
+        let Some(answered) = anchor.answered else { return };
+        if let Some(dialog) = answered.dialog {
+            dialog.hang_up(reason, config, transactions, cx);
+        }
+        cx.event(Event::CallEnded { call: anchor.call_id, by });
     }
 }
 

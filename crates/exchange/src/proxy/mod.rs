@@ -110,15 +110,7 @@ impl Proxy {
             }
             status if status.is_success() => {
                 self.success(&mut context, index, response, passed, transactions, cx);
-                if let Some(anchor) = unprotected {
-                    let (reason, ..) = Trouble::Unprotected.words();
-                    self.end_call(anchor, (&reason, EndedBy::Exchange), config, transactions, cx);
-                } else if context.hung_up
-                    && let Some(anchor) = context.branches[index].anchor
-                {
-                    // The answer has crossed our CANCEL.
-                    self.end_call(anchor, (OPERATOR_REASON, EndedBy::Operator), config, transactions, cx);
-                }
+                self.end_unwanted(&context, index, unprotected, config, transactions, cx);
             }
             status => {
                 branch.done = true;
@@ -499,23 +491,6 @@ impl Proxy {
             let (reason, ..) = Trouble::Held.words();
             self.end_call(number, (&reason, EndedBy::Exchange), config, transactions, cx);
         }
-    }
-
-    fn end_call(
-        &mut self,
-        number: u64,
-        (reason, by): (&str, EndedBy),
-        config: &Config,
-        transactions: &mut Transactions,
-        cx: &mut Context<'_>,
-    ) {
-        let Some(anchor) = self.anchors.close(number, cx) else { return };
-        self.release(anchor.account.as_ref());
-        let Some(answered) = anchor.answered else { return };
-        if let Some(dialog) = answered.dialog {
-            dialog.hang_up(reason, config, transactions, cx);
-        }
-        cx.event(Event::CallEnded { call: anchor.call_id, by });
     }
 
     /// Calls being set up.

@@ -19,6 +19,8 @@ pub enum Command {
     Calls,
     /// The contacts that are registered now.
     Devices,
+    /// Ends the calls with this Call-ID, of which the shard holds state.
+    HangUp(String),
 }
 
 /// The answer to a [`Command`].
@@ -32,6 +34,8 @@ pub enum Answer {
     Calls(Vec<LiveCall>),
     /// See [`Command::Devices`].
     Devices(Vec<Device>),
+    /// How many calls are ended by [`Command::HangUp`].
+    HungUp(usize),
 }
 
 impl Answer {
@@ -43,6 +47,7 @@ impl Answer {
                 calls.extend(more);
                 Self::Calls(calls)
             }
+            (Self::HungUp(one), Self::HungUp(other)) => Self::HungUp(one + other),
             (one, _) => one,
         }
     }

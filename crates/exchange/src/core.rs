@@ -548,6 +548,7 @@ impl Core {
                 calls.extend(self.bridged.live(cx));
                 Answer::Calls(calls)
             }
+            Command::HangUp(call_id) => Answer::HungUp(self.hang_up(&call_id, cx)),
             Command::Devices => Answer::Devices(self.directory.devices(cx.unix())),
         };
         cx.out.answers.push((ticket, answer));

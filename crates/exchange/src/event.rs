@@ -77,6 +77,8 @@ pub enum Event {
         status: Status,
         /// The answer's reason phrase.
         reason: String,
+        /// Who ended it, if that was no phone's doing.
+        by: Option<EndedBy>,
     },
     /// A BYE passed, or we ended the call.
     CallEnded {
@@ -96,6 +98,8 @@ pub enum EndedBy {
     Callee,
     /// We, because its media had stopped or a phone was gone.
     Exchange,
+    /// Whoever looks after the exchange.
+    Operator,
 }
 
 /// Why bytes were dropped without an answer.

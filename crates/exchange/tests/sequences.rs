@@ -129,7 +129,7 @@ fn steps() -> impl Strategy<Value = Step> {
             .prop_map(|(phone, message, cut)| Step::Broken { phone, message, cut }),
         1 => phone.clone().prop_map(|phone| Step::Lost { phone }),
         2 => (some.clone(), 0..6_u8).prop_map(|(stream, kind)| Step::Media { stream, kind }),
-        1 => (0..6_u8, phone).prop_map(|(kind, user)| Step::Command { kind, user }),
+        1 => (0..7_u8, phone).prop_map(|(kind, user)| Step::Command { kind, user }),
         2 => prop_oneof![0..3_u16, 20..40_u16, 170..400_u16].prop_map(|seconds| Step::Pass { seconds }),
     ]
 }
@@ -309,6 +309,12 @@ impl Play {
             2 => Command::Devices,
             3 => Command::Apply(Delta::Number("1002".into(), Some(address))),
             4 => Command::Apply(Delta::Bindings(address, Default::default())),
+            5 => {
+                let invites = self.sent.iter().rev().filter(|(_, text)| text.starts_with("INVITE"));
+                let id =
+                    invites.filter_map(|(_, text)| text.split("Call-ID: ").nth(1)?.lines().next()).nth(user);
+                Command::HangUp(id.unwrap_or("nobody's").to_owned())
+            }
             _ => return self.bench.account(PHONES[user].0, None),
         };
         self.input(Input::Command(Ticket(1), command));

@@ -1,14 +1,18 @@
 //! `offhook calls`: calls that last, and calls that are over.
 
-use std::io::{BufRead as _, BufReader};
+mod export;
+mod records;
+mod show;
 
 use clap::Subcommand;
 use serde_json::{Value, json};
 
 use crate::account::Flags;
-use crate::api::Api;
-use crate::exit::Failure;
+use crate::api::{Api, segment};
+use crate::exit::{Failure, NOT_RUNNING};
 use crate::print;
+use export::{Date, Format};
+use show::Search;
 
 /// What to show of calls.
 #[derive(Subcommand, Debug)]
@@ -28,13 +32,55 @@ pub(crate) enum Calls {
         #[command(flatten)]
         common: Flags,
     },
+    /// Shows one call, that lasts or is over
+    #[command(after_help = "Example: offhook calls show 3848276298220188511@atlanta")]
+    Show {
+        /// Its Call-ID, or as much of its beginning as no other call has
+        #[arg(value_name = "CALL-ID", allow_hyphen_values = true)]
+        id: String,
+        #[command(flatten)]
+        common: Flags,
+    },
+    /// Ends a call that is being set up, or whose media goes through the exchange
+    #[command(
+        name = "hangup",
+        after_help = "Both sides are told that the operator ended it. A call whose media goes directly between the phones is \
+                      theirs alone once it is answered: only they can end it.\n\n\
+                      Example: offhook calls hangup 3848276298220188511@atlanta"
+    )]
+    HangUp {
+        /// Its Call-ID, or as much of its beginning as no other call has that lasts
+        #[arg(value_name = "CALL-ID", allow_hyphen_values = true)]
+        id: String,
+        #[command(flatten)]
+        common: Flags,
+    },
+    /// Writes the calls that are over to stdout, for other programs
+    #[command(
+        after_help = "DATE is 2026-11-28, 2026-11-28T09:30 or 2026-11-28T09:30:15, in UTC. In CSV, a field that a spreadsheet \
+                      would take for a formula begins with an apostrophe; NDJSON is exact.\n\n\
+                      Example: offhook calls export --since 2026-11-01 --until 2026-11-30 > november.csv"
+    )]
+    Export {
+        /// Rows for spreadsheets (RFC 4180), or a JSON object a line
+        #[arg(long, value_enum, default_value_t = Format::Csv)]
+        format: Format,
+        /// Only calls that began then or later
+        #[arg(long, value_name = "DATE")]
+        since: Option<Date>,
+        /// Only calls that began then or earlier; the whole of that day, minute or second counts
+        #[arg(long, value_name = "DATE")]
+        until: Option<Date>,
+        #[command(flatten)]
+        common: Flags,
+    },
 }
 
 impl Calls {
     pub(crate) fn run(self) -> Result<(), Failure> {
         match self {
             Self::Live { common } => {
-                let answer = Api::of_running(&common.place)?.ask("GET", "/api/v1/calls", None)?;
+                let answer = Api::of_running(&common.place)?.ask("GET", LIVE, None)?;
                 if common.json {
                     print::line(&answer.to_string());
                 } else {
@@ -49,30 +95,27 @@ impl Calls {
                 }
             }
             Self::List { last, common } => list(last, &common)?,
+            Self::Show { id, common } => show::show(&id, &common)?,
+            Self::HangUp { id, common } => hang_up(&id, &common)?,
+            Self::Export { format, since, until, common } => {
+                export::export(format, since.as_ref(), until.as_ref(), &common)?;
+            }
         }
         Ok(())
     }
 }
 
 fn list(last: usize, common: &Flags) -> Result<(), Failure> {
-    let path = offhook_server::call_records(&common.place.settings()?.data_dir);
-    let mut records: std::collections::VecDeque<Value> = std::collections::VecDeque::new();
-    match std::fs::File::open(&path) {
-        Ok(file) => {
-            // A line may be cut off by a crash: it is left out.
-            let lines = BufReader::new(file).lines().map_while(Result::ok);
-            for record in lines.filter_map(|line| serde_json::from_str(&line).ok()) {
-                records.push_back(record);
-                if records.len() > last {
-                    records.pop_front();
-                }
-            }
+    let mut latest: std::collections::VecDeque<Value> = std::collections::VecDeque::new();
+    records::each(common, |record| {
+        // A line may be cut off by a crash: it is left out.
+        latest.extend(record.ok());
+        if latest.len() > last {
+            latest.pop_front();
         }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => return Err(Failure::other(format!("{}: {error}", path.display()))),
-    }
+    })?;
     if common.json {
-        records.iter().for_each(|record| print::line(&record.to_string()));
+        latest.iter().for_each(|record| print::line(&record.to_string()));
         return Ok(());
     }
     let columns = [
@@ -84,6 +127,38 @@ fn list(last: usize, common: &Flags) -> Result<(), Failure> {
         ("CODE", "code"),
         ("REASON", "reason"),
     ];
-    print::objects(&json!({ "calls": records }), "calls", &columns);
+    print::objects(&json!({ "calls": latest }), "calls", &columns);
     Ok(())
 }
+
+fn hang_up(id: &str, common: &Flags) -> Result<(), Failure> {
+    let api = Api::of_running(&common.place)?;
+    let mut search = Search::new(id);
+    lasting(&api)?.into_iter().for_each(|call| search.look_at(call));
+    let found = search.found()?;
+    // What is not found is for the server to explain.
+    let id = found.as_ref().and_then(|call| call["id"].as_str()).unwrap_or(id);
+    let answer = api.ask("DELETE", &format!("{LIVE}/{}", segment(id)), None)?;
+    if common.json {
+        print::line(&answer.to_string());
+    } else {
+        print::line(&format!("{id} is ended."));
+    }
+    Ok(())
+}
+
+/// The calls that last; `None` if no server runs.
+fn live(common: &Flags) -> Result<Option<Vec<Value>>, Failure> {
+    match Api::of_running(&common.place) {
+        Ok(api) => lasting(&api).map(Some),
+        Err(failure) if failure.code == NOT_RUNNING => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
+
+fn lasting(api: &Api) -> Result<Vec<Value>, Failure> {
+    let mut answer = api.ask("GET", LIVE, None)?;
+    serde_json::from_value(answer["calls"].take()).map_err(Failure::other)
+}
+
+const LIVE: &str = "/api/v1/calls";

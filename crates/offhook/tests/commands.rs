@@ -1,77 +1,16 @@
 //! The program as its users start it: a child process, its files and its exit codes.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
 
+mod start;
+
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
 use std::net::{SocketAddr, UdpSocket};
-use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-
-/// `offhook` with these words, away from any configuration of the machine.
-fn offhook(data: &Path, words: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_offhook"));
-    command.args(words).arg("--data").arg(data).args(["-c", "/dev/null"]);
-    command.current_dir(data).env_remove("OFFHOOK_LOG");
-    command
-}
-
-fn run(data: &Path, words: &[&str]) -> Output {
-    offhook(data, words).output().unwrap()
-}
-
-/// The JSON that a command prints, which must end well.
-fn answer(data: &Path, words: &[&str]) -> Value {
-    let output = run(data, words);
-    assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap()
-}
-
-fn code(output: &Output) -> i32 {
-    output.status.code().unwrap()
-}
-
-/// A server, killed at the latest when the test ends.
-struct Served {
-    child: Child,
-    sip: SocketAddr,
-}
-
-impl Served {
-    fn start(data: &Path, more: &[&str]) -> Self {
-        Self::start_with(data, more, None)
-    }
-
-    /// With this word for what shards do (decision 14).
-    fn start_with(data: &Path, more: &[&str], shards: Option<&str>) -> Self {
-        let mut words = vec!["serve", "--set", "sip.udp=127.0.0.1:0", "--set", "sip.tcp=127.0.0.1:0"];
-        words.extend(["--set", "web.http=127.0.0.1:0", "--set", "domains=[\"127.0.0.1\"]"]);
-        words.extend(more);
-        let mut command = offhook(data, &words);
-        command.envs(shards.map(|word| ("OFFHOOK_SHARDS", word)));
-        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let is_ready = |line: &Result<String, _>| line.as_ref().is_ok_and(|line| line.contains("\"ready\""));
-        assert!(lines.any(|line| is_ready(&line)), "the server ends before it is ready");
-        std::thread::spawn(move || lines.for_each(drop));
-        let left: Value = serde_json::from_slice(&std::fs::read(data.join("offhook.run")).unwrap()).unwrap();
-        Self { child, sip: left["sip"].as_str().unwrap().parse().unwrap() }
-    }
-
-    fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use start::{Served, answer, code, offhook, run};
 
 #[test]
 fn accounts_are_made_and_listed_with_and_without_a_running_server() {

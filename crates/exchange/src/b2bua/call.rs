@@ -25,6 +25,8 @@ pub(super) struct Call {
     pub(super) about: About,
     pub(super) answered: Option<Instant>,
     pub(super) ended: bool,
+    /// Whether it is an operator who ends it.
+    pub(super) by_operator: bool,
 }
 
 /// Whom the caller talks with, or waits for.
@@ -105,6 +107,7 @@ impl Call {
     pub(super) fn hang_up(&mut self, reason: &str, refusal: (Status, &str), env: &mut Env<'_, '_>) {
         if self.answered.is_none() {
             let (status, words) = refusal;
+            self.finish(None, refusal, env);
             self.caller.enter(env, |invite, stack| invite.reject_with(status, words, &[], stack));
         }
         for number in 0..=u8::MAX {
@@ -204,9 +207,10 @@ impl Call {
             env.active.end(&account);
         }
         let call = self.about.call_id.clone();
-        env.cx.event(match (self.answered, by) {
-            (Some(_), by) => Event::CallEnded { call, by: by.unwrap_or(EndedBy::Exchange) },
-            (None, _) => Event::CallFailed { call, status, reason: reason.to_owned() },
+        let operator = self.by_operator.then_some(EndedBy::Operator);
+        env.cx.event(match self.answered {
+            Some(_) => Event::CallEnded { call, by: operator.or(by).unwrap_or(EndedBy::Exchange) },
+            None => Event::CallFailed { call, status, reason: reason.to_owned(), by: operator },
         });
     }
 }

@@ -22,6 +22,7 @@ use crate::config::Config;
 use crate::context::Context;
 use crate::proxy::Activity;
 use crate::proxy::anchor::{Anchors, Trouble};
+use crate::proxy::{OPERATOR, OPERATOR_REASON};
 use call::Call;
 pub(crate) use verb::{Arriving, Calls, Endpoint, Shown};
 
@@ -135,6 +136,19 @@ impl Table {
                 self.trouble(call, anchor, Trouble::Held, env);
             }
         }
+    }
+
+    /// Ends the calls that the one who called knows by this Call-ID; returns how many there are.
+    pub(crate) fn hang_up(&mut self, call_id: &str, env: &mut Env<'_, '_>) -> usize {
+        let wanted = |call: &&mut Box<Call>| call.about.call_id == call_id && !call.has_ended();
+        let mut ended = Vec::new();
+        for call in self.calls.values_mut().filter(wanted) {
+            call.by_operator = true;
+            call.hang_up(OPERATOR_REASON, OPERATOR, env);
+            ended.push(call.id);
+        }
+        ended.iter().for_each(|call| self.settle(*call, env));
+        ended.len()
     }
 
     /// Lets legs say what they have to say until they are silent, and forgets the call if it is over.

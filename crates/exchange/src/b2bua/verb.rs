@@ -117,7 +117,8 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
             Ok(Some((caller, body))) => {
                 self.started(&about, 1);
                 let with = With::End(Box::new(end));
-                let mut new = Call { id: call, caller, with, about, answered: None, ended: false };
+                let mut new =
+                    Call { id: call, caller, with, about, answered: None, ended: false, by_operator: false };
                 new.answer(body, Some(anchor), self.env);
                 self.table.insert(new, self.env);
                 Ok(())
@@ -149,7 +150,8 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
         self.env.transactions.trying(self.arriving.1.server, &mut self.env.cx.sip());
         self.started(&about, targets.len());
         let with = With::Phones(Box::new(Ring::new(asked, targets)));
-        let mut new = Call { id: call, caller, with, about, answered: None, ended: false };
+        let mut new =
+            Call { id: call, caller, with, about, answered: None, ended: false, by_operator: false };
         new.ring(self.env);
         self.table.insert(new, self.env);
         Ok(())

@@ -118,6 +118,13 @@ impl Core {
         }
     }
 
+    /// Ends the calls with this Call-ID, at an operator's wish; returns how many there are.
+    pub(super) fn hang_up(&mut self, call_id: &str, cx: &mut Context<'_>) -> usize {
+        let forwarded = self.proxy.hang_up(call_id, &self.config, &mut self.transactions, cx);
+        let (bridged, mut env, _) = self.bridged(cx);
+        forwarded + bridged.hang_up(call_id, &mut env)
+    }
+
     /// Does what is due for a leg of a bridged call; false if nothing is.
     pub(crate) fn due(&mut self, cx: &mut Context<'_>) -> bool {
         let (bridged, mut env, _) = self.bridged(cx);

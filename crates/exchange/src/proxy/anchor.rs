@@ -495,6 +495,12 @@ impl Anchors {
         self.anchors.values().map(|anchor| &**anchor).filter(|anchor| anchor.answered.is_some())
     }
 
+    /// The answered calls with this Call-ID that are no bridged ones.
+    pub(crate) fn forwarded(&self, call_id: &str) -> Vec<u64> {
+        let is_one = |one: &Anchor| one.call_id == call_id && one.answered.is_some() && one.bridged.is_none();
+        self.anchors.iter().filter(|(_, one)| is_one(one)).map(|(number, _)| *number).collect()
+    }
+
     pub(crate) fn free_ports(&self, now: Instant) -> usize {
         self.lease.available(now)
     }

@@ -1,12 +1,16 @@
-//! Ending a call that is not ours: a BYE to each party, in the name of the other.
+//! Ending a call that is not ours: a BYE to each party, in the name of the other, or a CANCEL.
 
-use offhook_sip::{Contacts, Headers, Method, Name, Request, RequestBuilder, Response, Uri, Via};
+use offhook_sip::{Contacts, Headers, Method, Name, Request, RequestBuilder, Response, Status, Uri, Via};
 use offhook_sip_stack::Flow;
 use offhook_sip_stack::transaction::Transactions;
 
+use super::Proxy;
+use super::anchor::Trouble;
+use super::response_context::ResponseContext;
 use super::signed_route::{Party, PartyName};
 use crate::config::Config;
 use crate::context::Context;
+use crate::event::{EndedBy, Event};
 
 /// What a BYE to each of the two parties of an answered call would need (RFC 3261 §12).
 pub(crate) struct Dialog {
@@ -120,6 +124,74 @@ impl Dialog {
     }
 }
 
+impl Proxy {
+    /// Ends the forwarded calls with this Call-ID, at an operator's wish: those being set up, and those whose media
+    /// goes through us. Returns how many there are.
+    pub(crate) fn hang_up(
+        &mut self,
+        call_id: &str,
+        config: &Config,
+        transactions: &mut Transactions,
+        cx: &mut Context<'_>,
+    ) -> usize {
+        let ringing = self.contexts.values_mut().filter(|one| one.is_new_call() && one.call_id() == call_id);
+        let ringing: Vec<_> = ringing
+            .map(|context| {
+                // Whoever came first is who ended it.
+                context.hung_up |= !context.cancelled;
+                context.server
+            })
+            .collect();
+        for invite in &ringing {
+            self.cancel(*invite, Some(OPERATOR_REASON), config, transactions, cx);
+        }
+        let answered = self.anchors.forwarded(call_id);
+        for number in &answered {
+            self.end_call(*number, (OPERATOR_REASON, EndedBy::Operator), config, transactions, cx);
+        }
+        ringing.len() + answered.len()
+    }
+
+    /// A call was answered that must not go on: the media of this anchor is unprotected, or an operator has ended the
+    /// call and the answer has crossed our CANCEL.
+    pub(super) fn end_unwanted(
+        &mut self,
+        context: &ResponseContext,
+        index: usize,
+        unprotected: Option<u64>,
+        config: &Config,
+        transactions: &mut Transactions,
+        cx: &mut Context<'_>,
+    ) {
+        if let Some(anchor) = unprotected {
+            let (reason, ..) = Trouble::Unprotected.words();
+            self.end_call(anchor, (&reason, EndedBy::Exchange), config, transactions, cx);
+        } else if context.hung_up
+            && let Some(anchor) = context.branches[index].anchor
+        {
+            self.end_call(anchor, (OPERATOR_REASON, EndedBy::Operator), config, transactions, cx);
+        }
+    }
+
+    /// Ends a forwarded call whose media goes through us, for this reason (RFC 3326).
+    pub(super) fn end_call(
+        &mut self,
+        number: u64,
+        (reason, by): (&str, EndedBy),
+        config: &Config,
+        transactions: &mut Transactions,
+        cx: &mut Context<'_>,
+    ) {
+        let Some(anchor) = self.anchors.close(number, cx) else { return };
+        self.release(anchor.account.as_ref());
+        let Some(answered) = anchor.answered else { return };
+        if let Some(dialog) = answered.dialog {
+            dialog.hang_up(reason, config, transactions, cx);
+        }
+        cx.event(Event::CallEnded { call: anchor.call_id, by });
+    }
+}
+
 fn target(headers: &Headers) -> Option<String> {
     match headers.contacts().ok()? {
         Contacts::List(list) => Some(list.first()?.uri().to_string()),
@@ -130,3 +202,8 @@ fn target(headers: &Headers) -> Option<String> {
 fn lossy(value: &[u8]) -> String {
     String::from_utf8_lossy(value).into_owned()
 }
+
+/// With what a call is refused that an operator ended before it was answered.
+pub(crate) const OPERATOR: (Status, &str) = (Status::TEMPORARILY_UNAVAILABLE, "Ended by the operator");
+/// The same as a Reason value.
+pub(crate) const OPERATOR_REASON: &str = "SIP;cause=480;text=\"Ended by the operator\"";

@@ -39,6 +39,7 @@ pub(crate) use activity::Activity;
 use anchor::{Anchors, Answered, Role, Trouble, without_media};
 pub(crate) use elsewhere::Outward;
 use hangup::Dialog;
+pub(crate) use hangup::{OPERATOR, OPERATOR_REASON};
 pub(crate) use launch::{Forwarding, is_behind_nat};
 use no_common_format::explained;
 pub(crate) use response_context::rank;
@@ -109,10 +110,7 @@ impl Proxy {
             }
             status if status.is_success() => {
                 self.success(&mut context, index, response, passed, transactions, cx);
-                if let Some(anchor) = unprotected {
-                    let (reason, ..) = Trouble::Unprotected.words();
-                    self.end_call(anchor, &reason, config, transactions, cx);
-                }
+                self.end_unwanted(&context, index, unprotected, config, transactions, cx);
             }
             status => {
                 branch.done = true;
@@ -412,7 +410,8 @@ impl Proxy {
             let account = caller.account().cloned().filter(|_| std::mem::take(counted));
             self.release(account.as_ref());
             let reason = String::from_utf8_lossy(best.reason()).into_owned();
-            cx.event(Event::CallFailed { call, status: best.status(), reason });
+            let by = context.hung_up.then_some(EndedBy::Operator);
+            cx.event(Event::CallFailed { call, status: best.status(), reason, by });
         }
     }
 
@@ -468,7 +467,7 @@ impl Proxy {
         cx: &mut Context<'_>,
     ) {
         let (reason, status, words) = trouble.words();
-        self.end_call(number, &reason, config, transactions, cx);
+        self.end_call(number, (&reason, EndedBy::Exchange), config, transactions, cx);
         // A call that still rings has been told of media that it cannot have.
         let ringing = self.contexts.values_mut().flat_map(|context| &mut context.branches);
         for branch in ringing.filter(|one| one.anchor == Some(number) && !one.done) {
@@ -490,25 +489,8 @@ impl Proxy {
                 continue;
             }
             let (reason, ..) = Trouble::Held.words();
-            self.end_call(number, &reason, config, transactions, cx);
+            self.end_call(number, (&reason, EndedBy::Exchange), config, transactions, cx);
         }
-    }
-
-    fn end_call(
-        &mut self,
-        number: u64,
-        reason: &str,
-        config: &Config,
-        transactions: &mut Transactions,
-        cx: &mut Context<'_>,
-    ) {
-        let Some(anchor) = self.anchors.close(number, cx) else { return };
-        self.release(anchor.account.as_ref());
-        let Some(answered) = anchor.answered else { return };
-        if let Some(dialog) = answered.dialog {
-            dialog.hang_up(reason, config, transactions, cx);
-        }
-        cx.event(Event::CallEnded { call: anchor.call_id, by: EndedBy::Exchange });
     }
 
     /// Calls being set up.
@@ -529,10 +511,7 @@ impl Proxy {
     pub(crate) fn calls(&self, cx: &Context<'_>) -> Vec<LiveCall> {
         let unix = |at: Instant| cx.epoch.unix_seconds(at);
         let uri = |value: Option<&[u8]>| String::from_utf8_lossy(value.unwrap_or_default()).into_owned();
-        let is_ringing = |one: &ResponseContext| {
-            one.is_invite() && !one.final_sent && matches!(one.kind, Kind::Initial { .. })
-        };
-        let mut ringing: Vec<_> = self.contexts.iter().filter(|(_, one)| is_ringing(one)).collect();
+        let mut ringing: Vec<_> = self.contexts.iter().filter(|(_, one)| one.is_new_call()).collect();
         ringing.sort_unstable_by_key(|(number, _)| **number);
         let ringing = ringing.into_iter().map(|(_, one)| LiveCall {
             id: one.call_id().to_owned(),

@@ -8,6 +8,7 @@ use offhook_sip_stack::transaction::{ClientId, ServerId};
 
 use super::anchor::Snapshot;
 use super::elsewhere::Locating;
+use super::hangup::OPERATOR;
 use super::signed_route::{Party, PartyName};
 use super::target::Target;
 use crate::identity::Caller;
@@ -28,6 +29,8 @@ pub(crate) struct ResponseContext {
     /// Challenges of other branches than the best (§16.7 step 7).
     challenges: Vec<(Name, Vec<u8>)>,
     pub(crate) cancelled: bool,
+    /// Whether it was an operator who cancelled it.
+    pub(crate) hung_up: bool,
     pub(crate) final_sent: bool,
     pub(crate) started: Instant,
 }
@@ -95,6 +98,7 @@ impl ResponseContext {
             best: None,
             challenges: Vec::new(),
             cancelled: false,
+            hung_up: false,
             final_sent: false,
             started,
         }
@@ -102,6 +106,11 @@ impl ResponseContext {
 
     pub(crate) fn is_invite(&self) -> bool {
         *self.request.method() == Method::Invite
+    }
+
+    /// Whether it is a call that is being set up.
+    pub(crate) fn is_new_call(&self) -> bool {
+        self.is_invite() && !self.final_sent && matches!(self.kind, Kind::Initial { .. })
     }
 
     pub(crate) fn call_id(&self) -> &str {
@@ -142,6 +151,10 @@ impl ResponseContext {
     /// The failure to pass on (§16.7 steps 6 and 7).
     pub(crate) fn best(&mut self, tag: &str) -> Response {
         let answer = |status: Status| Response::to_request(&self.request, status).to_tag(tag);
+        if self.hung_up {
+            let (status, words) = OPERATOR;
+            return answer(status).reason(words).finish();
+        }
         let Some(best) = self.best.take() else {
             let status =
                 if self.cancelled { Status::REQUEST_TERMINATED } else { Status::TEMPORARILY_UNAVAILABLE };

@@ -106,8 +106,14 @@ fn write(event: &Event) {
         Event::CallAnswered { call, after, anchored } => {
             tracing::info!(call_id = call, after_ms = after.as_millis() as u64, anchored, "call answered");
         }
-        Event::CallFailed { call, status, reason } => {
-            tracing::info!(call_id = call, status = status.code(), reason, "call not answered");
+        Event::CallFailed { call, status, reason, by } => {
+            tracing::info!(
+                call_id = call,
+                status = status.code(),
+                reason,
+                by = by.map(ended_by),
+                "call not answered"
+            );
         }
         Event::CallEnded { call, by } => {
             tracing::info!(call_id = call, by = ended_by(*by), "call ended");
@@ -121,6 +127,7 @@ pub(super) fn ended_by(by: EndedBy) -> &'static str {
         EndedBy::Caller => "caller",
         EndedBy::Callee => "callee",
         EndedBy::Exchange => "exchange",
+        EndedBy::Operator => "operator",
     }
 }
 

@@ -33,7 +33,7 @@ pub(crate) struct Measures {
     refused: Classes,
     calls_failed: Classes,
     dropped: Mutex<BTreeMap<DropReason, u64>>,
-    calls_ended: [AtomicU64; 3],
+    calls_ended: [AtomicU64; 4],
 }
 
 /// Counters of 3xx, 4xx, 5xx and 6xx.
@@ -96,9 +96,8 @@ impl Measures {
         text.classes("requests_refused_total", "Requests refused", &self.refused);
         text.classes("calls_failed_total", "Calls not answered", &self.calls_failed);
         text.head("calls_ended_total", "Answered calls that ended", "counter");
-        for (by, word) in
-            [(EndedBy::Caller, "caller"), (EndedBy::Callee, "callee"), (EndedBy::Exchange, "exchange")]
-        {
+        for by in [EndedBy::Caller, EndedBy::Callee, EndedBy::Exchange, EndedBy::Operator] {
+            let word = super::log::ended_by(by);
             let count = self.calls_ended[by as usize].load(Relaxed);
             text.line("calls_ended_total", &format!("{{by=\"{word}\"}}"), count as f64);
         }

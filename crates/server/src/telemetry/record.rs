@@ -87,8 +87,9 @@ impl Records {
                     call.answered_at = Some(unix);
                 }
             }
-            Event::CallFailed { call, status, reason } => {
-                self.end(unix, &call, End { by: None, code: status.code(), reason });
+            Event::CallFailed { call, status, reason, by } => {
+                let by = by.map(super::log::ended_by);
+                self.end(unix, &call, End { by, code: status.code(), reason });
             }
             Event::CallEnded { call, by } => {
                 let by = Some(super::log::ended_by(by));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use offhook_exchange::command::{Answer, Command};
 use serde_json::{Value, json};
 
@@ -28,4 +28,19 @@ pub(crate) async fn live(State(site): State<Site>) -> Result<Json<Value>, Proble
         })
         .collect();
     Ok(Json(json!({ "calls": shown })))
+}
+
+/// Ends the calls with this Call-ID.
+pub(crate) async fn hang_up(
+    State(site): State<Site>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    match site.exchange.ask(Command::HangUp(id.clone())).await {
+        Some(Answer::HungUp(0)) => Err(Problem::not_found(format!(
+            "no call with the Call-ID {id} is being set up or has its media through the exchange; a call whose media goes \
+             directly between the phones is theirs alone once it is answered: only they can end it"
+        ))),
+        Some(Answer::HungUp(ended)) => Ok(Json(json!({ "id": id, "ended": ended }))),
+        _ => Err(Problem::not_running()),
+    }
 }

@@ -11,7 +11,7 @@ mod turn;
 
 use axum::Router;
 use axum::http::StatusCode;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 
 use crate::{Problem, Site};
 
@@ -26,6 +26,7 @@ pub(crate) fn routes() -> Router<Site> {
         .route("/numbers/{number}", axum::routing::patch(numbers::change).delete(numbers::remove))
         .route("/devices", get(devices::list))
         .route("/calls", get(calls::live))
+        .route("/calls/{id}", delete(calls::hang_up))
         .route("/certificates", get(certificates::list))
         .route("/certificates/renew", post(certificates::renew))
         .route("/config/reload", post(certificates::reload))

@@ -6,6 +6,7 @@ from harness import tone
 from harness.cases import each
 from harness.conversation import HEARD_SECONDS, TALK_SECONDS, converse
 from harness.exchange import DOMAIN, Exchange
+from harness.failure import until
 from harness.phones.baresip import Baresip
 from harness.phones.browser import Browser
 from harness.phones.offhook import Offhook
@@ -46,6 +47,9 @@ def the_softphone_hears_itself(lab, transport):
     # Its own measure counts what was lost, and how well it would be understood.
     caller.call("*43", TALK_SECONDS)
     tone.prove(caller.recording, caller.hz, HEARD_SECONDS)
+    # Its ACK and its BYE found the way to our Contact.
+    records = exchange.data / "cdr.ndjson"
+    until(lambda: records.exists() and '"ended_by":"caller"' in records.read_text(), 10, "the caller ends the call")
 
 
 HIDDEN = [

@@ -54,8 +54,8 @@ pub(super) fn settings(party: &Party, secure: bool, config: &Config) -> Arc<Sett
         Transport::Udp => None,
         // In a sips URI it is what TLS runs over (RFC 5630 §3.1.4, RFC 7118 §5.2.2).
         Transport::Tls if secure => None,
-        Transport::Ws | Transport::Wss => Some(Transport::Ws.uri_name()),
-        other @ (Transport::Tcp | Transport::Tls) => Some(other.uri_name()),
+        Transport::Wss if secure => Some(Transport::Ws.uri_name()),
+        other => Some(other.uri_name()),
     };
     if let Some(transport) = transport {
         uri = uri.with_param("transport", Some(transport));

@@ -2,6 +2,7 @@
 
 mod bridged;
 mod outward;
+mod registration;
 mod vetting;
 mod whereabouts;
 
@@ -10,35 +11,30 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use offhook_media::lease::PortBlock;
-use offhook_sdp::Profile;
 use offhook_sip::digest::push_hex;
 use offhook_sip::{
-    Framer, Message, Method, Name, NameAddr, ParseErrorKind, RejectedRequest, Request, Response, Status, Uri,
+    Framer, Message, Method, Name, ParseErrorKind, RejectedRequest, Request, Response, Status, Uri,
 };
-use offhook_sip_stack::auth::{Authenticator, Failure, Kind};
+use offhook_sip_stack::auth::Authenticator;
 use offhook_sip_stack::locate::DnsAnswer;
 use offhook_sip_stack::transaction::{Limits, Owner, ServerId, TransactionEvent, Transactions};
 use offhook_sip_stack::{CloseConnection, Flow, transport};
 
 use rand::RngExt as _;
 
-use crate::agents;
 use crate::b2bua::{Table, Usages};
 use crate::command::{self, Answer, Command, Ticket};
-use crate::config::{Authentication, Config};
+use crate::config::Config;
 use crate::context::{Alarm, Context};
-use crate::directory::{Account, AddressOfRecord, Bindings, Delta, Directory};
-use crate::dispatch;
+use crate::directory::{AddressOfRecord, Bindings, Delta, Directory};
 use crate::event::{DropReason, Event};
-use crate::identity;
-use crate::inquiries::{Asked, Inquiries};
+use crate::inquiries::Inquiries;
 use crate::io::{ShardMessage, StoreRequest};
 use crate::locality::user_of;
 use crate::overload::Overload;
 use crate::proxy::Proxy;
 use crate::proxy::{in_dialog, routes};
 use crate::refusal::Refusal;
-use crate::registrar::{self, Granted, outbound};
 use crate::services::Services;
 use crate::strangers::Strangers as Sources;
 use outward::Way;
@@ -123,21 +119,6 @@ impl Core {
         }
     }
 
-    /// The shard to which a REGISTER must go before it has a transaction here: the only one that changes the bindings
-    /// of its account, which it may name by a number or an alias.
-    fn home_elsewhere(&self, message: &Message, cx: &Context<'_>) -> Option<u8> {
-        let Message::Request(request) = message else { return None };
-        if self.config.shards <= 1 || *request.method() != Method::Register {
-            return None;
-        }
-        let (asked, _) = registrar::record(request).ok()?;
-        let home = match self.directory.find(asked.user(), asked.host(), &self.config.domains) {
-            Some(account) => dispatch::home(&account.address, self.config.shards),
-            None => dispatch::home(&asked, self.config.shards),
-        };
-        (home != cx.shard).then_some(home)
-    }
-
     /// A stream lost its framing: 400 if that can be said, then the end of the connection.
     pub(crate) fn broken_stream(&mut self, flow: Flow, head: &Bytes, cx: &mut Context<'_>) {
         // As a message of its own it may be in order: a datagram needs no Content-Length.
@@ -173,12 +154,12 @@ impl Core {
                 let tag = self.stateless_tag(&request);
                 let answer = Response::to_request(&request, Status::OK).to_tag(&tag).finish();
                 self.transactions.respond(server, answer, &mut cx.sip());
-                // RFC 3326 §2: why the caller gave up is for its phones to know, who may tell their user.
                 if let Some(waiting) = self.vetting.forget(invite) {
                     let tag = self.stateless_tag(&waiting);
                     let answer = Response::to_request(&waiting, Status::REQUEST_TERMINATED).to_tag(&tag);
                     self.transactions.respond(invite, answer.finish(), &mut cx.sip());
                 }
+                // RFC 3326 §2: why the caller gave up is for its phones to know, who may tell their user.
                 let why = request.raw(Name::Reason).map(|why| String::from_utf8_lossy(why).into_owned());
                 self.proxy.cancel(invite, why.as_deref(), &self.config, &mut self.transactions, cx);
             }
@@ -289,123 +270,6 @@ impl Core {
         started.map_err(|refusal| if proven { refusal.proven() } else { refusal })
     }
 
-    /// The account whose credentials a request carries, or a challenge. `claimed` is who it says to be.
-    fn prove(
-        &mut self,
-        request: &Request,
-        claimed: &NameAddr,
-        kind: Kind,
-        flow: &Flow,
-        cx: &mut Context<'_>,
-    ) -> Result<Account, Refusal> {
-        let now = cx.unix();
-        let (directory, config) = (&self.directory, &self.config);
-        let find = |user: &str| identity::by_username(user, claimed, directory, config);
-        let alias = |uri: &Uri| config.means_the_same(uri, request, flow);
-        let secrets = |user: &str| find(user).map(|account| account.secrets.clone().into());
-        let verified = self.authenticator.verify(request, kind, now, alias, secrets);
-        let failure = match verified.map(|verified| (find(&verified.username).cloned(), verified.username)) {
-            Ok((Some(account), _)) => return Ok(account),
-            Ok((None, _)) => Failure::Wrong,
-            Err(failure) => failure,
-        };
-        if failure == Failure::Wrong {
-            let username = request.credentials(kind.credentials_name()).flatten().find_map(|credentials| {
-                credentials.username().map(|name| name.chars().take(100).collect::<String>())
-            });
-            let username = username.unwrap_or_default();
-            cx.event(Event::AuthenticationFailed { from: flow.remote, username });
-        }
-        let stale = matches!(failure, Failure::Stale | Failure::Replayed);
-        let challenges = self.authenticator.challenge(kind, agents::offer(request), stale, now, cx.rng);
-        let start = Refusal::from(kind.status());
-        Err(challenges.into_iter().fold(start, |refusal, (name, one)| refusal.with(name, one)))
-    }
-
-    fn register(
-        &mut self,
-        server: ServerId,
-        request: &Request,
-        flow: Flow,
-        cx: &mut Context<'_>,
-    ) -> Result<(), Refusal> {
-        extensions(request, Name::Require, &["path", "outbound", "gruu"])?;
-        let (asked, host) = registrar::record(request)?;
-        if !self.config.is_ours(&host, &flow) {
-            return Err(not_served());
-        }
-        if self.config.authentication == Authentication::Off {
-            let known = self.directory.find(asked.user(), asked.host(), &self.config.domains);
-            let record = known.map_or_else(|| self.unproven(asked.user()), |one| one.address.clone());
-            if !self.directory.has_room_for(&record) {
-                return Err(Status::SERVICE_UNAVAILABLE.into());
-            }
-            return self.bind(server, request, &flow, record, cx);
-        }
-        let to = request.to().map_err(|error| Refusal::new(error.status(), error.to_string()))?;
-        let account = self.prove(request, &to, Kind::UserToUser, &flow, cx)?;
-        let owner = self.directory.find(asked.user(), asked.host(), &self.config.domains);
-        if owner.is_none_or(|owner| owner.address != account.address) {
-            return Err(Refusal::new(Status::FORBIDDEN, "This is not your address").proven());
-        }
-        self.bind(server, request, &flow, account.address, cx).map_err(Refusal::proven)
-    }
-
-    /// Carries out a REGISTER for a record that its sender may change.
-    fn bind(
-        &mut self,
-        server: ServerId,
-        request: &Request,
-        flow: &Flow,
-        record: AddressOfRecord,
-        cx: &mut Context<'_>,
-    ) -> Result<(), Refusal> {
-        let now = cx.unix();
-        let outbound = outbound::is_wanted(request, flow)?;
-        let present = self.directory.bindings(&record);
-        let (bindings, changed) = registrar::register(request, flow, present, &self.config, now)?;
-        let gruus = if request.supports("gruu") { self.gruus(&record, &bindings, cx) } else { Vec::new() };
-        let granted = Granted { outbound, gruus };
-        let answer = registrar::accepted(request, &bindings.0, &granted, now, &self.stateless_tag(request));
-        if changed {
-            let contacts = bindings.0.len();
-            cx.event(Event::Registered { account: record.clone(), contacts, from: flow.remote });
-            let asked = self.inquiries.whom(&record, &bindings, &self.config);
-            self.change(record, bindings, cx);
-            self.transactions.respond(server, answer, &mut cx.sip());
-            for (record, binding) in asked {
-                self.inquiries.ask(record, &binding, &self.config, &mut self.transactions, cx);
-            }
-        } else {
-            self.transactions.respond(server, answer, &mut cx.sip());
-        }
-        Ok(())
-    }
-
-    /// A phone has said in which profile it would offer sound.
-    fn learn(&mut self, asked: &Asked, media: Profile, cx: &mut Context<'_>) {
-        let mut bindings = self.directory.bindings(&asked.record);
-        for one in bindings.0.iter_mut().filter(|one| one.flow.connection == Some(asked.connection)) {
-            one.media = Some(media);
-        }
-        self.directory.bind(asked.record.clone(), &bindings);
-        self.tell_bindings(&asked.record, &bindings, cx);
-    }
-
-    /// An account's bindings are now these: here, in the journal, and at all other shards.
-    fn change(&mut self, record: AddressOfRecord, bindings: Bindings, cx: &mut Context<'_>) {
-        self.directory.bind(record.clone(), &bindings);
-        self.tell_bindings(&record, &bindings, cx);
-        cx.out.store.push(StoreRequest::Bindings(record, bindings));
-    }
-
-    fn tell_bindings(&self, record: &AddressOfRecord, bindings: &Bindings, cx: &mut Context<'_>) {
-        if self.config.shards > 1 {
-            let delta = Delta::Bindings(record.clone(), bindings.clone());
-            cx.tell_others(self.config.shards, &ShardMessage::Delta(delta));
-        }
-    }
-
     /// OPTIONS for the exchange itself (RFC 3261 §11.2).
     fn options(&mut self, server: ServerId, request: &Request, cx: &mut Context<'_>) -> Result<(), Refusal> {
         extensions(request, Name::Require, &["path"])?;
@@ -435,11 +299,6 @@ impl Core {
             }
             None => cx.event(Event::Dropped { from: flow.remote, reason: DropReason::StrayAck }),
         }
-    }
-
-    /// The record under which a user without an account is kept when nobody needs one.
-    fn unproven(&self, user: &str) -> AddressOfRecord {
-        AddressOfRecord::new(user, &self.config.realm)
     }
 
     /// The same tag for the same request, also after we have forgotten it (§8.2.7).
@@ -552,10 +411,6 @@ impl Core {
             Command::Devices => Answer::Devices(self.directory.devices(cx.unix())),
         };
         cx.out.answers.push((ticket, answer));
-    }
-
-    fn is_home(&self, record: &AddressOfRecord, cx: &Context<'_>) -> bool {
-        self.config.shards <= 1 || dispatch::home(record, self.config.shards) == cx.shard
     }
 
     /// Another shard says how many calls of an account it has.

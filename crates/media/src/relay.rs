@@ -246,20 +246,17 @@ impl Relay {
                 self.rearm(now, place);
             }
             Command::Transcode { stream, translations } => {
-                let place = self.names.get(&stream).copied();
-                if let Some(one) = place.and_then(|place| self.streams.get_mut(place as usize)) {
+                if let Some(one) = self.stream_mut(stream) {
                     one.transcode(now, translations);
                 }
             }
             Command::Press { stream, to, format, press } => {
-                let place = self.names.get(&stream).copied();
-                if let Some(one) = place.and_then(|place| self.streams.get_mut(place as usize)) {
+                if let Some(one) = self.stream_mut(stream) {
                     one.press(to, format, press);
                 }
             }
             Command::Echo { stream, formats, numbers } => {
-                let place = self.names.get(&stream).copied();
-                if let Some(one) = place.and_then(|place| self.streams.get_mut(place as usize)) {
+                if let Some(one) = self.stream_mut(stream) {
                     one.echo(now, formats, numbers);
                 }
             }
@@ -401,6 +398,11 @@ impl Relay {
         if let Some(place) = place.and_then(|place| self.slots.get_mut(place)) {
             *place = slot;
         }
+    }
+
+    fn stream_mut(&mut self, id: StreamId) -> Option<&mut Stream> {
+        let place = self.names.get(&id).copied()?;
+        self.streams.get_mut(place as usize)
     }
 
     fn stream(&self, id: StreamId) -> Option<&Stream> {

@@ -305,21 +305,12 @@ impl Branch {
         if self.given_up.is_some() {
             return None;
         }
-        let target = &mut self.target;
-        let refused = target.refused + 1;
         if status == Status::NOT_ACCEPTABLE_HERE {
-            let next = Manner::after(refused, target.flow.transport, target.media, env.config.srtp);
-            let hopeless = env.config.anchor == AnchorPolicy::Never || next.is_none();
-            return (!hopeless).then(|| Target { refused, ..target.clone() });
+            return self.target.with_other_offer(env.config);
         }
         let broken =
             status == Status::FLOW_FAILED || by == Ender::Network && status == Status::SERVICE_UNAVAILABLE;
-        if !broken || target.alternatives.is_empty() {
-            return None;
-        }
-        let mut others = std::mem::take(&mut target.alternatives);
-        let next = others.remove(0);
-        Some(Target { alternatives: others, ..next })
+        if broken { self.target.take_alternative() } else { None }
     }
 }
 

@@ -5,15 +5,18 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use offhook_sip::{Host, Method, Name, Request, Response, SipUri, Status};
-use offhook_sip_stack::auth::Kind;
+use offhook_sip::{Host, Method, Name, NameAddr, Request, Response, SipUri, Status, Uri};
+use offhook_sip_stack::auth::{Failure, Kind};
 use offhook_sip_stack::locate::{DnsAnswer, DnsFailure, Lookup, Question, Step};
 use offhook_sip_stack::transaction::ServerId;
 use offhook_sip_stack::{Flow, Transport};
 
 use super::Core;
+use crate::agents;
 use crate::config::Authentication;
 use crate::context::Context;
+use crate::directory::Account;
+use crate::event::Event;
 use crate::identity::{self, Caller};
 use crate::refusal::Refusal;
 
@@ -121,6 +124,39 @@ impl Core {
         };
         identity::may_use(&account, &from, flow, &self.directory, &self.config).map_err(Refusal::proven)?;
         Ok(Some(Caller::Account(account)))
+    }
+
+    /// The account whose credentials a request carries, or a challenge. `claimed` is who it says to be.
+    pub(super) fn prove(
+        &mut self,
+        request: &Request,
+        claimed: &NameAddr,
+        kind: Kind,
+        flow: &Flow,
+        cx: &mut Context<'_>,
+    ) -> Result<Account, Refusal> {
+        let now = cx.unix();
+        let (directory, config) = (&self.directory, &self.config);
+        let find = |user: &str| identity::by_username(user, claimed, directory, config);
+        let alias = |uri: &Uri| config.means_the_same(uri, request, flow);
+        let secrets = |user: &str| find(user).map(|account| account.secrets.clone().into());
+        let verified = self.authenticator.verify(request, kind, now, alias, secrets);
+        let failure = match verified.map(|verified| (find(&verified.username).cloned(), verified.username)) {
+            Ok((Some(account), _)) => return Ok(account),
+            Ok((None, _)) => Failure::Wrong,
+            Err(failure) => failure,
+        };
+        if failure == Failure::Wrong {
+            let username = request.credentials(kind.credentials_name()).flatten().find_map(|credentials| {
+                credentials.username().map(|name| name.chars().take(100).collect::<String>())
+            });
+            let username = username.unwrap_or_default();
+            cx.event(Event::AuthenticationFailed { from: flow.remote, username });
+        }
+        let stale = matches!(failure, Failure::Stale | Failure::Replayed);
+        let challenges = self.authenticator.challenge(kind, agents::offer(request), stale, now, cx.rng);
+        let start = Refusal::from(kind.status());
+        Err(challenges.into_iter().fold(start, |refusal, (name, one)| refusal.with(name, one)))
     }
 
     /// Whether the DNS has named an address as one of the domain that a request says it comes from.

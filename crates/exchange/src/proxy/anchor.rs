@@ -4,6 +4,7 @@
 //! about itself goes to the relay, what the receiver is told is the relay's own address. So the rules of offer
 //! and answer stay between the phones.
 
+mod bridged;
 mod moved;
 mod stream;
 mod trouble;
@@ -12,16 +13,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use offhook_media::command::{
-    Command, Content, EchoFormat, PortPair, Press, Remote, Report, Side, SideName, StreamId,
-};
+use offhook_media::command::{Command, Content, PortPair, Press, Remote, Side, SideName, StreamId};
 use offhook_media::lease::{Lease, PortBlock};
 use offhook_sdp::{Formats, Media, Options, Profile, Relay, Sdp, remotes, rewrite};
 use offhook_sip::Status;
 
 use super::protection::{End, Manner, is_protected};
 use super::signed_route::{Party, PartyName};
-use super::transcoding::numbers;
 use crate::b2bua::CallId;
 use crate::config::{Config, SrtpPolicy};
 use crate::context::Context;
@@ -148,38 +146,6 @@ impl Anchors {
         };
         self.anchors.insert(number, Box::new(anchor));
         number
-    }
-
-    /// An anchor between a party and an end of ours, which is to be treated like a callee with plain media.
-    pub(crate) fn open_end(
-        &mut self,
-        call_id: &str,
-        party: Party,
-        manner: Manner,
-        config: &Config,
-        cx: &Context<'_>,
-    ) -> u64 {
-        let number = self.open(call_id, [party; 2], ([manner, Manner::Plain], false), config, cx);
-        if let Some(anchor) = self.anchors.get_mut(&number) {
-            anchor.ends_here = true;
-        }
-        number
-    }
-
-    /// What comes from the party goes back to it, in these formats: for each stream its place and what may come.
-    pub(crate) fn echo(&self, number: u64, formats: Vec<(usize, Vec<EchoFormat>)>, cx: &mut Context<'_>) {
-        let Some(anchor) = self.anchors.get(&number) else { return };
-        for (at, formats) in formats {
-            if let Some(Some(stream)) = anchor.streams.get(at) {
-                let numbers = numbers(cx);
-                cx.out.media.push(Command::Echo { stream: stream.id, formats, numbers });
-            }
-        }
-    }
-
-    /// Our address as the party sees it, or as the end of ours would.
-    pub(crate) fn address(&self, number: u64) -> Option<IpAddr> {
-        self.anchors.get(&number).map(|anchor| anchor.told[0])
     }
 
     /// An SDP of one party on its way to the other: as the other shall see it.
@@ -410,62 +376,6 @@ impl Anchors {
         }
     }
 
-    /// Takes a report of the relay; returns the anchor whose call cannot go on because of it, and why.
-    pub(crate) fn report(&mut self, report: Report, config: &Config, now: Instant) -> Option<(u64, Trouble)> {
-        match report {
-            Report::Closed { stream, ports, .. } => {
-                self.streams.remove(&stream);
-                if self.streams.len() < self.streams.capacity() / 8 {
-                    self.streams.shrink_to(self.streams.len() * 2);
-                }
-                for pair in ports {
-                    self.lease.give_back(now, pair);
-                }
-                None
-            }
-            Report::Latched { .. } | Report::Secured { .. } => None,
-            Report::Insecure { stream, reason, .. } => {
-                Some((self.streams.get(&stream)?.anchor, Trouble::Insecure(reason)))
-            }
-            // It was never opened, so nothing will say that it is closed.
-            Report::Refused { stream, .. } => {
-                let Opened { anchor, ports } = self.streams.remove(&stream)?;
-                for pair in ports {
-                    self.lease.set_aside(now, pair, SET_ASIDE);
-                }
-                Some((anchor, Trouble::NoPort))
-            }
-            Report::PortUnavailable { stream, port } => {
-                let Opened { anchor, ports } = self.streams.get(&stream)?;
-                for pair in ports.iter().filter(|one| one.contains(port)) {
-                    self.lease.set_aside(now, *pair, SET_ASIDE);
-                }
-                Some((*anchor, Trouble::NoPort))
-            }
-            Report::Stopped { stream, .. } => {
-                let number = self.streams.get(&stream)?.anchor;
-                let anchor = self.anchors.get_mut(&number)?;
-                let recently = config.media_timeout + Duration::from_secs(5);
-                for one in anchor.streams.iter_mut().flatten().filter(|one| one.id == stream) {
-                    one.stopped_at = Some(now);
-                }
-                // A silent picture does not end a call in which someone speaks.
-                let all = anchor.streams.iter().flatten().all(|one| {
-                    one.may_be_silent() || one.stopped_at.is_some_and(|at| now.duration_since(at) < recently)
-                });
-                (all && anchor.answered.is_some()).then_some((number, Trouble::Stopped))
-            }
-        }
-    }
-
-    /// The anchors of answered calls that have been on hold for too long.
-    pub(crate) fn held_too_long(&self, config: &Config, now: Instant) -> Vec<u64> {
-        let too_long = |since: Instant| now.duration_since(since) >= config.hold_timeout;
-        let anchors = self.anchors.iter();
-        let over = anchors.filter(|(_, one)| one.answered.is_some() && one.quiet_since.is_some_and(too_long));
-        over.map(|(number, _)| *number).collect()
-    }
-
     pub(crate) fn get_mut(&mut self, number: u64, call_id: &str) -> Option<&mut Anchor> {
         self.anchors.get_mut(&number).map(|anchor| &mut **anchor).filter(|anchor| anchor.call_id == call_id)
     }
@@ -476,18 +386,6 @@ impl Anchors {
         self.anchors
             .get(&number)
             .is_some_and(|one| one.call_id == call_id && one.answered.as_ref().is_none_or(answered))
-    }
-
-    /// A call whose other end is ours has been answered.
-    pub(crate) fn answered_by_us(&mut self, number: u64, at: Instant) {
-        if let Some(anchor) = self.anchors.get_mut(&number) {
-            anchor.answered = Some(Answered { at, callee_tag: String::new(), dialog: None });
-        }
-    }
-
-    /// The bridged call that an anchor is of.
-    pub(crate) fn bridged(&self, number: u64) -> Option<CallId> {
-        self.anchors.get(&number)?.bridged
     }
 
     /// The answered calls, oldest first.

@@ -126,14 +126,11 @@ impl Proxy {
         transactions: &mut Transactions,
         cx: &mut Context<'_>,
     ) {
-        let Some(target) = &context.branches[index].target else { return };
-        let refused = target.refused + 1;
-        let next = Manner::after(refused, target.flow.transport, target.media, config.srtp);
-        let hopeless = !is_sdp(&context.request) || config.anchor == AnchorPolicy::Never || context.cancelled;
-        if context.final_sent || hopeless || next.is_none() {
+        if context.final_sent || context.cancelled || !is_sdp(&context.request) {
             return;
         }
-        let target = Target { refused, ..target.clone() };
+        let target = context.branches[index].target.as_ref();
+        let Some(target) = target.and_then(|target| target.with_other_offer(config)) else { return };
         let breadth = breadth(&context.request);
         let _ = self.launch(number, context, target, breadth, config, transactions, cx);
     }
@@ -148,14 +145,10 @@ impl Proxy {
         transactions: &mut Transactions,
         cx: &mut Context<'_>,
     ) {
-        let target = context.branches[index].target.as_mut();
-        let mut others = target.map(|target| std::mem::take(&mut target.alternatives)).unwrap_or_default();
-        let refusal = if others.is_empty() || context.cancelled || context.final_sent {
-            Some(Refusal::new(Status::TEMPORARILY_UNAVAILABLE, "The phone cannot be reached"))
-        } else {
-            let mut next = others.remove(0);
-            next.alternatives = others;
-            self.launch(number, context, next, 1, config, transactions, cx).err()
+        let next = context.branches[index].target.as_mut().and_then(Target::take_alternative);
+        let refusal = match next.filter(|_| !context.cancelled && !context.final_sent) {
+            Some(next) => self.launch(number, context, next, 1, config, transactions, cx).err(),
+            None => Some(Refusal::new(Status::TEMPORARILY_UNAVAILABLE, "The phone cannot be reached")),
         };
         if let Some(refusal) = refusal {
             let tag = cx.sip().tag();

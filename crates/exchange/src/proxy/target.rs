@@ -6,7 +6,9 @@ use offhook_sdp::Profile;
 use offhook_sip::Uri;
 use offhook_sip_stack::Flow;
 
+use super::protection::Manner;
 use super::signed_route::Party;
+use crate::config::{AnchorPolicy, Config};
 use crate::directory::Binding;
 
 /// One place to try.
@@ -38,6 +40,21 @@ impl Target {
     /// The party at this target.
     pub(crate) fn party(&self) -> Party {
         Party { flow: self.flow, behind_nat: self.behind_nat || !self.path.is_empty() }
+    }
+
+    /// The same place with another offer, after it has refused one for its media (see [`Manner::after`]).
+    pub(crate) fn with_other_offer(&self, config: &Config) -> Option<Self> {
+        let refused = self.refused + 1;
+        let next = Manner::after(refused, self.flow.transport, self.media, config.srtp);
+        let is_possible = config.anchor != AnchorPolicy::Never && next.is_some();
+        is_possible.then(|| Self { refused, ..self.clone() })
+    }
+
+    /// The next of the alternatives, which takes over the others.
+    pub(crate) fn take_alternative(&mut self) -> Option<Self> {
+        let mut others = std::mem::take(&mut self.alternatives).into_iter();
+        let next = others.next()?;
+        Some(Self { alternatives: others.collect(), ..next })
     }
 }
 

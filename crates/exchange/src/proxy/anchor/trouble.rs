@@ -1,7 +1,12 @@
-//! Media that fails, in words for both phones.
+//! Media that fails: what the relay reports, in words for both phones.
 
-use offhook_media::command::InsecureReason;
+use std::time::{Duration, Instant};
+
+use offhook_media::command::{InsecureReason, Report};
 use offhook_sip::Status;
+
+use super::{Anchors, Opened, SET_ASIDE};
+use crate::config::Config;
 
 /// Why a call cannot go on with the media that it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,5 +47,63 @@ impl Trouble {
                 (format!("SIP;cause=488;text=\"{words}\""), Status::NOT_ACCEPTABLE_HERE, words)
             }
         }
+    }
+}
+
+impl Anchors {
+    /// Takes a report of the relay; returns the anchor whose call cannot go on because of it, and why.
+    pub(crate) fn report(&mut self, report: Report, config: &Config, now: Instant) -> Option<(u64, Trouble)> {
+        match report {
+            Report::Closed { stream, ports, .. } => {
+                self.streams.remove(&stream);
+                if self.streams.len() < self.streams.capacity() / 8 {
+                    self.streams.shrink_to(self.streams.len() * 2);
+                }
+                for pair in ports {
+                    self.lease.give_back(now, pair);
+                }
+                None
+            }
+            Report::Latched { .. } | Report::Secured { .. } => None,
+            Report::Insecure { stream, reason, .. } => {
+                Some((self.streams.get(&stream)?.anchor, Trouble::Insecure(reason)))
+            }
+            // It was never opened, so nothing will say that it is closed.
+            Report::Refused { stream, .. } => {
+                let Opened { anchor, ports } = self.streams.remove(&stream)?;
+                for pair in ports {
+                    self.lease.set_aside(now, pair, SET_ASIDE);
+                }
+                Some((anchor, Trouble::NoPort))
+            }
+            Report::PortUnavailable { stream, port } => {
+                let Opened { anchor, ports } = self.streams.get(&stream)?;
+                for pair in ports.iter().filter(|one| one.contains(port)) {
+                    self.lease.set_aside(now, *pair, SET_ASIDE);
+                }
+                Some((*anchor, Trouble::NoPort))
+            }
+            Report::Stopped { stream, .. } => {
+                let number = self.streams.get(&stream)?.anchor;
+                let anchor = self.anchors.get_mut(&number)?;
+                let recently = config.media_timeout + Duration::from_secs(5);
+                for one in anchor.streams.iter_mut().flatten().filter(|one| one.id == stream) {
+                    one.stopped_at = Some(now);
+                }
+                // A silent picture does not end a call in which someone speaks.
+                let all = anchor.streams.iter().flatten().all(|one| {
+                    one.may_be_silent() || one.stopped_at.is_some_and(|at| now.duration_since(at) < recently)
+                });
+                (all && anchor.answered.is_some()).then_some((number, Trouble::Stopped))
+            }
+        }
+    }
+
+    /// The anchors of answered calls that have been on hold for too long.
+    pub(crate) fn held_too_long(&self, config: &Config, now: Instant) -> Vec<u64> {
+        let too_long = |since: Instant| now.duration_since(since) >= config.hold_timeout;
+        let anchors = self.anchors.iter();
+        let over = anchors.filter(|(_, one)| one.answered.is_some() && one.quiet_since.is_some_and(too_long));
+        over.map(|(number, _)| *number).collect()
     }
 }

@@ -31,7 +31,7 @@ class Browser:
         self.exchange, self.transport = exchange, transport
         self.only, self.video, self.place, self.turn = only, video, place or Place(), turn
         self.hz = CALLER_HZ if role == "caller" else CALLEE_HZ
-        self.events, self.process = [], None
+        self.events, self.process, self.rate = [], None, None
         self.folder = lab.folder / f"browser-{account.user}"
 
     def start(self):
@@ -102,14 +102,14 @@ class Browser:
         return self.wait("MEASURED", 10)
 
     def keep(self):
-        """Writes down what it has heard so far."""
-        rate = self.wait("HEARS", 10)["rate"]
+        """Writes down what it has heard so far. As often as one likes."""
+        self.rate = self.rate or self.wait("HEARS", 10)["rate"]
         self.command("recording")
         self.wait("KEPT", 20)
         with wave.open(str(self.recording), "wb") as out:
             out.setnchannels(1)
             out.setsampwidth(2)
-            out.setframerate(rate)
+            out.setframerate(self.rate)
             out.writeframes((self.folder / "heard.raw").read_bytes())
 
     @property

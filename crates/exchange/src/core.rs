@@ -2,6 +2,7 @@
 
 mod bridged;
 mod outward;
+mod presence;
 mod registration;
 mod vetting;
 mod whereabouts;
@@ -32,6 +33,7 @@ use crate::inquiries::Inquiries;
 use crate::io::{ShardMessage, StoreRequest};
 use crate::locality::user_of;
 use crate::overload::Overload;
+use crate::presence::{Package, Presence};
 use crate::proxy::Proxy;
 use crate::proxy::{in_dialog, routes};
 use crate::refusal::Refusal;
@@ -55,6 +57,7 @@ pub(crate) struct Core {
     overload: Overload,
     sources: Sources,
     vetting: Vetting,
+    presence: Presence,
     draining: bool,
 }
 
@@ -77,6 +80,7 @@ impl Core {
             overload: Overload::new(),
             sources: Sources::default(),
             vetting: Vetting::default(),
+            presence: Presence::default(),
             draining: false,
             config,
         }
@@ -147,6 +151,9 @@ impl Core {
         if let Some(leg) = self.bridged.owner(&event, &self.usages) {
             let (bridged, mut env, _) = self.bridged(cx);
             return bridged.receive(leg, event, &mut env);
+        }
+        if let Some(usage) = self.presence.owner(&event) {
+            return self.watched(usage, &event, cx);
         }
         match event {
             TransactionEvent::Request { server, request, flow } => self.request(server, &request, flow, cx),
@@ -264,6 +271,9 @@ impl Core {
         let proven = caller.account().is_some();
         let asked = (stripped, flow);
         let started = match here {
+            true if matches!(request.method(), Method::Subscribe | Method::Publish) => {
+                self.watch(server, asked, caller, (user, &uri), cx)
+            }
             true => self.reach(server, asked, caller, (user, &uri), cx),
             false => Way::elsewhere(&uri).and_then(|way| self.go(server, asked, caller, way, cx)),
         };
@@ -338,8 +348,9 @@ impl Core {
                 self.proxy.end_held(&self.config, &mut self.transactions, cx);
                 let (bridged, mut env, _) = self.bridged(cx);
                 bridged.end_held(&mut env);
-                self.directory.forget_expired(cx.unix());
+                let expired = self.directory.forget_expired(cx.unix());
                 self.end_vetting(cx);
+                self.sweep_presence(expired, cx);
                 cx.timers.arm(cx.now + Self::SWEEP, Alarm::Sweep);
             }
         }
@@ -352,8 +363,9 @@ impl Core {
                 let bindings = self.directory.bindings(&record);
                 self.tell_bindings(&record, &bindings, cx);
                 if gone {
-                    cx.out.store.push(StoreRequest::Bindings(record, bindings));
+                    cx.out.store.push(StoreRequest::Bindings(record.clone(), bindings));
                 }
+                self.touched(&record, Package::shows_contacts, cx);
             }
         }
         for event in self.transactions.flow_failed(flow, &mut cx.sip()) {
@@ -374,8 +386,20 @@ impl Core {
         }
     }
 
-    pub(crate) fn apply(&mut self, delta: Delta) {
-        self.directory.apply(delta);
+    /// Takes over a fact, and lets those know who watch what it is about.
+    pub(crate) fn apply(&mut self, delta: Delta, cx: &mut Context<'_>) {
+        match delta {
+            Delta::Mailbox(account, mailbox) => {
+                let before = self.directory.mailbox(&account);
+                self.directory.apply(Delta::Mailbox(account.clone(), mailbox));
+                self.mailbox_changed(&account, before, cx);
+            }
+            Delta::AccountRemoved(account) => {
+                self.directory.apply(Delta::AccountRemoved(account.clone()));
+                self.account_gone(&account, cx);
+            }
+            other => self.directory.apply(other),
+        }
     }
 
     pub(crate) fn command(&mut self, ticket: Ticket, command: Command, cx: &mut Context<'_>) {
@@ -385,9 +409,9 @@ impl Core {
                 let bindings = match &delta {
                     Delta::AccountRemoved(address) => Some((address.clone(), Bindings::default())),
                     Delta::Bindings(address, bindings) => Some((address.clone(), bindings.clone())),
-                    Delta::Account(_) | Delta::Number(..) => None,
+                    Delta::Account(_) | Delta::Number(..) | Delta::Mailbox(..) => None,
                 };
-                self.directory.apply(delta);
+                self.apply(delta, cx);
                 if let Some((address, bindings)) = bindings.filter(|(one, _)| self.is_home(one, cx)) {
                     // To others what we said of it before may come after the command.
                     self.change(address, bindings, cx);
@@ -401,6 +425,7 @@ impl Core {
                 ringing: self.proxy.ringing() + self.bridged.ringing(),
                 anchored: self.proxy.anchored(),
                 free_ports: self.proxy.free_ports(cx.now),
+                subscriptions: self.presence.len(),
             }),
             Command::Calls => {
                 let mut calls = self.proxy.calls(cx);
@@ -441,6 +466,7 @@ impl Core {
             && self.bridged.is_idle(&self.usages)
             && self.inquiries.is_idle()
             && self.vetting.is_idle()
+            && self.presence.is_idle()
     }
 }
 

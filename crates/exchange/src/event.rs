@@ -60,6 +60,11 @@ pub enum Event {
         /// How many phones ring.
         targets: usize,
     },
+    /// A phone rings for a call.
+    CallRinging {
+        /// The Call-ID.
+        call: String,
+    },
     /// A call was answered.
     CallAnswered {
         /// The Call-ID.

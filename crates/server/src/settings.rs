@@ -2,6 +2,7 @@
 
 mod account;
 mod plan;
+mod presence;
 mod services;
 mod turn;
 
@@ -95,6 +96,8 @@ pub struct Settings {
     pub hold_timeout: Duration,
     /// The TURN server; `None`: there is none.
     pub turn: Option<TurnSettings>,
+    /// What presence is set to.
+    pub presence: offhook_exchange::presence::Settings,
     /// What the services are set to.
     pub services: offhook_exchange::services::Settings,
     /// The database.
@@ -200,6 +203,7 @@ impl Settings {
         config.max_calls_per_account = self.max_calls_per_account;
         config.registrar = self.registrar;
         config.timer_c = self.timer_c;
+        config.presence = self.presence;
         config.services.clone_from(&self.services);
         config
     }
@@ -315,6 +319,7 @@ impl Meaning<'_> {
             media_timeout: self.time("media.timeout"),
             hold_timeout: self.time("media.hold_timeout"),
             turn,
+            presence: self.presence(),
             services: self.services(),
             store_url: self.store_url(),
             authentication,

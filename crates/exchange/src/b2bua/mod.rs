@@ -24,6 +24,7 @@ use crate::proxy::Activity;
 use crate::proxy::anchor::{Anchors, Trouble};
 use crate::proxy::{OPERATOR, OPERATOR_REASON};
 use call::Call;
+pub(crate) use leg::settings;
 pub(crate) use verb::{Arriving, Calls, Endpoint, Shown};
 
 /// The number of a bridged call, never used twice by one shard.

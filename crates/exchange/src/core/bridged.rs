@@ -128,11 +128,11 @@ impl Core {
     /// Does what is due for a leg of a bridged call; false if nothing is.
     pub(crate) fn due(&mut self, cx: &mut Context<'_>) -> bool {
         let (bridged, mut env, _) = self.bridged(cx);
-        bridged.due(&mut env)
+        bridged.due(&mut env) || self.watch_due(cx)
     }
 
     /// When [`Core::due`] has something to do.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        self.usages.next_deadline()
+        self.usages.next_deadline().into_iter().chain(self.presence.next_deadline()).min()
     }
 }

@@ -99,6 +99,7 @@ impl Records {
             | Event::Refused { .. }
             | Event::Overload { .. }
             | Event::AuthenticationFailed { .. }
+            | Event::CallRinging { .. }
             | Event::Registered { .. } => {}
         }
     }

@@ -17,6 +17,7 @@ use crate::identity::{self, Caller};
 use crate::proxy::signed_route::Party;
 use crate::proxy::{Target, is_behind_nat};
 use crate::refusal::Refusal;
+use crate::trunks;
 
 /// The calls, lent to a service for one point.
 pub(crate) struct Calls<'c, 'a, 'b> {
@@ -33,6 +34,10 @@ pub(crate) struct Arriving<'c> {
     pub(crate) caller: &'c Caller,
     /// The user that is called, unescaped.
     pub(crate) dialled: &'c str,
+    /// The trunk with a leg of ours by which it came.
+    pub(crate) trunk: Option<usize>,
+    /// Whether help is called, which has no limits.
+    pub(crate) emergency: bool,
     /// Where that user is, once that is known.
     pub(crate) targets: Vec<Target>,
 }
@@ -81,6 +86,11 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
     /// Whether a call that arrives comes from an account, or from anyone where nobody has to prove who it is.
     pub(crate) fn is_from_account(&self, call: CallId) -> bool {
         self.arriving(call).is_some_and(|one| !matches!(one.caller, Caller::Stranger))
+    }
+
+    /// Whether a call came by a trunk that has to be talked with in a dialog of ours.
+    pub(crate) fn is_by_trunk(&self, call: CallId) -> bool {
+        self.arriving(call).is_some_and(|one| one.trunk.is_some())
     }
 
     /// What a call that arrives asks to be hidden.
@@ -159,10 +169,11 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
 
     /// What a call that arrives is known by, if there may be one more, and the way to its caller.
     fn begin(&mut self, call: CallId) -> Result<(About, Party), Refusal> {
-        let Some(Arriving { request, flow, caller, .. }) = self.arriving(call) else {
+        let Some(Arriving { request, flow, caller, trunk, emergency, .. }) = self.arriving(call) else {
             return Err(Status::SERVER_INTERNAL_ERROR.into());
         };
-        let (request, flow, caller) = (*request, *flow, *caller);
+        let (request, flow, caller, trunk) = (*request, *flow, *caller, *trunk);
+        let most_calls = if *emergency { usize::MAX } else { self.env.config.max_calls_per_account };
         extensions(request, Name::Require, &["100rel", "timer"])?;
         if self.table.calls.len() >= MOST_CALLS {
             return Err(Refusal::from(Status::SERVICE_UNAVAILABLE).with(Name::RetryAfter, 10));
@@ -173,8 +184,12 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
             from: text(Name::From),
             to: text(Name::To),
             started: self.env.cx.now,
-            account: self.env.active.admit(caller, self.env.config.max_calls_per_account)?,
+            account: self.env.active.admit(caller, most_calls)?,
+            trunk,
         };
+        if let Some(trunk) = trunk {
+            self.env.trunks.load.came_in(trunk);
+        }
         Ok((about, Party { flow, behind_nat: is_behind_nat(request, &flow) }))
     }
 
@@ -184,9 +199,12 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
         let (server, request, flow) = (arriving.server, arriving.request.clone(), arriving.flow);
         let settings = leg::settings(party, leg::is_secure(&request), self.env.config);
         let usage = usage(call, CALLER);
+        let authorizer = arriving
+            .trunk
+            .and_then(|at| trunks::authorizer(self.env.config.trunks.get(at)?, self.env.trunks.state(at)));
         let invite =
             leg::enter(self.env, |stack| Invite::incoming(usage, server, request, flow, settings, stack));
-        Some(Leg { usage, invite: invite? })
+        Some(Leg { usage, invite: invite?, authorizer })
     }
 
     fn started(&mut self, about: &About, targets: usize) {
@@ -200,6 +218,9 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
 
     /// No call has come of it.
     fn forget(&mut self, about: &About) {
+        if let Some(trunk) = about.trunk {
+            self.env.trunks.load.end(trunk);
+        }
         if let Some(account) = &about.account {
             self.env.active.end(account);
         }

@@ -15,6 +15,7 @@ use crate::identity::Caller;
 use crate::proxy::{Forwarding, Target};
 use crate::refusal::Refusal;
 use crate::services::Services;
+use crate::trunks;
 
 impl Core {
     /// The bridged calls, what they work with, and the services that may take a call.
@@ -28,6 +29,7 @@ impl Core {
             anchors: &mut self.proxy.anchors,
             active: &mut self.proxy.active,
             usages: &mut self.usages,
+            trunks: &mut self.trunks,
             cx,
         };
         (&mut self.bridged, env, &mut self.services)
@@ -46,14 +48,14 @@ impl Core {
         if self.incoming((server, &request, from), (&caller, &dialled), cx)? {
             return Ok(());
         }
-        let way = match self.whereabouts(user, uri, &caller, &from, cx.unix())? {
+        let way = match self.whereabouts(user, (&request, uri), &caller, &from, cx.unix())? {
             Way::Phones(targets) => {
                 match self.routed((server, &request, from), (&caller, &dialled), targets, cx)? {
                     Some(targets) => Way::Phones(targets),
                     None => return Ok(()),
                 }
             }
-            out @ Way::Out(_) => out,
+            out @ (Way::Out(_) | Way::Trunks(_)) => out,
         };
         self.go(server, (request, from), caller, way, cx)
     }
@@ -73,6 +75,7 @@ impl Core {
                 self.proxy.start(server, forwarding, &self.config, &mut self.transactions, cx)
             }
             Way::Out(to) => self.outward(server, (request, from, caller), to, cx),
+            Way::Trunks(by) => self.by_trunks(server, (request, from, caller), by, cx),
         }
     }
 
@@ -86,7 +89,10 @@ impl Core {
         if *request.method() != Method::Invite || self.draining {
             return Ok(false);
         }
-        let arriving = Arriving { server, request, flow, caller, dialled, targets: Vec::new() };
+        let trunk = self.trunk_with_leg(request, caller, &flow);
+        let emergency = false;
+        let arriving =
+            Arriving { server, request, flow, caller, dialled, trunk, emergency, targets: Vec::new() };
         let (bridged, mut env, services) = self.bridged(cx);
         services.incoming(bridged, &mut env, arriving)
     }
@@ -102,7 +108,9 @@ impl Core {
         if *request.method() != Method::Invite {
             return Ok(Some(targets));
         }
-        let arriving = Arriving { server, request, flow, caller, dialled, targets };
+        let trunk = self.trunk_with_leg(request, caller, &flow);
+        let emergency = false;
+        let arriving = Arriving { server, request, flow, caller, dialled, trunk, emergency, targets };
         let (bridged, mut env, services) = self.bridged(cx);
         services.routed(bridged, &mut env, arriving)
     }
@@ -127,8 +135,14 @@ impl Core {
 
     /// Does what is due for a leg of a bridged call; false if nothing is.
     pub(crate) fn due(&mut self, cx: &mut Context<'_>) -> bool {
-        let (bridged, mut env, _) = self.bridged(cx);
-        bridged.due(&mut env)
+        let Some((deadline, owner)) = self.usages.timers.pop_due(cx.now) else { return false };
+        if trunks::is_ours(owner.usage) {
+            self.tend(cx, |trunks, desk| trunks.timeout(owner.usage, deadline, desk));
+        } else {
+            let (bridged, mut env, _) = self.bridged(cx);
+            bridged.due(owner, deadline, &mut env);
+        }
+        true
     }
 
     /// When [`Core::due`] has something to do.

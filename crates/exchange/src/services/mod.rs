@@ -2,6 +2,7 @@
 
 mod echo;
 mod privacy;
+mod trunk;
 
 use crate::b2bua::{Arriving, CallId, Calls, Env, Table};
 use crate::config::Config;
@@ -9,7 +10,7 @@ use crate::proxy::Target;
 use crate::refusal::Refusal;
 
 /// All services, in the order in which they are asked about a call.
-pub const SERVICES: &[Kind] = &[echo::KIND, privacy::KIND];
+pub const SERVICES: &[Kind] = &[echo::KIND, privacy::KIND, trunk::KIND];
 
 /// What a service is.
 pub struct Kind {

@@ -3,6 +3,7 @@
 mod echo;
 mod forward;
 mod privacy;
+mod trunk;
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::proxy::Target;
 use crate::refusal::Refusal;
 
 /// All services, in the order in which they are asked about a call.
-pub const SERVICES: &[Kind] = &[echo::KIND, forward::KIND, privacy::KIND];
+pub const SERVICES: &[Kind] = &[echo::KIND, forward::KIND, privacy::KIND, trunk::KIND];
 
 /// What a service is.
 pub struct Kind {

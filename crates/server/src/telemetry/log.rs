@@ -73,7 +73,9 @@ impl Routine {
             | Event::CallFailed { .. }
             | Event::CallEnded { .. }
             | Event::AuthenticationFailed { .. } => true,
-            Event::Dropped { .. } | Event::Refused { .. } | Event::Overload { .. } => false,
+            Event::Dropped { .. } | Event::Refused { .. } | Event::Overload { .. } | Event::Trunk { .. } => {
+                false
+            }
         };
         if !everyday {
             return true;
@@ -94,6 +96,8 @@ fn write(event: &Event) {
         Event::Overload { refused } => {
             tracing::warn!(refused, "overload: new calls are turned away with 503");
         }
+        Event::Trunk { trunk, what: Ok(what) } => tracing::info!(trunk, "trunk: {what}"),
+        Event::Trunk { trunk, what: Err(why) } => tracing::warn!(trunk, "trunk cannot be used: {why}"),
         Event::AuthenticationFailed { from, username } => {
             tracing::warn!(%from, username, "credentials are wrong");
         }

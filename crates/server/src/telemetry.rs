@@ -69,6 +69,7 @@ impl Notes {
             Event::Overload { .. }
             | Event::AuthenticationFailed { .. }
             | Event::CallStarted { .. }
+            | Event::LegStarted { .. }
             | Event::CallAnswered { .. }
             | Event::CallFailed { .. }
             | Event::CallEnded { .. } => true,

@@ -14,7 +14,7 @@ use super::{Env, usage};
 use crate::config::AnchorPolicy;
 use crate::context::Alarm;
 use crate::dispatch;
-use crate::event::EndedBy;
+use crate::event::{EndedBy, Event};
 use crate::proxy::Target;
 use crate::proxy::anchor::Role;
 use crate::proxy::protection::Manner;
@@ -142,8 +142,10 @@ impl Call {
         };
         let random = format!("{:024x}", env.cx.rng.random::<u128>() >> 32);
         let settings = leg::settings(&target.party(), leg::is_sips(&uri), env.config);
+        let call_id = dispatch::call_id(env.cx.shard, &random);
+        env.cx.event(Event::LegStarted { call: self.about.call_id.clone(), leg: call_id.clone() });
         let outgoing = Outgoing {
-            call_id: Some(dispatch::call_id(env.cx.shard, &random)),
+            call_id: Some(call_id),
             max_forwards: asked.max_forwards,
             target: uri,
             from: asked.from.clone(),

@@ -73,7 +73,10 @@ impl Routine {
             | Event::CallFailed { .. }
             | Event::CallEnded { .. }
             | Event::AuthenticationFailed { .. } => true,
-            Event::Dropped { .. } | Event::Refused { .. } | Event::Overload { .. } => false,
+            Event::Dropped { .. }
+            | Event::Refused { .. }
+            | Event::Overload { .. }
+            | Event::LegStarted { .. } => false,
         };
         if !everyday {
             return true;
@@ -103,6 +106,7 @@ fn write(event: &Event) {
         Event::CallStarted { call, from, to, targets } => {
             tracing::info!(call_id = call, from, to, targets, "call started");
         }
+        Event::LegStarted { call, leg } => tracing::debug!(call_id = call, leg, "leg started"),
         Event::CallAnswered { call, after, anchored } => {
             tracing::info!(call_id = call, after_ms = after.as_millis() as u64, anchored, "call answered");
         }

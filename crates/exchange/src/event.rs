@@ -67,6 +67,13 @@ pub enum Event {
         /// How many phones ring.
         targets: usize,
     },
+    /// A bridged call has a leg with a Call-ID of its own.
+    LegStarted {
+        /// The Call-ID of the caller.
+        call: String,
+        /// The Call-ID of the leg.
+        leg: String,
+    },
     /// A call was answered.
     CallAnswered {
         /// The Call-ID.

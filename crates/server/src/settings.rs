@@ -3,6 +3,7 @@
 mod account;
 mod plan;
 mod services;
+mod trace;
 mod trunk;
 mod turn;
 
@@ -96,6 +97,8 @@ pub struct Settings {
     pub hold_timeout: Duration,
     /// The TURN server; `None`: there is none.
     pub turn: Option<TurnSettings>,
+    /// Octets in which the messages that passed lately are kept; 0: they are not.
+    pub trace_memory: usize,
     /// What the services are set to.
     pub services: offhook_exchange::services::Settings,
     /// The database.
@@ -316,6 +319,7 @@ impl Meaning<'_> {
             media_timeout: self.time("media.timeout"),
             hold_timeout: self.time("media.hold_timeout"),
             turn,
+            trace_memory: self.trace_memory(),
             services: self.services(),
             store_url: self.store_url(),
             authentication,

@@ -70,6 +70,7 @@ impl Notes {
             | Event::Trunk { .. }
             | Event::AuthenticationFailed { .. }
             | Event::CallStarted { .. }
+            | Event::LegStarted { .. }
             | Event::CallAnswered { .. }
             | Event::CallFailed { .. }
             | Event::CallEnded { .. } => true,

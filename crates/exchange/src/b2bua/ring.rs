@@ -15,7 +15,7 @@ use super::{Env, usage};
 use crate::config::AnchorPolicy;
 use crate::context::Alarm;
 use crate::dispatch;
-use crate::event::EndedBy;
+use crate::event::{EndedBy, Event};
 use crate::proxy::Target;
 use crate::proxy::anchor::Role;
 use crate::proxy::protection::Manner;
@@ -169,8 +169,10 @@ impl Call {
             Some(line) => (&line.from, &line.to, &line.headers),
             None => (&asked.from, &asked.to, &asked.headers),
         };
+        let call_id = dispatch::call_id(env.cx.shard, &random);
+        env.cx.event(Event::LegStarted { call: self.about.call_id.clone(), leg: call_id.clone() });
         let outgoing = Outgoing {
-            call_id: Some(dispatch::call_id(env.cx.shard, &random)),
+            call_id: Some(call_id),
             max_forwards: asked.max_forwards,
             target: uri,
             from: from.clone(),

@@ -264,6 +264,12 @@ pub const KEYS: &[Key] = &[
         "\"*43\"",
         "What accounts dial to hear themselves; \"off\": there is no echo test",
     ),
+    key(
+        "trace.memory",
+        Kind::Text,
+        "\"8 MiB\"",
+        "Memory for the messages that passed lately, for ladders and explanations; \"off\": they are not kept",
+    ),
     key("store.url", Kind::Text, "\"sqlite:offhook.db\"", "The database, in the data directory"),
     key(
         "security.authentication",

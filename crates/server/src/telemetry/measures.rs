@@ -53,6 +53,7 @@ impl Measures {
             Event::Trunk { .. } => {}
             Event::AuthenticationFailed { .. } => add(&self.authentication_failures, 1),
             Event::Registered { .. } => add(&self.registrations, 1),
+            Event::LegStarted { .. } => {}
             Event::CallStarted { .. } => add(&self.calls_started, 1),
             Event::CallAnswered { after, .. } => {
                 add(&self.calls_answered, 1);

@@ -1,15 +1,20 @@
 //! Value-added services. Each is a file that implements [`Service`] and a line in [`SERVICES`].
 
+mod clock;
 mod echo;
 mod privacy;
+mod voicemail;
 
-use crate::b2bua::{Arriving, CallId, Calls, Env, Table};
+use crate::b2bua::{Arriving, CallId, Calls, Env, Point, Table};
 use crate::config::Config;
+use crate::directory::AddressOfRecord;
 use crate::proxy::Target;
 use crate::refusal::Refusal;
+use crate::speech::Language;
+pub use voicemail::Settings as VoicemailSettings;
 
 /// All services, in the order in which they are asked about a call.
-pub const SERVICES: &[Kind] = &[echo::KIND, privacy::KIND];
+pub const SERVICES: &[Kind] = &[echo::KIND, clock::KIND, voicemail::KIND, privacy::KIND];
 
 /// What a service is.
 pub struct Kind {
@@ -27,11 +32,22 @@ pub struct Kind {
 pub struct Settings {
     /// What is dialled for the echo test; `None`: there is none.
     pub echo_number: Option<String>,
+    /// What is dialled for the speaking clock; `None`: there is none.
+    pub clock_number: Option<String>,
+    /// Of voicemail.
+    pub voicemail: VoicemailSettings,
+    /// What is spoken.
+    pub language: Language,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { echo_number: Some("*43".into()) }
+        Self {
+            echo_number: Some("*43".into()),
+            clock_number: Some("*60".into()),
+            voicemail: VoicemailSettings::default(),
+            language: Language::default(),
+        }
     }
 }
 
@@ -40,6 +56,14 @@ pub(crate) trait Service: Send {
     /// Somebody calls, and it is not known where that goes.
     fn incoming(&mut self, _call: CallId, _calls: &mut Calls<'_, '_, '_>) -> Verdict {
         Verdict::Continue
+    }
+
+    /// Something has happened to a call that the service has.
+    fn point(&mut self, _call: CallId, _point: Point, _calls: &mut Calls<'_, '_, '_>) {}
+
+    /// A folder of recordings holds these files now; returns whose mailbox it is, with its new messages and the others.
+    fn mailbox(&mut self, _folder: &str, _files: &[String]) -> Option<(AddressOfRecord, u32, u32)> {
+        None
     }
 
     /// It is known which phones a call is for.
@@ -83,7 +107,8 @@ impl Services {
         arriving: Arriving<'_>,
     ) -> Result<bool, Refusal> {
         let (call, mut calls) = Calls::new(table, env, arriving);
-        for service in &mut self.0 {
+        for (number, service) in self.0.iter_mut().enumerate() {
+            calls.service = number;
             match service.incoming(call, &mut calls) {
                 Verdict::Continue => {}
                 Verdict::Reject(refusal) => return Err(refusal),
@@ -91,6 +116,24 @@ impl Services {
             }
         }
         Ok(false)
+    }
+
+    /// Tells the service that has a call what has happened to it.
+    pub(crate) fn point(
+        &mut self,
+        table: &mut Table,
+        env: &mut Env<'_, '_>,
+        (call, service, point): (CallId, usize, Point),
+    ) {
+        let mut calls = Calls::at_point(table, env, service);
+        if let Some(service) = self.0.get_mut(service) {
+            service.point(call, point, &mut calls);
+        }
+    }
+
+    /// Tells all of them what a folder of recordings holds now.
+    pub(crate) fn mailbox(&mut self, folder: &str, files: &[String]) -> Option<(AddressOfRecord, u32, u32)> {
+        self.0.iter_mut().filter_map(|service| service.mailbox(folder, files)).last()
     }
 
     /// The same, for a call whose targets are known; returns them if no service has dealt with it.
@@ -104,7 +147,8 @@ impl Services {
         arriving: Arriving<'_>,
     ) -> Result<Option<Vec<Target>>, Refusal> {
         let (call, mut calls) = Calls::new(table, env, arriving);
-        for service in &mut self.0 {
+        for (number, service) in self.0.iter_mut().enumerate() {
+            calls.service = number;
             match service.routed(call, &mut calls) {
                 Verdict::Continue => {}
                 Verdict::Reject(refusal) => return Err(refusal),

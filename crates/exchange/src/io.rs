@@ -45,6 +45,9 @@ pub enum Input {
     Media(media::Report),
     /// The answer to a question in [`Outbox::resolves`], by its number. Every question is answered, in a few seconds.
     Resolved(u64, DnsAnswer),
+    /// What a folder of recordings holds now: its name, and the names of the files in it and in its folders. Said of each
+    /// at the start, and of one that changes, to every shard.
+    Mailbox(String, Vec<String>),
     /// From an operator, the API or the store.
     Command(Ticket, Command),
     /// How long the oldest message that waits for this shard has been waiting: above some, new calls are refused.
@@ -117,6 +120,8 @@ pub struct Outbox {
     pub shards: Vec<(u8, ShardMessage)>,
     /// Answers to commands.
     pub answers: Vec<(Ticket, Answer)>,
+    /// Changes to files of recordings.
+    pub files: Vec<FileRequest>,
     /// What happened, for logs, metrics and call records.
     pub events: Vec<Event>,
 }
@@ -126,4 +131,13 @@ pub struct Outbox {
 pub enum StoreRequest {
     /// The bindings that an address-of-record has now.
     Bindings(AddressOfRecord, Bindings),
+}
+
+/// A change to a file of recordings. Names are paths within their place, without `..`, as in what media records and plays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileRequest {
+    /// Another name, from and to.
+    Rename(String, String),
+    /// No more of it.
+    Remove(String),
 }

@@ -22,6 +22,7 @@ mod registrar;
 pub mod route;
 pub mod services;
 mod shard;
+pub mod speech;
 mod strangers;
 pub mod trunks;
 

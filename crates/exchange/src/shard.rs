@@ -76,11 +76,13 @@ impl Shard {
             Input::Media(report) => self.core.media(report, &mut cx),
             Input::Resolved(ticket, answer) => self.core.resolved(ticket, answer, &mut cx),
             Input::Command(ticket, command) => self.core.command(ticket, command, &mut cx),
+            Input::Mailbox(folder, files) => self.core.mailbox(&folder, &files),
             Input::Waited(waited) => self.core.waited(waited, &mut cx),
             Input::Deadline => {}
             Input::Drain => self.core.drain(&mut cx),
         }
         self.core.attend(&mut cx);
+        self.core.tell_services(&mut cx);
         self.core.tell_activity(&mut cx);
     }
 

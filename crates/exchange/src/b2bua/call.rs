@@ -10,6 +10,7 @@ use offhook_sip_stack::usage::invite::{InviteEvent, Party as Ender};
 use super::end::End;
 use super::leg::{ALLOW, Leg};
 use super::ring::Ring;
+use super::voice::Point;
 use super::{CallId, Env};
 use crate::command::LiveCall;
 use crate::config::Epoch;
@@ -27,6 +28,8 @@ pub(super) struct Call {
     pub(super) ended: bool,
     /// Whether it is an operator who ends it.
     pub(super) by_operator: bool,
+    /// The number of the service that has it and is told of what happens.
+    pub(super) service: Option<usize>,
 }
 
 /// Whom the caller talks with, or waits for.
@@ -196,6 +199,7 @@ impl Call {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
+        env.usages.points.extend(self.service.map(|service| (self.id, service, Point::Ended)));
         let anchors: Vec<u64> = match &mut self.with {
             With::End(end) => vec![end.anchor],
             With::Phones(ring) => {

@@ -25,6 +25,7 @@ impl Core {
     ) -> (&'a mut Table, Env<'a, 'b>, &'a mut Services) {
         let env = Env {
             config: &self.config,
+            directory: &self.directory,
             transactions: &mut self.transactions,
             anchors: &mut self.proxy.anchors,
             active: &mut self.proxy.active,
@@ -158,6 +159,12 @@ impl Core {
     }
 
     pub(crate) fn media(&mut self, report: Report, cx: &mut Context<'_>) {
+        if let Report::Heard { stream, heard } = report {
+            let anchors = &self.proxy.anchors;
+            let call = anchors.of_stream(stream).and_then(|anchor| anchors.bridged(anchor));
+            let (bridged, mut env, _) = self.bridged(cx);
+            return call.map(|call| bridged.heard(call, heard, &mut env)).unwrap_or_default();
+        }
         let Some((number, trouble)) = self.proxy.anchors.report(report, &self.config, cx.now) else { return };
         match self.proxy.anchors.bridged(number) {
             Some(call) => {
@@ -165,6 +172,21 @@ impl Core {
                 bridged.trouble(call, number, trouble, &mut env);
             }
             None => self.proxy.trouble(number, trouble, &self.config, &mut self.transactions, cx),
+        }
+    }
+
+    /// A folder of recordings holds these now.
+    pub(crate) fn mailbox(&mut self, folder: &str, files: &[String]) {
+        self.services.mailbox(folder, files);
+    }
+
+    /// Tells services what has happened to their calls, and what comes of that.
+    pub(crate) fn tell_services(&mut self, cx: &mut Context<'_>) {
+        while !self.usages.points.is_empty() {
+            for (call, service, point) in std::mem::take(&mut self.usages.points) {
+                let (bridged, mut env, services) = self.bridged(cx);
+                services.point(bridged, &mut env, (call, service, point));
+            }
         }
     }
 

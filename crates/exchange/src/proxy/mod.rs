@@ -8,7 +8,7 @@ mod elsewhere;
 mod forward;
 mod hangup;
 pub(crate) mod in_dialog;
-mod keys;
+pub(crate) mod keys;
 mod launch;
 mod no_common_format;
 pub(crate) mod protection;
@@ -17,7 +17,7 @@ pub(crate) mod routes;
 mod shunned;
 pub mod signed_route;
 mod target;
-mod transcoding;
+pub(crate) mod transcoding;
 mod unanswered;
 
 use std::collections::VecDeque;

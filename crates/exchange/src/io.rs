@@ -12,6 +12,7 @@ use crate::command::{Answer, Command, Ticket};
 use crate::directory::{AddressOfRecord, Bindings, Delta};
 use crate::event::Event;
 use crate::presence::Line;
+use crate::trunks::TrunkState;
 
 /// What a shard is told. Each comes with the moment at which it is handled.
 #[derive(Clone, Debug)]
@@ -45,6 +46,9 @@ pub enum Input {
     Media(media::Report),
     /// The answer to a question in [`Outbox::resolves`], by its number. Every question is answered, in a few seconds.
     Resolved(u64, DnsAnswer),
+    /// What a folder of recordings holds now: its name, and the names of the files in it and in its folders. Said of each
+    /// at the start, and of one that changes, to every shard.
+    Mailbox(String, Vec<String>),
     /// From an operator, the API or the store.
     Command(Ticket, Command),
     /// How long the oldest message that waits for this shard has been waiting: above some, new calls are refused.
@@ -94,6 +98,24 @@ pub enum ShardMessage {
         /// Its calls there.
         calls: u32,
     },
+    /// What the shard that looks after a trunk knows of it.
+    Trunk {
+        /// The trunk's place in the configuration.
+        trunk: usize,
+        /// What is known.
+        state: Box<TrunkState>,
+    },
+    /// How many calls a trunk has at a shard, for its limits.
+    TrunkLoad {
+        /// The shard that counted.
+        shard: u8,
+        /// The trunk's place in the configuration.
+        trunk: usize,
+        /// Its calls there.
+        calls: u32,
+        /// Those that began within the last second.
+        begun: u32,
+    },
 }
 
 impl ShardMessage {
@@ -122,6 +144,8 @@ pub struct Outbox {
     pub shards: Vec<(u8, ShardMessage)>,
     /// Answers to commands.
     pub answers: Vec<(Ticket, Answer)>,
+    /// Changes to files of recordings.
+    pub files: Vec<FileRequest>,
     /// What happened, for logs, metrics and call records.
     pub events: Vec<Event>,
 }
@@ -131,4 +155,13 @@ pub struct Outbox {
 pub enum StoreRequest {
     /// The bindings that an address-of-record has now.
     Bindings(AddressOfRecord, Bindings),
+}
+
+/// A change to a file of recordings. Names are paths within their place, without `..`, as in what media records and plays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileRequest {
+    /// Another name, from and to.
+    Rename(String, String),
+    /// No more of it.
+    Remove(String),
 }

@@ -23,6 +23,8 @@ mod registrar;
 pub mod route;
 pub mod services;
 mod shard;
+pub mod speech;
 mod strangers;
+pub mod trunks;
 
 pub use shard::Shard;

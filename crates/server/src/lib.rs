@@ -24,6 +24,7 @@ mod signal_thread;
 mod start;
 mod stored;
 mod telemetry;
+mod trace;
 mod turn;
 mod web;
 

@@ -4,6 +4,8 @@ mod account;
 mod plan;
 mod presence;
 mod services;
+mod trace;
+mod trunk;
 mod turn;
 
 use std::net::{IpAddr, SocketAddr};
@@ -98,6 +100,8 @@ pub struct Settings {
     pub turn: Option<TurnSettings>,
     /// What presence is set to.
     pub presence: offhook_exchange::presence::Settings,
+    /// Octets in which the messages that passed lately are kept; 0: they are not.
+    pub trace_memory: usize,
     /// What the services are set to.
     pub services: offhook_exchange::services::Settings,
     /// The database.
@@ -267,7 +271,7 @@ impl Meaning<'_> {
         let turn = self.turn(&listeners, &media_ports, &mut warnings);
         self.check_srtp(srtp, anchor);
         let codecs = self.codecs();
-        let (plan, trunks) = self.plan(&mut warnings);
+        let (plan, trunks) = self.plan();
         let (allow_from, allow_domains) = self.allow_from();
         let mut https = if web_tls == WebTls::Off { Vec::new() } else { self.addresses("web.listen") };
         if authentication == Authentication::Off {
@@ -320,6 +324,7 @@ impl Meaning<'_> {
             hold_timeout: self.time("media.hold_timeout"),
             turn,
             presence: self.presence(),
+            trace_memory: self.trace_memory(),
             services: self.services(),
             store_url: self.store_url(),
             authentication,

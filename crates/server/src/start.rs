@@ -38,6 +38,7 @@ use crate::shards::{Mailbox, Shards};
 use crate::signal_thread::{SignalThread, State};
 use crate::stored::Stored;
 use crate::telemetry::{self, Measures, Notes};
+use crate::trace::Recorder;
 use crate::turn::{self, Surroundings, Turn, TurnDoors};
 use crate::{RunFile, Settings, clock, web};
 
@@ -228,7 +229,7 @@ async fn read_store(
     let deltas: Vec<Delta> = store.load(now).await?.into_iter().map(without_lost).collect();
     let is_foreign = |delta: &&Delta| match delta {
         Delta::Account(account) => !settings.domains.iter().any(|domain| domain == account.address.host()),
-        Delta::AccountRemoved(_) | Delta::Number(..) | Delta::Bindings(..) | Delta::Mailbox(..) => false,
+        _ => false,
     };
     let foreign = deltas.iter().filter(is_foreign).count();
     if foreign > 0 {
@@ -388,6 +389,7 @@ fn start_threads(
             media: to_media.clone(),
             journal,
             notes: notes.again(),
+            recorder: Recorder::new(settings.trace_memory / usize::from(shards)),
             measures: Arc::clone(&measures),
             state: State::default(),
         });

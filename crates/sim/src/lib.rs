@@ -9,6 +9,7 @@ mod link;
 mod nat;
 mod office;
 mod phone;
+mod recordings;
 pub mod sweep;
 mod world;
 
@@ -18,4 +19,5 @@ pub use link::Link;
 pub use nat::Nat;
 pub use office::Office;
 pub use phone::{Habit, Phone, PhoneId};
+pub use recordings::Recordings;
 pub use world::World;

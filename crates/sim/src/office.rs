@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use offhook_exchange::Shard;
 use offhook_exchange::command::{Answer, Command, Device, LiveCall, Status, Ticket};
 use offhook_exchange::config::{Config, Epoch, Key, Listener};
-use offhook_exchange::directory::{Account, AddressOfRecord, Bindings, Delta, Secrets};
+use offhook_exchange::directory::{Account, AddressOfRecord, Answering, Bindings, Delta, Secrets};
 use offhook_exchange::dispatch;
 use offhook_exchange::event::Event;
 use offhook_exchange::io::{Input, Outbox, ShardMessage, StoreRequest};
@@ -16,7 +16,7 @@ use offhook_media::relay::{self, Relay};
 use offhook_sip::digest::{Algorithm, ha1};
 use offhook_sip_stack::{Flow, Transport};
 
-use crate::Dns;
+use crate::{Dns, Recordings};
 
 /// The exchange.
 pub struct Office {
@@ -37,6 +37,8 @@ pub struct Office {
     stored: BTreeMap<AddressOfRecord, Bindings>,
     answers: Vec<Answer>,
     restarts: u8,
+    /// The recordings: they outlive the process.
+    pub recordings: Recordings,
 }
 
 /// A datagram that the exchange sends.
@@ -69,6 +71,7 @@ impl Office {
             stored: BTreeMap::new(),
             answers: Vec::new(),
             restarts: 0,
+            recordings: Recordings::default(),
         }
     }
 
@@ -85,10 +88,18 @@ impl Office {
         };
         let mut deltas = vec![Delta::Account(account)];
         deltas.extend(number.map(|number| Delta::Number(number.into(), Some(address))));
-        for delta in deltas {
-            self.accounts.push(delta.clone());
-            self.ask_each(now, &Command::Apply(delta));
-        }
+        deltas.into_iter().for_each(|delta| self.store(now, delta));
+    }
+
+    /// An account wants its calls answered like this.
+    pub fn answering(&mut self, now: Instant, user: &str, answering: Answering) {
+        self.store(now, Delta::Answering(AddressOfRecord::new(user, "example.com"), answering));
+    }
+
+    /// A fact is changed in the store, and the shards learn of it.
+    fn store(&mut self, now: Instant, delta: Delta) {
+        self.accounts.push(delta.clone());
+        self.ask_each(now, &Command::Apply(delta));
     }
 
     /// An operator or the store says that a fact has changed.
@@ -111,6 +122,10 @@ impl Office {
             for shard in 0..self.shards.len() {
                 self.input(now, shard, Input::FromShard(ShardMessage::Delta(delta.clone())));
             }
+        }
+        self.recordings.die();
+        for folder in self.recordings.folders() {
+            self.show(now, Some(folder));
         }
     }
 
@@ -194,12 +209,12 @@ impl Office {
                 }
             }
         }
-        let mut sent: Vec<_> = out
-            .sip
-            .transmits
-            .drain(..)
-            .map(|one| Sent { from: self.address, to: one.flow.remote, bytes: one.bytes })
-            .collect();
+        let mut sent = Vec::new();
+        for request in out.files.drain(..) {
+            let changed = self.recordings.change(request);
+            sent.extend(self.show(now, changed));
+        }
+        sent.extend(self.transmit(&mut out));
         for command in out.media.drain(..) {
             let mut relayed = relay::Outbox::default();
             self.relay.handle(now, relay::Input::Command(command), &mut relayed);
@@ -214,6 +229,22 @@ impl Office {
         sent
     }
 
+    fn transmit(&self, out: &mut Outbox) -> Vec<Sent> {
+        out.sip
+            .transmits
+            .drain(..)
+            .map(|one| Sent { from: self.address, to: one.flow.remote, bytes: one.bytes })
+            .collect()
+    }
+
+    /// Shows every shard what a mailbox holds.
+    fn show(&mut self, now: Instant, folder: Option<String>) -> Vec<Sent> {
+        let Some(folder) = folder else { return Vec::new() };
+        let (files, shards) = (self.recordings.list(&folder), 0..self.shards.len());
+        let show = |shard| self.input(now, shard, Input::Mailbox(folder.clone(), files.clone()));
+        shards.flat_map(show).collect()
+    }
+
     fn relayed(&mut self, now: Instant, out: relay::Outbox) -> Vec<Sent> {
         let ip = self.address.ip();
         let mut sent: Vec<_> = out
@@ -224,6 +255,15 @@ impl Office {
         for report in out.reports {
             let shard = usize::from(report.stream().shard());
             sent.extend(self.input(now, shard, Input::Media(report)));
+        }
+        for request in out.files {
+            let (answer, changed) = self.recordings.take(request);
+            sent.extend(self.show(now, changed));
+            if let Some(answer) = answer {
+                let mut out = relay::Outbox::default();
+                self.relay.handle(now, relay::Input::File(answer), &mut out);
+                sent.extend(self.relayed(now, out));
+            }
         }
         sent
     }

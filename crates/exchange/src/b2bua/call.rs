@@ -10,6 +10,7 @@ use offhook_sip_stack::usage::invite::{InviteEvent, Party as Ender};
 use super::end::End;
 use super::leg::{ALLOW, Leg};
 use super::ring::Ring;
+use super::voice::Point;
 use super::{CallId, Env};
 use crate::command::LiveCall;
 use crate::config::Epoch;
@@ -27,6 +28,8 @@ pub(super) struct Call {
     pub(super) ended: bool,
     /// Whether it is an operator who ends it.
     pub(super) by_operator: bool,
+    /// The number of the service that has it and is told of what happens.
+    pub(super) service: Option<usize>,
 }
 
 /// Whom the caller talks with, or waits for.
@@ -46,6 +49,8 @@ pub(super) struct About {
     pub(super) started: Instant,
     /// The account of which it is counted.
     pub(super) account: Option<AddressOfRecord>,
+    /// The trunk by which it came, of which it is counted.
+    pub(super) trunk: Option<usize>,
 }
 
 impl Call {
@@ -194,6 +199,7 @@ impl Call {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
+        env.usages.points.extend(self.service.map(|service| (self.id, service, Point::Ended)));
         let anchors: Vec<u64> = match &mut self.with {
             With::End(end) => vec![end.anchor],
             With::Phones(ring) => {
@@ -202,6 +208,12 @@ impl Call {
         };
         for anchor in anchors {
             env.anchors.close(anchor, env.cx);
+        }
+        if let Some(trunk) = self.about.trunk.take() {
+            env.trunks.load.end(trunk);
+        }
+        if let With::Phones(ring) = &mut self.with {
+            ring.branches.iter_mut().for_each(|branch| branch.release(env.trunks));
         }
         if let Some(account) = self.about.account.take() {
             env.active.end(&account);

@@ -2,12 +2,15 @@
 //!
 //! A call is taken by a service, which then has its verbs; what nobody takes is forwarded by the proxy.
 
+mod agreed;
 mod bridge;
 mod call;
 mod end;
 mod leg;
+mod lines;
 mod ring;
 mod verb;
+mod voice;
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
@@ -20,12 +23,15 @@ use offhook_sip_stack::{Timers, shrink};
 use crate::command::LiveCall;
 use crate::config::Config;
 use crate::context::Context;
+use crate::directory::Directory;
 use crate::proxy::Activity;
 use crate::proxy::anchor::{Anchors, Trouble};
 use crate::proxy::{OPERATOR, OPERATOR_REASON};
+use crate::trunks::Trunks;
 use call::Call;
-pub(crate) use leg::settings;
-pub(crate) use verb::{Arriving, Calls, Endpoint, Shown};
+pub(crate) use leg::{settings, settings_as};
+pub(crate) use verb::{Arriving, Called, Calls, Endpoint, Shown};
+pub(crate) use voice::Point;
 
 /// The number of a bridged call, never used twice by one shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,18 +49,22 @@ pub(crate) struct Table {
 /// What the usages of all legs share.
 #[derive(Default)]
 pub(crate) struct Usages {
-    timers: Timers<UsageOwner>,
-    claims: Claims,
-    events: Vec<(UsageId, InviteEvent)>,
+    pub(crate) timers: Timers<UsageOwner>,
+    pub(crate) claims: Claims,
+    pub(crate) events: Vec<(UsageId, InviteEvent)>,
+    /// For the services of these numbers.
+    pub(crate) points: Vec<(CallId, usize, Point)>,
 }
 
 /// What is lent to the calls for the time of one input.
 pub(crate) struct Env<'a, 'b> {
     pub(crate) config: &'a Config,
+    pub(crate) directory: &'a Directory,
     pub(crate) transactions: &'a mut Transactions,
     pub(crate) anchors: &'a mut Anchors,
     pub(crate) active: &'a mut Activity,
     pub(crate) usages: &'a mut Usages,
+    pub(crate) trunks: &'a mut Trunks,
     pub(crate) cx: &'a mut Context<'b>,
 }
 
@@ -94,21 +104,27 @@ impl Table {
     pub(crate) fn receive(&mut self, usage: UsageId, event: TransactionEvent, env: &mut Env<'_, '_>) {
         env.usages.claims.settle(&event);
         let (call, leg) = place(usage);
-        if let Some(leg) = self.calls.get_mut(&call).and_then(|call| call.leg_mut(leg)) {
-            leg.enter(env, |invite, stack| invite.receive(event, stack));
+        if let TransactionEvent::Request { request, .. } = &event {
+            self.pressed(usage, request, env);
+        }
+        if let Some(call) = self.calls.get_mut(&call) {
+            if matches!(event, TransactionEvent::Response { .. }) {
+                call.heard(leg);
+            }
+            if let Some(leg) = call.leg_mut(leg) {
+                leg.enter(env, |invite, stack| invite.receive(event, stack));
+            }
         }
         self.settle(call, env);
     }
 
-    /// Does what is due now; false if nothing is.
-    pub(crate) fn due(&mut self, env: &mut Env<'_, '_>) -> bool {
-        let Some((deadline, owner)) = env.usages.timers.pop_due(env.cx.now) else { return false };
+    /// Takes a due deadline of a leg.
+    pub(crate) fn due(&mut self, owner: UsageOwner, deadline: Instant, env: &mut Env<'_, '_>) {
         let (call, leg) = place(owner.usage);
         if let Some(leg) = self.calls.get_mut(&call).and_then(|call| call.leg_mut(leg)) {
             leg.enter(env, |invite, stack| invite.timeout(owner.timer, deadline, stack));
         }
         self.settle(call, env);
-        true
     }
 
     /// A call, or one who is called, cannot go on with the media of this anchor.
@@ -126,6 +142,14 @@ impl Table {
     pub(crate) fn ring_over(&mut self, call: CallId, leg: u8, env: &mut Env<'_, '_>) {
         if let Some(one) = self.calls.get_mut(&call) {
             one.ring_over(leg, env);
+        }
+        self.settle(call, env);
+    }
+
+    /// A trunk's server may have been silent for too long.
+    pub(crate) fn line_silent(&mut self, call: CallId, leg: u8, env: &mut Env<'_, '_>) {
+        if let Some(one) = self.calls.get_mut(&call) {
+            one.line_silent(leg, env);
         }
         self.settle(call, env);
     }
@@ -201,7 +225,7 @@ impl Table {
 
     /// Whether there is no call, and nothing that is left of one.
     pub(crate) fn is_idle(&self, usages: &Usages) -> bool {
-        self.calls.is_empty() && self.tags.is_empty() && usages.claims.is_empty()
+        self.calls.is_empty() && self.tags.is_empty() && usages.claims.is_empty() && usages.points.is_empty()
     }
 }
 

@@ -24,8 +24,8 @@ use crate::locality::{address_of, user_of};
 use crate::presence::lines::Step;
 use crate::presence::package::ALLOW_EVENTS;
 use crate::presence::{Following, Line, Package, Wanted, Watchers, mailbox_body};
-use crate::proxy::is_behind_nat;
 use crate::proxy::signed_route::Party;
+use crate::proxy::{Asking, is_behind_nat};
 use crate::refusal::Refusal;
 use crate::registrar::gruu::Gruu;
 
@@ -35,15 +35,14 @@ impl Core {
     pub(super) fn watch(
         &mut self,
         server: ServerId,
-        (request, flow): (Request, Flow),
-        caller: Caller,
+        asking: Asking,
         (user, uri): (Option<String>, &Uri),
         cx: &mut Context<'_>,
     ) -> Result<(), Refusal> {
-        if self.is_watch(server, (&request, &flow), (&caller, uri), cx)? {
+        if self.is_watch(server, (&asking.request, &asking.from), (&asking.caller, uri), cx)? {
             return Ok(());
         }
-        self.reach(server, (request, flow), caller, (user, uri), cx)
+        self.reach(server, asking, (user, uri), cx)
     }
 
     fn is_watch(
@@ -277,7 +276,7 @@ impl Core {
             let home = dispatch::home(&account, self.config.shards);
             let shard = cx.shard;
             if home == shard {
-                self.line(shard, &account, line, cx);
+                self.has_line(shard, &account, line, cx);
             } else {
                 cx.out.shards.push((home, ShardMessage::Line { shard, account, line }));
             }
@@ -285,7 +284,13 @@ impl Core {
     }
 
     /// An account whose home this is has a call at a shard.
-    pub(crate) fn line(&mut self, shard: u8, account: &AddressOfRecord, line: Line, cx: &mut Context<'_>) {
+    pub(crate) fn has_line(
+        &mut self,
+        shard: u8,
+        account: &AddressOfRecord,
+        line: Line,
+        cx: &mut Context<'_>,
+    ) {
         if !self.presence.tracked.is_watched(account) {
             return;
         }

@@ -28,7 +28,10 @@ impl Settings {
 
 impl Meaning<'_> {
     pub(super) fn services(&mut self) -> services::Settings {
-        services::Settings { echo_number: self.dialled("services.echo.number") }
+        services::Settings {
+            echo_number: self.dialled("services.echo.number"),
+            ..services::Settings::default()
+        }
     }
 
     /// What is dialled for a service, or nothing if it is off.

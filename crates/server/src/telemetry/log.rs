@@ -76,6 +76,8 @@ impl Routine {
             Event::Dropped { .. }
             | Event::Refused { .. }
             | Event::Overload { .. }
+            | Event::Trunk { .. }
+            | Event::LegStarted { .. }
             | Event::CallRinging { .. } => false,
         };
         if !everyday {
@@ -97,6 +99,8 @@ fn write(event: &Event) {
         Event::Overload { refused } => {
             tracing::warn!(refused, "overload: new calls are turned away with 503");
         }
+        Event::Trunk { trunk, what: Ok(what) } => tracing::info!(trunk, "trunk: {what}"),
+        Event::Trunk { trunk, what: Err(why) } => tracing::warn!(trunk, "trunk cannot be used: {why}"),
         Event::AuthenticationFailed { from, username } => {
             tracing::warn!(%from, username, "credentials are wrong");
         }
@@ -107,6 +111,7 @@ fn write(event: &Event) {
             tracing::info!(call_id = call, from, to, targets, "call started");
         }
         Event::CallRinging { call } => tracing::debug!(call, "a phone rings"),
+        Event::LegStarted { call, leg } => tracing::debug!(call_id = call, leg, "leg started"),
         Event::CallAnswered { call, after, anchored } => {
             tracing::info!(call_id = call, after_ms = after.as_millis() as u64, anchored, "call answered");
         }

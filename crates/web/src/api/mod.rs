@@ -5,6 +5,7 @@ mod calls;
 mod certificates;
 mod devices;
 mod input;
+mod ladder;
 mod numbers;
 mod status;
 mod turn;
@@ -22,11 +23,14 @@ pub(crate) fn routes() -> Router<Site> {
         .route("/accounts/import", post(accounts::import))
         .route("/accounts/export", get(accounts::export))
         .route("/accounts/{address}", get(accounts::show).patch(accounts::change).delete(accounts::remove))
+        .route("/accounts/{address}/answering", get(accounts::answering).patch(accounts::change_answering))
         .route("/numbers", get(numbers::list).post(numbers::add))
         .route("/numbers/{number}", axum::routing::patch(numbers::change).delete(numbers::remove))
         .route("/devices", get(devices::list))
         .route("/calls", get(calls::live))
         .route("/calls/{id}", delete(calls::hang_up))
+        .route("/calls/ladder", get(ladder::last))
+        .route("/calls/{id}/ladder", get(ladder::show))
         .route("/certificates", get(certificates::list))
         .route("/certificates/renew", post(certificates::renew))
         .route("/config/reload", post(certificates::reload))

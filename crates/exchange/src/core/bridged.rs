@@ -56,6 +56,9 @@ impl Core {
             Way::Phones(found) if *asking.request.method() == Method::Invite => {
                 self.ring(server, asking, found, called, cx)
             }
+            Way::Phones(found) if *asking.request.method() == Method::Message => {
+                self.text(server, asking, found, cx)
+            }
             way => self.go(server, asking, way, cx),
         }
     }

@@ -15,6 +15,8 @@ pub enum Delta {
     Bindings(AddressOfRecord, Bindings),
     /// This waits in an account's mailbox now. Phones that show it are told by the account's shard.
     Mailbox(AddressOfRecord, Mailbox),
+    /// Whether text messages are kept for an account.
+    Texts(AddressOfRecord, bool),
     /// An account wants its calls answered like this now.
     Answering(AddressOfRecord, Answering),
 }

@@ -49,6 +49,13 @@ pub enum Event {
         /// From where.
         from: SocketAddr,
     },
+    /// A trunk can be used now, or no longer.
+    Trunk {
+        /// Its name.
+        trunk: String,
+        /// What is so, or why it cannot be used.
+        what: Result<String, String>,
+    },
     /// A call is being set up.
     CallStarted {
         /// The Call-ID.

@@ -23,5 +23,6 @@ pub mod route;
 pub mod services;
 mod shard;
 mod strangers;
+pub mod trunks;
 
 pub use shard::Shard;

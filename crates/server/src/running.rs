@@ -84,7 +84,12 @@ impl Exchange for AtRest {
     fn ask(&self, command: Command) -> Reply<'_, Option<Answer>> {
         let answer = match command {
             Command::Devices => Some(Answer::Devices(self.directory.devices(clock::unix().as_secs()))),
-            Command::Apply(_) | Command::Status | Command::Calls | Command::HangUp(_) => None,
+            Command::Apply(_)
+            | Command::Status
+            | Command::Calls
+            | Command::HangUp(_)
+            | Command::Trunks
+            | Command::CheckTrunk(_) => None,
         };
         Box::pin(std::future::ready(answer))
     }

@@ -4,6 +4,7 @@ mod account;
 mod plan;
 mod services;
 mod trace;
+mod trunk;
 mod turn;
 
 use std::net::{IpAddr, SocketAddr};
@@ -266,7 +267,7 @@ impl Meaning<'_> {
         let turn = self.turn(&listeners, &media_ports, &mut warnings);
         self.check_srtp(srtp, anchor);
         let codecs = self.codecs();
-        let (plan, trunks) = self.plan(&mut warnings);
+        let (plan, trunks) = self.plan();
         let (allow_from, allow_domains) = self.allow_from();
         let mut https = if web_tls == WebTls::Off { Vec::new() } else { self.addresses("web.listen") };
         if authentication == Authentication::Off {

@@ -29,6 +29,7 @@ pub(crate) fn keep(recorder: &mut Recorder, unix: Duration, event: &Event) {
         | Event::Dropped { .. }
         | Event::Refused { .. }
         | Event::Overload { .. }
+        | Event::Trunk { .. }
         | Event::AuthenticationFailed { .. }
         | Event::Registered { .. } => {}
     }

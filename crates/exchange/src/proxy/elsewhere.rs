@@ -5,26 +5,23 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use offhook_sip::{Request, SipUri, Status, Uri};
+use offhook_sip::{SipUri, Status, Uri};
 use offhook_sip_stack::locate::{DnsAnswer, DnsFailure, Hop, Lookup, Question, Step, Unreachable};
 use offhook_sip_stack::transaction::{ServerId, Transactions};
 use offhook_sip_stack::{Flow, Transport};
 
 use super::Proxy;
+use super::launch::Asking;
 use super::response_context::{Kind, ResponseContext};
 use super::shunned::Shunned;
 use super::target::Target;
 use crate::config::Config;
 use crate::context::{Alarm, Context};
-use crate::identity::Caller;
 use crate::refusal::Refusal;
 
 /// A request that starts something in another domain.
 pub(crate) struct Outward {
-    pub(crate) request: Request,
-    /// How it came.
-    pub(crate) from: Flow,
-    pub(crate) caller: Caller,
+    pub(crate) asking: Asking,
     /// Its Request-URI from here on, whose host is the next hop.
     pub(crate) to: SipUri,
     /// Whether the operator chose where it goes, not the caller.
@@ -56,13 +53,12 @@ impl Proxy {
         transactions: &mut Transactions,
         cx: &mut Context<'_>,
     ) -> Result<(), Refusal> {
-        let Outward { request, from, caller, to, planned, emergency, asserted } = outward;
+        let Outward { asking, to, planned, emergency, asserted } = outward;
         let to = to.without_headers();
         let most_calls = if emergency { usize::MAX } else { config.max_calls_per_account };
         let (lookup, questions) =
             Lookup::start(&to, &config.spoken()).map_err(|why| unreachable(why, &to))?;
-        let (number, mut context) =
-            self.begin(server, request, from, caller, 1, most_calls, transactions, cx)?;
+        let (number, mut context) = self.begin(server, asking, 1, most_calls, transactions, cx)?;
         context.locating = Some(Box::new(Locating { lookup, to, planned, asserted }));
         self.ask(number, questions, cx);
         cx.timers.arm(cx.now + LONGEST_SEARCH, Alarm::Search(number));
@@ -141,13 +137,13 @@ impl Proxy {
 
 impl Config {
     /// The transports by which other domains are reached: those on which they could reach us.
-    fn spoken(&self) -> Vec<Transport> {
+    pub(crate) fn spoken(&self) -> Vec<Transport> {
         let listens = |transport: &Transport| self.listeners.iter().any(|one| one.transport == *transport);
         [Transport::Udp, Transport::Tcp, Transport::Tls].into_iter().filter(listens).collect()
     }
 
     /// The address of ours from which a server is reached, where there is one.
-    fn local_towards(&self, hop: &Hop) -> Option<SocketAddr> {
+    pub(crate) fn local_towards(&self, hop: &Hop) -> Option<SocketAddr> {
         let remote = hop.target.remote;
         let reaches =
             |ip: std::net::IpAddr| ip.is_ipv4() == remote.is_ipv4() || (ip.is_ipv6() && ip.is_unspecified());
@@ -184,6 +180,7 @@ fn found(
                 refused: 0,
                 domain: Some(domain.clone()),
                 asserted: locating.asserted.clone(),
+                line: None,
                 alternatives: Vec::new(),
             }),
             Err(status) => why = Some(status),
@@ -262,4 +259,4 @@ fn unreachable(why: Unreachable, to: &SipUri) -> Refusal {
 /// After that nobody waits for the DNS any more, whatever its adapter does. It has its own, shorter patience.
 const LONGEST_SEARCH: Duration = Duration::from_secs(30);
 /// After so long without any response the next server is tried beside a silent one: a datagram has been sent four times.
-pub(super) const SILENCE: Duration = Duration::from_millis(3_500);
+pub(crate) const SILENCE: Duration = Duration::from_millis(3_500);

@@ -76,6 +76,7 @@ impl Routine {
             Event::Dropped { .. }
             | Event::Refused { .. }
             | Event::Overload { .. }
+            | Event::Trunk { .. }
             | Event::LegStarted { .. } => false,
         };
         if !everyday {
@@ -97,6 +98,8 @@ fn write(event: &Event) {
         Event::Overload { refused } => {
             tracing::warn!(refused, "overload: new calls are turned away with 503");
         }
+        Event::Trunk { trunk, what: Ok(what) } => tracing::info!(trunk, "trunk: {what}"),
+        Event::Trunk { trunk, what: Err(why) } => tracing::warn!(trunk, "trunk cannot be used: {why}"),
         Event::AuthenticationFailed { from, username } => {
             tracing::warn!(%from, username, "credentials are wrong");
         }

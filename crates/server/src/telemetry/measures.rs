@@ -49,6 +49,8 @@ impl Measures {
             }
             Event::Refused { status, .. } => self.refused.count(status.code()),
             Event::Overload { refused } => add(&self.calls_turned_away, *refused),
+            // What a trunk is like now is not counted.
+            Event::Trunk { .. } => {}
             Event::AuthenticationFailed { .. } => add(&self.authentication_failures, 1),
             Event::Registered { .. } => add(&self.registrations, 1),
             Event::LegStarted { .. } => {}

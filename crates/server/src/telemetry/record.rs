@@ -99,6 +99,7 @@ impl Records {
             | Event::Dropped { .. }
             | Event::Refused { .. }
             | Event::Overload { .. }
+            | Event::Trunk { .. }
             | Event::AuthenticationFailed { .. }
             | Event::Registered { .. } => {}
         }

@@ -199,7 +199,7 @@ impl Core {
 
     /// Does what is due for a leg of a bridged call; false if nothing is.
     pub(crate) fn due(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some((deadline, owner)) = self.usages.timers.pop_due(cx.now) else { return false };
+        let Some((deadline, owner)) = self.usages.timers.pop_due(cx.now) else { return self.watch_due(cx) };
         if trunks::is_ours(owner.usage) {
             self.tend(cx, |trunks, desk| trunks.timeout(owner.usage, deadline, desk));
         } else {
@@ -211,6 +211,6 @@ impl Core {
 
     /// When [`Core::due`] has something to do.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        self.usages.next_deadline()
+        self.usages.next_deadline().into_iter().chain(self.presence.next_deadline()).min()
     }
 }

@@ -288,7 +288,7 @@ impl Core {
         let trunk = self.trunk_with_leg(&stripped, &caller, &flow);
         let asking = Asking { request: stripped, from: flow, caller, trunk, begun: None, diverted_by: None };
         let started = match here {
-            true if matches!(request.method(), Method::Subscribe | Method::Publish) => {
+            true if matches!(asking.request.method(), Method::Subscribe | Method::Publish) => {
                 self.watch(server, asking, (user, &uri), cx)
             }
             true => self.reach(server, asking, (user, &uri), cx),

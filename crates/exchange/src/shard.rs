@@ -59,6 +59,7 @@ impl Shard {
             } else if !self.core.due(&mut cx) {
                 break;
             }
+            self.core.attend(&mut cx);
         }
         match input {
             Input::Datagram { flow, bytes } | Input::StreamMessage { flow, bytes } => {
@@ -81,6 +82,7 @@ impl Shard {
             Input::Deadline => {}
             Input::Drain => self.core.drain(),
         }
+        self.core.attend(&mut cx);
         self.core.tell_services(&mut cx);
         self.core.tell_activity(&mut cx);
     }

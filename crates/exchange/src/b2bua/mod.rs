@@ -27,7 +27,7 @@ use crate::proxy::Activity;
 use crate::proxy::anchor::{Anchors, Trouble};
 use crate::proxy::{OPERATOR, OPERATOR_REASON};
 use call::Call;
-pub(crate) use verb::{Arriving, Calls, Endpoint, Shown};
+pub(crate) use verb::{Arriving, Called, Calls, Endpoint, Shown};
 pub(crate) use voice::Point;
 
 /// The number of a bridged call, never used twice by one shard.

@@ -1,7 +1,8 @@
 //! What a service may do with calls. It sees who calls whom, never SIP.
 
-use offhook_sip::{Host, Name, NameAddr, Request, SipUri, Status};
-use offhook_sip_stack::Flow;
+use std::time::Duration;
+
+use offhook_sip::{Host, Name, NameAddr, SipUri, Status, Uri};
 use offhook_sip_stack::dialog::MAX_FORWARDS;
 use offhook_sip_stack::transaction::ServerId;
 use offhook_sip_stack::usage::{Body, Invite};
@@ -12,12 +13,12 @@ use super::leg::{self, Leg};
 use super::ring::{Asked, Ring};
 use super::{CallId, Env, MOST_CALLS, Table, usage};
 use crate::core::extensions;
-use crate::directory::{Account, AddressOfRecord};
+use crate::directory::{Account, AddressOfRecord, Answering};
 use crate::event::Event;
 use crate::identity::{self, Caller};
 use crate::locality::user_of;
 use crate::proxy::signed_route::Party;
-use crate::proxy::{Target, is_behind_nat};
+use crate::proxy::{Asking, Target, is_behind_nat};
 use crate::refusal::Refusal;
 
 /// The calls, lent to a service for one point.
@@ -25,20 +26,29 @@ pub(crate) struct Calls<'c, 'a, 'b> {
     pub(super) table: &'c mut Table,
     pub(super) env: &'c mut Env<'a, 'b>,
     arriving: Option<(CallId, Arriving<'c>)>,
+    rings_for: Option<Option<Duration>>,
     /// The number of the service that they are lent to.
     pub(crate) service: usize,
 }
 
-/// An INVITE of which nobody has made a call yet.
+/// An INVITE that is no call of ours yet.
 pub(crate) struct Arriving<'c> {
     pub(crate) server: ServerId,
-    pub(crate) request: &'c Request,
-    pub(crate) flow: Flow,
-    pub(crate) caller: &'c Caller,
-    /// The user that is called, unescaped.
-    pub(crate) dialled: &'c str,
+    pub(crate) asking: &'c Asking,
+    pub(crate) called: &'c Called,
     /// Where that user is, once that is known.
     pub(crate) targets: Vec<Target>,
+}
+
+/// Who is called.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Called {
+    /// The user, unescaped.
+    pub(crate) dialled: String,
+    /// Whose phones it is for, once that is known.
+    pub(crate) account: Option<AddressOfRecord>,
+    /// How that account wants its calls answered, if not as usual.
+    pub(crate) answering: Option<Answering>,
 }
 
 /// How the caller appears to those who are called.
@@ -76,31 +86,41 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
         arriving: Arriving<'c>,
     ) -> (CallId, Self) {
         let id = table.next();
-        (id, Self { table, env, arriving: Some((id, arriving)), service: 0 })
+        (id, Self { table, env, arriving: Some((id, arriving)), rings_for: None, service: 0 })
     }
 
     /// For a point in the life of a call.
     pub(crate) fn at_point(table: &'c mut Table, env: &'c mut Env<'a, 'b>, service: usize) -> Self {
-        Self { table, env, arriving: None, service }
+        Self { table, env, arriving: None, rings_for: None, service }
     }
 
     /// The number or user that was called, of a call that arrives.
     pub(crate) fn dialled(&self, call: CallId) -> Option<&str> {
-        self.arriving(call).map(|one| one.dialled)
+        self.arriving(call).map(|one| one.called.dialled.as_str())
     }
 
     /// Whether a call that arrives comes from an account, or from anyone where nobody has to prove who it is.
     pub(crate) fn is_from_account(&self, call: CallId) -> bool {
-        self.arriving(call).is_some_and(|one| !matches!(one.caller, Caller::Stranger))
+        self.arriving(call).is_some_and(|one| !matches!(one.asking.caller, Caller::Stranger))
+    }
+
+    /// The account that has sent a call on to where it arrives.
+    pub(crate) fn diverted_by(&self, call: CallId) -> Option<AddressOfRecord> {
+        self.arriving(call)?.asking.diverted_by.as_ref().map(|account| account.address.clone())
+    }
+
+    /// The account that is called.
+    pub(crate) fn called(&self, call: CallId) -> Option<AddressOfRecord> {
+        self.arriving(call)?.called.account.clone()
     }
 
     /// The account of the one who calls, of a call that arrives. Where nobody has to prove who it is, its word counts.
     pub(crate) fn caller_account(&self, call: CallId) -> Option<AddressOfRecord> {
         let arriving = self.arriving(call)?;
-        match arriving.caller {
+        match &arriving.asking.caller {
             Caller::Account(account) => Some(account.address.clone()),
             Caller::Unproven => {
-                let user = user_of(&arriving.request.from().ok()?.uri)?;
+                let user = user_of(&arriving.asking.request.from().ok()?.uri)?;
                 Some(AddressOfRecord::new(&user, &self.env.config.realm))
             }
             Caller::Stranger => None,
@@ -110,10 +130,10 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
     /// The number of the one who calls, or else its user, of a call that arrives.
     pub(crate) fn caller_number(&self, call: CallId) -> Option<String> {
         let arriving = self.arriving(call)?;
-        match arriving.caller {
+        match &arriving.asking.caller {
             Caller::Account(Account { number: Some(number), .. }) => Some(number.clone()),
             Caller::Account(_) | Caller::Unproven | Caller::Stranger => {
-                user_of(&arriving.request.from().ok()?.uri)
+                user_of(&arriving.asking.request.from().ok()?.uri)
             }
         }
     }
@@ -135,12 +155,72 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
     pub(crate) fn privacy(&self, call: CallId) -> Privacy {
         let mut privacy = Privacy::default();
         let Some(arriving) = self.arriving(call) else { return privacy };
-        for word in arriving.request.tokens(Name::Privacy).flat_map(|token| token.split(';')) {
+        for word in arriving.asking.request.tokens(Name::Privacy).flat_map(|token| token.split(';')) {
             let is = |known: &str| word.trim().eq_ignore_ascii_case(known);
             privacy.user |= is("user");
             privacy.place |= is("header") || is("session");
         }
         privacy
+    }
+
+    /// How the account that is called wants its calls answered, if not as usual.
+    pub(crate) fn answering(&self, call: CallId) -> Option<&'c Answering> {
+        self.arriving(call)?.called.answering.as_ref()
+    }
+
+    /// Whether there are phones that a call may go to.
+    pub(crate) fn has_phones(&self, call: CallId) -> bool {
+        self.arriving(call).is_some_and(|one| !one.targets.is_empty())
+    }
+
+    /// Whether a caller does not show who it is.
+    pub(crate) fn is_anonymous(&self, call: CallId) -> bool {
+        let Some(arriving) = self.arriving(call) else { return false };
+        let request = &arriving.asking.request;
+        let hides = request
+            .tokens(Name::Privacy)
+            .flat_map(|token| token.split(';'))
+            .any(|word| ["user", "id"].iter().any(|one| word.trim().eq_ignore_ascii_case(one)));
+        let nobody = request.from().is_ok_and(|from| match &from.uri {
+            Uri::Sip(uri) => {
+                let host = uri.host().to_string();
+                host.eq_ignore_ascii_case("anonymous.invalid")
+                    || uri.user().is_some_and(|user| user.eq_ignore_ascii_case("anonymous"))
+            }
+            Uri::Tel(_) | Uri::Other(_) => false,
+        });
+        hides || nobody
+    }
+
+    /// Whether the account that is called turns this caller away.
+    pub(crate) fn is_blocked(&self, call: CallId) -> bool {
+        let Some((arriving, answering)) = self.arriving(call).zip(self.answering(call)) else { return false };
+        let account = match &arriving.asking.caller {
+            Caller::Account(account) => Some(account),
+            Caller::Unproven | Caller::Stranger => None,
+        };
+        let proven = account.is_some_and(|account| {
+            let number = account.number.as_deref().unwrap_or_default();
+            answering.blocks(number, account.address.as_str())
+                || answering.blocks(account.address.user(), account.address.as_str())
+        });
+        let claimed = arriving.asking.request.from().is_ok_and(|from| match &from.uri {
+            Uri::Sip(uri) => {
+                let user = uri.user_unescaped().unwrap_or_default();
+                answering.blocks(&user, AddressOfRecord::new(&user, &uri.host().to_string()).as_str())
+            }
+            Uri::Tel(uri) => answering.blocks(&uri.digits(), &uri.digits()),
+            Uri::Other(_) => false,
+        });
+        proven || claimed
+    }
+
+    /// Services are asked again when nobody takes a call that is on its way to phones; after they have rung for this
+    /// long, or as long as they may.
+    pub(crate) fn attend(&mut self, rings_for: Option<Duration>) {
+        let before = self.rings_for.flatten();
+        let sooner = [before, rings_for].into_iter().flatten().min();
+        self.rings_for = Some(sooner);
     }
 
     /// Answers a call that arrives, with an end of ours.
@@ -154,7 +234,7 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
         if let Some(anchor) = self.env.anchors.get_mut(anchor, &about.call_id) {
             anchor.bridged = Some(call);
         }
-        let offer = self.arriving(call).and_then(|one| Body::of(one.request));
+        let offer = self.arriving(call).and_then(|one| Body::of(&one.asking.request));
         let body = match offer {
             Some(offer) => end.answer(&offer, self.env),
             None => end.offer(self.env),
@@ -205,10 +285,10 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
 
     /// What a call that arrives is known by, if there may be one more, and the way to its caller.
     fn begin(&mut self, call: CallId) -> Result<(About, Party), Refusal> {
-        let Some(Arriving { request, flow, caller, .. }) = self.arriving(call) else {
+        let Some(&Arriving { asking, .. }) = self.arriving(call) else {
             return Err(Status::SERVER_INTERNAL_ERROR.into());
         };
-        let (request, flow, caller) = (*request, *flow, *caller);
+        let Asking { request, from, caller, begun, diverted_by: _ } = asking;
         extensions(request, Name::Require, &["100rel", "timer"])?;
         if self.table.calls.len() >= MOST_CALLS {
             return Err(Refusal::from(Status::SERVICE_UNAVAILABLE).with(Name::RetryAfter, 10));
@@ -218,16 +298,17 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
             call_id: request.call_id().unwrap_or_default().to_owned(),
             from: text(Name::From),
             to: text(Name::To),
-            started: self.env.cx.now,
+            started: begun.unwrap_or(self.env.cx.now),
             account: self.env.active.admit(caller, self.env.config.max_calls_per_account)?,
         };
-        Ok((about, Party { flow, behind_nat: is_behind_nat(request, &flow) }))
+        Ok((about, Party { flow: *from, behind_nat: is_behind_nat(request, from) }))
     }
 
     /// The leg of the caller. Where the INVITE cannot make a call it has been answered already.
     fn receive(&mut self, call: CallId, party: &Party) -> Option<Leg> {
         let arriving = self.arriving(call)?;
-        let (server, request, flow) = (arriving.server, arriving.request.clone(), arriving.flow);
+        let (server, request, flow) =
+            (arriving.server, arriving.asking.request.clone(), arriving.asking.from);
         let settings = leg::settings(party, leg::is_secure(&request), self.env.config);
         let usage = usage(call, CALLER);
         let invite =
@@ -236,6 +317,10 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
     }
 
     fn started(&mut self, about: &About, targets: usize) {
+        // That it began is known of a call that others have not answered.
+        if self.arriving.as_ref().is_some_and(|(_, arriving)| arriving.asking.begun.is_some()) {
+            return;
+        }
         self.env.cx.event(Event::CallStarted {
             call: about.call_id.clone(),
             from: about.from.clone(),
@@ -256,9 +341,10 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
         }
     }
 
-    /// The targets of a call of which nobody has made another.
-    pub(crate) fn into_targets(self) -> Vec<Target> {
-        self.arriving.map(|(_, arriving)| arriving.targets).unwrap_or_default()
+    /// The targets of a call of which no service has made another, and whether and for how long one waits for them to
+    /// answer.
+    pub(crate) fn into_targets(self) -> (Vec<Target>, Option<Option<Duration>>) {
+        (self.arriving.map(|(_, arriving)| arriving.targets).unwrap_or_default(), self.rings_for)
     }
 
     fn arriving(&self, call: CallId) -> Option<&Arriving<'c>> {
@@ -268,11 +354,11 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
 
 /// What those who are called are told.
 fn asked(arriving: &Arriving<'_>, party: Party, shown: Shown) -> Option<Asked> {
-    let request = arriving.request;
+    let request = &arriving.asking.request;
     let mut headers = Vec::new();
     let from = match shown {
         Shown::AsItSays => {
-            let asserted = identity::asserted(request, arriving.caller);
+            let asserted = identity::asserted(request, &arriving.asking.caller);
             headers.extend(asserted.map(|value| (Name::PAssertedIdentity.as_str().to_owned(), value)));
             request.from().ok()?.without_tag().detach()
         }

@@ -65,6 +65,7 @@ impl Calls<'_, '_, '_> {
     }
 
     /// The caller hears the others in a room, and they hear it unless it is muted.
+    #[allow(dead_code, reason = "for conference, which follows")]
     pub(crate) fn join(&mut self, call: CallId, room: u64, muted: bool) {
         self.with_end(call, |end, env| end.order(Order::Join { room, muted }, env));
     }

@@ -2,8 +2,11 @@
 
 mod clock;
 mod echo;
+mod forward;
 mod privacy;
 mod voicemail;
+
+use std::time::Duration;
 
 use crate::b2bua::{Arriving, CallId, Calls, Env, Point, Table};
 use crate::config::Config;
@@ -14,7 +17,7 @@ use crate::speech::Language;
 pub use voicemail::Settings as VoicemailSettings;
 
 /// All services, in the order in which they are asked about a call.
-pub const SERVICES: &[Kind] = &[echo::KIND, clock::KIND, voicemail::KIND, privacy::KIND];
+pub const SERVICES: &[Kind] = &[echo::KIND, clock::KIND, forward::KIND, voicemail::KIND, privacy::KIND];
 
 /// What a service is.
 pub struct Kind {
@@ -66,8 +69,13 @@ pub(crate) trait Service: Send {
         None
     }
 
-    /// It is known which phones a call is for.
+    /// It is known whom a call is for, and which phones that has, if any.
     fn routed(&mut self, _call: CallId, _calls: &mut Calls<'_, '_, '_>) -> Verdict {
+        Verdict::Continue
+    }
+
+    /// Nobody takes a call: one of which a service has said that it attends it, or one that cannot ring anywhere.
+    fn unanswered(&mut self, _call: CallId, _why: Why, _calls: &mut Calls<'_, '_, '_>) -> Verdict {
         Verdict::Continue
     }
 }
@@ -78,7 +86,62 @@ pub(crate) enum Verdict {
     Continue,
     /// It goes no further.
     Reject(Refusal),
+    /// It does not ring: it is as if nobody had taken it for this reason, of which the caller is told this.
+    Unanswered(Why, Refusal),
+    /// It goes to somebody else.
+    Divert(Diversion),
     /// The service has dealt with it by its verbs.
+    Handled,
+}
+
+/// Where a call goes on to.
+#[derive(Clone, Debug)]
+pub(crate) struct Diversion {
+    /// A number, the name of an account, or a URI.
+    pub(crate) to: String,
+    pub(crate) why: Why,
+}
+
+/// Why a call is not taken by the one who is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// All its calls go elsewhere.
+    Always,
+    /// It is busy, or declines.
+    Busy,
+    /// It does not want to be disturbed.
+    DoNotDisturb,
+    /// Its phones have rung.
+    NoAnswer,
+    /// It has no phone that can be reached.
+    Unavailable,
+    /// A phone has sent the call on by itself.
+    Deflected,
+}
+
+impl Why {
+    /// As a Diversion header says it (RFC 5806 §4).
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Always => "unconditional",
+            Self::Busy => "user-busy",
+            Self::DoNotDisturb => "do-not-disturb",
+            Self::NoAnswer => "no-answer",
+            Self::Unavailable => "unavailable",
+            Self::Deflected => "deflection",
+        }
+    }
+}
+
+/// What services have made of a call that was on its way to phones.
+pub(crate) enum Outcome {
+    /// It rings there; services are asked again if nobody takes it and one has said so, after so long.
+    Phones(Vec<Target>, Option<Option<Duration>>),
+    /// See [`Verdict::Unanswered`].
+    Unanswered(Why, Refusal),
+    /// See [`Verdict::Divert`].
+    Diverted(Diversion),
+    /// A service has dealt with it.
     Handled,
 }
 
@@ -110,8 +173,8 @@ impl Services {
         for (number, service) in self.0.iter_mut().enumerate() {
             calls.service = number;
             match service.incoming(call, &mut calls) {
-                Verdict::Continue => {}
-                Verdict::Reject(refusal) => return Err(refusal),
+                Verdict::Continue | Verdict::Divert(_) => {}
+                Verdict::Reject(refusal) | Verdict::Unanswered(_, refusal) => return Err(refusal),
                 Verdict::Handled => return Ok(true),
             }
         }
@@ -136,7 +199,7 @@ impl Services {
         self.0.iter_mut().filter_map(|service| service.mailbox(folder, files)).last()
     }
 
-    /// The same, for a call whose targets are known; returns them if no service has dealt with it.
+    /// The same, for a call of which it is known whom it is for.
     ///
     /// # Errors
     /// As before.
@@ -145,16 +208,49 @@ impl Services {
         table: &mut Table,
         env: &mut Env<'_, '_>,
         arriving: Arriving<'_>,
-    ) -> Result<Option<Vec<Target>>, Refusal> {
+    ) -> Result<Outcome, Refusal> {
         let (call, mut calls) = Calls::new(table, env, arriving);
         for (number, service) in self.0.iter_mut().enumerate() {
             calls.service = number;
-            match service.routed(call, &mut calls) {
-                Verdict::Continue => {}
-                Verdict::Reject(refusal) => return Err(refusal),
-                Verdict::Handled => return Ok(None),
+            if let Some(outcome) = outcome(service.routed(call, &mut calls))? {
+                return Ok(outcome);
             }
         }
-        Ok(Some(calls.into_targets()))
+        let (targets, rings_for) = calls.into_targets();
+        Ok(Outcome::Phones(targets, rings_for))
     }
+
+    /// The same, for a call that nobody takes; `None` if nothing becomes of it.
+    ///
+    /// # Errors
+    /// As before.
+    pub(crate) fn unanswered(
+        &mut self,
+        table: &mut Table,
+        env: &mut Env<'_, '_>,
+        arriving: Arriving<'_>,
+        why: Why,
+    ) -> Result<Option<Outcome>, Refusal> {
+        let (call, mut calls) = Calls::new(table, env, arriving);
+        for (number, service) in self.0.iter_mut().enumerate() {
+            calls.service = number;
+            match outcome(service.unanswered(call, why, &mut calls))? {
+                // It was so before.
+                None | Some(Outcome::Unanswered(..)) => {}
+                other => return Ok(other),
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// What a verdict means for a call that is for somebody; `None`: nothing.
+fn outcome(verdict: Verdict) -> Result<Option<Outcome>, Refusal> {
+    Ok(match verdict {
+        Verdict::Continue => None,
+        Verdict::Reject(refusal) => return Err(refusal),
+        Verdict::Unanswered(why, refusal) => Some(Outcome::Unanswered(why, refusal)),
+        Verdict::Divert(diversion) => Some(Outcome::Diverted(diversion)),
+        Verdict::Handled => Some(Outcome::Handled),
+    })
 }

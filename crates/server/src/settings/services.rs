@@ -1,8 +1,12 @@
 //! The settings of services.
 
-use offhook_exchange::services::{self, SERVICES};
+use std::time::Duration;
+
+use offhook_exchange::services::{self, SERVICES, VoicemailSettings};
+use offhook_exchange::speech::Language;
 
 use super::{Meaning, Settings};
+use crate::config_file::Value;
 
 /// A service, as it is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +32,24 @@ impl Settings {
 
 impl Meaning<'_> {
     pub(super) fn services(&mut self) -> services::Settings {
-        services::Settings { echo_number: self.dialled("services.echo.number") }
+        let language = match self.text("language").as_deref() {
+            Some("zh") => Language::Chinese,
+            _ => Language::English,
+        };
+        let longest = self.time("services.voicemail.longest");
+        if longest < Duration::from_secs(5) || longest > Duration::from_secs(3600) {
+            let help = Some("from 5 seconds to an hour".to_owned());
+            self.mistake("services.voicemail.longest", "that is no length of a message".into(), help);
+        }
+        let voicemail = VoicemailSettings {
+            number: self.dialled("services.voicemail.number"),
+            longest,
+            most: self.count("services.voicemail.most"),
+            for_all: self.written.value("services.voicemail.for_all") == Some(Value::Flag(true)),
+        };
+        let (echo_number, clock_number) =
+            (self.dialled("services.echo.number"), self.dialled("services.clock.number"));
+        services::Settings { echo_number, clock_number, voicemail, language }
     }
 
     /// What is dialled for a service, or nothing if it is off.

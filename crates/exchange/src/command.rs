@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::directory::Delta;
+use crate::trunks::TrunkState;
 
 /// The number under which a command's answer returns; chosen by whoever asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,6 +22,11 @@ pub enum Command {
     Devices,
     /// Ends the calls with this Call-ID, of which the shard holds state.
     HangUp(String),
+    /// How the trunks are.
+    Trunks,
+    /// Looks after the trunk of this name at once: its servers, its registration if that has failed, whether it answers.
+    /// Answered with [`Answer::Done`].
+    CheckTrunk(String),
 }
 
 /// The answer to a [`Command`].
@@ -36,6 +42,8 @@ pub enum Answer {
     Devices(Vec<Device>),
     /// How many calls are ended by [`Command::HangUp`].
     HungUp(usize),
+    /// See [`Command::Trunks`].
+    Trunks(Vec<TrunkReport>),
 }
 
 impl Answer {
@@ -48,6 +56,10 @@ impl Answer {
                 Self::Calls(calls)
             }
             (Self::HungUp(one), Self::HungUp(other)) => Self::HungUp(one + other),
+            (Self::Trunks(mut trunks), Self::Trunks(others)) => {
+                trunks.iter_mut().zip(others).for_each(|(one, other)| one.calls += other.calls);
+                Self::Trunks(trunks)
+            }
             (one, _) => one,
         }
     }
@@ -68,6 +80,8 @@ pub struct Status {
     pub anchored: usize,
     /// Media port pairs that are free.
     pub free_ports: usize,
+    /// Contacts of ours at trunks that are being taken back.
+    pub leaving: usize,
 }
 
 impl Status {
@@ -79,6 +93,7 @@ impl Status {
             ringing: self.ringing + other.ringing,
             anchored: self.anchored + other.anchored,
             free_ports: self.free_ports + other.free_ports,
+            leaving: self.leaving + other.leaving,
         }
     }
 }
@@ -96,6 +111,17 @@ pub struct LiveCall {
     pub started_at: u64,
     /// Unix seconds of the 200, once answered.
     pub answered_at: Option<u64>,
+}
+
+/// A trunk as an operator sees it, in the order of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrunkReport {
+    /// Its name.
+    pub name: String,
+    /// What is known of it.
+    pub state: TrunkState,
+    /// Calls that it has now, where they are counted: those of a trunk with a leg of ours.
+    pub calls: u32,
 }
 
 /// A registered contact.

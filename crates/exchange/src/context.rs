@@ -34,6 +34,10 @@ pub(crate) enum Alarm {
     NoAnswer(u64),
     /// A phone that is called by us may have been ringing for too long: call and leg.
     Ring(CallId, u8),
+    /// A trunk's server, which may be silent: call and leg.
+    Line(CallId, u8),
+    /// Something is due for a trunk that this shard looks after.
+    Trunk(usize),
     /// Bindings that have expired are forgotten.
     Sweep,
 }

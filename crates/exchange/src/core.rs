@@ -4,6 +4,7 @@ mod bridged;
 mod diversion;
 mod outward;
 mod registration;
+mod trunks;
 mod vetting;
 mod whereabouts;
 
@@ -38,6 +39,7 @@ use crate::proxy::{in_dialog, routes};
 use crate::refusal::Refusal;
 use crate::services::Services;
 use crate::strangers::Strangers as Sources;
+use crate::trunks::Trunks;
 use outward::Way;
 use vetting::Vetting;
 use whereabouts::{is_secure, no_secure_way};
@@ -52,6 +54,7 @@ pub(crate) struct Core {
     services: Services,
     bridged: Table,
     usages: Usages,
+    trunks: Trunks,
     inquiries: Inquiries,
     overload: Overload,
     sources: Sources,
@@ -74,6 +77,7 @@ impl Core {
             services: Services::new(&config),
             bridged: Table::default(),
             usages: Usages::default(),
+            trunks: Trunks::new(shard, &config),
             inquiries: Inquiries::default(),
             overload: Overload::new(),
             sources: Sources::default(),
@@ -146,6 +150,9 @@ impl Core {
 
     fn transaction(&mut self, event: TransactionEvent, cx: &mut Context<'_>) {
         if let Some(leg) = self.bridged.owner(&event, &self.usages) {
+            if crate::trunks::is_ours(leg) {
+                return self.tend(cx, |trunks, desk| trunks.receive(leg, &event, desk));
+            }
             let (bridged, mut env, _) = self.bridged(cx);
             return bridged.receive(leg, event, &mut env);
         }
@@ -253,7 +260,8 @@ impl Core {
             return if here { self.register(server, request, flow, cx) } else { Err(not_served()) };
         }
         let user = user_of(&uri);
-        if here && user.is_none() && *request.method() == Method::Options {
+        let is_us = || user.as_ref().is_none_or(|user| self.is_contact_of_trunk(user));
+        if here && *request.method() == Method::Options && is_us() {
             return self.options(server, request, cx);
         }
         if request.to_tag().is_some() {
@@ -263,7 +271,8 @@ impl Core {
         routes::check_hops(&stripped, &self.config)?;
         let Some(caller) = self.caller(server, request, here, &flow, cx)? else { return Ok(()) };
         let proven = caller.account().is_some();
-        let asking = Asking { request: stripped, from: flow, caller, begun: None, diverted_by: None };
+        let trunk = self.trunk_with_leg(&stripped, &caller, &flow);
+        let asking = Asking { request: stripped, from: flow, caller, trunk, begun: None, diverted_by: None };
         let started = match here {
             true => self.reach(server, asking, (user, &uri), cx),
             false => Way::elsewhere(&uri).and_then(|way| self.go(server, asking, way, cx)),
@@ -338,6 +347,11 @@ impl Core {
                 let (bridged, mut env, _) = self.bridged(cx);
                 bridged.ring_over(call, leg, &mut env);
             }
+            Alarm::Line(call, leg) => {
+                let (bridged, mut env, _) = self.bridged(cx);
+                bridged.line_silent(call, leg, &mut env);
+            }
+            Alarm::Trunk(at) => self.tend(cx, |trunks, desk| trunks.due(at, desk)),
             Alarm::Sweep => {
                 self.proxy.end_held(&self.config, &mut self.transactions, cx);
                 let (bridged, mut env, _) = self.bridged(cx);
@@ -363,11 +377,15 @@ impl Core {
         for event in self.transactions.flow_failed(flow, &mut cx.sip()) {
             self.transaction(event, cx);
         }
+        self.tend(cx, |trunks, desk| trunks.flow_failed(flow, desk));
     }
 
     pub(crate) fn resolved(&mut self, ticket: u64, answer: DnsAnswer, cx: &mut Context<'_>) {
         if Vetting::is_ours(ticket) {
             return self.vetted(ticket, answer, cx);
+        }
+        if crate::trunks::is_our_question(ticket) {
+            return self.tend(cx, |trunks, desk| trunks.resolved(ticket, answer, desk));
         }
         self.proxy.resolved(ticket, answer, &self.config, &mut self.transactions, cx);
     }
@@ -405,6 +423,7 @@ impl Core {
                 ringing: self.proxy.ringing() + self.bridged.ringing(),
                 anchored: self.proxy.anchored(),
                 free_ports: self.proxy.free_ports(cx.now),
+                leaving: self.trunks.leaving(cx.now),
             }),
             Command::Calls => {
                 let mut calls = self.proxy.calls(cx);
@@ -412,6 +431,14 @@ impl Core {
                 Answer::Calls(calls)
             }
             Command::HangUp(call_id) => Answer::HungUp(self.hang_up(&call_id, cx)),
+            Command::Trunks => Answer::Trunks(self.trunk_reports()),
+            Command::CheckTrunk(name) => {
+                let at = self.config.trunks.iter().position(|trunk| trunk.name == name);
+                if let Some(at) = at {
+                    self.tend(cx, |trunks, desk| trunks.check(at, desk));
+                }
+                Answer::Done
+            }
             Command::Devices => Answer::Devices(self.directory.devices(cx.unix())),
         };
         cx.out.answers.push((ticket, answer));
@@ -425,10 +452,12 @@ impl Core {
     /// Tells the other shards of the accounts whose number of calls has changed here.
     pub(crate) fn tell_activity(&mut self, cx: &mut Context<'_>) {
         self.proxy.tell_activity(self.config.shards, cx);
+        self.trunks.tell_load(&self.config, cx);
     }
 
-    pub(crate) fn drain(&mut self) {
+    pub(crate) fn drain(&mut self, cx: &mut Context<'_>) {
         self.draining = true;
+        self.tend(cx, |trunks, desk| trunks.leave(desk));
     }
 
     pub(crate) fn transactions(&self) -> usize {
@@ -443,6 +472,7 @@ impl Core {
         self.transactions.is_empty()
             && self.proxy.is_idle()
             && self.bridged.is_idle(&self.usages)
+            && self.trunks.is_idle()
             && self.inquiries.is_idle()
             && self.vetting.is_idle()
     }

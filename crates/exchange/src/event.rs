@@ -49,6 +49,13 @@ pub enum Event {
         /// From where.
         from: SocketAddr,
     },
+    /// A trunk can be used now, or no longer.
+    Trunk {
+        /// Its name.
+        trunk: String,
+        /// What is so, or why it cannot be used.
+        what: Result<String, String>,
+    },
     /// A call is being set up.
     CallStarted {
         /// The Call-ID.
@@ -59,6 +66,13 @@ pub enum Event {
         to: String,
         /// How many phones ring.
         targets: usize,
+    },
+    /// A bridged call has a leg with a Call-ID of its own.
+    LegStarted {
+        /// The Call-ID of the caller.
+        call: String,
+        /// The Call-ID of the leg.
+        leg: String,
     },
     /// A call was answered.
     CallAnswered {

@@ -31,6 +31,22 @@ impl Caller {
         }
     }
 
+    /// The first of its numbers.
+    pub(crate) fn number(&self) -> Option<&str> {
+        match self {
+            Self::Account(account) => account.number.as_deref(),
+            Self::Unproven | Self::Stranger => None,
+        }
+    }
+
+    /// The name that is shown to those whom it calls.
+    pub(crate) fn name(&self) -> Option<&str> {
+        match self {
+            Self::Account(account) => account.name.as_deref(),
+            Self::Unproven | Self::Stranger => None,
+        }
+    }
+
     /// What others may believe about the caller (RFC 3325 §9.1).
     fn asserted(&self) -> Option<String> {
         let Self::Account(account) = self else { return None };
@@ -117,12 +133,16 @@ pub(crate) fn assert(edit: &mut Edit<Request>, request: &Request, caller: &Calle
 /// What a phone may be told of who sent a request.
 pub(crate) fn asserted(request: &Request, caller: &Caller) -> Option<String> {
     // A caller that wants privacy is not named to a phone, which is outside of the trust domain (§7).
-    let private = request.tokens(Name::Privacy).any(|token| {
+    caller.asserted().filter(|_| !wants_privacy(request))
+}
+
+/// Whether those who are called shall not know who calls (RFC 3323 §4.2, RFC 3325 §9.3).
+pub(crate) fn wants_privacy(request: &Request) -> bool {
+    request.tokens(Name::Privacy).any(|token| {
         token
             .split(';')
             .any(|one| ["id", "user", "header"].iter().any(|it| one.trim().eq_ignore_ascii_case(it)))
-    });
-    caller.asserted().filter(|_| !private)
+    })
 }
 
 /// Removes what only a trusted element may say.

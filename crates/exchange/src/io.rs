@@ -11,6 +11,7 @@ use offhook_sip_stack::locate::{DnsAnswer, Question};
 use crate::command::{Answer, Command, Ticket};
 use crate::directory::{AddressOfRecord, Bindings, Delta};
 use crate::event::Event;
+use crate::trunks::TrunkState;
 
 /// What a shard is told. Each comes with the moment at which it is handled.
 #[derive(Clone, Debug)]
@@ -79,6 +80,24 @@ pub enum ShardMessage {
         account: AddressOfRecord,
         /// Its calls there.
         calls: u32,
+    },
+    /// What the shard that looks after a trunk knows of it.
+    Trunk {
+        /// The trunk's place in the configuration.
+        trunk: usize,
+        /// What is known.
+        state: Box<TrunkState>,
+    },
+    /// How many calls a trunk has at a shard, for its limits.
+    TrunkLoad {
+        /// The shard that counted.
+        shard: u8,
+        /// The trunk's place in the configuration.
+        trunk: usize,
+        /// Its calls there.
+        calls: u32,
+        /// Those that began within the last second.
+        begun: u32,
     },
 }
 

@@ -24,5 +24,6 @@ pub mod services;
 mod shard;
 pub mod speech;
 mod strangers;
+pub mod trunks;
 
 pub use shard::Shard;

@@ -30,14 +30,9 @@ impl Shard {
     pub fn new(number: u8, config: Config, epoch: Epoch, seed: [u8; 32], ports: &[PortBlock]) -> Self {
         let mut timers = Timers::new();
         timers.arm(epoch.instant + Core::SWEEP, Alarm::Sweep);
-        Self {
-            number,
-            epoch,
-            core: Core::new(number, config, ports),
-            rng: Rng::from_seed(seed),
-            sip_timers: Timers::new(),
-            timers,
-        }
+        let core = Core::new(number, config, ports);
+        core.trunks_kept().for_each(|at| timers.arm(epoch.instant, Alarm::Trunk(at)));
+        Self { number, epoch, core, rng: Rng::from_seed(seed), sip_timers: Timers::new(), timers }
     }
 
     /// Takes one input at the moment `now`, after whatever was due before it.
@@ -74,13 +69,17 @@ impl Shard {
             Input::FromShard(ShardMessage::Activity { shard, account, calls }) => {
                 self.core.active_elsewhere(shard, account, calls);
             }
+            Input::FromShard(ShardMessage::Trunk { trunk, state }) => self.core.note_trunk(trunk, *state),
+            Input::FromShard(ShardMessage::TrunkLoad { shard, trunk, calls, begun }) => {
+                self.core.note_trunk_load(shard, trunk, calls, begun, now);
+            }
             Input::Media(report) => self.core.media(report, &mut cx),
             Input::Resolved(ticket, answer) => self.core.resolved(ticket, answer, &mut cx),
             Input::Command(ticket, command) => self.core.command(ticket, command, &mut cx),
             Input::Mailbox(folder, files) => self.core.mailbox(&folder, &files),
             Input::Waited(waited) => self.core.waited(waited, &mut cx),
             Input::Deadline => {}
-            Input::Drain => self.core.drain(),
+            Input::Drain => self.core.drain(&mut cx),
         }
         self.core.attend(&mut cx);
         self.core.tell_services(&mut cx);

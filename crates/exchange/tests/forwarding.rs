@@ -13,7 +13,7 @@ use offhook_exchange::directory::{AddressOfRecord, Answering, Delta, Forward};
 use offhook_exchange::event::Event;
 use offhook_exchange::io::Input;
 use offhook_exchange::route::countries::Country;
-use offhook_exchange::route::{Destination, Numbering, Pattern, Rule, Trunk, TrunkAuth};
+use offhook_exchange::route::{Choice, Destination, Numbering, Pattern, Rule, Trunk, TrunkAuth};
 use offhook_sip::{Name, Uri};
 
 const CAROL: &str = "192.0.2.30:5060";
@@ -242,8 +242,7 @@ fn callers_are_turned_away_by_number_and_for_hiding() {
 fn with_carrier(config: &mut Config) {
     let Ok(Uri::Sip(server)) = "sip:198.51.100.9".parse() else { panic!("a URI") };
     let networks = vec!["198.51.100.0/28".parse().unwrap()];
-    let (name, numbers) = ("carrier".to_owned(), Vec::new());
-    config.trunks.push(Trunk { name, server, auth: TrunkAuth::Address, numbers, networks });
+    config.trunks.push(Trunk { networks, ..Trunk::new("carrier", server, TrunkAuth::Address) });
     config.plan.numbering = Numbering::of(Country::of("DE").unwrap());
     config.plan.rules.push(Rule {
         name: "all".into(),
@@ -252,7 +251,7 @@ fn with_carrier(config: &mut Config) {
         domains: Vec::new(),
         from: Vec::new(),
         windows: Vec::new(),
-        to: Destination::Trunk("carrier".into()),
+        to: Destination::Trunk(Choice::only("carrier")),
         strip: 0,
         prepend: String::new(),
     });

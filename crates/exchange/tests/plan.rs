@@ -10,7 +10,7 @@ use bench::{Bench, request};
 use offhook_exchange::config::Config;
 use offhook_exchange::directory::AddressOfRecord;
 use offhook_exchange::route::countries::Country;
-use offhook_exchange::route::{Destination, Numbering, Pattern, Rule, Trunk, TrunkAuth};
+use offhook_exchange::route::{Choice, Destination, Numbering, Pattern, Rule, Trunk, TrunkAuth};
 use offhook_sip::{Name, Status, Uri};
 
 const CARRIER: &str = "198.51.100.9:5060";
@@ -33,10 +33,9 @@ fn rule(name: &str, pattern: &str, to: Destination) -> Rule {
 fn with_carrier(config: &mut Config) {
     let Ok(Uri::Sip(server)) = "sip:198.51.100.9".parse() else { panic!("a URI") };
     let networks = vec!["198.51.100.0/28".parse().unwrap()];
-    let (name, numbers) = ("carrier".to_owned(), Vec::new());
-    config.trunks.push(Trunk { name, server, auth: TrunkAuth::Address, numbers, networks });
+    config.trunks.push(Trunk { networks, ..Trunk::new("carrier", server, TrunkAuth::Address) });
     config.plan.numbering = Numbering::of(Country::of("DE").unwrap());
-    config.plan.rules.push(rule("all", "*", Destination::Trunk("carrier".into())));
+    config.plan.rules.push(rule("all", "*", Destination::Trunk(Choice::only("carrier"))));
 }
 
 fn dial(number: &str, call: &str) -> String {
@@ -143,10 +142,11 @@ fn with_numbers() -> Bench {
         let numbers = ["+493055501", "+493055502", "+493055503", "+493055504"];
         config.trunks[0].numbers = numbers.map(str::to_owned).to_vec();
         let Ok(Uri::Sip(server)) = "sip:203.0.113.77".parse() else { panic!("a URI") };
-        let (name, networks) = ("other".to_owned(), vec!["203.0.113.77/32".parse().unwrap()]);
-        config.trunks.push(Trunk { name, server, auth: TrunkAuth::Address, numbers: Vec::new(), networks });
+        let networks = vec!["203.0.113.77/32".parse().unwrap()];
+        config.trunks.push(Trunk { networks, ..Trunk::new("other", server, TrunkAuth::Address) });
         let bob = Destination::Account(AddressOfRecord::new("bob", "example.com"));
-        for (pattern, to) in [("+493055502", bob), ("+493055503", Destination::Trunk("other".into()))] {
+        for (pattern, to) in [("+493055502", bob), ("+493055503", Destination::Trunk(Choice::only("other")))]
+        {
             let mut incoming = rule(pattern, pattern, to);
             incoming.from = vec!["carrier".into()];
             config.plan.rules.insert(0, incoming);

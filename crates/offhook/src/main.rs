@@ -22,7 +22,7 @@ mod status;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use offhook_phone::Language;
+use offhook_phone::{Language, language_of_locale};
 
 use exit::finish;
 
@@ -53,7 +53,7 @@ pub(crate) struct Everywhere {
 impl Everywhere {
     /// The language to speak.
     pub(crate) fn language(self) -> Language {
-        self.lang.unwrap_or_else(Language::of_locale)
+        self.lang.unwrap_or_else(language_of_locale)
     }
 }
 
@@ -86,7 +86,7 @@ enum Command {
     /// Phones that are registered
     #[command(subcommand)]
     Device(device::Device),
-    /// Calls: live, list
+    /// Calls: live, list, show, ladder, hangup, export
     #[command(subcommand)]
     Calls(calls::Calls),
     /// What may be dialled that is no phone
@@ -111,7 +111,7 @@ fn main() -> ExitCode {
         Command::Number(number) => finish(number.run()),
         Command::Route(route) => finish(route.run()),
         Command::Device(device) => finish(device.run()),
-        Command::Calls(calls) => finish(calls.run()),
+        Command::Calls(calls) => finish(calls.run(everywhere.language())),
         Command::Services(services) => finish(services.run()),
         Command::Cert(cert) => finish(cert.run()),
         Command::Softphone(softphone) => softphone.run(),

@@ -25,6 +25,7 @@ mod signal_thread;
 mod start;
 mod stored;
 mod telemetry;
+mod trace;
 mod turn;
 mod web;
 

@@ -85,7 +85,10 @@ impl Others {
                 ShardMessage::Datagram { flow, bytes } => {
                     way.waiting.push(Misplaced { flow, bytes, handed_over: true });
                 }
-                fact @ (ShardMessage::Delta(_) | ShardMessage::Activity { .. }) => {
+                fact @ (ShardMessage::Delta(_)
+                | ShardMessage::Activity { .. }
+                | ShardMessage::Trunk { .. }
+                | ShardMessage::TrunkLoad { .. }) => {
                     // It fails only when the other thread is gone, at the end of the process.
                     let _ = way.facts.send(fact);
                     way.untold += 1;

@@ -1,7 +1,7 @@
 //! What the plan would do with a call, for those who ask before they call.
 
 use offhook_exchange::directory::AddressOfRecord;
-use offhook_exchange::route::{Asked, Decision, Destination};
+use offhook_exchange::route::{Asked, Choice, Decision, Destination};
 use offhook_sip::Uri;
 
 use crate::{Settings, clock};
@@ -26,7 +26,7 @@ pub struct RouteReport {
 /// Where a call would go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RouteDecision {
-    /// To another network: the trunk and the number there.
+    /// To another network: the trunk, or several in the order of their priority, and the number there.
     Trunk(String, String),
     /// To an account.
     Account(String),
@@ -53,7 +53,7 @@ pub fn list_routes(settings: &Settings) -> Vec<RouteRow> {
         name: rule.name.clone(),
         patterns: rule.patterns.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
         to: match &rule.to {
-            Destination::Trunk(trunk) => format!("trunk {trunk}"),
+            Destination::Trunk(choices) => format!("trunk {}", in_words(choices)),
             Destination::Account(account) => format!("account {account}"),
             Destination::Domain(domain) => format!("domain {domain}"),
             Destination::Reject(status, reason) => format!("reject {} {reason}", status.code()),
@@ -110,10 +110,19 @@ pub fn test_route(settings: &Settings, target: &str, from: Option<&str>) -> Resu
             .map(|one| (one.rule, one.miss.map(|miss| miss.to_string())))
             .collect(),
         decision: match verdict.decision {
-            Decision::Trunk(trunk, number) => RouteDecision::Trunk(trunk, number),
+            Decision::Trunk(choices, number) => RouteDecision::Trunk(in_words(&choices), number),
             Decision::Account(account) => RouteDecision::Account(account.to_string()),
             Decision::Domain(domain, number) => RouteDecision::Domain(format!("sip:{number}@{domain}")),
             Decision::Refused(status, reason) => RouteDecision::Refused(status.code(), reason),
         },
     })
+}
+
+/// Trunks in the order of their priority: those of one priority are joined by `/`.
+fn in_words(choices: &[Choice]) -> String {
+    let mut sorted: Vec<&Choice> = choices.iter().collect();
+    sorted.sort_by_key(|one| one.priority);
+    let groups = sorted.chunk_by(|one, other| one.priority == other.priority);
+    let names = |group: &[&Choice]| group.iter().map(|one| one.trunk.as_str()).collect::<Vec<_>>().join("/");
+    groups.map(names).collect::<Vec<_>>().join(", then ")
 }

@@ -274,7 +274,7 @@ async fn until_end(shards: &Shards, threads: &mut Threads, first: impl FnOnce())
 async fn last_call(shards: &Shards) {
     loop {
         if let Some(Answer::Status(status)) = shards.ask(Command::Status).await
-            && status.ringing + status.anchored == 0
+            && status.ringing + status.anchored + status.leaving == 0
         {
             return;
         }

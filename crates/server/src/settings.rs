@@ -3,6 +3,8 @@
 mod account;
 mod plan;
 mod services;
+mod trace;
+mod trunk;
 mod turn;
 
 use std::net::{IpAddr, SocketAddr};
@@ -95,6 +97,8 @@ pub struct Settings {
     pub hold_timeout: Duration,
     /// The TURN server; `None`: there is none.
     pub turn: Option<TurnSettings>,
+    /// Octets in which the messages that passed lately are kept; 0: they are not.
+    pub trace_memory: usize,
     /// What the services are set to.
     pub services: offhook_exchange::services::Settings,
     /// After how many days a message of voicemail is deleted; 0: never.
@@ -265,7 +269,7 @@ impl Meaning<'_> {
         let turn = self.turn(&listeners, &media_ports, &mut warnings);
         self.check_srtp(srtp, anchor);
         let codecs = self.codecs();
-        let (plan, trunks) = self.plan(&mut warnings);
+        let (plan, trunks) = self.plan();
         let (allow_from, allow_domains) = self.allow_from();
         let mut https = if web_tls == WebTls::Off { Vec::new() } else { self.addresses("web.listen") };
         if authentication == Authentication::Off {
@@ -317,6 +321,7 @@ impl Meaning<'_> {
             media_timeout: self.time("media.timeout"),
             hold_timeout: self.time("media.hold_timeout"),
             turn,
+            trace_memory: self.trace_memory(),
             services: self.services(),
             voicemail_keep_days: self.count("services.voicemail.keep_days") as u64,
             store_url: self.store_url(),

@@ -15,18 +15,20 @@ use offhook_exchange::io::{Input, Outbox};
 use offhook_media::command as media;
 use offhook_memory::Peak;
 use offhook_net::{NetInput, Resolver, SendFailed, Streams, UdpSockets, flow_of};
+use offhook_sip_stack::ladder::Way;
 use offhook_sip_stack::locate::DnsAnswer;
 use offhook_sip_stack::{Flow, Transport};
 use offhook_store::Journal;
 use offhook_udp_batch::{Interest, Poller, Ready, ReceiveBatch, Waker};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::clock;
 use crate::others::{FromOthers, Others};
 use crate::pace::Pace;
 use crate::recordings::{Files, Shown};
 use crate::shards::{Mailbox, Post, Reports};
 use crate::telemetry::{Measures, Notes};
+use crate::trace::Recorder;
+use crate::{clock, trace};
 
 /// A shard with all that it is connected to.
 pub(crate) struct SignalThread {
@@ -49,6 +51,7 @@ pub(crate) struct SignalThread {
     pub(crate) files: (Files, Receiver<Shown>),
     pub(crate) journal: Journal,
     pub(crate) notes: Notes,
+    pub(crate) recorder: Recorder,
     pub(crate) measures: Arc<Measures>,
     pub(crate) state: State,
 }
@@ -207,7 +210,9 @@ impl SignalThread {
             let datagrams = batch.iter_owned().map(|one| (flow_of(&one), one.payload));
             self.others.sort(datagrams, &mut self.state.own);
             self.take_facts(now);
+            let unix = self.epoch.unix(now);
             for (flow, bytes) in self.state.own.drain(..) {
+                self.recorder.message(unix, Way::Received, &flow, &bytes);
                 self.shard.handle(now, Input::Datagram { flow, bytes }, &mut self.state.out);
             }
             self.flush(poller);
@@ -228,6 +233,7 @@ impl SignalThread {
     /// Takes what came from other threads, streams, the media thread and operators.
     fn take_others(&mut self) {
         let now = clock::now();
+        let unix = self.epoch.unix(now);
         self.take_facts(now);
         let mut left = MOST_AT_ONCE;
         while left > 0
@@ -237,6 +243,10 @@ impl SignalThread {
             for input in messages {
                 left = left.saturating_sub(1);
                 self.state.came += 1;
+                // Who handed it over has kept it.
+                if let Input::Datagram { flow, bytes } = &input {
+                    self.recorder.message(unix, Way::Received, flow, bytes);
+                }
                 self.shard.handle(now, input, &mut self.state.out);
             }
         }
@@ -250,6 +260,11 @@ impl SignalThread {
             self.measures.stream_inputs.fetch_add(1, Relaxed);
             if let Some(input) = of_net(input) {
                 self.take_facts(now);
+                if let Input::StreamMessage { flow, bytes } | Input::BrokenStream { flow, head: bytes } =
+                    &input
+                {
+                    self.recorder.message(unix, Way::Received, flow, bytes);
+                }
                 self.shard.handle(now, input, &mut self.state.out);
             }
         }
@@ -282,6 +297,10 @@ impl SignalThread {
                 self.shard.handle(now, input, &mut self.state.out);
                 drop(permit);
             }
+            Post::Trace(from, answer) => {
+                // Whoever asked may have gone.
+                let _ = answer.send(self.recorder.since(from));
+            }
             Post::Drain => self.shard.handle(now, Input::Drain, &mut self.state.out),
             Post::Stop => self.state.over = true,
         }
@@ -293,7 +312,8 @@ impl SignalThread {
         self.state.drops_told = drops;
         // Nothing of the journal stays behind when traffic ceases.
         let _ = self.journal.append(&mut Vec::new());
-        if self.state.peak.is_over(self.shard.transactions()) {
+        let expired = self.recorder.expire(self.epoch.unix(clock::now()));
+        if self.state.peak.is_over(self.shard.transactions()) || expired {
             offhook_memory::give_back();
         }
     }
@@ -314,6 +334,7 @@ impl SignalThread {
                 let now = self.epoch.unix(clock::now());
                 for event in self.state.out.events.drain(..) {
                     self.measures.count(&event);
+                    trace::keep(&mut self.recorder, now, &event);
                     self.notes.event(now, event);
                 }
             }
@@ -356,7 +377,9 @@ impl SignalThread {
     fn send(&mut self, poller: &Poller) {
         let sip = &mut self.state.out.sip;
         self.measures.messages_sent.fetch_add(sip.transmits.len() as u64, Relaxed);
+        let now = if sip.transmits.is_empty() { Duration::ZERO } else { self.epoch.unix(clock::now()) };
         for transmit in sip.transmits.drain(..) {
+            self.recorder.message(now, Way::Sent, &transmit.flow, &transmit.bytes);
             if transmit.flow.transport == Transport::Udp {
                 self.udp.queue(transmit);
             } else if let Err(failed) = self.streams.send(transmit) {

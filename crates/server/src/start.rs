@@ -39,6 +39,7 @@ use crate::shards::{Mailbox, Shards};
 use crate::signal_thread::{SignalThread, State};
 use crate::stored::Stored;
 use crate::telemetry::{self, Measures, Notes};
+use crate::trace::Recorder;
 use crate::turn::{self, Surroundings, Turn, TurnDoors};
 use crate::{RunFile, Settings, clock, web};
 
@@ -403,6 +404,7 @@ fn start_threads(
             files: (files.clone(), shown),
             journal,
             notes: notes.again(),
+            recorder: Recorder::new(settings.trace_memory / usize::from(shards)),
             measures: Arc::clone(&measures),
             state: State::default(),
         });

@@ -67,8 +67,10 @@ impl Notes {
             Event::Dropped { .. } | Event::Refused { .. } => self.debug,
             Event::Registered { .. } => self.has_room_for_registration(unix.as_secs()),
             Event::Overload { .. }
+            | Event::Trunk { .. }
             | Event::AuthenticationFailed { .. }
             | Event::CallStarted { .. }
+            | Event::LegStarted { .. }
             | Event::CallAnswered { .. }
             | Event::CallFailed { .. }
             | Event::CallEnded { .. } => true,

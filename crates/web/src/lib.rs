@@ -14,6 +14,7 @@ mod problem;
 mod records;
 mod serve;
 mod site;
+pub mod trace;
 mod upgrade;
 
 pub use certificates::{Certificate, Certificates};

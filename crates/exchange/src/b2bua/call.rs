@@ -49,6 +49,8 @@ pub(super) struct About {
     pub(super) started: Instant,
     /// The account of which it is counted.
     pub(super) account: Option<AddressOfRecord>,
+    /// The trunk by which it came, of which it is counted.
+    pub(super) trunk: Option<usize>,
 }
 
 impl Call {
@@ -206,6 +208,12 @@ impl Call {
         };
         for anchor in anchors {
             env.anchors.close(anchor, env.cx);
+        }
+        if let Some(trunk) = self.about.trunk.take() {
+            env.trunks.load.end(trunk);
+        }
+        if let With::Phones(ring) = &mut self.with {
+            ring.branches.iter_mut().for_each(|branch| branch.release(env.trunks));
         }
         if let Some(account) = self.about.account.take() {
             env.active.end(&account);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use offhook_sip::{Contact, Request, SipUri, Uri};
 use offhook_sip_stack::Transport;
+use offhook_sip_stack::auth::Authorizer;
 use offhook_sip_stack::usage::{Invite, SessionTimers, Settings, Stack, UsageId};
 
 use super::Env;
@@ -14,6 +15,8 @@ use crate::proxy::signed_route::Party;
 pub(super) struct Leg {
     pub(super) usage: UsageId,
     pub(super) invite: Invite,
+    /// What answers the challenges of a trunk.
+    pub(super) authorizer: Option<Box<Authorizer>>,
 }
 
 impl Leg {
@@ -23,19 +26,28 @@ impl Leg {
         env: &mut Env<'_, '_>,
         work: impl FnOnce(&mut Invite, &mut Stack<'_, '_>) -> R,
     ) -> R {
-        enter(env, |stack| work(&mut self.invite, stack))
+        enter_with(self.authorizer.as_deref_mut(), env, |stack| work(&mut self.invite, stack))
     }
 }
 
 /// Lends the layers below to a dialog that may be about to begin.
 pub(super) fn enter<R>(env: &mut Env<'_, '_>, work: impl FnOnce(&mut Stack<'_, '_>) -> R) -> R {
+    enter_with(None, env, work)
+}
+
+/// The same to one whose challenges are answered.
+pub(super) fn enter_with<R>(
+    authorizer: Option<&mut Authorizer>,
+    env: &mut Env<'_, '_>,
+    work: impl FnOnce(&mut Stack<'_, '_>) -> R,
+) -> R {
     let mut cx = env.cx.sip();
     let mut stack = Stack {
         cx: &mut cx,
         transactions: env.transactions,
         timers: &mut env.usages.timers,
         claims: &mut env.usages.claims,
-        authorizer: None,
+        authorizer,
         events: &mut env.usages.events,
     };
     work(&mut stack)
@@ -72,6 +84,16 @@ pub(super) fn settings(party: &Party, secure: bool, config: &Config) -> Arc<Sett
         session_timers: SessionTimers::default(),
         pinned: party.behind_nat,
     })
+}
+
+/// The same with this user in our Contact.
+pub(crate) fn settings_as(user: &str, party: &Party, config: &Config) -> Arc<Settings> {
+    let plain = settings(party, false, config);
+    let contact = match plain.contact.uri() {
+        Uri::Sip(uri) => Contact::new(uri.clone().with_user(user)),
+        Uri::Tel(_) | Uri::Other(_) => plain.contact.clone(),
+    };
+    Arc::new(Settings { contact, ..plain.as_ref().clone() })
 }
 
 /// Whether a request is for a sips URI.

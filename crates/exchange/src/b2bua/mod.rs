@@ -7,6 +7,7 @@ mod bridge;
 mod call;
 mod end;
 mod leg;
+mod lines;
 mod ring;
 mod verb;
 mod voice;
@@ -26,7 +27,9 @@ use crate::directory::Directory;
 use crate::proxy::Activity;
 use crate::proxy::anchor::{Anchors, Trouble};
 use crate::proxy::{OPERATOR, OPERATOR_REASON};
+use crate::trunks::Trunks;
 use call::Call;
+pub(crate) use leg::settings_as;
 pub(crate) use verb::{Arriving, Called, Calls, Endpoint, Shown};
 pub(crate) use voice::Point;
 
@@ -46,9 +49,9 @@ pub(crate) struct Table {
 /// What the usages of all legs share.
 #[derive(Default)]
 pub(crate) struct Usages {
-    timers: Timers<UsageOwner>,
-    claims: Claims,
-    events: Vec<(UsageId, InviteEvent)>,
+    pub(crate) timers: Timers<UsageOwner>,
+    pub(crate) claims: Claims,
+    pub(crate) events: Vec<(UsageId, InviteEvent)>,
     /// For the services of these numbers.
     pub(crate) points: Vec<(CallId, usize, Point)>,
 }
@@ -61,6 +64,7 @@ pub(crate) struct Env<'a, 'b> {
     pub(crate) anchors: &'a mut Anchors,
     pub(crate) active: &'a mut Activity,
     pub(crate) usages: &'a mut Usages,
+    pub(crate) trunks: &'a mut Trunks,
     pub(crate) cx: &'a mut Context<'b>,
 }
 
@@ -103,21 +107,24 @@ impl Table {
         if let TransactionEvent::Request { request, .. } = &event {
             self.pressed(usage, request, env);
         }
-        if let Some(leg) = self.calls.get_mut(&call).and_then(|call| call.leg_mut(leg)) {
-            leg.enter(env, |invite, stack| invite.receive(event, stack));
+        if let Some(call) = self.calls.get_mut(&call) {
+            if matches!(event, TransactionEvent::Response { .. }) {
+                call.heard(leg);
+            }
+            if let Some(leg) = call.leg_mut(leg) {
+                leg.enter(env, |invite, stack| invite.receive(event, stack));
+            }
         }
         self.settle(call, env);
     }
 
-    /// Does what is due now; false if nothing is.
-    pub(crate) fn due(&mut self, env: &mut Env<'_, '_>) -> bool {
-        let Some((deadline, owner)) = env.usages.timers.pop_due(env.cx.now) else { return false };
+    /// Takes a due deadline of a leg.
+    pub(crate) fn due(&mut self, owner: UsageOwner, deadline: Instant, env: &mut Env<'_, '_>) {
         let (call, leg) = place(owner.usage);
         if let Some(leg) = self.calls.get_mut(&call).and_then(|call| call.leg_mut(leg)) {
             leg.enter(env, |invite, stack| invite.timeout(owner.timer, deadline, stack));
         }
         self.settle(call, env);
-        true
     }
 
     /// A call, or one who is called, cannot go on with the media of this anchor.
@@ -135,6 +142,14 @@ impl Table {
     pub(crate) fn ring_over(&mut self, call: CallId, leg: u8, env: &mut Env<'_, '_>) {
         if let Some(one) = self.calls.get_mut(&call) {
             one.ring_over(leg, env);
+        }
+        self.settle(call, env);
+    }
+
+    /// A trunk's server may have been silent for too long.
+    pub(crate) fn line_silent(&mut self, call: CallId, leg: u8, env: &mut Env<'_, '_>) {
+        if let Some(one) = self.calls.get_mut(&call) {
+            one.line_silent(leg, env);
         }
         self.settle(call, env);
     }

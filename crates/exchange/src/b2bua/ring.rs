@@ -10,24 +10,26 @@ use rand::RngExt as _;
 use super::bridge::Passing;
 use super::call::{Call, NO_MEDIA, With};
 use super::leg::{self, Leg};
+use super::lines;
 use super::{Env, usage};
 use crate::config::AnchorPolicy;
 use crate::context::Alarm;
 use crate::dispatch;
-use crate::event::EndedBy;
+use crate::event::{EndedBy, Event};
 use crate::proxy::Target;
 use crate::proxy::anchor::Role;
 use crate::proxy::protection::Manner;
 use crate::proxy::signed_route::{Party, PartyName};
-use crate::proxy::{by_preference, rank};
+use crate::proxy::{SILENCE, by_preference, rank};
 use crate::refusal::Refusal;
+use crate::trunks::Trunks;
 
 /// Who is called for a caller, and how far that is.
 pub(super) struct Ring {
     asked: Asked,
     /// In the order of their legs, of which the first has the number 1.
     pub(super) branches: Vec<Branch>,
-    groups: VecDeque<Vec<Target>>,
+    pub(super) groups: VecDeque<Vec<Target>>,
     /// The place of the branch that has answered.
     pub(super) winner: Option<usize>,
     best: Option<Failure>,
@@ -48,12 +50,16 @@ pub(super) struct Asked {
 /// One who is called.
 pub(super) struct Branch {
     pub(super) leg: Leg,
-    target: Target,
+    pub(super) target: Target,
     pub(super) anchor: Option<u64>,
     /// Whether it has failed, or is no longer wanted.
-    done: bool,
+    pub(super) done: bool,
     /// Why we have given it up, when that is not the caller's wish.
-    given_up: Option<(Status, &'static str)>,
+    pub(super) given_up: Option<(Status, &'static str)>,
+    /// Whether any response came.
+    pub(super) heard: bool,
+    /// The trunk of which it is counted.
+    counted: Option<usize>,
 }
 
 /// Why nobody has answered.
@@ -140,26 +146,66 @@ impl Call {
             }
             (body, _) => body.clone(),
         };
+        let line = target.line.clone();
+        if let Some(line) = &line
+            && let Some(trunk) = env.config.trunks.get(line.trunk)
+        {
+            let begun = env.trunks.load.begin(line.trunk, trunk, line.emergency, env.cx.now);
+            if let Err(limit) = begun {
+                if let Some(anchor) = anchor {
+                    env.anchors.close(anchor, env.cx);
+                }
+                return Err(Refusal::new(Status::SERVICE_UNAVAILABLE, limit));
+            }
+        }
         let random = format!("{:024x}", env.cx.rng.random::<u128>() >> 32);
-        let settings = leg::settings(&target.party(), leg::is_sips(&uri), env.config);
+        let settings = match &line {
+            Some(line) => leg::settings_as(&line.contact, &target.party(), env.config),
+            None => leg::settings(&target.party(), leg::is_sips(&uri), env.config),
+        };
+        let mut authorizer =
+            line.as_ref().and_then(|line| line.authorizer(env.config, env.trunks.state(line.trunk)));
+        let (from, to, headers) = match &line {
+            Some(line) => (&line.from, &line.to, &line.headers),
+            None => (&asked.from, &asked.to, &asked.headers),
+        };
+        let call_id = dispatch::call_id(env.cx.shard, &random);
+        env.cx.event(Event::LegStarted { call: self.about.call_id.clone(), leg: call_id.clone() });
         let outgoing = Outgoing {
-            call_id: Some(dispatch::call_id(env.cx.shard, &random)),
+            call_id: Some(call_id),
             max_forwards: asked.max_forwards,
             target: uri,
-            from: asked.from.clone(),
-            to: asked.to.clone(),
+            from: from.clone(),
+            to: to.clone(),
             routes,
-            headers: asked.headers.clone(),
+            headers: headers.clone(),
             body,
             flows: vec![target.flow],
         };
         let usage = usage(self.id, number);
-        let invite = leg::enter(env, |stack| Invite::call(usage, outgoing, settings, stack));
+        if let Some(domain) = &target.domain {
+            env.cx.out.expected.push((target.flow.remote, domain.clone()));
+        }
+        let invite = leg::enter_with(authorizer.as_deref_mut(), env, |stack| {
+            Invite::call(usage, outgoing, settings, stack)
+        });
         // With a way to go it is always sent.
         let Some(invite) = invite else { return Err(Status::TEMPORARILY_UNAVAILABLE.into()) };
         env.cx.timers.arm(env.cx.now + env.config.timer_c, Alarm::Ring(self.id, number));
-        let leg = Leg { usage, invite };
-        ring.branches.push(Branch { leg, target, anchor, done: false, given_up: None });
+        if line.is_some() {
+            env.cx.timers.arm(env.cx.now + SILENCE, Alarm::Line(self.id, number));
+        }
+        let counted = line.map(|line| line.trunk);
+        let leg = Leg { usage, invite, authorizer };
+        ring.branches.push(Branch {
+            leg,
+            target,
+            anchor,
+            done: false,
+            given_up: None,
+            heard: false,
+            counted,
+        });
         Ok(())
     }
 
@@ -198,6 +244,9 @@ impl Call {
     pub(super) fn progress(&mut self, at: usize, status: Status, body: Option<&Body>, env: &mut Env<'_, '_>) {
         let With::Phones(ring) = &mut self.with else { return };
         // What is heard before the answer must come from the one who answers: there is one session with the caller.
+        if body.is_some() {
+            ring.commit(at);
+        }
         let alone = ring.only() == Some(at);
         let number = at as u8 + 1;
         let body = body.filter(|_| alone).and_then(|body| self.pass(number, Role::Answer, body, env).ok());
@@ -212,7 +261,11 @@ impl Call {
         for (_, branch) in ring.branches.iter_mut().enumerate().filter(|(one, _)| *one != at) {
             branch.leave(COMPLETED_ELSEWHERE, env);
         }
-        let anchor = ring.branches.get(at).and_then(|branch| branch.anchor);
+        let won = ring.branches.get(at);
+        if let Some(line) = won.and_then(|branch| branch.target.line.as_ref()) {
+            env.trunks.forgive(line.trunk);
+        }
+        let anchor = won.and_then(|branch| branch.anchor);
         let number = at as u8 + 1;
         let role = if offer { Role::Offer } else { Role::Answer };
         let passed = body.ok_or(Status::NOT_ACCEPTABLE_HERE.into());
@@ -248,15 +301,33 @@ impl Call {
         if let Some(anchor) = branch.anchor.take() {
             env.anchors.close(anchor, env.cx);
         }
+        branch.release(env.trunks);
         if self.ended {
             return;
         }
-        let again = branch.again(by, status, env);
-        let (status, reason) = match branch.given_up {
-            Some((status, reason)) => (status, reason.to_owned()),
-            None => told(by, status, reason),
-        };
         let retry_after = response.and_then(|response| response.retry_after().ok().flatten());
+        let again = match branch.target.line.is_some() {
+            true => branch.next_server(by, status),
+            false => branch.again(by, status, env),
+        };
+        let failed = branch.target.line.as_ref().map(|line| {
+            let failed = lines::is_of_trunk(by, status, branch.is_silent());
+            match (failed, again.is_none()) {
+                (true, true) => lines::shun(line.trunk, by, status, retry_after, env),
+                (false, _) => env.trunks.forgive(line.trunk),
+                (true, false) => {}
+            }
+            failed
+        });
+        let (status, reason) = match (branch.given_up, failed) {
+            (Some((status, reason)), _) => (status, reason.to_owned()),
+            (None, Some(_)) => lines::told(by, status, reason),
+            (None, None) => told(by, status, reason),
+        };
+        if failed == Some(false) {
+            // It is about the one who is called, to whom no other trunk leads any better.
+            ring.groups.clear();
+        }
         if again.is_none() {
             ring.fails(status, &reason, retry_after);
         }
@@ -296,7 +367,26 @@ impl Branch {
         if let Some(anchor) = self.anchor.take() {
             env.anchors.close(anchor, env.cx);
         }
+        self.release(env.trunks);
         self.leg.enter(env, |invite, stack| invite.hangup_because(Some(reason), stack));
+    }
+
+    /// It no longer counts as a call of its trunk.
+    pub(super) fn release(&mut self, trunks: &mut Trunks) {
+        if let Some(trunk) = self.counted.take() {
+            trunks.load.end(trunk);
+        }
+    }
+
+    /// Whether it was given up because nothing at all came from it.
+    fn is_silent(&self) -> bool {
+        self.given_up.is_some() && !self.heard
+    }
+
+    /// Another server of the same trunk, where this one has not answered or cannot serve (RFC 3263 §4.3).
+    fn next_server(&mut self, by: Ender, status: Status) -> Option<Target> {
+        let unserved = by == Ender::Network || self.is_silent() || status == Status::SERVICE_UNAVAILABLE;
+        if unserved { self.target.take_alternative() } else { None }
     }
 
     /// What to try instead of it: another offer (see [`Manner::after`]), or another flow of the device (RFC 5626

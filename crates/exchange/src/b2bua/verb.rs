@@ -20,6 +20,7 @@ use crate::locality::user_of;
 use crate::proxy::signed_route::Party;
 use crate::proxy::{Asking, Target, is_behind_nat};
 use crate::refusal::Refusal;
+use crate::trunks;
 
 /// The calls, lent to a service for one point.
 pub(crate) struct Calls<'c, 'a, 'b> {
@@ -49,6 +50,8 @@ pub(crate) struct Called {
     pub(crate) account: Option<AddressOfRecord>,
     /// How that account wants its calls answered, if not as usual.
     pub(crate) answering: Option<Answering>,
+    /// Whether help is called, which has no limits.
+    pub(crate) emergency: bool,
 }
 
 /// How the caller appears to those who are called.
@@ -149,6 +152,11 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
     pub(crate) fn number_of(&self, account: &AddressOfRecord) -> String {
         let number = self.env.directory.account(account).and_then(|account| account.number.clone());
         number.unwrap_or_else(|| account.user().to_owned())
+    }
+
+    /// Whether a call came by a trunk that has to be talked with in a dialog of ours.
+    pub(crate) fn is_by_trunk(&self, call: CallId) -> bool {
+        self.arriving(call).is_some_and(|one| one.asking.trunk.is_some())
     }
 
     /// What a call that arrives asks to be hidden.
@@ -285,10 +293,11 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
 
     /// What a call that arrives is known by, if there may be one more, and the way to its caller.
     fn begin(&mut self, call: CallId) -> Result<(About, Party), Refusal> {
-        let Some(&Arriving { asking, .. }) = self.arriving(call) else {
+        let Some(&Arriving { asking, called, .. }) = self.arriving(call) else {
             return Err(Status::SERVER_INTERNAL_ERROR.into());
         };
-        let Asking { request, from, caller, begun, diverted_by: _ } = asking;
+        let Asking { request, from, caller, begun, trunk, diverted_by: _ } = asking;
+        let most_calls = if called.emergency { usize::MAX } else { self.env.config.max_calls_per_account };
         extensions(request, Name::Require, &["100rel", "timer"])?;
         if self.table.calls.len() >= MOST_CALLS {
             return Err(Refusal::from(Status::SERVICE_UNAVAILABLE).with(Name::RetryAfter, 10));
@@ -299,8 +308,12 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
             from: text(Name::From),
             to: text(Name::To),
             started: begun.unwrap_or(self.env.cx.now),
-            account: self.env.active.admit(caller, self.env.config.max_calls_per_account)?,
+            account: self.env.active.admit(caller, most_calls)?,
+            trunk: *trunk,
         };
+        if let Some(trunk) = trunk {
+            self.env.trunks.load.came_in(*trunk);
+        }
         Ok((about, Party { flow: *from, behind_nat: is_behind_nat(request, from) }))
     }
 
@@ -311,9 +324,13 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
             (arriving.server, arriving.asking.request.clone(), arriving.asking.from);
         let settings = leg::settings(party, leg::is_secure(&request), self.env.config);
         let usage = usage(call, CALLER);
+        let authorizer = arriving
+            .asking
+            .trunk
+            .and_then(|at| trunks::authorizer(self.env.config.trunks.get(at)?, self.env.trunks.state(at)));
         let invite =
             leg::enter(self.env, |stack| Invite::incoming(usage, server, request, flow, settings, stack));
-        Some(Leg { usage, invite: invite? })
+        Some(Leg { usage, invite: invite?, authorizer })
     }
 
     fn started(&mut self, about: &About, targets: usize) {
@@ -336,6 +353,9 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
 
     /// No call has come of it.
     fn forget(&mut self, about: &About) {
+        if let Some(trunk) = about.trunk {
+            self.env.trunks.load.end(trunk);
+        }
         if let Some(account) = &about.account {
             self.env.active.end(account);
         }

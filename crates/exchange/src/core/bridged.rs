@@ -15,6 +15,7 @@ use crate::identity::Caller;
 use crate::proxy::{Asking, Attended, Forwarding, Target};
 use crate::refusal::Refusal;
 use crate::services::{Outcome, Services, Why};
+use crate::trunks;
 
 impl Core {
     /// The bridged calls, what they work with, and the services that may take a call.
@@ -29,6 +30,7 @@ impl Core {
             anchors: &mut self.proxy.anchors,
             active: &mut self.proxy.active,
             usages: &mut self.usages,
+            trunks: &mut self.trunks,
             cx,
         };
         (&mut self.bridged, env, &mut self.services)
@@ -49,7 +51,7 @@ impl Core {
         // Where a call may go is for the one to say who has sent it there.
         let sender = asking.diverted_by.clone().map(Caller::Account);
         let sender = sender.as_ref().unwrap_or(&asking.caller);
-        match self.whereabouts(user, uri, sender, &asking.from, cx.unix())? {
+        match self.whereabouts(user, (&asking.request, uri), sender, &asking.from, cx.unix())? {
             Way::Phones(found) if *asking.request.method() == Method::Invite => {
                 self.ring(server, asking, found, called, cx)
             }
@@ -98,7 +100,7 @@ impl Core {
     pub(super) fn go(
         &mut self,
         server: ServerId,
-        mut asking: Asking,
+        asking: Asking,
         way: Way,
         cx: &mut Context<'_>,
     ) -> Result<(), Refusal> {
@@ -107,12 +109,8 @@ impl Core {
                 let forwarding = Forwarding { asking, targets: found.phones?, attended: None };
                 self.proxy.start(server, forwarding, &self.config, &mut self.transactions, cx)
             }
-            Way::Out(to) => {
-                if let Some(by) = asking.diverted_by.take() {
-                    asking.caller = Caller::Account(by);
-                }
-                self.outward(server, asking, to, cx)
-            }
+            Way::Out(to) => self.outward(server, asking.answered_for(), to, cx),
+            Way::Trunks(by) => self.by_trunks(server, asking.answered_for(), by, cx),
         }
     }
 
@@ -201,8 +199,14 @@ impl Core {
 
     /// Does what is due for a leg of a bridged call; false if nothing is.
     pub(crate) fn due(&mut self, cx: &mut Context<'_>) -> bool {
-        let (bridged, mut env, _) = self.bridged(cx);
-        bridged.due(&mut env)
+        let Some((deadline, owner)) = self.usages.timers.pop_due(cx.now) else { return false };
+        if trunks::is_ours(owner.usage) {
+            self.tend(cx, |trunks, desk| trunks.timeout(owner.usage, deadline, desk));
+        } else {
+            let (bridged, mut env, _) = self.bridged(cx);
+            bridged.due(owner, deadline, &mut env);
+        }
+        true
     }
 
     /// When [`Core::due`] has something to do.

@@ -24,7 +24,7 @@ impl Core {
             let dialled = uri.as_ref().and_then(user_of).unwrap_or_default();
             let account = account.or_else(|| self.account_of(&dialled, uri.as_ref()?));
             let answering = account.as_ref().and_then(|account| self.directory.answering(account)).cloned();
-            let called = Called { dialled, account, answering };
+            let called = Called { dialled, account, answering, emergency: false };
             let outcome = match deflection {
                 Some(to) => Ok(Some(Outcome::Diverted(Diversion { to, why }))),
                 None => self.unanswered(server, &asking, &called, why, cx),

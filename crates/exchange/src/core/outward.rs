@@ -2,21 +2,24 @@
 
 use std::net::IpAddr;
 
-use offhook_sip::{HostPort, Name, SipUri, Status, Uri};
+use offhook_sip::{HostPort, Name, Request, SipUri, Status, Uri};
 use offhook_sip_stack::Flow;
 use offhook_sip_stack::transaction::ServerId;
 
 use super::Core;
+use super::trunks::{ByTrunks, Came};
 use super::whereabouts::Found;
 use crate::config::{Config, Strangers};
 use crate::context::Context;
 use crate::identity::Caller;
 use crate::proxy::{Asking, Outward};
 use crate::refusal::Refusal;
-use crate::route::{Asked, Decision, Trunk, TrunkAuth};
+use crate::route::{Asked, Decision, Trunk};
 
 /// Where a request for somebody here goes.
 pub(super) enum Way {
+    /// Out by one of several trunks.
+    Trunks(ByTrunks),
     /// To phones.
     Phones(Found),
     /// Out.
@@ -51,23 +54,26 @@ impl Core {
     pub(super) fn whereabouts(
         &self,
         user: Option<String>,
-        uri: &Uri,
+        (request, uri): (&Request, &Uri),
         caller: &Caller,
         from: &Flow,
         now: u64,
     ) -> Result<Way, Refusal> {
-        let came = self.config.trunk_of(uri, caller, from);
+        let came = caller.account().is_none().then(|| self.trunk_of(request, from)).flatten();
         let renamed;
-        let (user, uri) = match came {
-            Some((trunk, None)) if !trunk.numbers.is_empty() => {
+        let (user, uri) = match &came {
+            Some(Came { trunk, number: None, .. })
+                if !trunk.numbers.is_empty() || trunk.account().is_some() =>
+            {
                 return Err(Refusal::new(Status::NOT_FOUND, "This is no number of this trunk"));
             }
-            Some((_, Some(number))) => {
+            Some(Came { number: Some(number), .. }) => {
                 renamed = with_number(uri, number);
-                (Some(number.to_owned()), renamed.as_ref().unwrap_or(uri))
+                (Some(number.clone()), renamed.as_ref().unwrap_or(uri))
             }
-            Some((_, None)) | None => (user, uri),
+            Some(Came { number: None, .. }) | None => (user, uri),
         };
+        let dialled = user.clone().unwrap_or_default();
         let found = match user {
             Some(user) => self.targets(&user, uri, now),
             None => Err(Status::NOT_FOUND.into()),
@@ -75,7 +81,7 @@ impl Core {
         if !matches!(&found, Err(refusal) if refusal.status == Status::NOT_FOUND) {
             return found.map(Way::Phones);
         }
-        let trunk = came.map(|(trunk, _)| trunk.name.as_str());
+        let trunk = came.as_ref().map(|came| came.trunk.name.as_str());
         let domains = self.config.domains.as_slice();
         let asked = Asked { uri, caller: caller.account(), trunk, at: now, domains };
         let plan = &self.config.plan;
@@ -91,11 +97,18 @@ impl Core {
                 let uri = at(&domain, &number).ok_or_else(|| no_way("The plan names no domain"))?;
                 Ok(Way::Out(To { uri, planned, emergency, asserted: None }))
             }
-            Decision::Trunk(name, number) => {
-                let trunk = self.config.trunks.iter().find(|trunk| trunk.name == name);
-                let trunk = trunk.ok_or_else(|| no_way("The plan names a trunk that is not there"))?;
-                let asserted = caller.asserted_to(trunk, plan.numbering(caller.account()));
-                Ok(Way::Out(To { uri: by(trunk, &number)?, planned, emergency, asserted }))
+            Decision::Trunk(choices, number) => {
+                let trunk = match &choices[..] {
+                    [only] => self.config.trunks.iter().find(|trunk| trunk.name == only.trunk),
+                    _ => None,
+                };
+                let Some(trunk) = trunk.filter(|trunk| !trunk.is_bridged()) else {
+                    return Ok(Way::Trunks(ByTrunks { choices, number, dialled, emergency }));
+                };
+                let numbering = plan.numbering(caller.account());
+                let asserted = caller.asserted_to(trunk, numbering);
+                let uri = by(trunk, &trunk.dialling.called(&number, &dialled, numbering));
+                Ok(Way::Out(To { uri, planned, emergency, asserted }))
             }
             Decision::Refused(status, reason) => Err(Refusal::new(status, reason)),
         }
@@ -129,24 +142,6 @@ impl Core {
 }
 
 impl Config {
-    /// Whether a call comes from a trunk and needs no other proof.
-    pub(crate) fn is_from_trunk(&self, ip: IpAddr) -> bool {
-        self.trunks.iter().any(|trunk| trunk.is_from(ip))
-    }
-
-    /// The trunk by which a call without an account came, and which of its numbers the Request-URI names. A carrier may have several
-    /// trunks at the same addresses.
-    fn trunk_of(&self, uri: &Uri, caller: &Caller, from: &Flow) -> Option<(&Trunk, Option<&str>)> {
-        let ip = from.remote.ip();
-        let is_ours = |host: &str| self.serves(host);
-        let named = |trunk| (trunk, Trunk::number(trunk, uri, &self.plan.numbering, is_ours));
-        let all = || self.trunks.iter().filter(|trunk| trunk.is_from(ip)).map(named);
-        match caller.account() {
-            Some(_) => None,
-            None => all().find(|(_, number)| number.is_some()).or_else(|| all().next()),
-        }
-    }
-
     /// Whether someone without an account may call in from an address.
     pub(crate) fn lets_in(&self, ip: IpAddr) -> bool {
         self.strangers == Strangers::Allow || self.allow_from.iter().any(|network| network.contains(&ip))
@@ -170,14 +165,8 @@ fn at(domain: &str, number: &str) -> Option<SipUri> {
 }
 
 /// A number by a trunk.
-fn by(trunk: &Trunk, number: &str) -> Result<SipUri, Refusal> {
-    match trunk.auth {
-        TrunkAuth::Address => Ok(trunk.server.clone().with_user(number).with_param("user", Some("phone"))),
-        TrunkAuth::Register { .. } => {
-            let reason = format!("The trunk {} needs a password, and such are not carried yet", trunk.name);
-            Err(Refusal::new(Status::NOT_IMPLEMENTED, reason))
-        }
-    }
+fn by(trunk: &Trunk, number: &str) -> SipUri {
+    trunk.server.clone().with_user(number).with_param("user", Some("phone"))
 }
 
 fn no_way(why: &str) -> Refusal {

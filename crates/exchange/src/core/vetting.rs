@@ -99,7 +99,7 @@ impl Core {
         }
         // Carriers put whatever host they like into From.
         let is_proof = request.has(Name::ProxyAuthorization);
-        if here && !is_proof && self.config.is_from_trunk(flow.remote.ip()) {
+        if here && !is_proof && self.trunk_of(request, flow).is_some() {
             return Ok(Some(Caller::Stranger));
         }
         let account = match self.prove(request, &from, Kind::ProxyToUser, flow, cx) {

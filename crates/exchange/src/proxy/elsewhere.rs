@@ -137,13 +137,13 @@ impl Proxy {
 
 impl Config {
     /// The transports by which other domains are reached: those on which they could reach us.
-    fn spoken(&self) -> Vec<Transport> {
+    pub(crate) fn spoken(&self) -> Vec<Transport> {
         let listens = |transport: &Transport| self.listeners.iter().any(|one| one.transport == *transport);
         [Transport::Udp, Transport::Tcp, Transport::Tls].into_iter().filter(listens).collect()
     }
 
     /// The address of ours from which a server is reached, where there is one.
-    fn local_towards(&self, hop: &Hop) -> Option<SocketAddr> {
+    pub(crate) fn local_towards(&self, hop: &Hop) -> Option<SocketAddr> {
         let remote = hop.target.remote;
         let reaches =
             |ip: std::net::IpAddr| ip.is_ipv4() == remote.is_ipv4() || (ip.is_ipv6() && ip.is_unspecified());
@@ -180,6 +180,7 @@ fn found(
                 refused: 0,
                 domain: Some(domain.clone()),
                 asserted: locating.asserted.clone(),
+                line: None,
                 alternatives: Vec::new(),
             }),
             Err(status) => why = Some(status),
@@ -258,4 +259,4 @@ fn unreachable(why: Unreachable, to: &SipUri) -> Refusal {
 /// After that nobody waits for the DNS any more, whatever its adapter does. It has its own, shorter patience.
 const LONGEST_SEARCH: Duration = Duration::from_secs(30);
 /// After so long without any response the next server is tried beside a silent one: a datagram has been sent four times.
-pub(super) const SILENCE: Duration = Duration::from_millis(3_500);
+pub(crate) const SILENCE: Duration = Duration::from_millis(3_500);

@@ -33,10 +33,22 @@ pub(crate) struct Asking {
     /// How it came.
     pub(crate) from: Flow,
     pub(crate) caller: Caller,
+    /// The trunk with a leg of ours by which it came.
+    pub(crate) trunk: Option<usize>,
     /// Since when it is a call, if it is one that others have not answered.
     pub(crate) begun: Option<Instant>,
     /// Who has sent it on to where it goes now, and answers for that.
     pub(crate) diverted_by: Option<Account>,
+}
+
+impl Asking {
+    /// The same from the one who answers for where it goes.
+    pub(crate) fn answered_for(mut self) -> Self {
+        if let Some(by) = self.diverted_by.take() {
+            self.caller = Caller::Account(by);
+        }
+        self
+    }
 }
 
 /// A request that starts something, and where it goes.
@@ -90,7 +102,7 @@ impl Proxy {
         transactions: &mut Transactions,
         cx: &mut Context<'_>,
     ) -> Result<(u64, Box<ResponseContext>), Refusal> {
-        let Asking { request, from, caller, begun, diverted_by: _ } = asking;
+        let Asking { request, from, caller, begun, trunk: _, diverted_by: _ } = asking;
         let invite = *request.method() == Method::Invite;
         let counted = invite && self.active.admit(&caller, most_calls)?.is_some();
         if invite && begun.is_none() {

@@ -38,7 +38,7 @@ use crate::identity;
 use crate::io::ShardMessage;
 pub(crate) use activity::Activity;
 use anchor::{Anchors, Answered, Role, Trouble, without_media};
-pub(crate) use elsewhere::Outward;
+pub(crate) use elsewhere::{Outward, SILENCE};
 use hangup::Dialog;
 pub(crate) use hangup::{OPERATOR, OPERATOR_REASON};
 pub(crate) use launch::{Asking, Forwarding, is_behind_nat};

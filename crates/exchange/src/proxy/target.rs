@@ -1,6 +1,7 @@
 //! Where a request is forwarded to (RFC 3261 §16.5).
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use offhook_sdp::Profile;
 use offhook_sip::Uri;
@@ -10,6 +11,7 @@ use super::protection::Manner;
 use super::signed_route::Party;
 use crate::config::{AnchorPolicy, Config};
 use crate::directory::Binding;
+use crate::trunks::Outbound;
 
 /// One place to try.
 #[derive(Clone, Debug)]
@@ -32,6 +34,8 @@ pub(crate) struct Target {
     pub(crate) domain: Option<String>,
     /// Who the caller is, for a trunk (RFC 3325).
     pub(crate) asserted: Option<String>,
+    /// What is said to the trunk whose server it is, by a leg of ours.
+    pub(crate) line: Option<Arc<Outbound>>,
     /// Other flows of the same device, or other servers of the same domain, the one to try next first (RFC 5626 §5.3): not before this one has failed.
     pub(crate) alternatives: Vec<Target>,
 }
@@ -76,6 +80,7 @@ impl From<&Binding> for Target {
             refused: 0,
             domain: None,
             asserted: None,
+            line: None,
             alternatives: Vec::new(),
         }
     }

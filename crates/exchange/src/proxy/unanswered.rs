@@ -134,5 +134,12 @@ impl Proxy {
 }
 
 fn asking(request: &Request, from: Flow, caller: &crate::identity::Caller, begun: Instant) -> Asking {
-    Asking { request: request.clone(), from, caller: caller.clone(), begun: Some(begun), diverted_by: None }
+    Asking {
+        request: request.clone(),
+        from,
+        caller: caller.clone(),
+        trunk: None,
+        begun: Some(begun),
+        diverted_by: None,
+    }
 }

@@ -8,6 +8,7 @@ use offhook_sip::{Status, Uri};
 
 use super::number::{NotANumber, Number, Numbering};
 use super::pattern::Pattern;
+use super::trunk::Choice;
 use super::window::Window;
 use crate::directory::AddressOfRecord;
 
@@ -52,8 +53,8 @@ pub struct Rule {
 /// Where a rule sends calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Destination {
-    /// To another network.
-    Trunk(String),
+    /// To another network, by one of these.
+    Trunk(Vec<Choice>),
     /// To an account of ours.
     Account(AddressOfRecord),
     /// To this number at another domain.
@@ -135,8 +136,8 @@ impl fmt::Display for Miss {
 /// Where a call goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// To this number by this trunk.
-    Trunk(String, String),
+    /// To this number by one of these trunks.
+    Trunk(Vec<Choice>, String),
     /// To an account.
     Account(AddressOfRecord),
     /// To this number at another domain.
@@ -194,8 +195,8 @@ impl Plan {
         // Help is called by whatever line there is.
         let any_line = || {
             let line = self.rules.iter().find(|rule| matches!(rule.to, Destination::Trunk(_)))?;
-            let Destination::Trunk(trunk) = &line.to else { return None };
-            Some(Decision::Trunk(trunk.clone(), dialled.as_str().to_owned()))
+            let Destination::Trunk(trunks) = &line.to else { return None };
+            Some(Decision::Trunk(trunks.clone(), dialled.as_str().to_owned()))
         };
         let decision = decision
             .or_else(|| emergency.then(any_line).flatten())
@@ -271,7 +272,7 @@ impl Rule {
             format!("{}{left}", self.prepend)
         };
         match &self.to {
-            Destination::Trunk(name) => Decision::Trunk(name.clone(), changed()),
+            Destination::Trunk(trunks) => Decision::Trunk(trunks.clone(), changed()),
             Destination::Account(account) => Decision::Account(account.clone()),
             Destination::Domain(domain) => Decision::Domain(domain.clone(), changed()),
             Destination::Reject(status, reason) => Decision::Refused(*status, reason.clone()),

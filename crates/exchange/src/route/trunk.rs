@@ -1,9 +1,11 @@
 //! Trunks: lines to other telephone networks.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use offhook_sip::{SipUri, Uri};
+use offhook_sip_stack::auth::Password;
 
 use super::number::Numbering;
 use crate::directory::number_digits;
@@ -14,32 +16,135 @@ use crate::locality::user_of;
 pub struct Trunk {
     /// Its name in rules.
     pub name: String,
-    /// The provider's server.
+    /// The provider's server; its host is the provider's domain.
     pub server: SipUri,
+    /// Where everything is sent, if not to `server`: an outbound proxy.
+    pub proxy: Option<SipUri>,
     /// How each side knows the other.
     pub auth: TrunkAuth,
     /// Numbers whose calls come in here, normalised. With any, a call that comes from it for something else is refused.
     pub numbers: Vec<String>,
-    /// Where its calls come from.
+    /// Where its calls come from, beside the addresses of the server of a trunk with a password.
     pub networks: Vec<IpNet>,
+    /// How numbers are written for it.
+    pub dialling: Dialling,
+    /// Calls that it may have at a time.
+    pub max_calls: Option<u32>,
+    /// Calls that may begin on it within a second.
+    pub max_calls_per_second: Option<u32>,
+    /// How often its server is asked whether it is there (OPTIONS, RFC 3261 §11).
+    pub health: Option<Duration>,
 }
 
 /// How each side of a trunk knows the other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TrunkAuth {
-    /// We register with this user name and a password.
-    Register {
-        /// The user name.
-        username: String,
-    },
+    /// We have a user name and a password there.
+    Password(Box<TrunkAccount>),
     /// By addresses: nobody registers, and calls from its networks are not challenged.
     Address,
 }
 
+/// Who we are at a provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrunkAccount {
+    /// The user of our address there.
+    pub username: String,
+    /// The user name in credentials, if it is another.
+    pub auth_username: Option<String>,
+    /// The password.
+    pub password: Password,
+    /// The only realm whose challenges are answered; none: the first that there is.
+    pub realm: Option<String>,
+    /// The domain at which we register.
+    pub registrar: SipUri,
+    /// The seconds for which we ask to be registered; none: we do not register.
+    pub expires: Option<u32>,
+    /// Whether From has the user name, whatever number the caller has.
+    pub from_username: bool,
+}
+
+/// How numbers are written for a trunk.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dialling {
+    /// The form of a whole number.
+    pub format: NumberFormat,
+    /// Letters that are taken off in front of what is called then; a `+` is one.
+    pub strip: usize,
+    /// What comes in front of it then.
+    pub prefix: String,
+}
+
+/// The form of a whole number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NumberFormat {
+    /// `+49301234567`.
+    #[default]
+    Plus,
+    /// `49301234567`.
+    E164,
+    /// `0301234567`, and `0043…` for those abroad.
+    National,
+    /// As the caller dialled it.
+    AsDialled,
+}
+
+/// One of the trunks that a rule leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// Its name.
+    pub trunk: String,
+    /// Lower ones are tried first.
+    pub priority: u32,
+    /// The share of calls among those of one priority.
+    pub weight: u32,
+}
+
+impl Choice {
+    /// The only one.
+    pub fn only(trunk: &str) -> Vec<Self> {
+        vec![Self { trunk: trunk.to_owned(), priority: 1, weight: 1 }]
+    }
+}
+
 impl Trunk {
-    /// Whether a call from this address comes from the trunk and needs no other proof.
-    pub fn is_from(&self, ip: IpAddr) -> bool {
-        self.auth == TrunkAuth::Address && self.networks.iter().any(|network| network.contains(&ip))
+    /// A trunk with nothing but what it must have.
+    pub fn new(name: &str, server: SipUri, auth: TrunkAuth) -> Self {
+        Self {
+            name: name.to_owned(),
+            server,
+            proxy: None,
+            auth,
+            numbers: Vec::new(),
+            networks: Vec::new(),
+            dialling: Dialling::default(),
+            max_calls: None,
+            max_calls_per_second: None,
+            health: None,
+        }
+    }
+
+    /// Who we are there, where that is proven by a password.
+    pub fn account(&self) -> Option<&TrunkAccount> {
+        match &self.auth {
+            TrunkAuth::Password(account) => Some(account),
+            TrunkAuth::Address => None,
+        }
+    }
+
+    /// Where everything is sent.
+    pub fn next_hop(&self) -> &SipUri {
+        self.proxy.as_ref().unwrap_or(&self.server)
+    }
+
+    /// Whether its calls need a leg of ours: to answer challenges, or to be counted.
+    pub fn is_bridged(&self) -> bool {
+        self.account().is_some() || self.max_calls.is_some() || self.max_calls_per_second.is_some()
+    }
+
+    /// Whether an address is in one of its networks.
+    pub fn is_in_networks(&self, ip: IpAddr) -> bool {
+        self.networks.iter().any(|network| network.contains(&ip))
     }
 
     /// Which of its numbers a Request-URI names: as people here dial it, or as E.164 without the `+`, which many carriers
@@ -58,6 +163,31 @@ impl Trunk {
     }
 }
 
+impl Dialling {
+    /// What is called, for a number that a rule has made of what was dialled.
+    pub fn called(&self, number: &str, dialled: &str, numbering: &Numbering) -> String {
+        let written = match self.format {
+            NumberFormat::AsDialled => dialled.to_owned(),
+            _ => self.written(number, numbering),
+        };
+        let left: String = written.chars().skip(self.strip).collect();
+        format!("{}{left}", self.prefix)
+    }
+
+    /// A number in this form. One that is of use in one country or network only stays as it is.
+    pub fn written(&self, number: &str, numbering: &Numbering) -> String {
+        let Some(digits) = number.strip_prefix('+') else { return number.to_owned() };
+        match (self.format, numbering.country) {
+            (NumberFormat::E164, _) => digits.to_owned(),
+            (NumberFormat::National, Some(country)) => match digits.strip_prefix(country.code) {
+                Some(rest) => format!("{}{rest}", country.national),
+                None => format!("{}{digits}", country.international),
+            },
+            (NumberFormat::Plus | NumberFormat::AsDialled | NumberFormat::National, _) => number.to_owned(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,8 +197,7 @@ mod tests {
     fn a_number_of_a_trunk_is_known_however_a_carrier_writes_it() {
         let Ok(Uri::Sip(server)) = "sip:198.51.100.9".parse() else { panic!("a URI") };
         let numbers = vec!["+49301234567".to_owned(), "1001".to_owned()];
-        let (name, networks) = ("carrier".to_owned(), Vec::new());
-        let trunk = Trunk { name, server, auth: TrunkAuth::Address, numbers, networks };
+        let trunk = Trunk { numbers, ..Trunk::new("carrier", server, TrunkAuth::Address) };
         let mut numbering = Numbering::of(Country::of("DE").unwrap());
         for area_code in [None, Some("30".to_owned())] {
             numbering.area_code = area_code;
@@ -94,5 +223,25 @@ mod tests {
                 assert_eq!(found, number, "{uri}");
             }
         }
+    }
+
+    #[test]
+    fn a_number_is_written_as_the_trunk_wants_it() {
+        let numbering = Numbering::of(Country::of("DE").unwrap());
+        let table = [
+            (NumberFormat::Plus, 0, "", "+49301234567", "+49301234567"),
+            (NumberFormat::E164, 0, "", "+49301234567", "49301234567"),
+            (NumberFormat::National, 0, "", "+49301234567", "0301234567"),
+            (NumberFormat::National, 0, "", "+4312345678", "004312345678"),
+            (NumberFormat::AsDialled, 0, "", "+49301234567", "030-1234567"),
+            (NumberFormat::E164, 2, "9", "+49301234567", "9301234567"),
+            (NumberFormat::E164, 0, "", "112", "112"),
+        ];
+        for (format, strip, prefix, number, called) in table {
+            let dialling = Dialling { format, strip, prefix: prefix.to_owned() };
+            assert_eq!(dialling.called(number, "030-1234567", &numbering), called, "{dialling:?} {number}");
+        }
+        let nowhere = Dialling { format: NumberFormat::National, ..Dialling::default() };
+        assert_eq!(nowhere.written("+49301234567", &Numbering::default()), "+49301234567");
     }
 }

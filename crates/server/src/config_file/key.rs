@@ -32,6 +32,8 @@ pub enum Kind {
     Count(u64, u64),
     /// A length of time such as `"60s"`, `"10m"`, `"2h"`; a bare number is seconds.
     Time,
+    /// The same, or `"off"`.
+    TimeOrOff,
     /// One of these words.
     Choice(&'static [&'static str]),
     /// An address with its port.
@@ -48,7 +50,7 @@ pub enum Kind {
     Ports,
     /// Texts, or one of them; a comma in it is part of it.
     List,
-    /// A table of one place to go.
+    /// A table of one place to go, or a list of tables with trunks.
     Destination,
 }
 
@@ -63,6 +65,7 @@ impl Kind {
             Self::Flag => "true or false".into(),
             Self::Count(least, most) => format!("a whole number from {least} to {most}"),
             Self::Time => "a time such as \"60s\", \"10m\" or \"2h\"".into(),
+            Self::TimeOrOff => "a time such as \"60s\" or \"10m\", or \"off\"".into(),
             Self::Choice(words) => {
                 let quoted: Vec<_> = words.iter().map(|word| format!("{word:?}")).collect();
                 quoted.join(" or ")
@@ -77,7 +80,9 @@ impl Kind {
             Self::Ports => "ports such as \"20000-20999\", at least four".into(),
             Self::List => "text in quotes or a list of such".into(),
             Self::Destination => {
-                "{ trunk = \"NAME\" }, { account = \"sip:…\" }, { domain = \"…\" } or { reject = 603 }".into()
+                "{ trunk = \"NAME\" }, { trunk = [\"ONE\", \"TWO\"] }, a list of { trunk = \"NAME\", weight = 1 }, \
+                 { account = \"sip:…\" }, { domain = \"…\" } or { reject = 603 }"
+                    .into()
             }
         }
     }
@@ -266,6 +271,25 @@ pub const KEYS: &[Key] = &[
         "What accounts dial to hear the date and the time; \"off\": there is no speaking clock",
     ),
     key(
+        "services.conference.rooms",
+        Kind::Text,
+        "\"3000-3009\"",
+        "The numbers of conference rooms, one or first and last; \"off\": there are none",
+    ),
+    key(
+        "services.conference.pin",
+        Kind::Secret,
+        "",
+        "What has to be entered to come into a room; default: nothing",
+    ),
+    key(
+        "services.conference.moderator_pin",
+        Kind::Secret,
+        "",
+        "What those enter who may lock a room; default: all may",
+    ),
+    key("services.conference.most", Kind::Count(2, 1000), "100", "How many may be in a room"),
+    key(
         "services.voicemail.number",
         Kind::Text,
         "\"*97\"",
@@ -284,6 +308,12 @@ pub const KEYS: &[Key] = &[
         Kind::Count(0, 36_500),
         "0",
         "After how many days a message is deleted, heard or not; 0: never",
+    ),
+    key(
+        "trace.memory",
+        Kind::Text,
+        "\"8 MiB\"",
+        "Memory for the messages that passed lately, for ladders and explanations; \"off\": they are not kept",
     ),
     key("store.url", Kind::Text, "\"sqlite:offhook.db\"", "The database, in the data directory"),
     key(
@@ -345,12 +375,56 @@ pub(super) const ACCOUNT: &[Key] = &[
 /// The keys of `[[trunk]]`.
 pub(super) const TRUNK: &[Key] = &[
     key("name", Kind::Text, "", "Its name"),
-    key("server", Kind::Text, "", "The provider's server"),
+    key("server", Kind::Text, "", "The provider's server: a domain or an address, perhaps with a port"),
     key("username", Kind::Text, "", "The user name there"),
     key("password", Kind::Secret, "", "The password there"),
+    key("auth_username", Kind::Text, "", "The user name in credentials, if it is another"),
+    key(
+        "realm",
+        Kind::Text,
+        "",
+        "The only realm whose challenges are answered; default: the first that the provider names",
+    ),
+    key("registrar", Kind::Text, "", "The domain at which to register, if it is not that of server"),
+    key("proxy", Kind::Text, "", "Where everything is sent, if not to server"),
+    key(
+        "transport",
+        Kind::Choice(&["udp", "tcp", "tls"]),
+        "",
+        "How everything is sent; default: as the DNS says",
+    ),
+    key("register", Kind::Flag, "true", "Whether to register, so that calls come in"),
+    key("expires", Kind::Time, "\"10m\"", "How long a registration shall hold; it is refreshed before"),
     key("numbers", Kind::Texts, "", "Numbers whose calls come in here"),
+    key(
+        "from",
+        Kind::Choice(&["number", "username"]),
+        "\"number\"",
+        "What stands in From: the caller's number, as far as it is one of numbers, or the user name",
+    ),
+    key(
+        "format",
+        Kind::Choice(&["plus", "e164", "national", "as-dialled"]),
+        "\"plus\"",
+        "How numbers are written: +49301234567, 49301234567, 0301234567, or as the caller dialled",
+    ),
+    key("strip", Kind::Count(1, 20), "", "How many signs are taken off in front of what is called then"),
+    key("prefix", Kind::Text, "", "What comes in front of it then"),
+    key("max_calls", Kind::Count(1, 100_000), "", "Calls at a time; default: no limit"),
+    key(
+        "max_calls_per_second",
+        Kind::Count(1, 10_000),
+        "",
+        "Calls that may begin within a second; default: no limit",
+    ),
+    key(
+        "health",
+        Kind::TimeOrOff,
+        "",
+        "How often the server is asked whether it is there; default: \"30s\" with a password, else \"off\"",
+    ),
     key("auth", Kind::Choice(&["register", "address"]), "", "How each side proves who it is"),
-    key("networks", Kind::Networks, "", "Where its calls come from"),
+    key("networks", Kind::Networks, "", "Where its calls come from, beside the addresses of the server"),
 ];
 
 /// The keys of `[[route]]`.
@@ -372,7 +446,8 @@ pub(super) const ROUTE: &[Key] = &[
         "to",
         Kind::Destination,
         "",
-        "Where calls go: { trunk | account | domain = \"…\" }, or { reject = 603, reason = \"…\" }",
+        "Where calls go: { trunk | account | domain = \"…\" }, { trunk = [\"first\", \"second\"] }, a list of \
+         { trunk = \"…\", priority = 1, weight = 1 }, or { reject = 603, reason = \"…\" }",
     ),
 ];
 

@@ -66,7 +66,7 @@ fn of_kind(kind: Kind) -> Value {
         }
         Kind::Flag => json!({ "type": "boolean" }),
         Kind::Count(least, most) => json!({ "type": "integer", "minimum": least, "maximum": most }),
-        Kind::Time => json!({ "type": ["string", "integer"] }),
-        Kind::Destination => json!({ "type": "object" }),
+        Kind::Time | Kind::TimeOrOff => json!({ "type": ["string", "integer"] }),
+        Kind::Destination => json!({ "type": ["object", "array"] }),
     }
 }

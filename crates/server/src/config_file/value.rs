@@ -23,7 +23,7 @@ pub enum Value {
     Flag(bool),
     /// Of [`Kind::Count`].
     Count(u64),
-    /// Of [`Kind::Time`].
+    /// Of [`Kind::Time`] and [`Kind::TimeOrOff`]; zero is off.
     Time(Duration),
     /// Of [`Kind::Address`], [`Kind::Listen`] and [`Kind::Servers`].
     Addresses(Vec<SocketAddr>),
@@ -33,8 +33,9 @@ pub enum Value {
     Networks(Vec<IpNet>),
     /// Of [`Kind::Ports`].
     Ports(RangeInclusive<u16>),
-    /// Of [`Kind::Destination`]: keys and values as written.
-    Destination(Vec<(String, String)>),
+    /// Of [`Kind::Destination`]: keys and values of each place as written. A list of trunks in one place is as many places,
+    /// each with its priority.
+    Destination(Vec<Vec<(String, String)>>),
 }
 
 /// Where a password is.
@@ -64,6 +65,8 @@ pub(super) fn read(kind: Kind, value: &DeValue<'_>) -> Option<Value> {
         Kind::Flag => Value::Flag(value.as_bool()?),
         Kind::Count(least, most) => Value::Count(count(value).filter(|n| (least..=most).contains(n))?),
         Kind::Time => Value::Time(time(value)?),
+        Kind::TimeOrOff if value.as_str() == Some("off") => Value::Time(Duration::ZERO),
+        Kind::TimeOrOff => Value::Time(time(value)?),
         Kind::Address => Value::Addresses(vec![text(value)?.parse().ok()?]),
         Kind::Listen => Value::Addresses(listen(value)?),
         Kind::Servers => {
@@ -102,7 +105,24 @@ fn texts(value: &DeValue<'_>) -> Option<Vec<String>> {
     texts.iter().all(|text| !text.is_empty()).then_some(texts)
 }
 
-fn destination(value: &DeValue<'_>) -> Option<Vec<(String, String)>> {
+fn destination(value: &DeValue<'_>) -> Option<Vec<Vec<(String, String)>>> {
+    if let DeValue::Array(array) = value {
+        let places = array.iter().map(|one| place(one.get_ref())).collect::<Option<Vec<_>>>()?;
+        return (!places.is_empty()).then_some(places);
+    }
+    let Some(DeValue::Array(trunks)) =
+        value.as_table().and_then(|table| table.get("trunk")).map(|one| one.get_ref())
+    else {
+        return Some(vec![place(value)?]);
+    };
+    let alone = value.as_table().is_some_and(|table| table.len() == 1) && !trunks.is_empty();
+    let ranked = |(at, one): (usize, &toml::Spanned<DeValue<'_>>)| {
+        Some(vec![("trunk".to_owned(), text(one.get_ref())?), ("priority".to_owned(), (at + 1).to_string())])
+    };
+    trunks.iter().enumerate().map(ranked).collect::<Option<_>>().filter(|_| alone)
+}
+
+fn place(value: &DeValue<'_>) -> Option<Vec<(String, String)>> {
     let entry = |value: &DeValue<'_>| text(value).or_else(|| count(value).map(|count| count.to_string()));
     let table = value.as_table()?.iter();
     table.map(|(key, value)| Some((key.get_ref().to_string(), entry(value.get_ref())?))).collect()

@@ -1,27 +1,21 @@
-//! `[numbers]`, `[[trunk]]` and `[[route]]`: where calls go that are for no account.
+//! `[numbers]` and `[[route]]`: where calls go that are for no account.
 
 use jiff::tz::TimeZone;
 use offhook_exchange::directory::AddressOfRecord;
 use offhook_exchange::route::countries::Country;
-use offhook_exchange::route::{Destination, Numbering, Pattern, Plan, Rule, Trunk, TrunkAuth, Window};
-use offhook_sip::{Status, Uri};
+use offhook_exchange::route::{Choice, Destination, Numbering, Pattern, Plan, Rule, Trunk, Window};
+use offhook_sip::Status;
 
 use super::Meaning;
 use crate::config_file::{Mistake, Object, Value, did_you_mean};
 
 impl Meaning<'_> {
     /// The plan and the trunks that it names.
-    pub(super) fn plan(&mut self, warnings: &mut Vec<String>) -> (Plan, Vec<Trunk>) {
+    pub(super) fn plan(&mut self) -> (Plan, Vec<Trunk>) {
         let numbering = self.numbering();
         let time_zone = self.time_zone();
         let numbering_of = self.numbering_of(&numbering);
         let trunks = self.trunks(&numbering);
-        for trunk in trunks.iter().filter(|trunk| trunk.auth != TrunkAuth::Address) {
-            warnings.push(format!(
-                "the trunk {} needs a password: calls over such trunks are not carried yet",
-                trunk.name
-            ));
-        }
         let rules = self.rules(&trunks);
         let allow_international = self.is_on("security.allow_international");
         (Plan { numbering, numbering_of, rules, allow_international, time_zone }, trunks)
@@ -82,28 +76,6 @@ impl Meaning<'_> {
         all
     }
 
-    fn trunks(&mut self, numbering: &Numbering) -> Vec<Trunk> {
-        let mut trunks: Vec<Trunk> = Vec::new();
-        for object in self.written.objects.iter().filter(|object| object.list == "trunk") {
-            match trunk(object, numbering) {
-                Ok(trunk) if trunks.iter().any(|other| other.name == trunk.name) => {
-                    self.mistakes.push(mistake(object, "name", format!("{} is declared twice", trunk.name)));
-                }
-                Ok(trunk) => {
-                    for (number, other) in shared(&trunk, &trunks) {
-                        let what = format!("{number} is a number of the trunk {other} already");
-                        self.mistakes.push(mistake(object, "numbers", what));
-                    }
-                    trunks.push(trunk);
-                }
-                // What could not be read has been told of already.
-                Err(_) if !object.complete => {}
-                Err((key, what)) => self.mistakes.push(mistake(object, key, what)),
-            }
-        }
-        trunks
-    }
-
     fn rules(&mut self, trunks: &[Trunk]) -> Vec<Rule> {
         let mut rules: Vec<Rule> = Vec::new();
         for object in self.written.objects.iter().filter(|object| object.list == "route") {
@@ -125,56 +97,7 @@ impl Meaning<'_> {
 }
 
 /// The key that is wrong, and how.
-type Wrong = (&'static str, String);
-
-fn trunk(object: &Object, numbering: &Numbering) -> Result<Trunk, Wrong> {
-    let name = text(object, "name").ok_or(("name", "this [[trunk]] has no name".to_owned()))?;
-    let server = text(object, "server").ok_or(("server", "this [[trunk]] has no server".to_owned()))?;
-    let spelt = if server.starts_with("sip:") || server.starts_with("sips:") {
-        server.clone()
-    } else {
-        format!("sip:{server}")
-    };
-    let Ok(Uri::Sip(server)) = spelt.parse() else {
-        return Err((
-            "server",
-            format!("{server:?} is no host such as \"sip.provider.example\" or \"192.0.2.9:5060\""),
-        ));
-    };
-    let username = text(object, "username");
-    let auth = match (text(object, "auth").as_deref(), username) {
-        (Some("address"), Some(_)) => {
-            return Err(("username", "with auth = \"address\" nobody has a user name".into()));
-        }
-        (Some("address"), None) => TrunkAuth::Address,
-        (_, Some(username)) if object.values.contains_key("password") => TrunkAuth::Register { username },
-        (_, Some(_)) => return Err(("username", "this user name needs its password".into())),
-        (_, None) => {
-            return Err(("auth", "a trunk has a username and a password, or auth = \"address\"".into()));
-        }
-    };
-    let networks = match object.values.get("networks").map(|entry| &entry.value) {
-        Some(Value::Networks(networks)) => networks.clone(),
-        _ => Vec::new(),
-    };
-    let numbers = texts(object, "numbers")
-        .iter()
-        .map(|one| match numbering.normalize(one) {
-            Ok(number) => Ok(number.to_string()),
-            Err(error) => Err(("numbers", format!("{one:?} is no number: {error}"))),
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    Ok(Trunk { name, server, auth, numbers, networks })
-}
-
-/// Numbers that another trunk has too, and its name.
-fn shared<'a>(trunk: &'a Trunk, others: &'a [Trunk]) -> impl Iterator<Item = (&'a str, &'a str)> {
-    let of = |number: &'a String| {
-        let other = others.iter().find(|other| other.numbers.contains(number))?;
-        Some((number.as_str(), other.name.as_str()))
-    };
-    trunk.numbers.iter().filter_map(of)
-}
+pub(super) type Wrong = (&'static str, String);
 
 fn rule(object: &Object, trunks: &[Trunk]) -> Result<Rule, Wrong> {
     let name = text(object, "name").ok_or(("name", "this [[route]] has no name".to_owned()))?;
@@ -201,8 +124,8 @@ fn rule(object: &Object, trunks: &[Trunk]) -> Result<Rule, Wrong> {
             ));
         }
     };
-    if let Destination::Trunk(trunk) = &to {
-        known(trunk).map_err(|what| ("to", what))?;
+    if let Destination::Trunk(choices) = &to {
+        choices.iter().try_for_each(|one| known(&one.trunk)).map_err(|what| ("to", what))?;
     }
     let address = |one: String| one.strip_prefix("sip:").map_or(one.clone(), str::to_owned);
     let strip = match object.values.get("strip").map(|entry| &entry.value) {
@@ -226,20 +149,38 @@ fn rule(object: &Object, trunks: &[Trunk]) -> Result<Rule, Wrong> {
     })
 }
 
-fn destination(written: &[(String, String)]) -> Result<Destination, String> {
+fn destination(places: &[Vec<(String, String)>]) -> Result<Destination, String> {
+    let choices = places.iter().map(|place| choice(place)).collect::<Option<Vec<_>>>();
+    if let Some(choices) = choices {
+        let twice = |(at, one): (usize, &Choice)| choices[..at].iter().any(|other| other.trunk == one.trunk);
+        return match choices.iter().enumerate().find(|(at, one)| twice((*at, one))) {
+            Some((_, one)) => Err(format!("the trunk {} is named twice", one.trunk)),
+            None => Ok(Destination::Trunk(choices)),
+        };
+    }
+    let [written] = places else {
+        return Err(
+            "of several places each is a trunk: { trunk = \"NAME\", priority = 1, weight = 1 }".into()
+        );
+    };
     let of = |key: &str| written.iter().find(|(one, _)| one == key).map(|(_, value)| value.clone());
-    let odd = written.iter().find(|(key, _)| !TARGETS.contains(&key.as_str()) && key != "reason");
+    let is_known = |key: &str| {
+        TARGETS.contains(&key)
+            || key == "reason"
+            || of("trunk").is_some() && ["priority", "weight"].contains(&key)
+    };
+    let odd = written.iter().find(|(key, _)| !is_known(key));
     if let Some((key, _)) = odd {
         return Err(format!("{key:?} is nowhere to go: trunk, account, domain or reject"));
     }
-    if written.iter().filter(|(key, _)| key != "reason").count() != 1 {
+    if written.iter().filter(|(key, _)| TARGETS.contains(&key.as_str())).count() != 1 {
         return Err("a rule leads to one place: trunk, account, domain or reject".into());
     }
     if of("reason").is_some() && of("reject").is_none() {
         return Err("a reason belongs to reject".into());
     }
-    if let Some(trunk) = of("trunk") {
-        return Ok(Destination::Trunk(trunk));
+    if of("trunk").is_some() {
+        return Err("priority and weight of a trunk are whole numbers from 1 to 65535".into());
     }
     if let Some(account) = of("account") {
         return AddressOfRecord::parse(&account).map(Destination::Account).map_err(|error| error.to_string());
@@ -256,6 +197,18 @@ fn destination(written: &[(String, String)]) -> Result<Destination, String> {
     Ok(Destination::Reject(status, of("reason").unwrap_or_else(|| status.reason().to_owned())))
 }
 
+/// A trunk of several; `None`: it is something else.
+fn choice(place: &[(String, String)]) -> Option<Choice> {
+    let of = |key: &str| place.iter().find(|(one, _)| one == key).map(|(_, value)| value.as_str());
+    let number = |key: &str| match of(key) {
+        Some(text) => text.parse().ok().filter(|number| (1..=65_535).contains(number)),
+        None => Some(1),
+    };
+    let is_all = place.iter().all(|(key, _)| ["trunk", "priority", "weight"].contains(&key.as_str()));
+    is_all.then_some(())?;
+    Some(Choice { trunk: of("trunk")?.to_owned(), priority: number("priority")?, weight: number("weight")? })
+}
+
 fn country(iso: &str) -> Result<&'static Country, String> {
     Country::of(iso).ok_or_else(|| format!("{iso:?} is no country of two letters, such as \"DE\" or \"CN\""))
 }
@@ -265,21 +218,21 @@ fn unknown_country() -> Numbering {
     Numbering { emergency: vec!["112".into(), "911".into()], ..Numbering::default() }
 }
 
-fn text(object: &Object, key: &str) -> Option<String> {
+pub(super) fn text(object: &Object, key: &str) -> Option<String> {
     match &object.values.get(key)?.value {
         Value::Text(text) => Some(text.clone()),
         _ => None,
     }
 }
 
-fn texts(object: &Object, key: &str) -> Vec<String> {
+pub(super) fn texts(object: &Object, key: &str) -> Vec<String> {
     match object.values.get(key).map(|entry| &entry.value) {
         Some(Value::Texts(texts)) => texts.clone(),
         _ => Vec::new(),
     }
 }
 
-fn mistake(object: &Object, key: &str, what: String) -> Mistake {
+pub(super) fn mistake(object: &Object, key: &str, what: String) -> Mistake {
     let place = object.values.get(key).map_or(&object.place, |entry| &entry.place);
     Mistake { place: Some(place.clone()), what, help: None }
 }

@@ -73,7 +73,11 @@ impl Routine {
             | Event::CallFailed { .. }
             | Event::CallEnded { .. }
             | Event::AuthenticationFailed { .. } => true,
-            Event::Dropped { .. } | Event::Refused { .. } | Event::Overload { .. } => false,
+            Event::Dropped { .. }
+            | Event::Refused { .. }
+            | Event::Overload { .. }
+            | Event::Trunk { .. }
+            | Event::LegStarted { .. } => false,
         };
         if !everyday {
             return true;
@@ -94,6 +98,8 @@ fn write(event: &Event) {
         Event::Overload { refused } => {
             tracing::warn!(refused, "overload: new calls are turned away with 503");
         }
+        Event::Trunk { trunk, what: Ok(what) } => tracing::info!(trunk, "trunk: {what}"),
+        Event::Trunk { trunk, what: Err(why) } => tracing::warn!(trunk, "trunk cannot be used: {why}"),
         Event::AuthenticationFailed { from, username } => {
             tracing::warn!(%from, username, "credentials are wrong");
         }
@@ -103,6 +109,7 @@ fn write(event: &Event) {
         Event::CallStarted { call, from, to, targets } => {
             tracing::info!(call_id = call, from, to, targets, "call started");
         }
+        Event::LegStarted { call, leg } => tracing::debug!(call_id = call, leg, "leg started"),
         Event::CallAnswered { call, after, anchored } => {
             tracing::info!(call_id = call, after_ms = after.as_millis() as u64, anchored, "call answered");
         }

@@ -49,8 +49,11 @@ impl Measures {
             }
             Event::Refused { status, .. } => self.refused.count(status.code()),
             Event::Overload { refused } => add(&self.calls_turned_away, *refused),
+            // What a trunk is like now is not counted.
+            Event::Trunk { .. } => {}
             Event::AuthenticationFailed { .. } => add(&self.authentication_failures, 1),
             Event::Registered { .. } => add(&self.registrations, 1),
+            Event::LegStarted { .. } => {}
             Event::CallStarted { .. } => add(&self.calls_started, 1),
             Event::CallAnswered { after, .. } => {
                 add(&self.calls_answered, 1);

@@ -95,9 +95,11 @@ impl Records {
                 let by = Some(super::log::ended_by(by));
                 self.end(unix, &call, End { by, code: 200, reason: "OK".into() });
             }
-            Event::Dropped { .. }
+            Event::LegStarted { .. }
+            | Event::Dropped { .. }
             | Event::Refused { .. }
             | Event::Overload { .. }
+            | Event::Trunk { .. }
             | Event::AuthenticationFailed { .. }
             | Event::Registered { .. } => {}
         }

@@ -15,6 +15,8 @@ pub struct Authorizer {
     username: String,
     password: Password,
     realm: Option<String>,
+    /// Whether the first realm that is answered stays the only one.
+    faithful: bool,
     protections: Vec<Protection>,
 }
 
@@ -64,13 +66,30 @@ struct Protection {
 impl Authorizer {
     /// For a user as the server knows it.
     pub fn new(username: &str, password: Password) -> Self {
-        Self { username: username.to_owned(), password, realm: None, protections: Vec::new() }
+        Self {
+            username: username.to_owned(),
+            password,
+            realm: None,
+            faithful: false,
+            protections: Vec::new(),
+        }
     }
 
     /// Answers challenges of this realm only.
     pub fn for_realm(mut self, realm: &str) -> Self {
         self.realm = Some(realm.to_owned());
         self
+    }
+
+    /// Answers challenges of one realm only: of the first that it meets.
+    pub fn for_first_realm(mut self) -> Self {
+        self.faithful = true;
+        self
+    }
+
+    /// The only realm that is answered, once it is known.
+    pub fn realm(&self) -> Option<&str> {
+        self.realm.as_deref()
     }
 
     /// The request again, with credentials for the challenges of a 401 or 407. Of several challenges of a realm, the
@@ -101,6 +120,10 @@ impl Authorizer {
         }
         if chosen.is_empty() {
             return Err(Refusal::Unsupported);
+        }
+        if self.faithful && self.realm.is_none() {
+            self.realm = chosen.first().map(|first| first.realm.clone());
+            chosen.retain(|one| Some(&one.realm) == self.realm.as_ref());
         }
         for protection in chosen {
             self.protections.retain(|old| !old.protects_same(&protection));

@@ -327,6 +327,16 @@ fn a_client_takes_the_topmost_challenge_it_knows_of_each_realm() {
 }
 
 #[test]
+fn a_client_of_the_first_realm_answers_no_other_one_later() {
+    let realm = |name: &str| foreign(&[&format!("Digest realm=\"{name}\", nonce=\"n\"")]);
+    let mut alice = alice().for_first_realm();
+    assert_eq!(alice.realm(), None);
+    assert_eq!(credentials(&alice.answer(&register(), &realm("a"), &mut rng()).unwrap()).len(), 1);
+    assert_eq!(alice.realm(), Some("a"));
+    assert_eq!(alice.answer(&register(), &realm("b"), &mut rng()), Err(Refusal::Unsupported));
+}
+
+#[test]
 fn a_client_answers_nothing_it_does_not_know() {
     for challenges in [
         &[][..],

@@ -117,6 +117,14 @@ impl Registration {
         self.ask(self.what.expires, stack);
     }
 
+    /// Other ways to the registrar, best first, from the next request on. The way that works now stays the first while it is
+    /// among them.
+    pub fn ways(&mut self, mut flows: Vec<Flow>) {
+        let current = self.flow();
+        flows.sort_by_key(|known| Some(*known) != current);
+        self.flows = flows;
+    }
+
     /// Takes our contact back (§10.2.2).
     pub fn unregister(&mut self, stack: &mut Stack<'_, '_>) {
         if !self.flows.is_empty() {

@@ -5,6 +5,7 @@ mod calls;
 mod certificates;
 mod devices;
 mod input;
+mod ladder;
 mod numbers;
 mod status;
 mod turn;
@@ -28,6 +29,8 @@ pub(crate) fn routes() -> Router<Site> {
         .route("/devices", get(devices::list))
         .route("/calls", get(calls::live))
         .route("/calls/{id}", delete(calls::hang_up))
+        .route("/calls/ladder", get(ladder::last))
+        .route("/calls/{id}/ladder", get(ladder::show))
         .route("/certificates", get(certificates::list))
         .route("/certificates/renew", post(certificates::renew))
         .route("/config/reload", post(certificates::reload))

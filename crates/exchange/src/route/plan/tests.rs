@@ -16,7 +16,7 @@ fn rule(name: &str, patterns: &[&str], to: Destination) -> Rule {
 }
 
 fn trunk(name: &str) -> Destination {
-    Destination::Trunk(name.into())
+    Destination::Trunk(Choice::only(name))
 }
 
 fn german(rules: Vec<Rule>) -> Plan {
@@ -48,7 +48,7 @@ fn goes(plan: &Plan, dialled: &str) -> Decision {
 }
 
 fn by(trunk: &str, number: &str) -> Decision {
-    Decision::Trunk(trunk.into(), number.into())
+    Decision::Trunk(Choice::only(trunk), number.into())
 }
 
 #[test]

@@ -1,0 +1,96 @@
+//! Legs to trunks: when one of them has failed, and what comes after it.
+
+use std::time::Duration;
+
+use offhook_sip::Status;
+use offhook_sip_stack::usage::invite::Party as Ender;
+
+use super::Env;
+use super::call::{Call, With};
+use super::ring::Ring;
+
+impl Call {
+    /// Something came from one who is called.
+    pub(super) fn heard(&mut self, leg: u8) {
+        let With::Phones(ring) = &mut self.with else { return };
+        let at = usize::from(leg).checked_sub(1);
+        if let Some(branch) = at.and_then(|at| ring.branches.get_mut(at)) {
+            branch.heard = true;
+        }
+    }
+
+    /// A trunk's server has said nothing for a while: whatever is next is tried, if there is anything. To wait until its
+    /// transaction times out (RFC 3263 §4.3) would outlast the patience of most callers.
+    pub(super) fn line_silent(&mut self, leg: u8, env: &mut Env<'_, '_>) {
+        let With::Phones(ring) = &mut self.with else { return };
+        let is_last = ring.groups.is_empty();
+        let at = usize::from(leg).wrapping_sub(1);
+        let Some(branch) = ring.branches.get_mut(at).filter(|one| !one.done && !one.heard) else { return };
+        if is_last && branch.target.alternatives.is_empty() {
+            return;
+        }
+        branch.given_up = Some((Status::REQUEST_TIMEOUT, "The provider does not respond"));
+        branch.leg.enter(env, |invite, stack| invite.hangup(stack));
+    }
+}
+
+impl Ring {
+    /// The caller hears what comes from a trunk: from now on nobody else is tried, whose sound would take its place.
+    pub(super) fn commit(&mut self, at: usize) {
+        let Some(branch) = self.branches.get_mut(at).filter(|branch| branch.target.line.is_some()) else {
+            return;
+        };
+        branch.target.alternatives.clear();
+        self.groups.clear();
+    }
+}
+
+/// Whether a failure is that of the trunk, so that another may carry the call; otherwise it is about the one who is called.
+pub(super) fn is_of_trunk(by: Ender, status: Status, silent: bool) -> bool {
+    let of_ours = matches!(
+        status,
+        Status::UNAUTHORIZED
+            | Status::PAYMENT_REQUIRED
+            | Status::FORBIDDEN
+            | Status::PROXY_AUTHENTICATION_REQUIRED
+    );
+    silent || by == Ender::Network || of_ours || status.class() == 5 || status.is_redirection()
+}
+
+/// Others come before it for a while: as long as it says, or a minute if it was not there.
+pub(super) fn shun(trunk: usize, by: Ender, status: Status, retry_after: Option<u32>, env: &mut Env<'_, '_>) {
+    let time = match (by, retry_after) {
+        (_, Some(seconds)) if status == Status::SERVICE_UNAVAILABLE => Duration::from_secs(seconds.into()),
+        (Ender::Network | Ender::Us, _) => ABSENT,
+        _ if status == Status::SERVICE_UNAVAILABLE => ABSENT,
+        _ => return,
+    };
+    env.trunks.shun(trunk, time, env.cx.now);
+}
+
+/// What a caller is told of a trunk's failure: nothing that only means something between us and the provider.
+pub(super) fn told(by: Ender, status: Status, reason: &str) -> (Status, String) {
+    match (by, status) {
+        (Ender::Network, Status::REQUEST_TIMEOUT) => {
+            (Status::SERVER_TIMEOUT, "The provider does not respond".into())
+        }
+        (Ender::Network, Status::NOT_ACCEPTABLE_HERE) => {
+            (Status::BAD_GATEWAY, "The provider answered without a session".into())
+        }
+        (Ender::Network, _) => (Status::BAD_GATEWAY, "The provider cannot be reached".into()),
+        (_, Status::UNAUTHORIZED | Status::PROXY_AUTHENTICATION_REQUIRED) => {
+            (Status::BAD_GATEWAY, "The provider does not take our user name and password".into())
+        }
+        // What it cannot do now says nothing about us (RFC 3261 §16.7 step 6).
+        (_, Status::SERVICE_UNAVAILABLE) => {
+            (Status::SERVER_INTERNAL_ERROR, format!("The provider cannot serve now: {reason}"))
+        }
+        (_, status) if status.is_redirection() => {
+            (Status::BAD_GATEWAY, "The provider sends the call elsewhere, where we do not follow".into())
+        }
+        (_, status) => (status, reason.to_owned()),
+    }
+}
+
+/// How long one that was not there is tried after the others.
+const ABSENT: Duration = Duration::from_secs(60);

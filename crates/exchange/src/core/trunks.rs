@@ -1,0 +1,217 @@
+//! Calls by trunks: which came by one, and those that leave by one of several.
+
+use std::time::Instant;
+
+use offhook_sip::{Method, Name, NameAddr, Request, Status, TelUri, Uri};
+use offhook_sip_stack::Flow;
+use offhook_sip_stack::transaction::ServerId;
+
+use super::Core;
+use crate::b2bua::{Arriving, Called, Calls, Shown};
+use crate::command::TrunkReport;
+use crate::context::Context;
+use crate::identity::Caller;
+use crate::locality::user_of;
+use crate::proxy::{Asking, Target};
+use crate::refusal::Refusal;
+use crate::route::{Choice, Trunk, TrunkAuth};
+use crate::trunks::{Desk, Dialled, Outbound, TrunkState, Trunks, contact_user};
+
+/// A call on its way to whichever trunk takes it.
+pub(super) struct ByTrunks {
+    pub(super) choices: Vec<Choice>,
+    /// As the plan has made it.
+    pub(super) number: String,
+    /// As the caller dialled it.
+    pub(super) dialled: String,
+    pub(super) emergency: bool,
+}
+
+/// A trunk by which a call came.
+pub(super) struct Came<'c> {
+    pub(super) at: usize,
+    pub(super) trunk: &'c Trunk,
+    /// The number that is called.
+    pub(super) number: Option<String>,
+}
+
+impl Core {
+    /// The trunk by which a request for somebody here came, if it came by one. What it says of its sender is never looked
+    /// at: a trunk with addresses is known by these, one with a password by our Contact, which nobody else has, or a number
+    /// of it, at the addresses of its servers. A carrier may have several trunks at the same addresses.
+    pub(super) fn trunk_of(&self, request: &Request, from: &Flow) -> Option<Came<'_>> {
+        if self.config.trunks.is_empty() {
+            return None;
+        }
+        let (ip, uri) = (from.remote.ip().to_canonical(), request.uri().ok()?);
+        let all = || {
+            self.config
+                .trunks
+                .iter()
+                .enumerate()
+                .filter_map(|(at, trunk)| self.came(at, trunk, ip, &uri, request))
+        };
+        all().find(|came| came.number.is_some()).or_else(|| all().next())
+    }
+
+    fn came<'c>(
+        &'c self,
+        at: usize,
+        trunk: &'c Trunk,
+        ip: std::net::IpAddr,
+        uri: &Uri,
+        request: &Request,
+    ) -> Option<Came<'c>> {
+        let is_ours = |host: &str| self.config.serves(host);
+        let named = |uri: &Uri| trunk.number(uri, &self.config.plan.numbering, is_ours).map(str::to_owned);
+        let is_from = trunk.is_in_networks(ip)
+            || matches!(trunk.auth, TrunkAuth::Password(_)) && self.trunks.is_server(at, ip);
+        if !is_from {
+            return None;
+        }
+        let number = match &trunk.auth {
+            TrunkAuth::Address => named(uri),
+            TrunkAuth::Password(_) if self.is_contact_of(trunk, uri) => {
+                let called = called(request);
+                called.iter().find_map(named).or_else(|| the_only_number(trunk, &called))
+            }
+            // Without our Contact there is nothing but the number to tell by.
+            TrunkAuth::Password(_) => Some(named(uri)?),
+        };
+        Some(Came { at, trunk, number })
+    }
+
+    fn is_contact_of(&self, trunk: &Trunk, uri: &Uri) -> bool {
+        let contact = contact_user(trunk, &self.config.key);
+        user_of(uri)
+            .is_some_and(|user| subtle::ConstantTimeEq::ct_eq(user.as_bytes(), contact.as_bytes()).into())
+    }
+
+    /// Whether a user of a Request-URI is our Contact at some trunk.
+    pub(super) fn is_contact_of_trunk(&self, user: &str) -> bool {
+        let is = |trunk: &Trunk| {
+            let contact = contact_user(trunk, &self.config.key);
+            bool::from(subtle::ConstantTimeEq::ct_eq(user.as_bytes(), contact.as_bytes()))
+        };
+        self.config.trunks.iter().filter(|trunk| trunk.account().is_some()).any(is)
+    }
+
+    /// The trunk by which a call came that has to be talked with in a dialog of ours.
+    pub(super) fn trunk_with_leg(&self, request: &Request, caller: &Caller, from: &Flow) -> Option<usize> {
+        if self.config.trunks.is_empty() || caller.account().is_some() {
+            return None;
+        }
+        self.trunk_of(request, from).filter(|came| came.trunk.is_bridged()).map(|came| came.at)
+    }
+
+    /// Sends a call out by one of several trunks, in a dialog of ours.
+    pub(super) fn by_trunks(
+        &mut self,
+        server: ServerId,
+        asking: Asking,
+        by: ByTrunks,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Refusal> {
+        if self.draining {
+            return Err(Refusal::from(Status::SERVICE_UNAVAILABLE).with(Name::RetryAfter, 30));
+        }
+        if *asking.request.method() != Method::Invite {
+            let refusal = Refusal::new(Status::METHOD_NOT_ALLOWED, "Only calls go by this trunk");
+            return Err(refusal.with(Name::Allow, "INVITE, ACK, CANCEL, BYE"));
+        }
+        let ByTrunks { choices, number, dialled, emergency } = by;
+        let (request, caller) = (&asking.request, &asking.caller);
+        let call = Dialled { request, caller, number: &number, dialled: &dialled, emergency };
+        let order = self.trunks.in_order(&choices, &self.config, cx.now, cx.rng);
+        let targets: Vec<Target> =
+            order.iter().zip((0..1_000).rev()).filter_map(|(at, q)| self.line(*at, q, call)).collect();
+        if targets.is_empty() {
+            return Err(Refusal::new(Status::BAD_GATEWAY, self.why_none(&order)));
+        }
+        let called = Called { dialled: dialled.clone(), emergency, ..Called::default() };
+        let arriving = Arriving { server, asking: &asking, called: &called, targets };
+        let (bridged, mut env, _) = self.bridged(cx);
+        let (id, mut calls) = Calls::new(bridged, &mut env, arriving);
+        calls.bridge(id, Shown::AsItSays)
+    }
+
+    /// A trunk as a target: its first server, the others being alternatives.
+    fn line(&self, at: usize, q: u16, call: Dialled<'_>) -> Option<Target> {
+        let (trunk, state) = (self.config.trunks.get(at)?, self.trunks.state(at)?);
+        let (outbound, uri) = Outbound::new(at, trunk, call, &self.config);
+        let line = std::sync::Arc::new(outbound);
+        let domain = trunk.next_hop().host().to_string();
+        let mut servers = state.servers.iter().map(|flow| Target {
+            uri: uri.to_string(),
+            q,
+            flow: *flow,
+            behind_nat: false,
+            path: state.service_route.clone(),
+            media: None,
+            refused: 0,
+            domain: Some(domain.clone()),
+            asserted: None,
+            line: Some(std::sync::Arc::clone(&line)),
+            alternatives: Vec::new(),
+        });
+        let first = servers.next()?;
+        Some(Target { alternatives: servers.collect(), ..first })
+    }
+
+    /// Why no trunk can be tried, in words.
+    fn why_none(&self, order: &[usize]) -> String {
+        let why = |at: &usize| {
+            let (trunk, state) = (self.config.trunks.get(*at)?, self.trunks.state(*at)?);
+            Some(format!("The trunk {} cannot be used: {}", trunk.name, state.usable().err()?))
+        };
+        order.iter().find_map(why).unwrap_or_else(|| "The plan names a trunk that is not there".into())
+    }
+
+    /// Lends what looking after trunks takes.
+    pub(super) fn tend(&mut self, cx: &mut Context<'_>, work: impl FnOnce(&mut Trunks, &mut Desk<'_, '_>)) {
+        let mut desk =
+            Desk { config: &self.config, transactions: &mut self.transactions, usages: &mut self.usages, cx };
+        work(&mut self.trunks, &mut desk);
+    }
+
+    pub(crate) fn trunks_kept(&self) -> impl Iterator<Item = usize> + use<> {
+        self.trunks.kept()
+    }
+
+    /// Another shard says what it knows of a trunk.
+    pub(crate) fn note_trunk(&mut self, trunk: usize, state: TrunkState) {
+        self.trunks.note(trunk, state);
+    }
+
+    /// Another shard says how many calls a trunk has there.
+    pub(crate) fn note_trunk_load(&mut self, shard: u8, trunk: usize, calls: u32, begun: u32, now: Instant) {
+        self.trunks.load.note(shard, trunk, calls, begun, now);
+    }
+
+    /// The trunks as an operator sees them.
+    pub(super) fn trunk_reports(&self) -> Vec<TrunkReport> {
+        let report = |(at, trunk): (usize, &Trunk)| TrunkReport {
+            name: trunk.name.clone(),
+            state: self.trunks.state(at).cloned().unwrap_or_default(),
+            calls: self.trunks.load.calls(at),
+        };
+        self.config.trunks.iter().enumerate().map(report).collect()
+    }
+}
+
+/// Whom a call at our Contact is for: what the provider's proxy wrote over (RFC 7315 §4.2), then To.
+fn called(request: &Request) -> Vec<Uri> {
+    let original = request.raw_other("P-Called-Party-ID");
+    let original = original.and_then(|value| NameAddr::parse(value.to_vec().into()).ok());
+    original.into_iter().chain(request.to().ok().map(|to| to.detach())).map(|one| one.uri).collect()
+}
+
+/// A trunk with one number needs nobody to say which; one without any takes the number as it is.
+fn the_only_number(trunk: &Trunk, called: &[Uri]) -> Option<String> {
+    let is_number = |user: &String| TelUri::new(user).is_some();
+    match &trunk.numbers[..] {
+        [only] => Some(only.clone()),
+        [] => called.iter().filter_map(user_of).find(is_number),
+        _ => None,
+    }
+}

@@ -1,0 +1,119 @@
+//! What a call of ours says to a trunk: who calls, who is called, and by what that is proven.
+
+use offhook_sip::{Host, Name, NameAddr, Request, SipUri};
+use offhook_sip_stack::auth::Authorizer;
+
+use super::{TrunkState, contact_user};
+use crate::config::Config;
+use crate::identity::{Caller, wants_privacy};
+use crate::route::{Number, Numbering, Trunk};
+
+/// A call on its way to a trunk.
+#[derive(Clone, Debug)]
+pub(crate) struct Outbound {
+    /// The place of the trunk.
+    pub(crate) trunk: usize,
+    /// Whether it is a call for help, which has no limits.
+    pub(crate) emergency: bool,
+    pub(crate) from: NameAddr,
+    pub(crate) to: NameAddr,
+    /// More header fields, as name and value.
+    pub(crate) headers: Vec<(String, String)>,
+    /// The user of our Contact.
+    pub(crate) contact: String,
+}
+
+/// What a call is about, whatever trunk carries it.
+#[derive(Clone, Copy)]
+pub(crate) struct Dialled<'a> {
+    pub(crate) request: &'a Request,
+    pub(crate) caller: &'a Caller,
+    /// As the plan has made it.
+    pub(crate) number: &'a str,
+    /// As the caller dialled it.
+    pub(crate) dialled: &'a str,
+    pub(crate) emergency: bool,
+}
+
+impl Outbound {
+    /// The call by this trunk, and the Request-URI there.
+    pub(crate) fn new(at: usize, trunk: &Trunk, call: Dialled<'_>, config: &Config) -> (Self, SipUri) {
+        let numbering = config.plan.numbering(call.caller.account());
+        let called = trunk.dialling.called(call.number, call.dialled, numbering);
+        let host = trunk.server.host().clone();
+        let uri = trunk.server.clone().with_user(&called).with_param("user", Some("phone"));
+        let (from, asserted) = caller(trunk, call.caller, numbering, config);
+        let private = wants_privacy(call.request) || calls_itself_nobody(call.request);
+        let mut headers = Vec::new();
+        headers.push((Name::PAssertedIdentity.as_str().to_owned(), asserted.to_string()));
+        if private {
+            // The provider knows who calls, and tells nobody (RFC 3325 §7).
+            headers.push((Name::Privacy.as_str().to_owned(), "id".to_owned()));
+        }
+        let must_name = trunk.account().is_some_and(|account| account.from_username);
+        let from = if private && !must_name { anonymous() } else { from };
+        let to = NameAddr::new(SipUri::new(Some(&called), host));
+        let contact = contact_user(trunk, &config.key);
+        (Self { trunk: at, emergency: call.emergency, from, to, headers, contact }, uri)
+    }
+
+    /// What answers the trunk's challenges, if anything does.
+    pub(crate) fn authorizer(&self, config: &Config, state: Option<&TrunkState>) -> Option<Box<Authorizer>> {
+        authorizer(config.trunks.get(self.trunk)?, state)
+    }
+}
+
+/// What answers the challenges of a trunk in the dialog of one call.
+pub(crate) fn authorizer(trunk: &Trunk, state: Option<&TrunkState>) -> Option<Box<Authorizer>> {
+    let authorizer = trunk.account()?.authorizer();
+    let known = state.and_then(|state| state.realm.as_deref());
+    Some(Box::new(match known {
+        Some(realm) => authorizer.for_realm(realm),
+        None => authorizer,
+    }))
+}
+
+/// Who calls: for From, and asserted to the provider (RFC 3325). A number is the caller's own if that is one of the trunk's,
+/// else the first of the trunk: nobody calls under a number that the line does not have.
+fn caller(trunk: &Trunk, caller: &Caller, numbering: &Numbering, config: &Config) -> (NameAddr, NameAddr) {
+    let own = caller.number().and_then(|number| numbering.normalize(number).ok());
+    let own = own.filter(|number| matches!(number, Number::Global(_))).map(|number| number.to_string());
+    let is_its = |number: &String| trunk.numbers.is_empty() || trunk.numbers.contains(number);
+    let number = own.filter(is_its).or_else(|| trunk.numbers.first().cloned());
+    let number = number.map(|number| trunk.dialling.written(&number, numbering));
+    let host = match (trunk.account(), caller.account()) {
+        (Some(account), _) => account.registrar.host().clone(),
+        (None, Some(account)) => Host::parse(account.host()).unwrap_or_else(|| trunk.server.host().clone()),
+        (None, None) => config
+            .domains
+            .first()
+            .and_then(|one| Host::parse(one))
+            .unwrap_or_else(|| trunk.server.host().clone()),
+    };
+    let username = trunk.account().map(|account| account.username.as_str());
+    let named = |user: Option<&str>| {
+        let address = NameAddr::new(SipUri::new(user, host.clone()));
+        match caller.name() {
+            Some(name) => address.with_display_name(name),
+            None => address,
+        }
+    };
+    let user = caller.account().map(|account| account.user());
+    let asserted = named(number.as_deref().or(username).or(user));
+    match trunk.account() {
+        Some(account) if account.from_username => (named(username), asserted),
+        _ => (asserted.clone(), asserted),
+    }
+}
+
+fn calls_itself_nobody(request: &Request) -> bool {
+    let from = request.from().ok();
+    let host = from.as_ref().and_then(|from| Some(from.uri.as_sip()?.host().to_string()));
+    host.is_some_and(|host| host.eq_ignore_ascii_case("anonymous.invalid"))
+}
+
+/// RFC 3323 §4.1.1.3
+fn anonymous() -> NameAddr {
+    let host = Host::parse("anonymous.invalid").unwrap_or_else(|| unreachable!("a host"));
+    NameAddr::new(SipUri::new(Some("anonymous"), host)).with_display_name("Anonymous")
+}

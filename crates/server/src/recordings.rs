@@ -247,9 +247,10 @@ impl Recordings {
     fn list(&self, folder: &str) -> Shown {
         let mut files = Vec::new();
         for name in self.path(folder).map(|path| names(&path)).unwrap_or_default() {
-            match names(&self.place.join(folder).join(&name)) {
-                inner if inner.is_empty() => files.push(name),
-                inner => files.extend(inner.into_iter().map(|file| format!("{name}/{file}"))),
+            let path = self.place.join(folder).join(&name);
+            match path.is_dir() {
+                true => files.extend(names(&path).into_iter().map(|file| format!("{name}/{file}"))),
+                false => files.push(name),
             }
         }
         (folder.to_owned(), files)

@@ -104,6 +104,8 @@ pub struct Settings {
     pub presence: offhook_exchange::presence::Settings,
     /// What the services are set to.
     pub services: offhook_exchange::services::Settings,
+    /// After how many days a message of voicemail is deleted; 0: never.
+    pub voicemail_keep_days: u64,
     /// The database.
     pub store_url: String,
     /// Whether phones must prove who they are.
@@ -326,6 +328,7 @@ impl Meaning<'_> {
             trace_memory: self.trace_memory(),
             presence: self.presence(),
             services: self.services(),
+            voicemail_keep_days: self.count("services.voicemail.keep_days") as u64,
             store_url: self.store_url(),
             authentication,
             strangers,
@@ -495,9 +498,6 @@ impl Meaning<'_> {
             {
                 warnings.push(format!("{count} [[{list}]] declared, but {why}"));
             }
-        }
-        if self.text("language").as_deref() == Some("zh") {
-            warnings.push("language is set, but this version's server speaks English only".into());
         }
         warnings
     }

@@ -108,9 +108,14 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
         self.arriving(call).is_some_and(|one| !matches!(one.asking.caller, Caller::Stranger))
     }
 
-    /// Whether a call came by a trunk that has to be talked with in a dialog of ours.
-    pub(crate) fn is_by_trunk(&self, call: CallId) -> bool {
-        self.arriving(call).is_some_and(|one| one.asking.trunk.is_some())
+    /// The account that has sent a call on to where it arrives.
+    pub(crate) fn diverted_by(&self, call: CallId) -> Option<AddressOfRecord> {
+        self.arriving(call)?.asking.diverted_by.as_ref().map(|account| account.address.clone())
+    }
+
+    /// The account that is called.
+    pub(crate) fn called(&self, call: CallId) -> Option<AddressOfRecord> {
+        self.arriving(call)?.called.account.clone()
     }
 
     /// The account of the one who calls, of a call that arrives. Where nobody has to prove who it is, its word counts.
@@ -148,6 +153,11 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
     pub(crate) fn number_of(&self, account: &AddressOfRecord) -> String {
         let number = self.env.directory.account(account).and_then(|account| account.number.clone());
         number.unwrap_or_else(|| account.user().to_owned())
+    }
+
+    /// Whether a call came by a trunk that has to be talked with in a dialog of ours.
+    pub(crate) fn is_by_trunk(&self, call: CallId) -> bool {
+        self.arriving(call).is_some_and(|one| one.asking.trunk.is_some())
     }
 
     /// What a call that arrives asks to be hidden.

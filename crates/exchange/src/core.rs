@@ -2,6 +2,7 @@
 
 mod bridged;
 mod diversion;
+mod message;
 mod outward;
 mod presence;
 mod registration;
@@ -34,6 +35,7 @@ use crate::event::{DropReason, Event};
 use crate::inquiries::Inquiries;
 use crate::io::{ShardMessage, StoreRequest};
 use crate::locality::user_of;
+use crate::message::Texts;
 use crate::overload::Overload;
 use crate::presence::{Package, Presence};
 use crate::proxy::{Asking, Proxy};
@@ -62,6 +64,7 @@ pub(crate) struct Core {
     sources: Sources,
     vetting: Vetting,
     presence: Presence,
+    texts: Texts,
     draining: bool,
 }
 
@@ -86,6 +89,7 @@ impl Core {
             sources: Sources::default(),
             vetting: Vetting::default(),
             presence: Presence::default(),
+            texts: Texts::default(),
             draining: false,
             config,
         }
@@ -159,6 +163,9 @@ impl Core {
             }
             let (bridged, mut env, _) = self.bridged(cx);
             return bridged.receive(leg, event, &mut env);
+        }
+        if !self.texts.clients.is_empty() && self.text_event(&event, cx) {
+            return;
         }
         if let Some(usage) = self.presence.owner(&event) {
             return self.watched(usage, &event, cx);
@@ -443,7 +450,11 @@ impl Core {
                 let bindings = match &delta {
                     Delta::AccountRemoved(address) => Some((address.clone(), Bindings::default())),
                     Delta::Bindings(address, bindings) => Some((address.clone(), bindings.clone())),
-                    Delta::Account(_) | Delta::Number(..) | Delta::Answering(..) | Delta::Mailbox(..) => None,
+                    Delta::Account(_)
+                    | Delta::Number(..)
+                    | Delta::Mailbox(..)
+                    | Delta::Texts(..)
+                    | Delta::Answering(..) => None,
                 };
                 self.apply(delta, cx);
                 if let Some((address, bindings)) = bindings.filter(|(one, _)| self.is_home(one, cx)) {
@@ -459,8 +470,8 @@ impl Core {
                 ringing: self.proxy.ringing() + self.bridged.ringing(),
                 anchored: self.proxy.anchored(),
                 free_ports: self.proxy.free_ports(cx.now),
-                leaving: self.trunks.leaving(cx.now),
                 subscriptions: self.presence.len(),
+                leaving: self.trunks.leaving(cx.now),
             }),
             Command::Calls => {
                 let mut calls = self.proxy.calls(cx);
@@ -513,6 +524,7 @@ impl Core {
             && self.inquiries.is_idle()
             && self.vetting.is_idle()
             && self.presence.is_idle()
+            && self.texts.is_idle()
     }
 }
 

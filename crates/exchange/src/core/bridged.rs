@@ -11,6 +11,7 @@ use super::outward::Way;
 use super::whereabouts::Found;
 use crate::b2bua::{Arriving, Called, Env, Onward, Table};
 use crate::context::Context;
+use crate::directory::{Delta, Mailbox};
 use crate::identity::Caller;
 use crate::proxy::{Asking, Attended, Forwarding, Target};
 use crate::refusal::Refusal;
@@ -54,6 +55,9 @@ impl Core {
         match self.whereabouts(user, (&asking.request, uri), sender, &asking.from, cx.unix())? {
             Way::Phones(found) if *asking.request.method() == Method::Invite => {
                 self.ring(server, asking, found, called, cx)
+            }
+            Way::Phones(found) if *asking.request.method() == Method::Message => {
+                self.text(server, asking, found, cx)
             }
             way => self.go(server, asking, way, cx),
         }
@@ -190,9 +194,11 @@ impl Core {
         }
     }
 
-    /// A folder of recordings holds these now.
-    pub(crate) fn mailbox(&mut self, folder: &str, files: &[String]) {
-        self.services.mailbox(folder, files);
+    /// A folder of recordings holds these now; phones are told if it is a mailbox.
+    pub(crate) fn mailbox(&mut self, folder: &str, files: &[String], cx: &mut Context<'_>) {
+        if let Some((account, new, old)) = self.services.mailbox(folder, files) {
+            self.apply(Delta::Mailbox(account, Mailbox { new, old }), cx);
+        }
     }
 
     /// Tells services what has happened to their calls, and what comes of that.
@@ -214,7 +220,9 @@ impl Core {
 
     /// Does what is due for a leg of a bridged call; false if nothing is.
     pub(crate) fn due(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some((deadline, owner)) = self.usages.timers.pop_due(cx.now) else { return self.watch_due(cx) };
+        let Some((deadline, owner)) = self.usages.timers.pop_due(cx.now) else {
+            return self.watch_due(cx);
+        };
         if trunks::is_ours(owner.usage) {
             self.tend(cx, |trunks, desk| trunks.timeout(owner.usage, deadline, desk));
         } else {

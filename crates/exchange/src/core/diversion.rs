@@ -1,6 +1,6 @@
 //! Calls that go on to somebody else.
 
-use offhook_sip::{Host, Name, NameAddr, Response, SipUri, Status, Uri};
+use offhook_sip::{Host, Method, Name, NameAddr, Response, SipUri, Status, Uri};
 use offhook_sip_stack::transaction::ServerId;
 
 use super::Core;
@@ -17,8 +17,14 @@ use crate::services::{Diversion, Outcome, Why};
 impl Core {
     /// Asks services what becomes of the calls that nobody has taken.
     pub(crate) fn attend(&mut self, cx: &mut Context<'_>) {
+        self.note_texts(cx);
         while let Some(unanswered) = self.proxy.next_unanswered() {
             let Unanswered { number, server, asking, account, why, deflection } = unanswered;
+            if let (Method::Message, Some(account)) = (asking.request.method(), &account) {
+                let account = account.clone();
+                self.unheard(number, (server, asking), account, cx);
+                continue;
+            }
             let request = asking.request.clone();
             match self.outcome(server, asking, account, (why, deflection), cx) {
                 Ok(false) => self.proxy.give_up(number, &self.config, &mut self.transactions, cx),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use offhook_sip::{Contacts, Request, Response, Status};
+use offhook_sip::{Contacts, Method, Request, Response, Status};
 use offhook_sip_stack::Flow;
 use offhook_sip_stack::transaction::{ServerId, Transactions};
 
@@ -37,6 +37,9 @@ pub(crate) struct Unanswered {
 impl ResponseContext {
     /// Why nobody has taken it, when somebody else may.
     pub(super) fn unanswered(&self) -> Option<Why> {
+        if *self.request.method() == Method::Message {
+            return self.unheard().then_some(Why::Unavailable);
+        }
         if self.settled || self.cancelled || self.hung_up || !self.is_new_call() {
             return None;
         }
@@ -77,6 +80,15 @@ pub(crate) fn deflection(response: &Response) -> Option<String> {
 }
 
 impl ResponseContext {
+    /// Whether it is a message that no phone has taken, and that may be kept: nobody has declined it for all phones.
+    fn unheard(&self) -> bool {
+        let open = !self.settled && !self.cancelled && !self.final_sent && self.attended.is_some();
+        open && self.best.as_ref().is_none_or(|best| {
+            let bad = [Status::BAD_REQUEST, Status::REQUEST_ENTITY_TOO_LARGE];
+            best.status().class() != 6 && !bad.contains(&best.status())
+        })
+    }
+
     /// Where a phone of ours sends the call by a 3xx, as if its account had said so.
     fn deflection(&self) -> Option<String> {
         let ours = self.branches.iter().all(|one| one.target.as_ref().is_some_and(|it| it.domain.is_none()));
@@ -140,6 +152,10 @@ impl Proxy {
                 branch.given_up.get_or_insert((Status::REQUEST_TIMEOUT, "Nobody answered"));
             }
             cancel_pending(&mut context, None, transactions, cx);
+        }
+        if *context.request.method() == Method::Message && !context.final_sent {
+            context.groups.clear();
+            context.branches.iter_mut().for_each(|branch| branch.done = true);
         }
         self.settle(number, context, config, transactions, cx);
     }

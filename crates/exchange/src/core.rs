@@ -286,7 +286,15 @@ impl Core {
         let Some(caller) = self.caller(server, request, here, &flow, cx)? else { return Ok(()) };
         let proven = caller.account().is_some();
         let trunk = self.trunk_with_leg(&stripped, &caller, &flow);
-        let asking = Asking { request: stripped, from: flow, caller, trunk, begun: None, diverted_by: None };
+        let asking = Asking {
+            request: stripped,
+            from: flow,
+            caller,
+            trunk,
+            begun: None,
+            bridged: None,
+            diverted_by: None,
+        };
         let started = match here {
             true if matches!(asking.request.method(), Method::Subscribe | Method::Publish) => {
                 self.watch(server, asking, (user, &uri), cx)
@@ -359,6 +367,10 @@ impl Core {
             }
             Alarm::NoAnswer(context) => {
                 self.proxy.rung_out(context, &self.config, &mut self.transactions, cx);
+            }
+            Alarm::RungOut(call, round) => {
+                let (bridged, mut env, _) = self.bridged(cx);
+                bridged.rung_out(call, round, &mut env);
             }
             Alarm::Ring(call, leg) => {
                 let (bridged, mut env, _) = self.bridged(cx);

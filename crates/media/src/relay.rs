@@ -324,7 +324,7 @@ impl Relay {
         let Some(place) = self.names.remove(&id) else { return };
         let mut stream = self.streams.swap_remove(place as usize);
         stream.end(out);
-        self.voices.forget(id);
+        self.voices.forget(id, out);
         if let Some(due) = stream.armed {
             self.handshakes.remove(&(due, id));
         }

@@ -50,13 +50,18 @@ pub enum Order {
     },
     /// Ends the recording.
     Stop,
-    /// Sits down in a room, hears all others in it, and is heard by them.
+    /// Sits down in a room, hears all others in it, and is heard by them. Said again, only whether they hear it changes.
+    /// Answered with [`Heard::Room`] or [`Heard::Closed`].
     Join {
-        /// The room, by any number.
+        /// The room, by any number: whoever names it, of whatever shard, meets there.
         room: u64,
         /// Whether the others do not hear it.
         muted: bool,
+        /// So many may be in it.
+        most: u16,
     },
+    /// Lets nobody else into the room that it sits in, or lets them in again. A room that is left by all is open.
+    Lock(bool),
     /// Leaves the room.
     Leave,
 }
@@ -102,6 +107,13 @@ pub enum Heard {
         /// Its number.
         order: u32,
     },
+    /// The number of others in its room; told again to all in it when it changes.
+    Room {
+        /// How many there are.
+        others: u16,
+    },
+    /// It cannot come into a room.
+    Closed(Closed),
     /// A recording has ended and stands in its file, or not.
     Recorded {
         /// The number of its order.
@@ -109,6 +121,15 @@ pub enum Heard {
         /// How long it is in milliseconds, where it was kept.
         outcome: Result<u32, Lost>,
     },
+}
+
+/// Why nobody else comes into a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closed {
+    /// Somebody in it has said so.
+    Locked,
+    /// As many are in it as may be.
+    Full,
 }
 
 /// Why there is no recording.

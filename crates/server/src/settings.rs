@@ -108,6 +108,8 @@ pub struct Settings {
     pub trace_memory: usize,
     /// What the services are set to.
     pub services: offhook_exchange::services::Settings,
+    /// After how many days a message of voicemail is deleted; 0: never.
+    pub voicemail_keep_days: u64,
     /// The database.
     pub store_url: String,
     /// Whether phones must prove who they are.
@@ -332,6 +334,7 @@ impl Meaning<'_> {
             presence: self.presence(),
             trace_memory: self.trace_memory(),
             services: self.services(),
+            voicemail_keep_days: self.count("services.voicemail.keep_days") as u64,
             store_url: self.store_url(),
             authentication,
             strangers,
@@ -501,9 +504,6 @@ impl Meaning<'_> {
             {
                 warnings.push(format!("{count} [[{list}]] declared, but {why}"));
             }
-        }
-        if self.text("language").as_deref() == Some("zh") {
-            warnings.push("language is set, but this version's server speaks English only".into());
         }
         warnings
     }

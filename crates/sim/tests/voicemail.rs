@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use offhook_exchange::config::Config;
 use offhook_exchange::speech::Language;
-use offhook_sim::{PhoneId, World, compare_with_saved};
+use offhook_sim::{Habit, PhoneId, World, compare_with_saved};
 use offhook_ua::{CallId, Command};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -242,5 +242,54 @@ fn keys_of_every_kind_count_and_wild_pressing_ends() {
         world.pass(SECOND);
     }
     assert_eq!(files(&world).iter().filter(|file| file.starts_with("old/")).count(), 1);
+    nothing_is_left(&mut world);
+}
+
+#[test]
+fn a_call_that_is_not_answered_goes_to_the_mailbox_whatever_the_reason() {
+    for (habit, registered, wait) in [
+        (Habit::Refuse(486), true, 1),
+        (Habit::Refuse(603), true, 1),
+        (Habit::Ignore, true, 21),
+        (Habit::Ignore, false, 1),
+    ] {
+        let mut world = World::new(9, |config| config.services.voicemail.for_all = true);
+        let alice = world.phone("alice", Some("1001"));
+        let bob = world.phone("bob", Some("1002"));
+        world.phones[bob.0].sings = Some(440.0);
+        world.phones[alice.0].habit = habit;
+        if registered {
+            world.register(alice);
+        }
+        world.register(bob);
+        world.begin_ladder();
+        let call = world.call(bob, "1001");
+        world.pass(wait * SECOND);
+        assert!(world.phones[bob.0].was_answered(), "{habit:?}");
+        press(&mut world, bob, call, "#");
+        world.pass(5 * SECOND);
+        world.command(bob, Command::Hangup { call });
+        world.pass(SECOND);
+        assert_eq!(files(&world).len(), 1, "{habit:?}");
+        if habit == Habit::Refuse(486) {
+            compare_with_saved("voicemail-busy", &world.ladder.draw(&["bob", "exchange", "alice"]));
+        }
+        nothing_is_left(&mut world);
+    }
+}
+
+#[test]
+fn an_answered_call_and_one_that_is_given_up_leave_nothing() {
+    let (mut world, alice, bob) = world(10, |config| config.services.voicemail.for_all = true);
+    let call = world.call(bob, "1001");
+    world.pass(10 * SECOND);
+    world.command(bob, Command::Hangup { call });
+    world.pass(SECOND);
+    world.phones[alice.0].habit = Habit::Ignore;
+    let call = world.call(bob, "1001");
+    world.pass(5 * SECOND);
+    world.command(bob, Command::Hangup { call });
+    world.pass(30 * SECOND);
+    assert!(files(&world).is_empty());
     nothing_is_left(&mut world);
 }

@@ -173,6 +173,8 @@ impl End {
             Heard::Recorded { order, outcome } => {
                 (order == self.recording).then_some(Point::Recorded(outcome))
             }
+            Heard::Room { others } => Some(Point::Room(others)),
+            Heard::Closed(why) => Some(Point::Closed(why)),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Ends of ours that speak and listen: what a service may ask of them, and what they have to say.
 
 use offhook_media::command::{Heard, Order};
-use offhook_media::voice::{Clip, Lost, Recording};
+use offhook_media::voice::{Clip, Closed, Lost, Recording};
 use offhook_sip::Request;
 use offhook_sip_stack::usage::UsageId;
 
@@ -22,6 +22,10 @@ pub(crate) enum Point {
     Played,
     /// A recording has ended: how long it is in milliseconds, or why there is none.
     Recorded(Result<u32, Lost>),
+    /// So many others are in the room that the caller sits in.
+    Room(u16),
+    /// It cannot come into a room.
+    Closed(Closed),
     /// The call is over.
     Ended,
 }
@@ -64,9 +68,15 @@ impl Calls<'_, '_, '_> {
         self.with_end(call, |end, env| end.order(Order::Stop, env));
     }
 
-    /// The caller hears the others in a room, and they hear it unless it is muted.
-    pub(crate) fn join(&mut self, call: CallId, room: u64, muted: bool) {
-        self.with_end(call, |end, env| end.order(Order::Join { room, muted }, env));
+    /// The caller hears the others in a room, at most so many, and they hear it unless it is muted; [`Point::Room`] or
+    /// [`Point::Closed`] follows.
+    pub(crate) fn join(&mut self, call: CallId, room: u64, muted: bool, most: u16) {
+        self.with_end(call, |end, env| end.order(Order::Join { room, muted, most }, env));
+    }
+
+    /// Lets nobody else into the room that the caller sits in, or lets them in again.
+    pub(crate) fn lock(&mut self, call: CallId, locked: bool) {
+        self.with_end(call, |end, env| end.order(Order::Lock(locked), env));
     }
 
     /// Ends a call that was answered.

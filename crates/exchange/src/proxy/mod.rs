@@ -48,7 +48,7 @@ use response_context::{Branch, Kind, ResponseContext};
 use shunned::Shunned;
 use signed_route::PartyName;
 pub(crate) use target::{Target, by_preference, of_bindings};
-pub(crate) use unanswered::{Attended, Unanswered};
+pub(crate) use unanswered::{Attended, Unanswered, deflection, why_unanswered};
 
 /// Requests under way and calls whose media goes through us.
 pub(crate) struct Proxy {

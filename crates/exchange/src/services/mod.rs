@@ -1,6 +1,7 @@
 //! Value-added services. Each is a file that implements [`Service`] and a line in [`SERVICES`].
 
 mod clock;
+mod conference;
 mod echo;
 mod forward;
 mod privacy;
@@ -15,11 +16,12 @@ use crate::directory::AddressOfRecord;
 use crate::proxy::Target;
 use crate::refusal::Refusal;
 use crate::speech::Language;
+pub use conference::Settings as ConferenceSettings;
 pub use voicemail::Settings as VoicemailSettings;
 
 /// All services, in the order in which they are asked about a call.
 pub const SERVICES: &[Kind] =
-    &[echo::KIND, clock::KIND, forward::KIND, voicemail::KIND, privacy::KIND, trunk::KIND];
+    &[echo::KIND, clock::KIND, conference::KIND, forward::KIND, voicemail::KIND, privacy::KIND, trunk::KIND];
 
 /// What a service is.
 pub struct Kind {
@@ -39,6 +41,8 @@ pub struct Settings {
     pub echo_number: Option<String>,
     /// What is dialled for the speaking clock; `None`: there is none.
     pub clock_number: Option<String>,
+    /// Of rooms in which all hear each other.
+    pub conference: ConferenceSettings,
     /// Of voicemail.
     pub voicemail: VoicemailSettings,
     /// What is spoken.
@@ -50,6 +54,7 @@ impl Default for Settings {
         Self {
             echo_number: Some("*43".into()),
             clock_number: Some("*60".into()),
+            conference: ConferenceSettings::default(),
             voicemail: VoicemailSettings::default(),
             language: Language::default(),
         }

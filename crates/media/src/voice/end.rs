@@ -72,7 +72,9 @@ impl Voice {
                 self.take = Some(Take::new(self.stream, (order, recording), rate, &mut self.requests));
             }
             Order::Stop => self.end_take(),
-            Order::Join { room, muted } => self.seat = Some((room, muted)),
+            Order::Join { room, muted, .. } => self.seat = Some((room, muted)),
+            // Of rooms the relay knows more.
+            Order::Lock(_) => {}
             Order::Leave => self.seat = None,
         }
     }

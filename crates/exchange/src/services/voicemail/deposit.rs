@@ -37,7 +37,9 @@ impl Deposit {
                 let said = if outcome.is_ok() { "voicemail-saved" } else { "voicemail-not-recorded" };
                 return Next::Go(Speech::new(language).say(said).say("voicemail-goodbye"));
             }
-            (Point::Played, true) | (Point::Digit(_) | Point::Recorded(_) | Point::Ended, _) => {}
+            (Point::Played, true)
+            | (Point::Digit(_) | Point::Recorded(_) | Point::Room(_) | Point::Closed(_) | Point::Ended, _) => {
+            }
         }
         Next::Stay
     }

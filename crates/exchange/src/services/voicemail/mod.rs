@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use offhook_media::voice::Clip;
 
-use super::{Kind, Service, Settings as All, Verdict};
+use super::{Kind, Service, Settings as All, Verdict, Why};
 use crate::b2bua::{CallId, Calls, Endpoint, Point};
-use crate::directory::AddressOfRecord;
+use crate::directory::{AddressOfRecord, Answering, RING_SECONDS};
 use crate::speech::{Language, Speech};
 use contents::{Contents, folder};
 use deposit::Deposit;
@@ -37,11 +37,14 @@ pub struct Settings {
     pub longest: Duration,
     /// How many messages a mailbox holds.
     pub most: usize,
+    /// Whether it takes the calls that any account does not, unless those are forwarded; else only what accounts forward
+    /// to it.
+    pub for_all: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { number: Some("*97".into()), longest: Duration::from_secs(180), most: 100 }
+        Self { number: Some("*97".into()), longest: Duration::from_secs(180), most: 100, for_all: false }
     }
 }
 
@@ -125,10 +128,33 @@ impl Service for Voicemail {
     fn incoming(&mut self, call: CallId, calls: &mut Calls<'_, '_, '_>) -> Verdict {
         let Some(number) = self.settings.number.as_deref() else { return Verdict::Continue };
         let rest = calls.dialled(call).and_then(|dialled| dialled.strip_prefix(number)).map(str::to_owned);
-        let Some(rest) = rest.filter(|_| calls.is_from_account(call)) else { return Verdict::Continue };
-        let account = if rest.is_empty() { calls.caller_account(call) } else { calls.account_of(&rest) };
-        match account {
-            Some(account) if rest.is_empty() => self.let_listen(call, &account, calls),
+        let Some(rest) = rest else { return Verdict::Continue };
+        match (rest.as_str(), calls.diverted_by(call)) {
+            // Who sends its calls here has a mailbox for them.
+            ("", Some(account)) => self.take_message(call, &account, calls),
+            (_, None) if !calls.is_from_account(call) => Verdict::Continue,
+            ("", None) => match calls.caller_account(call) {
+                Some(account) => self.let_listen(call, &account, calls),
+                None => Verdict::Continue,
+            },
+            (rest, _) => match calls.account_of(rest) {
+                Some(account) => self.take_message(call, &account, calls),
+                None => Verdict::Continue,
+            },
+        }
+    }
+
+    fn routed(&mut self, call: CallId, calls: &mut Calls<'_, '_, '_>) -> Verdict {
+        if self.settings.for_all && self.settings.number.is_some() && calls.called(call).is_some() {
+            let usual = Duration::from_secs(RING_SECONDS.into());
+            let rings_for = calls.answering(call).map_or(usual, Answering::rings_for);
+            calls.attend(Some(rings_for));
+        }
+        Verdict::Continue
+    }
+
+    fn unanswered(&mut self, call: CallId, _why: Why, calls: &mut Calls<'_, '_, '_>) -> Verdict {
+        match calls.called(call).filter(|_| self.settings.for_all && self.settings.number.is_some()) {
             Some(account) => self.take_message(call, &account, calls),
             None => Verdict::Continue,
         }
@@ -142,7 +168,7 @@ impl Service for Voicemail {
                 return;
             }
             (Visit::Goes, Point::Played) => return calls.hang_up(call),
-            (Visit::Goes, Point::Digit(_) | Point::Recorded(_)) => return,
+            (Visit::Goes, Point::Digit(_) | Point::Recorded(_) | Point::Room(_) | Point::Closed(_)) => return,
             (Visit::Leaves(deposit), point) => {
                 deposit.point(call, point, (&self.settings, self.language), calls)
             }

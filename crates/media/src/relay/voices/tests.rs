@@ -148,7 +148,7 @@ fn each_of_three_phones_in_a_room_hears_the_other_two_and_not_itself() {
     let codecs = ["PCMA", "opus", "PCMU"];
     let phones: Vec<_> = tones.iter().zip(codecs).map(|(hz, codec)| world.phone(codec, true, *hz)).collect();
     for phone in &phones {
-        world.order(*phone, Order::Join { room: 3000, muted: false });
+        world.order(*phone, Order::Join { room: 3000, muted: false, most: 9 });
     }
     world.pass(Duration::from_secs(3));
     for (n, phone) in phones.iter().enumerate() {
@@ -159,7 +159,7 @@ fn each_of_three_phones_in_a_room_hears_the_other_two_and_not_itself() {
         }
     }
     // One is muted, and one leaves.
-    world.order(phones[0], Order::Join { room: 3000, muted: true });
+    world.order(phones[0], Order::Join { room: 3000, muted: true, most: 9 });
     world.order(phones[1], Order::Leave);
     world.pass(Duration::from_secs(3));
     let share = |world: &World, n: usize, hz| world.share(phones[n], hz);
@@ -238,4 +238,32 @@ fn a_stall_is_not_made_up_for_without_end() {
     world.relay.handle(world.now, Input::Deadline, &mut world.out);
     assert!(world.out.sends.len() <= 2 * MOST_STEPS as usize, "{}", world.out.sends.len());
     assert!(world.relay.next_deadline().is_some_and(|due| due >= world.now));
+}
+
+#[test]
+fn who_is_in_a_room_knows_how_many_others_are_and_may_close_it() {
+    let mut world = World::new();
+    let phones: Vec<_> = (0..4).map(|_| world.phone("PCMA", true, 440.0)).collect();
+    let join = |world: &mut World, phone: usize| {
+        world.heard.clear();
+        world.order(phones[phone], Order::Join { room: 7, muted: false, most: 2 });
+        let heard = world.heard.drain(..);
+        heard.map(|(stream, heard)| (stream.0 as usize, heard)).collect::<Vec<_>>()
+    };
+    let room = |others| Heard::Room { others };
+    assert_eq!(join(&mut world, 0), [(0, room(0))]);
+    world.order(phones[0], Order::Lock(true));
+    assert_eq!(join(&mut world, 1), [(1, Heard::Closed(Closed::Locked))]);
+    world.order(phones[0], Order::Lock(false));
+    assert_eq!(join(&mut world, 1), [(0, room(1)), (1, room(1))]);
+    assert_eq!(join(&mut world, 1), [], "it sits there already");
+    assert_eq!(join(&mut world, 2), [(2, Heard::Closed(Closed::Full))]);
+    world.order(phones[1], Order::Lock(true));
+    world.command(Command::Close { stream: phones[1] });
+    assert_eq!(world.heard.last(), Some(&(phones[0], room(0))));
+    world.order(phones[0], Order::Leave);
+    // Nobody is there to hold the lock.
+    assert_eq!(join(&mut world, 2), [(2, room(0))]);
+    world.order(phones[3], Order::Lock(true));
+    assert_eq!(join(&mut world, 3), [(2, room(1)), (3, room(1))], "who is not in it cannot lock it");
 }

@@ -67,7 +67,8 @@ class Baresip:
             rtcp_mux="yes" if rtcp_mux else "no"))
         if friends:
             with open(self.folder / "config", "a") as config:
-                config.write("module_app mwi.so\nmodule_app presence.so\n")
+                # Without mwi.so: that of version 1.0 subscribes in an endless loop now and then, and reads nothing more.
+                config.write("module_app presence.so\n")
         more = f";mediaenc={encryption}" if encryption else ""
         more += ";medianat=ice" if ice else ""
         if turn:

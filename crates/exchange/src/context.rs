@@ -30,6 +30,8 @@ pub(crate) enum Alarm {
     Search(u64),
     /// A server of another domain has been silent: context and branch.
     Silence(u64, usize),
+    /// Nobody has answered for as long as the one who is called wants to be rung: context.
+    NoAnswer(u64),
     /// A phone that is called by us may have been ringing for too long: call and leg.
     Ring(CallId, u8),
     /// A trunk's server, which may be silent: call and leg.

@@ -1,6 +1,7 @@
 //! Chooses who deals with a request: the registrar, the proxy, or ourselves.
 
 mod bridged;
+mod diversion;
 mod outward;
 mod registration;
 mod trunks;
@@ -33,7 +34,7 @@ use crate::inquiries::Inquiries;
 use crate::io::{ShardMessage, StoreRequest};
 use crate::locality::user_of;
 use crate::overload::Overload;
-use crate::proxy::Proxy;
+use crate::proxy::{Asking, Proxy};
 use crate::proxy::{in_dialog, routes};
 use crate::refusal::Refusal;
 use crate::services::Services;
@@ -270,10 +271,11 @@ impl Core {
         routes::check_hops(&stripped, &self.config)?;
         let Some(caller) = self.caller(server, request, here, &flow, cx)? else { return Ok(()) };
         let proven = caller.account().is_some();
-        let asked = (stripped, flow);
+        let trunk = self.trunk_with_leg(&stripped, &caller, &flow).filter(|_| here);
+        let asking = Asking { request: stripped, from: flow, caller, begun: None, diverted_by: None, trunk };
         let started = match here {
-            true => self.reach(server, asked, caller, (user, &uri), cx),
-            false => Way::elsewhere(&uri).and_then(|way| self.go(server, asked, caller, way, cx)),
+            true => self.reach(server, asking, (user, &uri), cx),
+            false => Way::elsewhere(&uri).and_then(|way| self.go(server, asking, way, cx)),
         };
         started.map_err(|refusal| if proven { refusal.proven() } else { refusal })
     }
@@ -337,6 +339,9 @@ impl Core {
             }
             Alarm::Silence(context, branch) => {
                 self.proxy.silence(context, branch, &self.config, &mut self.transactions, cx);
+            }
+            Alarm::NoAnswer(context) => {
+                self.proxy.rung_out(context, &self.config, &mut self.transactions, cx);
             }
             Alarm::Ring(call, leg) => {
                 let (bridged, mut env, _) = self.bridged(cx);
@@ -402,7 +407,7 @@ impl Core {
                 let bindings = match &delta {
                     Delta::AccountRemoved(address) => Some((address.clone(), Bindings::default())),
                     Delta::Bindings(address, bindings) => Some((address.clone(), bindings.clone())),
-                    Delta::Account(_) | Delta::Number(..) => None,
+                    Delta::Account(_) | Delta::Number(..) | Delta::Answering(..) => None,
                 };
                 self.directory.apply(delta);
                 if let Some((address, bindings)) = bindings.filter(|(one, _)| self.is_home(one, cx)) {

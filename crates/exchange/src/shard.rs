@@ -54,6 +54,7 @@ impl Shard {
             } else if !self.core.due(&mut cx) {
                 break;
             }
+            self.core.attend(&mut cx);
         }
         match input {
             Input::Datagram { flow, bytes } | Input::StreamMessage { flow, bytes } => {
@@ -79,6 +80,7 @@ impl Shard {
             Input::Deadline => {}
             Input::Drain => self.core.drain(&mut cx),
         }
+        self.core.attend(&mut cx);
         self.core.tell_activity(&mut cx);
     }
 

@@ -9,6 +9,7 @@ use bench::call::{ALICE, BOB, EVE};
 use bench::{Bench, raw, reply, request, sdp};
 use offhook_exchange::command::{Answer, Command, Ticket, TrunkReport};
 use offhook_exchange::config::Config;
+use offhook_exchange::directory::{AddressOfRecord, Answering, Delta, Forward};
 use offhook_exchange::event::Event;
 use offhook_exchange::io::Input;
 use offhook_exchange::route::countries::Country;
@@ -531,4 +532,29 @@ fn a_trunk_that_is_not_found_says_so() {
     assert_eq!(answer.status().code(), 502);
     let reason = String::from_utf8_lossy(answer.reason()).into_owned();
     assert_eq!(reason, "The trunk provider cannot be used: its server is not known yet");
+}
+
+#[test]
+fn a_call_that_came_in_goes_on_under_a_number_of_the_line() {
+    let (mut bench, register) = registered();
+    bench.account("dora", Some(NUMBER));
+    bench.register("dora", BOB);
+    let answering = Answering {
+        forward: Forward { always: Some("030-987654".into()), ..Forward::default() },
+        ..Answering::default()
+    };
+    let delta = Delta::Answering(AddressOfRecord::new("dora", "example.com"), answering);
+    bench.input(Input::Command(Ticket(0), Command::Apply(delta)));
+    let ours = register.contacts().unwrap().list()[0].uri().to_string();
+    bench.send(PROVIDER, &comes_in(&ours, "sip:t0815@provider.example", PROVIDER));
+    let sent = bench.take(PROVIDER);
+    let on = sent.iter().filter_map(|one| one.as_request()).find(|one| one.method().as_str() == "INVITE");
+    let on = on.unwrap();
+    assert_eq!(on.uri_bytes(), b"sip:+4930987654@provider.example;user=phone");
+    assert!(raw(on, Name::From).contains("<sip:+49301234567@provider.example>"));
+    assert_eq!(report(&mut bench).calls, 2);
+    assert!(!String::from_utf8_lossy(on.bytes()).contains("example.com"));
+    bench.send(PROVIDER, &reply(on, 486, "p", "", ""));
+    assert_eq!(bench.codes(PROVIDER), [486]);
+    assert_eq!(report(&mut bench).calls, 0);
 }

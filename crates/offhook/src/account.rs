@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use crate::answering::Wish;
 use crate::api::{Api, segment};
 use crate::exit::Failure;
 use crate::place::Place;
@@ -66,6 +67,17 @@ pub(crate) enum Account {
         /// Where its owner is reached; empty for nowhere
         #[arg(long)]
         email: Option<String>,
+        #[command(flatten)]
+        common: Flags,
+    },
+    /// Shows or changes how its calls are answered: forwarded, turned away, or by its phones
+    #[command(after_help = "PLACE is a number, a name, an address or a URI; empty for none.\n\n\
+                      Example: offhook account answering sip:alice@example.com --busy 1002 --no-answer +4930123456 --ring-seconds 15")]
+    Answering {
+        /// Its address
+        address: String,
+        #[command(flatten)]
+        wish: Wish,
         #[command(flatten)]
         common: Flags,
     },
@@ -163,6 +175,7 @@ impl Account {
                 let changed = Api::open(&common.place)?.ask("PATCH", &path(&address), Some(&body))?;
                 show(&changed, common.json);
             }
+            Self::Answering { address, wish, common } => wish.run(&path(&address), &common)?,
             Self::Remove { address, common } => {
                 Api::open(&common.place)?.ask("DELETE", &path(&address), None)?;
                 if common.json {

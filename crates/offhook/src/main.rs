@@ -1,6 +1,7 @@
 //! The command line: a telephone exchange and its phones in one program.
 
 mod account;
+mod answering;
 mod api;
 mod calls;
 mod cert;

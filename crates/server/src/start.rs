@@ -228,7 +228,7 @@ async fn read_store(
     let deltas: Vec<Delta> = store.load(now).await?.into_iter().map(without_lost).collect();
     let is_foreign = |delta: &&Delta| match delta {
         Delta::Account(account) => !settings.domains.iter().any(|domain| domain == account.address.host()),
-        Delta::AccountRemoved(_) | Delta::Number(..) | Delta::Bindings(..) => false,
+        _ => false,
     };
     let foreign = deltas.iter().filter(is_foreign).count();
     if foreign > 0 {

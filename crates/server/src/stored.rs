@@ -1,13 +1,15 @@
 //! The store as the API sees it; what changes there, the shards learn.
 
 use offhook_exchange::command::Command;
-use offhook_exchange::directory::{AddressOfRecord, Delta};
+use offhook_exchange::directory::{AddressOfRecord, Delta, Forward, RING_SECONDS};
 use offhook_store::{
     AccountChange, ChangedAccount, NewAccount, Password, Source, Store, StoreError, StoredAccount,
     StoredNumber, parse_number,
 };
 use offhook_web::calendar::rfc3339;
-use offhook_web::{Account, AccountPatch, NewNumber, Number, NumberPatch, Problem, Records, Reply};
+use offhook_web::{
+    Account, AccountPatch, Answering, AnsweringPatch, NewNumber, Number, NumberPatch, Problem, Records, Reply,
+};
 
 use crate::clock;
 use crate::shards::Shards;
@@ -125,6 +127,23 @@ impl Records for Stored {
         Box::pin(async move { self.change(&name, patch).await })
     }
 
+    fn answering(&self, name: String) -> Reply<'_, Result<Answering, Problem>> {
+        Box::pin(async move {
+            let answering = self.store.answering(&address(&name)?).await.map_err(problem)?;
+            Ok(shown_answering(answering))
+        })
+    }
+
+    fn change_answering(&self, name: String, patch: AnsweringPatch) -> Reply<'_, Result<Answering, Problem>> {
+        Box::pin(async move {
+            let change = |answering: &mut offhook_exchange::directory::Answering| apply(patch, answering);
+            let changed = self.store.set_answering(&address(&name)?, change).await;
+            let (answering, delta) = changed.map_err(problem)?;
+            self.tell(vec![delta]).await?;
+            Ok(shown_answering(answering))
+        })
+    }
+
     fn remove_account(&self, name: String) -> Reply<'_, Result<(), Problem>> {
         Box::pin(async move {
             let deltas = self.store.remove_account(&address(&name)?).await.map_err(problem)?;
@@ -197,6 +216,42 @@ fn shown(stored: StoredAccount) -> Account {
     }
 }
 
+fn shown_answering(answering: offhook_exchange::directory::Answering) -> Answering {
+    let Forward { always, busy, no_answer, unreachable } = answering.forward;
+    Answering {
+        forward_always: always,
+        forward_busy: busy,
+        forward_no_answer: no_answer,
+        forward_unreachable: unreachable,
+        ring_seconds: answering.ring_seconds.unwrap_or(RING_SECONDS),
+        do_not_disturb: answering.do_not_disturb,
+        reject_anonymous: answering.reject_anonymous,
+        blocked: answering.blocked,
+    }
+}
+
+fn apply(patch: AnsweringPatch, to: &mut offhook_exchange::directory::Answering) {
+    let forward = &mut to.forward;
+    for (new, old) in [
+        (patch.forward_always, &mut forward.always),
+        (patch.forward_busy, &mut forward.busy),
+        (patch.forward_no_answer, &mut forward.no_answer),
+        (patch.forward_unreachable, &mut forward.unreachable),
+    ] {
+        if let Some(new) = new {
+            *old = new;
+        }
+    }
+    to.do_not_disturb = patch.do_not_disturb.unwrap_or(to.do_not_disturb);
+    to.reject_anonymous = patch.reject_anonymous.unwrap_or(to.reject_anonymous);
+    if let Some(seconds) = patch.ring_seconds {
+        to.ring_seconds = (seconds != RING_SECONDS).then_some(seconds);
+    }
+    if let Some(blocked) = patch.blocked {
+        to.blocked = blocked;
+    }
+}
+
 fn shown_number(stored: StoredNumber) -> Number {
     Number { number: stored.number, account: stored.account.map(|account| account.to_string()) }
 }
@@ -211,6 +266,9 @@ fn problem(error: StoreError) -> Problem {
         | StoreError::BadAddress(_)
         | StoreError::BadText { .. }
         | StoreError::EmptyPassword
+        | StoreError::BadDestination(_)
+        | StoreError::TooManyBlocked(_)
+        | StoreError::BadRingSeconds(_)
         | StoreError::Row { .. }
         | StoreError::Csv(_) => Problem::bad(text),
         _ => {

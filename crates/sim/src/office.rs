@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use offhook_exchange::Shard;
 use offhook_exchange::command::{Answer, Command, Device, LiveCall, Status, Ticket};
 use offhook_exchange::config::{Config, Epoch, Key, Listener};
-use offhook_exchange::directory::{Account, AddressOfRecord, Bindings, Delta, Secrets};
+use offhook_exchange::directory::{Account, AddressOfRecord, Answering, Bindings, Delta, Secrets};
 use offhook_exchange::dispatch;
 use offhook_exchange::event::Event;
 use offhook_exchange::io::{Input, Outbox, ShardMessage, StoreRequest};
@@ -85,10 +85,18 @@ impl Office {
         };
         let mut deltas = vec![Delta::Account(account)];
         deltas.extend(number.map(|number| Delta::Number(number.into(), Some(address))));
-        for delta in deltas {
-            self.accounts.push(delta.clone());
-            self.ask_each(now, &Command::Apply(delta));
-        }
+        deltas.into_iter().for_each(|delta| self.store(now, delta));
+    }
+
+    /// An account wants its calls answered like this.
+    pub fn answering(&mut self, now: Instant, user: &str, answering: Answering) {
+        self.store(now, Delta::Answering(AddressOfRecord::new(user, "example.com"), answering));
+    }
+
+    /// A fact is changed in the store, and the shards learn of it.
+    fn store(&mut self, now: Instant, delta: Delta) {
+        self.accounts.push(delta.clone());
+        self.ask_each(now, &Command::Apply(delta));
     }
 
     /// The process is killed and started again: what it remembers is what it had stored.

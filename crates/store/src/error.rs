@@ -40,6 +40,15 @@ pub enum StoreError {
         /// Which one.
         field: &'static str,
     },
+    /// A text is nobody to be called.
+    #[error("{0:?} is nobody to be called: a number, a name, an address or a URI is expected")]
+    BadDestination(String),
+    /// So many callers may be turned away, no more.
+    #[error("at most {0} callers can be turned away")]
+    TooManyBlocked(usize),
+    /// Phones ring for at least a second, and at most this long.
+    #[error("phones ring for 1 to {0} seconds")]
+    BadRingSeconds(u16),
     /// A password that would admit anyone who tries it.
     #[error("the password is empty")]
     EmptyPassword,

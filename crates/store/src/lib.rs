@@ -6,6 +6,7 @@
 //! [`Delta`](offhook_exchange::directory::Delta)s: from [`Store::load`] at the start, then from every change.
 
 mod account;
+mod answering;
 mod columns;
 mod csv;
 mod error;

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use offhook_exchange::directory::{AddressOfRecord, Delta};
+use offhook_exchange::directory::{AddressOfRecord, Answering, Delta, Forward};
 use offhook_store::{AccountChange, NewAccount, Options, Password, Source, Store, StoreError, Use};
 
 const NOW: u64 = 1_700_000_000;
@@ -206,4 +206,54 @@ async fn accounts_of_the_configuration_are_what_it_says() {
     assert_eq!(changed.len(), 1);
     assert_eq!(changed[0].deltas, [Delta::AccountRemoved(address("alice"))]);
     assert_eq!(store.accounts().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn how_calls_are_answered_is_kept_and_goes_with_its_account() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).await;
+    store.add_account(new("alice", None), NOW).await.unwrap();
+    assert_eq!(store.answering(&address("alice")).await.unwrap(), Answering::default());
+    let wanted = Answering {
+        forward: Forward { busy: Some("1002".into()), ..Forward::default() },
+        ring_seconds: Some(7),
+        do_not_disturb: true,
+        reject_anonymous: false,
+        blocked: vec!["+49900*".into()],
+    };
+    let change = |answering: &mut Answering| *answering = wanted.clone();
+    let (changed, delta) = store.set_answering(&address("alice"), change).await.unwrap();
+    assert_eq!(changed, wanted);
+    store.close().await;
+
+    let store = open(directory.path()).await;
+    assert!(store.load(NOW).await.unwrap().contains(&delta));
+    let (usual, _) = store.set_answering(&address("alice"), |it| *it = Answering::default()).await.unwrap();
+    assert!(usual.is_usual());
+    store.set_answering(&address("alice"), |it| it.do_not_disturb = true).await.unwrap();
+    store.remove_account(&address("alice")).await.unwrap();
+    store.add_account(new("alice", None), NOW).await.unwrap();
+    assert_eq!(store.answering(&address("alice")).await.unwrap(), Answering::default());
+}
+
+#[tokio::test]
+async fn what_cannot_be_called_or_kept_changes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).await;
+    store.add_account(new("alice", None), NOW).await.unwrap();
+    let nobody = store.set_answering(&address("bob"), |it| it.do_not_disturb = true).await;
+    assert!(matches!(nobody, Err(StoreError::NoAccount(_))));
+    for place in ["", "a b", "x\r\nVia: y", "<sip:x@y>"] {
+        let changed =
+            store.set_answering(&address("alice"), |it| it.forward.always = Some(place.into())).await;
+        assert!(matches!(changed, Err(StoreError::BadDestination(_))), "{place:?}");
+    }
+    for seconds in [0, 181] {
+        let changed = store.set_answering(&address("alice"), |it| it.ring_seconds = Some(seconds)).await;
+        assert!(matches!(changed, Err(StoreError::BadRingSeconds(_))));
+    }
+    let crowd = |it: &mut Answering| it.blocked = vec!["1".into(); 201];
+    let changed = store.set_answering(&address("alice"), crowd).await;
+    assert!(matches!(changed, Err(StoreError::TooManyBlocked(_))));
+    assert!(store.answering(&address("alice")).await.unwrap().is_usual());
 }

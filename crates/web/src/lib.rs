@@ -20,7 +20,8 @@ pub use certificates::{Certificate, Certificates};
 pub use exchange::{About, Exchange, Reply, TurnCredentials};
 pub use problem::Problem;
 pub use records::{
-    Account, AccountPatch, ChangedAccount, NewAccount, NewNumber, Number, NumberPatch, Records,
+    Account, AccountPatch, Answering, AnsweringPatch, ChangedAccount, NewAccount, NewNumber, Number,
+    NumberPatch, Records,
 };
 pub use serve::{Front, Io, Secure, serve};
 pub use site::{Site, answer};

@@ -18,6 +18,14 @@ pub trait Records: Send + Sync {
         address: String,
         patch: AccountPatch,
     ) -> Reply<'_, Result<ChangedAccount, Problem>>;
+    /// How an account wants its calls answered.
+    fn answering(&self, address: String) -> Reply<'_, Result<Answering, Problem>>;
+    /// Changes what the patch names of that.
+    fn change_answering(
+        &self,
+        address: String,
+        patch: AnsweringPatch,
+    ) -> Reply<'_, Result<Answering, Problem>>;
     /// Removes an account.
     fn remove_account(&self, address: String) -> Reply<'_, Result<(), Problem>>;
     /// Makes the accounts of a CSV text (`address,password,name,number,email`), all or none.
@@ -102,6 +110,53 @@ pub struct AccountPatch {
     /// One more number.
     #[serde(default)]
     pub number: Option<String>,
+}
+
+/// How an account wants its calls answered. Whom calls go on to is a number, a name, an address or a URI.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answering {
+    /// Whom all calls go on to.
+    pub forward_always: Option<String>,
+    /// Whom calls go on to when the user is busy, declines or does not want to be disturbed.
+    pub forward_busy: Option<String>,
+    /// Whom calls go on to when nobody answers.
+    pub forward_no_answer: Option<String>,
+    /// Whom calls go on to when no phone is registered or can be reached.
+    pub forward_unreachable: Option<String>,
+    /// For how long phones ring before nobody answers.
+    pub ring_seconds: u16,
+    /// Whether phones do not ring.
+    pub do_not_disturb: bool,
+    /// Whether callers are turned away who hide who they are.
+    pub reject_anonymous: bool,
+    /// Numbers and addresses of callers that are turned away; a `*` at the end stands for anything.
+    pub blocked: Vec<String>,
+}
+
+/// What is to become of that: a field that is left out stays, `null` empties it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AnsweringPatch {
+    /// See [`Answering::forward_always`].
+    #[serde(default, deserialize_with = "named")]
+    pub forward_always: Option<Option<String>>,
+    /// See [`Answering::forward_busy`].
+    #[serde(default, deserialize_with = "named")]
+    pub forward_busy: Option<Option<String>>,
+    /// See [`Answering::forward_no_answer`].
+    #[serde(default, deserialize_with = "named")]
+    pub forward_no_answer: Option<Option<String>>,
+    /// See [`Answering::forward_unreachable`].
+    #[serde(default, deserialize_with = "named")]
+    pub forward_unreachable: Option<Option<String>>,
+    /// See [`Answering::ring_seconds`].
+    pub ring_seconds: Option<u16>,
+    /// See [`Answering::do_not_disturb`].
+    pub do_not_disturb: Option<bool>,
+    /// See [`Answering::reject_anonymous`].
+    pub reject_anonymous: Option<bool>,
+    /// See [`Answering::blocked`].
+    pub blocked: Option<Vec<String>>,
 }
 
 /// A number.

@@ -27,7 +27,7 @@ use crate::proxy::{OPERATOR, OPERATOR_REASON};
 use crate::trunks::Trunks;
 use call::Call;
 pub(crate) use leg::settings_as;
-pub(crate) use verb::{Arriving, Calls, Endpoint, Shown};
+pub(crate) use verb::{Arriving, Called, Calls, Endpoint, Shown};
 
 /// The number of a bridged call, never used twice by one shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,7 +1,8 @@
 //! What a service may do with calls. It sees who calls whom, never SIP.
 
-use offhook_sip::{Host, Name, NameAddr, Request, SipUri, Status};
-use offhook_sip_stack::Flow;
+use std::time::Duration;
+
+use offhook_sip::{Host, Name, NameAddr, SipUri, Status, Uri};
 use offhook_sip_stack::dialog::MAX_FORWARDS;
 use offhook_sip_stack::transaction::ServerId;
 use offhook_sip_stack::usage::{Body, Invite};
@@ -12,10 +13,11 @@ use super::leg::{self, Leg};
 use super::ring::{Asked, Ring};
 use super::{CallId, Env, MOST_CALLS, Table, usage};
 use crate::core::extensions;
+use crate::directory::{AddressOfRecord, Answering};
 use crate::event::Event;
 use crate::identity::{self, Caller};
 use crate::proxy::signed_route::Party;
-use crate::proxy::{Target, is_behind_nat};
+use crate::proxy::{Asking, Target, is_behind_nat};
 use crate::refusal::Refusal;
 use crate::trunks;
 
@@ -24,22 +26,29 @@ pub(crate) struct Calls<'c, 'a, 'b> {
     table: &'c mut Table,
     env: &'c mut Env<'a, 'b>,
     arriving: (CallId, Arriving<'c>),
+    rings_for: Option<Option<Duration>>,
 }
 
-/// An INVITE of which nobody has made a call yet.
+/// An INVITE that is no call of ours yet.
 pub(crate) struct Arriving<'c> {
     pub(crate) server: ServerId,
-    pub(crate) request: &'c Request,
-    pub(crate) flow: Flow,
-    pub(crate) caller: &'c Caller,
-    /// The user that is called, unescaped.
-    pub(crate) dialled: &'c str,
-    /// The trunk with a leg of ours by which it came.
-    pub(crate) trunk: Option<usize>,
+    pub(crate) asking: &'c Asking,
+    pub(crate) called: &'c Called,
     /// Whether help is called, which has no limits.
     pub(crate) emergency: bool,
     /// Where that user is, once that is known.
     pub(crate) targets: Vec<Target>,
+}
+
+/// Who is called.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Called {
+    /// The user, unescaped.
+    pub(crate) dialled: String,
+    /// Whose phones it is for, once that is known.
+    pub(crate) account: Option<AddressOfRecord>,
+    /// How that account wants its calls answered, if not as usual.
+    pub(crate) answering: Option<Answering>,
 }
 
 /// How the caller appears to those who are called.
@@ -75,34 +84,99 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
         arriving: Arriving<'c>,
     ) -> (CallId, Self) {
         let id = table.next();
-        (id, Self { table, env, arriving: (id, arriving) })
+        (id, Self { table, env, arriving: (id, arriving), rings_for: None })
     }
 
     /// The number or user that was called, of a call that arrives.
     pub(crate) fn dialled(&self, call: CallId) -> Option<&str> {
-        self.arriving(call).map(|one| one.dialled)
+        self.arriving(call).map(|one| one.called.dialled.as_str())
     }
 
     /// Whether a call that arrives comes from an account, or from anyone where nobody has to prove who it is.
     pub(crate) fn is_from_account(&self, call: CallId) -> bool {
-        self.arriving(call).is_some_and(|one| !matches!(one.caller, Caller::Stranger))
+        self.arriving(call).is_some_and(|one| !matches!(one.asking.caller, Caller::Stranger))
     }
 
     /// Whether a call came by a trunk that has to be talked with in a dialog of ours.
     pub(crate) fn is_by_trunk(&self, call: CallId) -> bool {
-        self.arriving(call).is_some_and(|one| one.trunk.is_some())
+        self.arriving(call).is_some_and(|one| one.asking.trunk.is_some())
     }
 
     /// What a call that arrives asks to be hidden.
     pub(crate) fn privacy(&self, call: CallId) -> Privacy {
         let mut privacy = Privacy::default();
         let Some(arriving) = self.arriving(call) else { return privacy };
-        for word in arriving.request.tokens(Name::Privacy).flat_map(|token| token.split(';')) {
+        for word in arriving.asking.request.tokens(Name::Privacy).flat_map(|token| token.split(';')) {
             let is = |known: &str| word.trim().eq_ignore_ascii_case(known);
             privacy.user |= is("user");
             privacy.place |= is("header") || is("session");
         }
         privacy
+    }
+
+    /// How the account that is called wants its calls answered, if not as usual.
+    pub(crate) fn answering(&self, call: CallId) -> Option<&'c Answering> {
+        self.arriving(call)?.called.answering.as_ref()
+    }
+
+    /// Whether services will be asked again about a call that arrives, if nobody takes it.
+    pub(crate) fn is_attended(&self) -> bool {
+        self.rings_for.is_some()
+    }
+
+    /// Whether there are phones that a call may go to.
+    pub(crate) fn has_phones(&self, call: CallId) -> bool {
+        self.arriving(call).is_some_and(|one| !one.targets.is_empty())
+    }
+
+    /// Whether a caller does not show who it is.
+    pub(crate) fn is_anonymous(&self, call: CallId) -> bool {
+        let Some(arriving) = self.arriving(call) else { return false };
+        let request = &arriving.asking.request;
+        let hides = request
+            .tokens(Name::Privacy)
+            .flat_map(|token| token.split(';'))
+            .any(|word| ["user", "id"].iter().any(|one| word.trim().eq_ignore_ascii_case(one)));
+        let nobody = request.from().is_ok_and(|from| match &from.uri {
+            Uri::Sip(uri) => {
+                let host = uri.host().to_string();
+                host.eq_ignore_ascii_case("anonymous.invalid")
+                    || uri.user().is_some_and(|user| user.eq_ignore_ascii_case("anonymous"))
+            }
+            Uri::Tel(_) | Uri::Other(_) => false,
+        });
+        hides || nobody
+    }
+
+    /// Whether the account that is called turns this caller away.
+    pub(crate) fn is_blocked(&self, call: CallId) -> bool {
+        let Some((arriving, answering)) = self.arriving(call).zip(self.answering(call)) else { return false };
+        let account = match &arriving.asking.caller {
+            Caller::Account(account) => Some(account),
+            Caller::Unproven | Caller::Stranger => None,
+        };
+        let proven = account.is_some_and(|account| {
+            let number = account.number.as_deref().unwrap_or_default();
+            answering.blocks(number, account.address.as_str())
+                || answering.blocks(account.address.user(), account.address.as_str())
+        });
+        let claimed = arriving.asking.request.from().is_ok_and(|from| match &from.uri {
+            Uri::Sip(uri) => {
+                let user = uri.user_unescaped().unwrap_or_default();
+                answering.blocks(&user, AddressOfRecord::new(&user, &uri.host().to_string()).as_str())
+            }
+            Uri::Tel(uri) => answering.blocks(&uri.digits(), &uri.digits()),
+            Uri::Other(_) => false,
+        });
+        proven || claimed
+    }
+
+    /// Services are asked again when nobody takes a call that is on its way to phones; after they have rung for this
+    /// long, or as long as they may.
+    pub(crate) fn attend(&mut self, rings_for: Option<Duration>) {
+        let before = self.rings_for.flatten();
+        let sooner = [before, rings_for].into_iter().flatten().min();
+        self.rings_for = Some(sooner);
     }
 
     /// Answers a call that arrives, with an end of ours.
@@ -117,7 +191,7 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
         if let Some(anchor) = self.env.anchors.get_mut(anchor, &about.call_id) {
             anchor.bridged = Some(call);
         }
-        let offer = self.arriving(call).and_then(|one| Body::of(one.request));
+        let offer = self.arriving(call).and_then(|one| Body::of(&one.asking.request));
         let body = match offer {
             Some(offer) => end.answer(&offer, self.env),
             None => end.offer(self.env),
@@ -169,11 +243,11 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
 
     /// What a call that arrives is known by, if there may be one more, and the way to its caller.
     fn begin(&mut self, call: CallId) -> Result<(About, Party), Refusal> {
-        let Some(Arriving { request, flow, caller, trunk, emergency, .. }) = self.arriving(call) else {
+        let Some(&Arriving { asking, emergency, .. }) = self.arriving(call) else {
             return Err(Status::SERVER_INTERNAL_ERROR.into());
         };
-        let (request, flow, caller, trunk) = (*request, *flow, *caller, *trunk);
-        let most_calls = if *emergency { usize::MAX } else { self.env.config.max_calls_per_account };
+        let Asking { request, from, caller, begun, trunk, diverted_by: _ } = asking;
+        let most_calls = if emergency { usize::MAX } else { self.env.config.max_calls_per_account };
         extensions(request, Name::Require, &["100rel", "timer"])?;
         if self.table.calls.len() >= MOST_CALLS {
             return Err(Refusal::from(Status::SERVICE_UNAVAILABLE).with(Name::RetryAfter, 10));
@@ -183,23 +257,25 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
             call_id: request.call_id().unwrap_or_default().to_owned(),
             from: text(Name::From),
             to: text(Name::To),
-            started: self.env.cx.now,
+            started: begun.unwrap_or(self.env.cx.now),
             account: self.env.active.admit(caller, most_calls)?,
-            trunk,
+            trunk: *trunk,
         };
         if let Some(trunk) = trunk {
-            self.env.trunks.load.came_in(trunk);
+            self.env.trunks.load.came_in(*trunk);
         }
-        Ok((about, Party { flow, behind_nat: is_behind_nat(request, &flow) }))
+        Ok((about, Party { flow: *from, behind_nat: is_behind_nat(request, from) }))
     }
 
     /// The leg of the caller. Where the INVITE cannot make a call it has been answered already.
     fn receive(&mut self, call: CallId, party: &Party) -> Option<Leg> {
         let arriving = self.arriving(call)?;
-        let (server, request, flow) = (arriving.server, arriving.request.clone(), arriving.flow);
+        let (server, request, flow) =
+            (arriving.server, arriving.asking.request.clone(), arriving.asking.from);
         let settings = leg::settings(party, leg::is_secure(&request), self.env.config);
         let usage = usage(call, CALLER);
         let authorizer = arriving
+            .asking
             .trunk
             .and_then(|at| trunks::authorizer(self.env.config.trunks.get(at)?, self.env.trunks.state(at)));
         let invite =
@@ -208,6 +284,10 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
     }
 
     fn started(&mut self, about: &About, targets: usize) {
+        // That it began is known of a call that others have not answered.
+        if self.arriving.1.asking.begun.is_some() {
+            return;
+        }
         self.env.cx.event(Event::CallStarted {
             call: about.call_id.clone(),
             from: about.from.clone(),
@@ -226,9 +306,10 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
         }
     }
 
-    /// The targets of a call of which nobody has made another.
-    pub(crate) fn into_targets(self) -> Vec<Target> {
-        self.arriving.1.targets
+    /// The targets of a call of which no service has made another, and whether and for how long one waits for them to
+    /// answer.
+    pub(crate) fn into_targets(self) -> (Vec<Target>, Option<Option<Duration>>) {
+        (self.arriving.1.targets, self.rings_for)
     }
 
     fn arriving(&self, call: CallId) -> Option<&Arriving<'c>> {
@@ -239,11 +320,11 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
 
 /// What those who are called are told.
 fn asked(arriving: &Arriving<'_>, party: Party, shown: Shown) -> Option<Asked> {
-    let request = arriving.request;
+    let request = &arriving.asking.request;
     let mut headers = Vec::new();
     let from = match shown {
         Shown::AsItSays => {
-            let asserted = identity::asserted(request, arriving.caller);
+            let asserted = identity::asserted(request, &arriving.asking.caller);
             headers.extend(asserted.map(|value| (Name::PAssertedIdentity.as_str().to_owned(), value)));
             request.from().ok()?.without_tag().detach()
         }

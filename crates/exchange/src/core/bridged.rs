@@ -3,18 +3,18 @@
 use std::time::Instant;
 
 use offhook_media::command::Report;
-use offhook_sip::{Method, Request, Uri};
-use offhook_sip_stack::Flow;
+use offhook_sip::{Method, Uri};
 use offhook_sip_stack::transaction::ServerId;
 
 use super::Core;
 use super::outward::Way;
-use crate::b2bua::{Arriving, Env, Table};
+use super::whereabouts::Found;
+use crate::b2bua::{Arriving, Called, Env, Table};
 use crate::context::Context;
 use crate::identity::Caller;
-use crate::proxy::{Forwarding, Target};
+use crate::proxy::{Asking, Attended, Forwarding, Target};
 use crate::refusal::Refusal;
-use crate::services::Services;
+use crate::services::{Outcome, Services, Why};
 use crate::trunks;
 
 impl Core {
@@ -39,80 +39,122 @@ impl Core {
     pub(super) fn reach(
         &mut self,
         server: ServerId,
-        (request, from): (Request, Flow),
-        caller: Caller,
+        asking: Asking,
         (user, uri): (Option<String>, &Uri),
         cx: &mut Context<'_>,
     ) -> Result<(), Refusal> {
-        let dialled = user.clone().unwrap_or_default();
-        if self.incoming((server, &request, from), (&caller, &dialled), cx)? {
+        let called = Called { dialled: user.clone().unwrap_or_default(), ..Called::default() };
+        if self.incoming(server, &asking, &called, cx)? {
             return Ok(());
         }
-        let way = match self.whereabouts(user, (&request, uri), &caller, &from, cx.unix())? {
-            Way::Phones(targets) => {
-                match self.routed((server, &request, from), (&caller, &dialled), targets, cx)? {
-                    Some(targets) => Way::Phones(targets),
-                    None => return Ok(()),
-                }
+        // Where a call may go is for the one to say who has sent it there.
+        let sender = asking.diverted_by.clone().map(Caller::Account);
+        let sender = sender.as_ref().unwrap_or(&asking.caller);
+        match self.whereabouts(user, (&asking.request, uri), sender, &asking.from, cx.unix())? {
+            Way::Phones(found) if *asking.request.method() == Method::Invite => {
+                self.ring(server, asking, found, called, cx)
             }
-            out @ (Way::Out(_) | Way::Trunks(_)) => out,
+            way => self.go(server, asking, way, cx),
+        }
+    }
+
+    /// Rings the phones of somebody, unless a service has other plans.
+    fn ring(
+        &mut self,
+        server: ServerId,
+        asking: Asking,
+        found: Found,
+        called: Called,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Refusal> {
+        let account = found.account.clone();
+        let answering = account.as_ref().and_then(|account| self.directory.answering(account)).cloned();
+        let called = Called { account, answering, ..called };
+        let none = found.phones.as_ref().err().cloned();
+        let outcome = self.routed(server, &asking, &called, found.phones.unwrap_or_default(), cx)?;
+        let outcome = match (outcome, none) {
+            (Outcome::Phones(..), Some(refusal)) => {
+                let outcome = self.unanswered(server, &asking, &called, Why::Unavailable, cx)?;
+                outcome.ok_or(refusal)?
+            }
+            (Outcome::Unanswered(why, refusal), _) => {
+                let outcome = self.unanswered(server, &asking, &called, why, cx)?;
+                outcome.ok_or(refusal)?
+            }
+            (outcome, _) => outcome,
         };
-        self.go(server, (request, from), caller, way, cx)
+        match (outcome, called.account) {
+            (Outcome::Phones(targets, rings_for), account) => {
+                let attended =
+                    account.zip(rings_for).map(|(account, rings_for)| Attended { account, rings_for });
+                let forwarding = Forwarding { asking, targets, attended };
+                self.proxy.start(server, forwarding, &self.config, &mut self.transactions, cx)
+            }
+            (Outcome::Diverted(diversion), Some(by)) => self.divert(server, asking, &by, &diversion, cx),
+            _ => Ok(()),
+        }
     }
 
     /// Sends a request on its way.
     pub(super) fn go(
         &mut self,
         server: ServerId,
-        (request, from): (Request, Flow),
-        caller: Caller,
+        asking: Asking,
         way: Way,
         cx: &mut Context<'_>,
     ) -> Result<(), Refusal> {
         match way {
-            Way::Phones(targets) => {
-                let forwarding = Forwarding { request, from, caller, targets };
+            Way::Phones(found) => {
+                let forwarding = Forwarding { asking, targets: found.phones?, attended: None };
                 self.proxy.start(server, forwarding, &self.config, &mut self.transactions, cx)
             }
-            Way::Out(to) => self.outward(server, (request, from, caller), to, cx),
-            Way::Trunks(by) => self.by_trunks(server, (request, from, caller), by, cx),
+            Way::Out(to) => self.outward(server, asking.answered_for(), to, cx),
+            Way::Trunks(by) => self.by_trunks(server, &asking.answered_for(), by, cx),
         }
     }
 
     /// Lets services take a call whose caller is known; true if one has.
     fn incoming(
         &mut self,
-        (server, request, flow): (ServerId, &Request, Flow),
-        (caller, dialled): (&Caller, &str),
+        server: ServerId,
+        asking: &Asking,
+        called: &Called,
         cx: &mut Context<'_>,
     ) -> Result<bool, Refusal> {
-        if *request.method() != Method::Invite || self.draining {
+        if *asking.request.method() != Method::Invite || self.draining {
             return Ok(false);
         }
-        let trunk = self.trunk_with_leg(request, caller, &flow);
-        let emergency = false;
-        let arriving =
-            Arriving { server, request, flow, caller, dialled, trunk, emergency, targets: Vec::new() };
+        let arriving = Arriving { server, asking, called, emergency: false, targets: Vec::new() };
         let (bridged, mut env, services) = self.bridged(cx);
         services.incoming(bridged, &mut env, arriving)
     }
 
-    /// Lets services take a call whose targets are known; returns the targets if none does.
+    /// Lets services take a call of which it is known whom it is for.
     fn routed(
         &mut self,
-        (server, request, flow): (ServerId, &Request, Flow),
-        (caller, dialled): (&Caller, &str),
+        server: ServerId,
+        asking: &Asking,
+        called: &Called,
         targets: Vec<Target>,
         cx: &mut Context<'_>,
-    ) -> Result<Option<Vec<Target>>, Refusal> {
-        if *request.method() != Method::Invite {
-            return Ok(Some(targets));
-        }
-        let trunk = self.trunk_with_leg(request, caller, &flow);
-        let emergency = false;
-        let arriving = Arriving { server, request, flow, caller, dialled, trunk, emergency, targets };
+    ) -> Result<Outcome, Refusal> {
+        let arriving = Arriving { server, asking, called, emergency: false, targets };
         let (bridged, mut env, services) = self.bridged(cx);
         services.routed(bridged, &mut env, arriving)
+    }
+
+    /// Lets services take a call that nobody takes; `None` if none does.
+    pub(super) fn unanswered(
+        &mut self,
+        server: ServerId,
+        asking: &Asking,
+        called: &Called,
+        why: Why,
+        cx: &mut Context<'_>,
+    ) -> Result<Option<Outcome>, Refusal> {
+        let arriving = Arriving { server, asking, called, emergency: false, targets: Vec::new() };
+        let (bridged, mut env, services) = self.bridged(cx);
+        services.unanswered(bridged, &mut env, arriving, why)
     }
 
     pub(crate) fn media(&mut self, report: Report, cx: &mut Context<'_>) {

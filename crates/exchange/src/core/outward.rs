@@ -8,10 +8,11 @@ use offhook_sip_stack::transaction::ServerId;
 
 use super::Core;
 use super::trunks::{ByTrunks, Came};
+use super::whereabouts::Found;
 use crate::config::{Config, Strangers};
 use crate::context::Context;
 use crate::identity::Caller;
-use crate::proxy::{Outward, Target};
+use crate::proxy::{Asking, Outward};
 use crate::refusal::Refusal;
 use crate::route::{Asked, Decision, Trunk};
 
@@ -20,7 +21,7 @@ pub(super) enum Way {
     /// Out by one of several trunks.
     Trunks(ByTrunks),
     /// To phones.
-    Phones(Vec<Target>),
+    Phones(Found),
     /// Out.
     Out(To),
 }
@@ -123,7 +124,7 @@ impl Core {
     pub(super) fn outward(
         &mut self,
         server: ServerId,
-        (request, from, caller): (Request, Flow, Caller),
+        asking: Asking,
         to: To,
         cx: &mut Context<'_>,
     ) -> Result<(), Refusal> {
@@ -132,10 +133,10 @@ impl Core {
         }
         let To { uri, planned, emergency, asserted } = to;
         // Whom the plan lets out it has decided itself.
-        if !planned && (caller.account().is_none() || !self.config.other_domains) {
+        if !planned && (asking.caller.account().is_none() || !self.config.other_domains) {
             return Err(Refusal::new(Status::FORBIDDEN, "Other domains are not reached from here"));
         }
-        let outward = Outward { request, from, caller, to: uri, planned, emergency, asserted };
+        let outward = Outward { asking, to: uri, planned, emergency, asserted };
         self.proxy.start_elsewhere(server, outward, &self.config, &mut self.transactions, cx)
     }
 }

@@ -7,12 +7,12 @@ use offhook_sip_stack::Flow;
 use offhook_sip_stack::transaction::ServerId;
 
 use super::Core;
-use crate::b2bua::{Arriving, Calls, Shown};
+use crate::b2bua::{Arriving, Called, Calls, Shown};
 use crate::command::TrunkReport;
 use crate::context::Context;
 use crate::identity::Caller;
 use crate::locality::user_of;
-use crate::proxy::Target;
+use crate::proxy::{Asking, Target};
 use crate::refusal::Refusal;
 use crate::route::{Choice, Trunk, TrunkAuth};
 use crate::trunks::{Desk, Dialled, Outbound, TrunkState, Trunks, contact_user};
@@ -108,36 +108,28 @@ impl Core {
     pub(super) fn by_trunks(
         &mut self,
         server: ServerId,
-        (request, flow, caller): (Request, Flow, Caller),
+        asking: &Asking,
         by: ByTrunks,
         cx: &mut Context<'_>,
     ) -> Result<(), Refusal> {
         if self.draining {
             return Err(Refusal::from(Status::SERVICE_UNAVAILABLE).with(Name::RetryAfter, 30));
         }
+        let (request, caller) = (&asking.request, &asking.caller);
         if *request.method() != Method::Invite {
             let refusal = Refusal::new(Status::METHOD_NOT_ALLOWED, "Only calls go by this trunk");
             return Err(refusal.with(Name::Allow, "INVITE, ACK, CANCEL, BYE"));
         }
         let ByTrunks { choices, number, dialled, emergency } = by;
-        let call =
-            Dialled { request: &request, caller: &caller, number: &number, dialled: &dialled, emergency };
+        let call = Dialled { request, caller, number: &number, dialled: &dialled, emergency };
         let order = self.trunks.in_order(&choices, &self.config, cx.now, cx.rng);
-        let targets: Vec<Target> =
-            order.iter().zip((0..1_000).rev()).filter_map(|(at, q)| self.line(*at, q, call)).collect();
+        let lines = order.iter().zip((0..1_000).rev()).filter_map(|(at, q)| self.line(*at, q, call));
+        let targets: Vec<Target> = lines.collect();
         if targets.is_empty() {
             return Err(Refusal::new(Status::BAD_GATEWAY, self.why_none(&order)));
         }
-        let arriving = Arriving {
-            server,
-            request: &request,
-            flow,
-            caller: &caller,
-            dialled: &dialled,
-            trunk: None,
-            emergency,
-            targets,
-        };
+        let called = Called { dialled, ..Called::default() };
+        let arriving = Arriving { server, asking, called: &called, emergency, targets };
         let (bridged, mut env, _) = self.bridged(cx);
         let (id, mut calls) = Calls::new(bridged, &mut env, arriving);
         calls.bridge(id, Shown::AsItSays)

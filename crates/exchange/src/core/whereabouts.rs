@@ -10,9 +10,17 @@ use crate::proxy::{Target, in_dialog, of_bindings};
 use crate::refusal::Refusal;
 use crate::registrar::gruu::{self, Gruu};
 
+/// Whom a request is for.
+pub(super) struct Found {
+    /// The account; `None`: a single device of it, or someone without one.
+    pub(super) account: Option<AddressOfRecord>,
+    /// Its phones, or why there are none.
+    pub(super) phones: Result<Vec<Target>, Refusal>,
+}
+
 impl Core {
-    /// Where the user of a Request-URI is now, the preferred phones first (§16.5).
-    pub(super) fn targets(&self, user: &str, uri: &Uri, now: u64) -> Result<Vec<Target>, Refusal> {
+    /// Whom a Request-URI of ours means, and where that is now, the preferred phones first (§16.5).
+    pub(super) fn targets(&self, user: &str, uri: &Uri, now: u64) -> Result<Found, Refusal> {
         if self.draining {
             return Err(Refusal::from(Status::SERVICE_UNAVAILABLE).with(Name::RetryAfter, 30));
         }
@@ -46,15 +54,18 @@ impl Core {
                 return Err(no_secure_way());
             }
         }
-        match (targets.is_empty(), account) {
+        let phones = match (targets.is_empty(), account) {
             (false, _) => Ok(targets),
             // RFC 5627 §5.3
             (true, _) if device.is_some() => {
                 Err(Refusal::new(Status::TEMPORARILY_UNAVAILABLE, "This phone is not registered"))
             }
             (true, Some(_)) => Err(Refusal::new(Status::TEMPORARILY_UNAVAILABLE, "No phone is registered")),
-            (true, None) => Err(Status::NOT_FOUND.into()),
-        }
+            (true, None) => return Err(Status::NOT_FOUND.into()),
+        };
+        // Who wants one device wants no other.
+        let account = account.filter(|_| device.is_none()).map(|account| account.address.clone());
+        Ok(Found { account, phones })
     }
 
     /// A request of a dialog whose Contact is a GRUU of ours goes to the device as it is registered now, at its Contact

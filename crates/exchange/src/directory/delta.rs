@@ -1,6 +1,6 @@
 //! Changes of the directory.
 
-use super::{Account, AddressOfRecord, Bindings};
+use super::{Account, AddressOfRecord, Answering, Bindings};
 
 /// A change of one fact, complete in itself: applying it twice is the same as once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,4 +13,6 @@ pub enum Delta {
     Number(String, Option<AddressOfRecord>),
     /// An account's bindings are now these.
     Bindings(AddressOfRecord, Bindings),
+    /// An account wants its calls answered like this now.
+    Answering(AddressOfRecord, Answering),
 }

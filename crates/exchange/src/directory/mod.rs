@@ -4,6 +4,7 @@
 //! twice.
 
 mod account;
+mod answering;
 mod binding;
 mod delta;
 mod packed;
@@ -19,6 +20,7 @@ use crate::locality::address_of;
 use packed::Packed;
 
 pub use account::{Account, AddressOfRecord, InvalidAddress, Secrets, number_digits};
+pub use answering::{Answering, Forward, RING_SECONDS};
 pub use binding::{Binding, Bindings};
 pub use delta::Delta;
 
@@ -28,6 +30,8 @@ pub struct Directory {
     accounts: HashMap<AddressOfRecord, Account>,
     numbers: HashMap<String, AddressOfRecord>,
     bindings: HashMap<AddressOfRecord, Packed>,
+    /// Of those accounts that want something unusual.
+    answering: HashMap<AddressOfRecord, Answering>,
     /// Who registered over which connection.
     connections: HashMap<ConnectionId, BTreeSet<AddressOfRecord>>,
 }
@@ -43,6 +47,7 @@ impl Directory {
                 self.accounts.remove(&address);
                 self.bind(address.clone(), &Bindings::default());
                 self.numbers.retain(|_, owner| *owner != address);
+                self.answering.remove(&address);
             }
             Delta::Number(number, Some(address)) => {
                 self.numbers.insert(number, address);
@@ -51,6 +56,12 @@ impl Directory {
                 self.numbers.remove(&number);
             }
             Delta::Bindings(address, bindings) => self.bind(address, &bindings),
+            Delta::Answering(address, answering) if answering.is_usual() => {
+                self.answering.remove(&address);
+            }
+            Delta::Answering(address, answering) => {
+                self.answering.insert(address, answering);
+            }
         }
     }
 
@@ -95,6 +106,11 @@ impl Directory {
     pub fn by_number(&self, number: &str) -> Option<&Account> {
         let owner = self.numbers.get(number).or_else(|| self.numbers.get(&number_digits(number)?))?;
         self.accounts.get(owner)
+    }
+
+    /// How an account wants its calls answered, if not as usual.
+    pub fn answering(&self, address: &AddressOfRecord) -> Option<&Answering> {
+        self.answering.get(address)
     }
 
     /// The bindings of an address, expired ones included.

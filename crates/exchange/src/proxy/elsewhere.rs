@@ -5,26 +5,23 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use offhook_sip::{Request, SipUri, Status, Uri};
+use offhook_sip::{SipUri, Status, Uri};
 use offhook_sip_stack::locate::{DnsAnswer, DnsFailure, Hop, Lookup, Question, Step, Unreachable};
 use offhook_sip_stack::transaction::{ServerId, Transactions};
 use offhook_sip_stack::{Flow, Transport};
 
 use super::Proxy;
+use super::launch::Asking;
 use super::response_context::{Kind, ResponseContext};
 use super::shunned::Shunned;
 use super::target::Target;
 use crate::config::Config;
 use crate::context::{Alarm, Context};
-use crate::identity::Caller;
 use crate::refusal::Refusal;
 
 /// A request that starts something in another domain.
 pub(crate) struct Outward {
-    pub(crate) request: Request,
-    /// How it came.
-    pub(crate) from: Flow,
-    pub(crate) caller: Caller,
+    pub(crate) asking: Asking,
     /// Its Request-URI from here on, whose host is the next hop.
     pub(crate) to: SipUri,
     /// Whether the operator chose where it goes, not the caller.
@@ -56,13 +53,12 @@ impl Proxy {
         transactions: &mut Transactions,
         cx: &mut Context<'_>,
     ) -> Result<(), Refusal> {
-        let Outward { request, from, caller, to, planned, emergency, asserted } = outward;
+        let Outward { asking, to, planned, emergency, asserted } = outward;
         let to = to.without_headers();
         let most_calls = if emergency { usize::MAX } else { config.max_calls_per_account };
         let (lookup, questions) =
             Lookup::start(&to, &config.spoken()).map_err(|why| unreachable(why, &to))?;
-        let (number, mut context) =
-            self.begin(server, request, from, caller, 1, most_calls, transactions, cx)?;
+        let (number, mut context) = self.begin(server, asking, 1, most_calls, transactions, cx)?;
         context.locating = Some(Box::new(Locating { lookup, to, planned, asserted }));
         self.ask(number, questions, cx);
         cx.timers.arm(cx.now + LONGEST_SEARCH, Alarm::Search(number));

@@ -1,6 +1,7 @@
 //! Requests on their way out (RFC 3261 §16.6).
 
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use offhook_sip::{Method, Name, Request, Response, Status};
 use offhook_sip_stack::Flow;
@@ -16,21 +17,46 @@ use super::response_context::{Branch, Kind, ResponseContext};
 use super::routes::take_off;
 use super::signed_route::{Party, PartyName, SignedRoute, tag_digest};
 use super::target::{Target, by_preference};
+use super::unanswered::Attended;
 use super::{Proxy, is_sdp};
 use crate::config::{AnchorPolicy, Config, SrtpPolicy};
 use crate::context::{Alarm, Context};
+use crate::directory::Account;
 use crate::event::{EndedBy, Event};
 use crate::identity::{self, Caller};
 use crate::refusal::Refusal;
 use crate::registrar::behind_nat;
 
-/// A request that starts something, and where it goes.
-pub(crate) struct Forwarding {
+/// A request that starts something, and who wants that.
+pub(crate) struct Asking {
     pub(crate) request: Request,
     /// How it came.
     pub(crate) from: Flow,
     pub(crate) caller: Caller,
+    /// Since when it is a call, if it is one that others have not answered.
+    pub(crate) begun: Option<Instant>,
+    /// Who has sent it on to where it goes now, and answers for that.
+    pub(crate) diverted_by: Option<Account>,
+    /// The trunk by which it came, if that is talked with in a dialog of ours.
+    pub(crate) trunk: Option<usize>,
+}
+
+impl Asking {
+    /// As one by whoever has sent it on, if somebody has.
+    pub(crate) fn answered_for(mut self) -> Self {
+        if let Some(by) = self.diverted_by.take() {
+            self.caller = Caller::Account(by);
+        }
+        self
+    }
+}
+
+/// A request that starts something, and where it goes.
+pub(crate) struct Forwarding {
+    pub(crate) asking: Asking,
     pub(crate) targets: Vec<Target>,
+    /// Whose call it is, if something is to become of it when nobody answers.
+    pub(crate) attended: Option<Attended>,
 }
 
 impl Proxy {
@@ -46,36 +72,40 @@ impl Proxy {
         transactions: &mut Transactions,
         cx: &mut Context<'_>,
     ) -> Result<(), Refusal> {
-        let Forwarding { request, from, caller, targets } = forwarding;
-        let breadth = breadth(&request);
+        let Forwarding { asking, targets, attended } = forwarding;
+        let breadth = breadth(&asking.request);
         let groups = by_preference(targets);
         if groups.iter().any(|group| group.len() as u64 > u64::from(breadth)) {
             return Err(Status::MAX_BREADTH_EXCEEDED.into());
         }
         let count = groups.iter().map(Vec::len).sum();
         let (number, mut context) =
-            self.begin(server, request, from, caller, count, config.max_calls_per_account, transactions, cx)?;
+            self.begin(server, asking, count, config.max_calls_per_account, transactions, cx)?;
         context.groups = groups;
+        if let Some(attended) = attended {
+            if let Some(rings_for) = attended.rings_for {
+                cx.timers.arm(cx.now + rings_for, Alarm::NoAnswer(number));
+            }
+            context.attended = Some(Box::new(attended));
+        }
         self.settle(number, context, config, transactions, cx);
         Ok(())
     }
 
     /// Takes a request that starts something, on its way to so many targets. Its account may have `most_calls`.
-    #[expect(clippy::too_many_arguments, reason = "the parts of a shard are lent one by one")]
     pub(super) fn begin(
         &mut self,
         server: ServerId,
-        request: Request,
-        from: Flow,
-        caller: Caller,
+        asking: Asking,
         targets: usize,
         most_calls: usize,
         transactions: &mut Transactions,
         cx: &mut Context<'_>,
     ) -> Result<(u64, Box<ResponseContext>), Refusal> {
+        let Asking { request, from, caller, begun, diverted_by: _, trunk: _ } = asking;
         let invite = *request.method() == Method::Invite;
         let counted = invite && self.active.admit(&caller, most_calls)?.is_some();
-        if invite {
+        if invite && begun.is_none() {
             transactions.trying(server, &mut cx.sip());
             let text = |name| String::from_utf8_lossy(request.raw(name).unwrap_or_default()).into_owned();
             cx.event(Event::CallStarted {
@@ -89,7 +119,7 @@ impl Proxy {
         let kind = Kind::Initial { caller: Box::new(caller), from, counted };
         let number = self.number();
         self.servers.insert(server, number);
-        Ok((number, Box::new(ResponseContext::new(server, request, kind, cx.now))))
+        Ok((number, Box::new(ResponseContext::new(server, request, kind, begun.unwrap_or(cx.now)))))
     }
 
     /// Sends the request to the next targets; `false` if there are none left.

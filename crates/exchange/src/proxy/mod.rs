@@ -18,6 +18,7 @@ mod shunned;
 pub mod signed_route;
 mod target;
 mod transcoding;
+mod unanswered;
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -40,13 +41,14 @@ use anchor::{Anchors, Answered, Role, Trouble, without_media};
 pub(crate) use elsewhere::{Outward, SILENCE};
 use hangup::Dialog;
 pub(crate) use hangup::{OPERATOR, OPERATOR_REASON};
-pub(crate) use launch::{Forwarding, is_behind_nat};
+pub(crate) use launch::{Asking, Forwarding, is_behind_nat};
 use no_common_format::explained;
 pub(crate) use response_context::rank;
 use response_context::{Branch, Kind, ResponseContext};
 use shunned::Shunned;
 use signed_route::PartyName;
 pub(crate) use target::{Target, by_preference, of_bindings};
+pub(crate) use unanswered::{Attended, Unanswered};
 
 /// Requests under way and calls whose media goes through us.
 pub(crate) struct Proxy {
@@ -58,6 +60,8 @@ pub(crate) struct Proxy {
     /// What the DNS was asked, and for which context.
     questions: IdMap<u64, (u64, Question)>,
     shunned: Shunned,
+    /// Contexts of which nothing has come, and something may yet.
+    unanswered: Vec<u64>,
     pub(crate) anchors: Anchors,
     pub(crate) active: Activity,
 }
@@ -72,6 +76,7 @@ impl Proxy {
             servers: IdMap::default(),
             questions: IdMap::default(),
             shunned: Shunned::default(),
+            unanswered: Vec::new(),
             anchors: Anchors::new(shard, ports),
             active: Activity::new(shards),
         }
@@ -103,6 +108,7 @@ impl Proxy {
             Status::TRYING => {}
             status if status.is_provisional() => {
                 branch.timer_c = branch.timer_c.map(|_| cx.now + config.timer_c);
+                context.rang = true;
                 // RFC 4320 §4.1: there is none but 100 for other methods.
                 if !context.final_sent && context.is_invite() {
                     transactions.respond(context.server, passed, &mut cx.sip());
@@ -343,7 +349,7 @@ impl Proxy {
         context.branches[index].ended = true;
         if context.is_over() {
             let server = context.server;
-            self.servers.remove(&server);
+            self.forget_server(server, number);
             self.contexts.remove(&number);
             shrink(&mut self.servers);
             shrink(&mut self.contexts);
@@ -386,6 +392,12 @@ impl Proxy {
             if self.next_group(number, &mut context, config, transactions, cx) {
                 continue;
             }
+            if context.unanswered().is_some() {
+                if !self.unanswered.contains(&number) {
+                    self.unanswered.push(number);
+                }
+                break;
+            }
             let tag = cx.sip().tag();
             let best = context.best(&tag);
             context.final_sent = true;
@@ -396,9 +408,16 @@ impl Proxy {
             }
         }
         if context.is_over() {
-            self.servers.remove(&context.server);
+            self.forget_server(context.server, number);
         } else {
             self.contexts.insert(number, context);
+        }
+    }
+
+    /// A context no longer needs its server transaction. Another may, to which the call went on.
+    fn forget_server(&mut self, server: ServerId, number: u64) {
+        if self.servers.get(&server) == Some(&number) {
+            self.servers.remove(&server);
         }
     }
 

@@ -11,6 +11,7 @@ use super::elsewhere::Locating;
 use super::hangup::OPERATOR;
 use super::signed_route::{Party, PartyName};
 use super::target::Target;
+use super::unanswered::Attended;
 use crate::identity::Caller;
 
 /// A request that was forwarded, and what came back so far.
@@ -25,7 +26,7 @@ pub(crate) struct ResponseContext {
     /// Where these targets are being looked for, if they are.
     pub(crate) locating: Option<Box<Locating>>,
     /// The best failure so far (§16.7 step 6).
-    best: Option<Response>,
+    pub(super) best: Option<Response>,
     /// Challenges of other branches than the best (§16.7 step 7).
     challenges: Vec<(Name, Vec<u8>)>,
     pub(crate) cancelled: bool,
@@ -33,6 +34,12 @@ pub(crate) struct ResponseContext {
     pub(crate) hung_up: bool,
     pub(crate) final_sent: bool,
     pub(crate) started: Instant,
+    /// Whether a phone has said more than 100.
+    pub(crate) rang: bool,
+    /// Whether nothing will become of it but what its phones have said.
+    pub(crate) settled: bool,
+    /// Whose call it is, if something is to become of it when nobody answers.
+    pub(crate) attended: Option<Box<Attended>>,
 }
 
 /// Whether a request starts something or belongs to it.
@@ -101,6 +108,9 @@ impl ResponseContext {
             hung_up: false,
             final_sent: false,
             started,
+            rang: false,
+            settled: false,
+            attended: None,
         }
     }
 

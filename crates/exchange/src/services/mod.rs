@@ -1,8 +1,11 @@
 //! Value-added services. Each is a file that implements [`Service`] and a line in [`SERVICES`].
 
 mod echo;
+mod forward;
 mod privacy;
 mod trunk;
+
+use std::time::Duration;
 
 use crate::b2bua::{Arriving, CallId, Calls, Env, Table};
 use crate::config::Config;
@@ -10,7 +13,7 @@ use crate::proxy::Target;
 use crate::refusal::Refusal;
 
 /// All services, in the order in which they are asked about a call.
-pub const SERVICES: &[Kind] = &[echo::KIND, privacy::KIND, trunk::KIND];
+pub const SERVICES: &[Kind] = &[echo::KIND, forward::KIND, privacy::KIND, trunk::KIND];
 
 /// What a service is.
 pub struct Kind {
@@ -43,8 +46,13 @@ pub(crate) trait Service: Send {
         Verdict::Continue
     }
 
-    /// It is known which phones a call is for.
+    /// It is known whom a call is for, and which phones that has, if any.
     fn routed(&mut self, _call: CallId, _calls: &mut Calls<'_, '_, '_>) -> Verdict {
+        Verdict::Continue
+    }
+
+    /// Nobody takes a call: one of which a service has said that it attends it, or one that cannot ring anywhere.
+    fn unanswered(&mut self, _call: CallId, _why: Why, _calls: &mut Calls<'_, '_, '_>) -> Verdict {
         Verdict::Continue
     }
 }
@@ -55,7 +63,62 @@ pub(crate) enum Verdict {
     Continue,
     /// It goes no further.
     Reject(Refusal),
+    /// It does not ring: it is as if nobody had taken it for this reason, of which the caller is told this.
+    Unanswered(Why, Refusal),
+    /// It goes to somebody else.
+    Divert(Diversion),
     /// The service has dealt with it by its verbs.
+    Handled,
+}
+
+/// Where a call goes on to.
+#[derive(Clone, Debug)]
+pub(crate) struct Diversion {
+    /// A number, the name of an account, or a URI.
+    pub(crate) to: String,
+    pub(crate) why: Why,
+}
+
+/// Why a call is not taken by the one who is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// All its calls go elsewhere.
+    Always,
+    /// It is busy, or declines.
+    Busy,
+    /// It does not want to be disturbed.
+    DoNotDisturb,
+    /// Its phones have rung.
+    NoAnswer,
+    /// It has no phone that can be reached.
+    Unavailable,
+    /// A phone has sent the call on by itself.
+    Deflected,
+}
+
+impl Why {
+    /// As a Diversion header says it (RFC 5806 §4).
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Always => "unconditional",
+            Self::Busy => "user-busy",
+            Self::DoNotDisturb => "do-not-disturb",
+            Self::NoAnswer => "no-answer",
+            Self::Unavailable => "unavailable",
+            Self::Deflected => "deflection",
+        }
+    }
+}
+
+/// What services have made of a call that was on its way to phones.
+pub(crate) enum Outcome {
+    /// It rings there; services are asked again if nobody takes it and one has said so, after so long.
+    Phones(Vec<Target>, Option<Option<Duration>>),
+    /// See [`Verdict::Unanswered`].
+    Unanswered(Why, Refusal),
+    /// See [`Verdict::Divert`].
+    Diverted(Diversion),
+    /// A service has dealt with it.
     Handled,
 }
 
@@ -86,15 +149,15 @@ impl Services {
         let (call, mut calls) = Calls::new(table, env, arriving);
         for service in &mut self.0 {
             match service.incoming(call, &mut calls) {
-                Verdict::Continue => {}
-                Verdict::Reject(refusal) => return Err(refusal),
+                Verdict::Continue | Verdict::Divert(_) => {}
+                Verdict::Reject(refusal) | Verdict::Unanswered(_, refusal) => return Err(refusal),
                 Verdict::Handled => return Ok(true),
             }
         }
         Ok(false)
     }
 
-    /// The same, for a call whose targets are known; returns them if no service has dealt with it.
+    /// The same, for a call of which it is known whom it is for.
     ///
     /// # Errors
     /// As before.
@@ -103,15 +166,47 @@ impl Services {
         table: &mut Table,
         env: &mut Env<'_, '_>,
         arriving: Arriving<'_>,
-    ) -> Result<Option<Vec<Target>>, Refusal> {
+    ) -> Result<Outcome, Refusal> {
         let (call, mut calls) = Calls::new(table, env, arriving);
         for service in &mut self.0 {
-            match service.routed(call, &mut calls) {
-                Verdict::Continue => {}
-                Verdict::Reject(refusal) => return Err(refusal),
-                Verdict::Handled => return Ok(None),
+            if let Some(outcome) = outcome(service.routed(call, &mut calls))? {
+                return Ok(outcome);
             }
         }
-        Ok(Some(calls.into_targets()))
+        let (targets, rings_for) = calls.into_targets();
+        Ok(Outcome::Phones(targets, rings_for))
     }
+
+    /// The same, for a call that nobody takes; `None` if nothing becomes of it.
+    ///
+    /// # Errors
+    /// As before.
+    pub(crate) fn unanswered(
+        &mut self,
+        table: &mut Table,
+        env: &mut Env<'_, '_>,
+        arriving: Arriving<'_>,
+        why: Why,
+    ) -> Result<Option<Outcome>, Refusal> {
+        let (call, mut calls) = Calls::new(table, env, arriving);
+        for service in &mut self.0 {
+            match outcome(service.unanswered(call, why, &mut calls))? {
+                // It was so before.
+                None | Some(Outcome::Unanswered(..)) => {}
+                other => return Ok(other),
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// What a verdict means for a call that is for somebody; `None`: nothing.
+fn outcome(verdict: Verdict) -> Result<Option<Outcome>, Refusal> {
+    Ok(match verdict {
+        Verdict::Continue => None,
+        Verdict::Reject(refusal) => return Err(refusal),
+        Verdict::Unanswered(why, refusal) => Some(Outcome::Unanswered(why, refusal)),
+        Verdict::Divert(diversion) => Some(Outcome::Diverted(diversion)),
+        Verdict::Handled => Some(Outcome::Handled),
+    })
 }

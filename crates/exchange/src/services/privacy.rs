@@ -15,6 +15,9 @@ struct Privacy;
 
 impl Service for Privacy {
     fn routed(&mut self, call: CallId, calls: &mut Calls<'_, '_, '_>) -> Verdict {
+        if !calls.has_phones(call) {
+            return Verdict::Continue;
+        }
         let wanted = calls.privacy(call);
         match (wanted.user, wanted.place) {
             (false, false) => Verdict::Continue,

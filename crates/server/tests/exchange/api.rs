@@ -52,6 +52,32 @@ fn health_and_measures_need_no_token_and_the_rest_does() {
 }
 
 #[test]
+fn how_calls_are_answered_is_changed_field_by_field() {
+    let data = tempfile::tempdir().unwrap();
+    let server = server(data.path(), &[]);
+    ask(&server, "POST", "/accounts", &json!({ "address": "sip:alice@example.com" }));
+    let path = "/accounts/sip:alice@example.com/answering";
+    let (status, usual) = ask(&server, "GET", path, &Value::Null);
+    assert_eq!((status, &usual["ring_seconds"], &usual["forward_busy"]), (200, &json!(20), &Value::Null));
+    ask(&server, "PATCH", path, &json!({ "forward_busy": "1002", "blocked": ["+49900*"] }));
+    let (_, changed) = ask(&server, "PATCH", path, &json!({ "do_not_disturb": true, "ring_seconds": 9 }));
+    assert_eq!((&changed["forward_busy"], &changed["blocked"]), (&json!("1002"), &json!(["+49900*"])));
+    assert_eq!((&changed["do_not_disturb"], &changed["ring_seconds"]), (&json!(true), &json!(9)));
+    let (_, emptied) = ask(&server, "PATCH", path, &json!({ "forward_busy": null }));
+    assert_eq!(emptied["forward_busy"], Value::Null);
+    for (wrong, code) in [
+        (json!({ "forward_busy": "a b" }), 400),
+        (json!({ "ring_seconds": 0 }), 400),
+        (json!({ "forward_bsuy": "1002" }), 400),
+    ] {
+        assert_eq!(ask(&server, "PATCH", path, &wrong).0, code, "{wrong}");
+    }
+    assert_eq!(ask(&server, "GET", path, &Value::Null).1, emptied);
+    assert_eq!(ask(&server, "GET", "/accounts/sip:bob@example.com/answering", &Value::Null).0, 404);
+    server.stop();
+}
+
+#[test]
 fn an_account_is_made_changed_and_removed() {
     let data = tempfile::tempdir().unwrap();
     let server = server(data.path(), &[]);

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::input::Input;
-use crate::{Account, AccountPatch, ChangedAccount, NewAccount, Problem, Site};
+use crate::{Account, AccountPatch, Answering, AnsweringPatch, ChangedAccount, NewAccount, Problem, Site};
 
 pub(crate) async fn list(State(site): State<Site>) -> Result<Json<Value>, Problem> {
     Ok(Json(json!({ "accounts": site.records.accounts().await? })))
@@ -33,6 +33,21 @@ pub(crate) async fn change(
     Input(patch): Input<AccountPatch>,
 ) -> Result<Json<ChangedAccount>, Problem> {
     Ok(Json(site.records.change_account(address, patch).await?))
+}
+
+pub(crate) async fn answering(
+    State(site): State<Site>,
+    Path(address): Path<String>,
+) -> Result<Json<Answering>, Problem> {
+    Ok(Json(site.records.answering(address).await?))
+}
+
+pub(crate) async fn change_answering(
+    State(site): State<Site>,
+    Path(address): Path<String>,
+    Input(patch): Input<AnsweringPatch>,
+) -> Result<Json<Answering>, Problem> {
+    Ok(Json(site.records.change_answering(address, patch).await?))
 }
 
 pub(crate) async fn remove(

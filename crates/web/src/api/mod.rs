@@ -22,6 +22,7 @@ pub(crate) fn routes() -> Router<Site> {
         .route("/accounts/import", post(accounts::import))
         .route("/accounts/export", get(accounts::export))
         .route("/accounts/{address}", get(accounts::show).patch(accounts::change).delete(accounts::remove))
+        .route("/accounts/{address}/answering", get(accounts::answering).patch(accounts::change_answering))
         .route("/numbers", get(numbers::list).post(numbers::add))
         .route("/numbers/{number}", axum::routing::patch(numbers::change).delete(numbers::remove))
         .route("/devices", get(devices::list))

@@ -1,0 +1,139 @@
+//! Calls that nobody has taken, and that may go on to somebody else.
+
+use std::time::{Duration, Instant};
+
+use offhook_sip::{Contacts, Request, Status};
+use offhook_sip_stack::Flow;
+use offhook_sip_stack::transaction::{ServerId, Transactions};
+
+use super::response_context::{Kind, ResponseContext};
+use super::{Asking, Proxy, cancel_pending};
+use crate::config::Config;
+use crate::context::Context;
+use crate::directory::AddressOfRecord;
+use crate::services::Why;
+
+/// Whose call it is that may go on.
+#[derive(Clone, Debug)]
+pub(crate) struct Attended {
+    pub(crate) account: AddressOfRecord,
+    /// For how long its phones ring; `None`: as long as they may.
+    pub(crate) rings_for: Option<Duration>,
+}
+
+/// A call that nobody has taken.
+pub(crate) struct Unanswered {
+    /// Its context, which waits for [`Proxy::give_up`] or [`Proxy::hand_over`].
+    pub(crate) number: u64,
+    pub(crate) server: ServerId,
+    pub(crate) asking: Asking,
+    /// Whose it is; `None`: that of the Request-URI.
+    pub(crate) account: Option<AddressOfRecord>,
+    pub(crate) why: Why,
+    /// Where a phone sends it.
+    pub(crate) deflection: Option<String>,
+}
+
+impl ResponseContext {
+    /// Why nobody has taken it, when somebody else may.
+    pub(super) fn unanswered(&self) -> Option<Why> {
+        if self.settled || self.cancelled || self.hung_up || !self.is_new_call() {
+            return None;
+        }
+        if self.deflection().is_some() {
+            return Some(Why::Deflected);
+        }
+        self.attended.as_ref()?;
+        let silent = if self.rang { Why::NoAnswer } else { Why::Unavailable };
+        match self.best.as_ref()?.status() {
+            Status::BUSY_HERE | Status::BUSY_EVERYWHERE | Status::DECLINE => Some(Why::Busy),
+            _ if self.branches.iter().any(|branch| branch.given_up.is_some()) => Some(Why::NoAnswer),
+            Status::REQUEST_TIMEOUT | Status::TEMPORARILY_UNAVAILABLE | Status::REQUEST_TERMINATED => {
+                Some(silent)
+            }
+            Status::FLOW_FAILED => Some(Why::Unavailable),
+            status if status.class() == 5 => Some(Why::Unavailable),
+            _ => None,
+        }
+    }
+}
+
+impl ResponseContext {
+    /// Where a phone of ours sends the call by a 3xx, as if its account had said so.
+    fn deflection(&self) -> Option<String> {
+        let best = self.best.as_ref().filter(|best| best.status().is_redirection())?;
+        let ours = self.branches.iter().all(|one| one.target.as_ref().is_some_and(|it| it.domain.is_none()));
+        if best.status() == Status::USE_PROXY || !ours {
+            return None;
+        }
+        let Ok(Contacts::List(contacts)) = best.contacts() else { return None };
+        let best = contacts.iter().min_by_key(|one| std::cmp::Reverse(one.q().unwrap_or(1_000)))?;
+        Some(best.uri().to_string())
+    }
+}
+
+impl Proxy {
+    /// The next call that nobody has taken. It no longer counts as one of its caller.
+    pub(crate) fn next_unanswered(&mut self) -> Option<Unanswered> {
+        while let Some(number) = self.unanswered.pop() {
+            let Some(context) = self.contexts.get_mut(&number) else { continue };
+            let Some(why) = context.unanswered() else { continue };
+            let account = context.attended.as_ref().map(|attended| attended.account.clone());
+            let deflection = context.deflection();
+            let Kind::Initial { caller, from, counted } = &mut context.kind else { continue };
+            let counted = caller.account().cloned().filter(|_| std::mem::take(counted));
+            let asking = asking(&context.request, from.flow, caller, context.started);
+            let unanswered = Unanswered { number, server: context.server, asking, account, why, deflection };
+            self.release(counted.as_ref());
+            return Some(unanswered);
+        }
+        None
+    }
+
+    /// Nothing becomes of it: the caller is told why nobody has taken it.
+    pub(crate) fn give_up(
+        &mut self,
+        number: u64,
+        config: &Config,
+        transactions: &mut Transactions,
+        cx: &mut Context<'_>,
+    ) {
+        let Some(mut context) = self.contexts.remove(&number) else { return };
+        context.settled = true;
+        self.settle(number, context, config, transactions, cx);
+    }
+
+    /// Somebody else has it from here on.
+    pub(crate) fn hand_over(&mut self, number: u64) {
+        let Some(mut context) = self.contexts.remove(&number) else { return };
+        self.forget_server(context.server, number);
+        context.final_sent = true;
+        if !context.is_over() {
+            self.contexts.insert(number, context);
+        }
+    }
+
+    /// Its phones have rung for as long as they were to.
+    pub(crate) fn rung_out(
+        &mut self,
+        number: u64,
+        config: &Config,
+        transactions: &mut Transactions,
+        cx: &mut Context<'_>,
+    ) {
+        let Some(mut context) = self.contexts.remove(&number) else { return };
+        if context.is_new_call() && !context.cancelled {
+            context.groups.clear();
+            for branch in context.branches.iter_mut().filter(|branch| !branch.done) {
+                branch.given_up.get_or_insert((Status::REQUEST_TIMEOUT, "Nobody answered"));
+            }
+            cancel_pending(&mut context, None, transactions, cx);
+        }
+        self.settle(number, context, config, transactions, cx);
+    }
+}
+
+fn asking(request: &Request, from: Flow, caller: &crate::identity::Caller, begun: Instant) -> Asking {
+    let (request, caller) = (request.clone(), caller.clone());
+    Asking { request, from, caller, begun: Some(begun), diverted_by: None, trunk: None }
+}

@@ -1,0 +1,55 @@
+//! Call forwarding (RFC 5359 §2.5–2.7), do not disturb, and callers that are turned away: as an account has set it.
+
+use offhook_sip::Status;
+
+use super::{Diversion, Kind, Service, Verdict, Why};
+use crate::b2bua::{CallId, Calls};
+use crate::refusal::Refusal;
+
+pub(super) const KIND: Kind = Kind {
+    name: "forward",
+    summary: "sends calls on, or turns them away, as each account has set it",
+    number: |_| None,
+    make: |_| Box::new(Forward),
+};
+
+struct Forward;
+
+impl Service for Forward {
+    fn routed(&mut self, call: CallId, calls: &mut Calls<'_, '_, '_>) -> Verdict {
+        let Some(answering) = calls.answering(call) else { return Verdict::Continue };
+        if calls.is_blocked(call) {
+            return Verdict::Reject(Refusal::new(Status::DECLINE, "Calls from this caller are not taken"));
+        }
+        if answering.reject_anonymous && calls.is_anonymous(call) {
+            return Verdict::Reject(Status::ANONYMITY_DISALLOWED.into());
+        }
+        if let Some(to) = &answering.forward.always {
+            return Verdict::Divert(Diversion { to: to.clone(), why: Why::Always });
+        }
+        if answering.do_not_disturb {
+            let refusal = Refusal::new(Status::BUSY_HERE, "Do not disturb");
+            return Verdict::Unanswered(Why::DoNotDisturb, refusal);
+        }
+        let forward = &answering.forward;
+        if forward.no_answer.is_some() {
+            calls.attend(Some(answering.rings_for()));
+        } else if forward.busy.is_some() || forward.unreachable.is_some() {
+            calls.attend(None);
+        }
+        Verdict::Continue
+    }
+
+    fn unanswered(&mut self, call: CallId, why: Why, calls: &mut Calls<'_, '_, '_>) -> Verdict {
+        let Some(answering) = calls.answering(call) else { return Verdict::Continue };
+        let forward = &answering.forward;
+        let to = match why {
+            Why::Always => &forward.always,
+            Why::Busy | Why::DoNotDisturb => &forward.busy,
+            Why::NoAnswer => &forward.no_answer,
+            Why::Unavailable => &forward.unreachable,
+            Why::Deflected => &None,
+        };
+        to.clone().map_or(Verdict::Continue, |to| Verdict::Divert(Diversion { to, why }))
+    }
+}

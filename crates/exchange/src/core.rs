@@ -66,6 +66,9 @@ impl Core {
     /// How often expired bindings are forgotten. They are not used from the moment they expire.
     pub(crate) const SWEEP: Duration = Duration::from_secs(60);
 
+    /// When a shard begins to do something by itself, after it was made: what is stored is given to it before.
+    pub(crate) const FIRST: Duration = Duration::from_millis(1);
+
     pub(crate) fn new(shard: u8, config: Config, ports: &[PortBlock]) -> Self {
         let limits = Limits { clients: config.max_transactions, servers: config.max_transactions };
         Self {
@@ -431,7 +434,7 @@ impl Core {
                 Answer::Calls(calls)
             }
             Command::HangUp(call_id) => Answer::HungUp(self.hang_up(&call_id, cx)),
-            Command::Trunks => Answer::Trunks(self.trunk_reports()),
+            Command::Trunks => Answer::Trunks(self.trunk_reports(cx.now)),
             Command::CheckTrunk(name) => {
                 let at = self.config.trunks.iter().position(|trunk| trunk.name == name);
                 if let Some(at) = at {

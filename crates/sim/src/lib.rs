@@ -9,6 +9,7 @@ mod link;
 mod nat;
 mod office;
 mod phone;
+mod provider;
 pub mod sweep;
 mod world;
 
@@ -18,4 +19,5 @@ pub use link::Link;
 pub use nat::Nat;
 pub use office::Office;
 pub use phone::{Habit, Phone, PhoneId};
+pub use provider::{Manners, Provider};
 pub use world::World;

@@ -1,10 +1,13 @@
 //! `offhook calls`: calls that last, and calls that are over.
 
+mod explain;
 mod export;
+pub(crate) mod ladder;
 mod records;
 mod show;
 
 use clap::Subcommand;
+use offhook_phone::Language;
 use serde_json::{Value, json};
 
 use crate::account::Flags;
@@ -55,6 +58,34 @@ pub(crate) enum Calls {
         #[command(flatten)]
         common: Flags,
     },
+    /// Draws the messages of a call, lasting or over, as a ladder
+    #[command(
+        after_help = "A server keeps the messages that passed lately, as many as trace.memory holds. All legs of a call are drawn \
+                      together. Digest responses and keys of encrypted sound are covered.\n\n\
+                      Example: offhook calls ladder 3848276298220188511@atlanta"
+    )]
+    Ladder {
+        /// Its Call-ID, or as much of its beginning as no other call has; left out: the call that began last
+        #[arg(value_name = "CALL-ID", allow_hyphen_values = true)]
+        id: Option<String>,
+        /// Prints the messages too
+        #[arg(long)]
+        full: bool,
+        #[command(flatten)]
+        common: Flags,
+    },
+    /// Says in plain words what became of a call, why, and what to do about it
+    #[command(
+        after_help = "It reads the messages that the server keeps (trace.memory); of an older call it knows no more than its record.\n\n\
+                      Example: offhook calls explain 3848276298220188511@atlanta"
+    )]
+    Explain {
+        /// Its Call-ID, or as much of its beginning as no other call has; left out: the call that began last
+        #[arg(value_name = "CALL-ID", allow_hyphen_values = true)]
+        id: Option<String>,
+        #[command(flatten)]
+        common: Flags,
+    },
     /// Writes the calls that are over to stdout, for other programs
     #[command(
         after_help = "DATE is 2026-11-28, 2026-11-28T09:30 or 2026-11-28T09:30:15, in UTC. In CSV, a field that a spreadsheet \
@@ -77,7 +108,7 @@ pub(crate) enum Calls {
 }
 
 impl Calls {
-    pub(crate) fn run(self) -> Result<(), Failure> {
+    pub(crate) fn run(self, language: Language) -> Result<(), Failure> {
         match self {
             Self::Live { common } => {
                 let answer = Api::of_running(&common.place)?.ask("GET", LIVE, None)?;
@@ -97,6 +128,8 @@ impl Calls {
             Self::List { last, common } => list(last, &common)?,
             Self::Show { id, common } => show::show(&id, &common)?,
             Self::HangUp { id, common } => hang_up(&id, &common)?,
+            Self::Explain { id, common } => explain::explain(id.as_deref(), &common, language)?,
+            Self::Ladder { id, full, common } => ladder::ladder(id.as_deref(), full, &common, language)?,
             Self::Export { format, since, until, common } => {
                 export::export(format, since.as_ref(), until.as_ref(), &common)?;
             }
@@ -154,6 +187,12 @@ fn live(common: &Flags) -> Result<Option<Vec<Value>>, Failure> {
         Err(failure) if failure.code == NOT_RUNNING => Ok(None),
         Err(failure) => Err(failure),
     }
+}
+
+/// What the running server keeps of a call.
+fn traced(id: Option<&str>, api: &Api) -> Result<Value, Failure> {
+    let call = id.map(|id| format!("/{}", segment(id))).unwrap_or_default();
+    api.ask("GET", &format!("{LIVE}{call}/ladder"), None)
 }
 
 fn lasting(api: &Api) -> Result<Vec<Value>, Failure> {

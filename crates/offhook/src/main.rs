@@ -23,7 +23,7 @@ mod trunk;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use offhook_phone::Language;
+use offhook_phone::{Language, language_of_locale};
 
 use exit::finish;
 
@@ -54,7 +54,7 @@ pub(crate) struct Everywhere {
 impl Everywhere {
     /// The language to speak.
     pub(crate) fn language(self) -> Language {
-        self.lang.unwrap_or_else(Language::of_locale)
+        self.lang.unwrap_or_else(language_of_locale)
     }
 }
 
@@ -90,7 +90,7 @@ enum Command {
     /// Phones that are registered
     #[command(subcommand)]
     Device(device::Device),
-    /// Calls: live, list
+    /// Calls: live, list, show, explain, ladder, hangup, export
     #[command(subcommand)]
     Calls(calls::Calls),
     /// What may be dialled that is no phone
@@ -116,7 +116,7 @@ fn main() -> ExitCode {
         Command::Route(route) => finish(route.run()),
         Command::Trunk(trunk) => finish(trunk.run()),
         Command::Device(device) => finish(device.run()),
-        Command::Calls(calls) => finish(calls.run()),
+        Command::Calls(calls) => finish(calls.run(everywhere.language())),
         Command::Services(services) => finish(services.run()),
         Command::Cert(cert) => finish(cert.run()),
         Command::Softphone(softphone) => softphone.run(),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::Language;
+use crate::language::language_of_locale;
 use crate::measure::parse_duration;
 
 /// The common flags.
@@ -72,6 +73,6 @@ pub struct Flags {
 impl Flags {
     /// The language to speak.
     pub fn language(&self) -> Language {
-        self.lang.unwrap_or_else(Language::of_locale)
+        self.lang.unwrap_or_else(language_of_locale)
     }
 }

@@ -14,6 +14,7 @@ mod notify;
 mod offline;
 mod others;
 mod pace;
+mod recordings;
 mod routing;
 mod run_file;
 mod running;
@@ -24,6 +25,7 @@ mod signal_thread;
 mod start;
 mod stored;
 mod telemetry;
+mod trace;
 mod turn;
 mod web;
 

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use offhook_exchange::command::{Answer, Command};
 use offhook_exchange::directory::Directory;
 use offhook_net::Streams;
+use offhook_web::trace::{Followed, Found};
 use offhook_web::{About, Exchange, Problem, Reply, TurnCredentials};
 
-use crate::clock;
 use crate::shards::Shards;
 use crate::telemetry::Measures;
 use crate::turn::TurnDesk;
+use crate::{clock, trace};
 
 /// Shards, connections and measures of this process.
 pub(crate) struct Running {
@@ -24,6 +25,25 @@ pub(crate) struct Running {
 impl Exchange for Running {
     fn ask(&self, command: Command) -> Reply<'_, Option<Answer>> {
         Box::pin(self.shards.ask(command))
+    }
+
+    fn ladder(&self, call: String) -> Reply<'_, Option<Found>> {
+        Box::pin(async move {
+            let excerpts = self.shards.trace(&[]).await?;
+            tokio::task::spawn_blocking(move || trace::ladder(&excerpts, &call)).await.ok()
+        })
+    }
+
+    fn follow(&self, from: Option<Vec<u64>>) -> Reply<'_, Option<Followed>> {
+        Box::pin(async move {
+            let Some(from) = from else {
+                let excerpts = self.shards.trace(&[u64::MAX; 256]).await?;
+                let next = excerpts.iter().map(|excerpt| excerpt.next).collect();
+                return Some(Followed { next, ..Followed::default() });
+            };
+            let excerpts = self.shards.trace(&from).await?;
+            tokio::task::spawn_blocking(move || trace::follow(&excerpts)).await.ok()
+        })
     }
 
     fn ready(&self) -> Result<(), String> {
@@ -72,6 +92,14 @@ impl Exchange for AtRest {
             | Command::CheckTrunk(_) => None,
         };
         Box::pin(std::future::ready(answer))
+    }
+
+    fn ladder(&self, _call: String) -> Reply<'_, Option<Found>> {
+        Box::pin(std::future::ready(None))
+    }
+
+    fn follow(&self, _from: Option<Vec<u64>>) -> Reply<'_, Option<Followed>> {
+        Box::pin(std::future::ready(None))
     }
 
     fn ready(&self) -> Result<(), String> {

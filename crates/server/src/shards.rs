@@ -9,10 +9,14 @@ use offhook_media::command::Report;
 use offhook_udp_batch::Waker;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
+use crate::trace::Excerpt;
+
 /// What an operator wants of a shard.
 pub(crate) enum Post {
     /// Answered through the sender. The permits bound the queue.
     Command(Command, oneshot::Sender<Answer>, Arc<OwnedSemaphorePermit>),
+    /// What passed from this position on.
+    Trace(u64, oneshot::Sender<Excerpt>),
     /// No new calls.
     Drain,
     /// End now.
@@ -71,6 +75,29 @@ impl Shards {
             Some(received)
         };
         ways.iter().take(asked).map(ask).collect()
+    }
+
+    /// What passed at each shard from its position on; a shard whose position is not named begins at the start. `None` if
+    /// a shard has ended or too many ask.
+    pub(crate) async fn trace(&self, from: &[u64]) -> Option<Vec<Excerpt>> {
+        let _permit = self.asking.try_acquire().ok()?;
+        let mut excerpts = Vec::new();
+        for waiting in self.put_trace(from)? {
+            excerpts.push(waiting.await.ok()?);
+        }
+        Some(excerpts)
+    }
+
+    fn put_trace(&self, from: &[u64]) -> Option<Vec<oneshot::Receiver<Excerpt>>> {
+        let ways = self.ways.lock().unwrap_or_else(PoisonError::into_inner);
+        let from = from.iter().copied().chain(std::iter::repeat(0));
+        let ask = |(way, from): (&Way, u64)| {
+            let (answer, received) = oneshot::channel();
+            way.post.send(Post::Trace(from, answer)).ok()?;
+            way.waker.wake();
+            Some(received)
+        };
+        ways.iter().zip(from).map(ask).collect()
     }
 
     /// No new calls from now on.

@@ -15,17 +15,20 @@ use offhook_exchange::io::{Input, Outbox};
 use offhook_media::command as media;
 use offhook_memory::Peak;
 use offhook_net::{NetInput, Resolver, SendFailed, Streams, UdpSockets, flow_of};
+use offhook_sip_stack::ladder::Way;
 use offhook_sip_stack::locate::DnsAnswer;
 use offhook_sip_stack::{Flow, Transport};
 use offhook_store::Journal;
 use offhook_udp_batch::{Interest, Poller, Ready, ReceiveBatch, Waker};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::clock;
 use crate::others::{FromOthers, Others};
 use crate::pace::Pace;
+use crate::recordings::{Files, Shown};
 use crate::shards::{Mailbox, Post, Reports};
-use crate::telemetry::{Measures, Notes};
+use crate::telemetry::{Ledger, Measures, Notes};
+use crate::trace::Recorder;
+use crate::{clock, trace};
 
 /// A shard with all that it is connected to.
 pub(crate) struct SignalThread {
@@ -44,8 +47,12 @@ pub(crate) struct SignalThread {
     /// What its questions to the DNS were answered: the way here, and its end.
     pub(crate) resolved: (Mailbox<Resolved>, Receiver<Resolved>),
     pub(crate) media: Mailbox<media::Command>,
+    /// The way to files of recordings, and what folders of them hold.
+    pub(crate) files: (Files, Receiver<Shown>),
     pub(crate) journal: Journal,
     pub(crate) notes: Notes,
+    pub(crate) recorder: Recorder,
+    pub(crate) ledger: Ledger,
     pub(crate) measures: Arc<Measures>,
     pub(crate) state: State,
 }
@@ -63,6 +70,7 @@ pub(crate) struct State {
     asked: BTreeMap<u64, oneshot::Sender<Answer>>,
     tickets: u64,
     journal_fails: bool,
+    ledger_fails: bool,
     over: bool,
     /// Of the sockets' drops, those that the measures know of.
     drops_told: u64,
@@ -204,7 +212,9 @@ impl SignalThread {
             let datagrams = batch.iter_owned().map(|one| (flow_of(&one), one.payload));
             self.others.sort(datagrams, &mut self.state.own);
             self.take_facts(now);
+            let unix = self.epoch.unix(now);
             for (flow, bytes) in self.state.own.drain(..) {
+                self.recorder.message(unix, Way::Received, &flow, &bytes);
                 self.shard.handle(now, Input::Datagram { flow, bytes }, &mut self.state.out);
             }
             self.flush(poller);
@@ -225,6 +235,7 @@ impl SignalThread {
     /// Takes what came from other threads, streams, the media thread and operators.
     fn take_others(&mut self) {
         let now = clock::now();
+        let unix = self.epoch.unix(now);
         self.take_facts(now);
         let mut left = MOST_AT_ONCE;
         while left > 0
@@ -234,6 +245,10 @@ impl SignalThread {
             for input in messages {
                 left = left.saturating_sub(1);
                 self.state.came += 1;
+                // Who handed it over has kept it.
+                if let Input::Datagram { flow, bytes } = &input {
+                    self.recorder.message(unix, Way::Received, flow, bytes);
+                }
                 self.shard.handle(now, input, &mut self.state.out);
             }
         }
@@ -247,12 +262,20 @@ impl SignalThread {
             self.measures.stream_inputs.fetch_add(1, Relaxed);
             if let Some(input) = of_net(input) {
                 self.take_facts(now);
+                if let Input::StreamMessage { flow, bytes } | Input::BrokenStream { flow, head: bytes } =
+                    &input
+                {
+                    self.recorder.message(unix, Way::Received, flow, bytes);
+                }
                 self.shard.handle(now, input, &mut self.state.out);
             }
         }
         more |= left == 0;
         while let Ok(report) = self.reports.try_recv() {
             self.shard.handle(now, Input::Media(report), &mut self.state.out);
+        }
+        while let Ok((folder, files)) = self.files.1.try_recv() {
+            self.shard.handle(now, Input::Mailbox(folder, files), &mut self.state.out);
         }
         while let Ok((ticket, answer)) = self.resolved.1.try_recv() {
             self.shard.handle(now, Input::Resolved(ticket, answer), &mut self.state.out);
@@ -276,6 +299,10 @@ impl SignalThread {
                 self.shard.handle(now, input, &mut self.state.out);
                 drop(permit);
             }
+            Post::Trace(from, answer) => {
+                // Whoever asked may have gone.
+                let _ = answer.send(self.recorder.since(from));
+            }
             Post::Drain => self.shard.handle(now, Input::Drain, &mut self.state.out),
             Post::Stop => self.state.over = true,
         }
@@ -287,7 +314,10 @@ impl SignalThread {
         self.state.drops_told = drops;
         // Nothing of the journal stays behind when traffic ceases.
         let _ = self.journal.append(&mut Vec::new());
-        if self.state.peak.is_over(self.shard.transactions()) {
+        let written = self.ledger.write();
+        self.tell_ledger(written);
+        let expired = self.recorder.expire(self.epoch.unix(clock::now()));
+        if self.state.peak.is_over(self.shard.transactions()) || expired {
             offhook_memory::give_back();
         }
     }
@@ -297,17 +327,22 @@ impl SignalThread {
     fn flush(&mut self, poller: &Poller) {
         for _ in 0..ROUNDS {
             self.write_journal();
+            let happened = self.write_ledger();
             self.others.flush(&mut self.state.out.shards);
             self.ask_dns();
             self.send(poller);
+            // Media may want a file under its new name.
+            self.state.out.files.drain(..).for_each(|request| self.files.0.change(request));
             self.media.post(&mut self.state.out.media);
             self.answer();
-            if !self.state.out.events.is_empty() {
-                let now = self.epoch.unix(clock::now());
-                for event in self.state.out.events.drain(..) {
-                    self.measures.count(&event);
-                    self.notes.event(now, event);
-                }
+            for event in self.state.out.events.drain(..) {
+                self.measures.count(&event);
+                trace::keep(&mut self.recorder, happened, &event);
+                self.notes.event(happened, event);
+            }
+            // After what stands in it.
+            while let Some(left) = self.ledger.left() {
+                self.notes.ledger_left(left);
             }
             self.notes.flush();
             if self.state.failed.is_empty() {
@@ -334,6 +369,26 @@ impl SignalThread {
         self.state.journal_fails = fails;
     }
 
+    /// Writes what happened to calls, before anybody is told of an answer. Returns the Unix time of it.
+    fn write_ledger(&mut self) -> Duration {
+        if self.state.out.events.is_empty() {
+            return Duration::ZERO;
+        }
+        let happened = self.epoch.unix(clock::now());
+        self.state.out.events.iter().for_each(|event| self.ledger.take(happened, event));
+        let written = self.ledger.flush();
+        self.tell_ledger(written);
+        happened
+    }
+
+    fn tell_ledger(&mut self, written: io::Result<()>) {
+        let fails = written.is_err();
+        if fails != self.state.ledger_fails {
+            self.notes.ledger(written.err().map(|error| error.to_string()));
+        }
+        self.state.ledger_fails = fails;
+    }
+
     fn ask_dns(&mut self) {
         for (ticket, question) in self.state.out.resolves.drain(..) {
             // Dropped with the answer in it, which wakes this thread.
@@ -348,7 +403,9 @@ impl SignalThread {
     fn send(&mut self, poller: &Poller) {
         let sip = &mut self.state.out.sip;
         self.measures.messages_sent.fetch_add(sip.transmits.len() as u64, Relaxed);
+        let now = if sip.transmits.is_empty() { Duration::ZERO } else { self.epoch.unix(clock::now()) };
         for transmit in sip.transmits.drain(..) {
+            self.recorder.message(now, Way::Sent, &transmit.flow, &transmit.bytes);
             if transmit.flow.transport == Transport::Udp {
                 self.udp.queue(transmit);
             } else if let Err(failed) = self.streams.send(transmit) {

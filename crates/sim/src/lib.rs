@@ -10,7 +10,9 @@ mod nat;
 mod office;
 mod phone;
 mod provider;
+mod recordings;
 pub mod sweep;
+mod texts;
 mod world;
 
 pub use dns::Dns;
@@ -20,4 +22,6 @@ pub use nat::Nat;
 pub use office::Office;
 pub use phone::{Habit, Phone, PhoneId};
 pub use provider::{Manners, Provider};
+pub use recordings::Recordings;
+pub use texts::Texts;
 pub use world::World;

@@ -7,6 +7,7 @@ pub mod auth;
 mod context;
 pub mod dialog;
 mod id_map;
+pub mod ladder;
 pub mod locate;
 mod outbox;
 mod timer;

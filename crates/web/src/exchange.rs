@@ -7,6 +7,7 @@ use offhook_exchange::command::{Answer, Command};
 use serde::Serialize;
 
 use crate::Problem;
+use crate::trace::{Followed, Found};
 
 /// Something that arrives later.
 pub type Reply<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -15,6 +16,13 @@ pub type Reply<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub trait Exchange: Send + Sync {
     /// Asks a shard; `None` if no exchange runs, or it does not answer.
     fn ask(&self, command: Command) -> Reply<'_, Option<Answer>>;
+
+    /// What passed of the call with this Call-ID, or with one that begins so; `None` if no exchange runs, or it does not
+    /// answer.
+    fn ladder(&self, call: String) -> Reply<'_, Option<Found>>;
+
+    /// What passed since these positions; without any, from now on.
+    fn follow(&self, from: Option<Vec<u64>>) -> Reply<'_, Option<Followed>>;
 
     /// Whether calls are taken, and if not, why.
     ///

@@ -9,11 +9,13 @@ pub mod calendar;
 mod certificates;
 mod crowd;
 mod exchange;
+pub mod explain;
 mod health;
 mod problem;
 mod records;
 mod serve;
 mod site;
+pub mod trace;
 mod upgrade;
 
 pub use certificates::{Certificate, Certificates};

@@ -105,6 +105,16 @@ class Baresip:
         """So many keys that the other side has pressed."""
         return "".join(self._wait("CALL_DTMF_START", seconds=seconds)["param"] for _ in range(count))
 
+    def dial(self, target):
+        """Calls; the call is up when this returns."""
+        self._command("dial", target)
+        self.answered()
+
+    def transfer(self, target):
+        """Sends the other side of its call to `target`."""
+        self._command("transfer", target)
+        self._wait("CALL_CLOSED", seconds=15)
+
     def hang_up(self):
         self._command("hangup")
         self._wait("CALL_CLOSED", seconds=5)

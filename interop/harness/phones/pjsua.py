@@ -41,6 +41,24 @@ class Pjsua:
         self._command("hangup")
         self._wait("closed", seconds=5)
 
+    def dial(self, target):
+        """Calls; the call is up when this returns."""
+        self._command(f"call {target}")
+        self.answered()
+
+    def answered(self):
+        """Waits until a call is up."""
+        self._wait("confirmed", seconds=15)
+
+    def transfer(self, target):
+        """Sends the other side of its call to `target`; without one, its first call and its last become one."""
+        self._command(f"transfer {target}" if target else "join")
+        self._wait("closed", seconds=15)
+
+    def hang_up(self):
+        self._command("hangup")
+        self._wait("closed", seconds=5)
+
     def over(self):
         """Waits until the call that came in has ended."""
         self._wait("confirmed", seconds=5)

@@ -1,5 +1,5 @@
-"""One pjsua2 endpoint. Settings as JSON in the first argument; commands on stdin: call URI | hangup | quit;
-events as JSON lines on stdout. Everything runs on this one thread, as the library asks."""
+"""One pjsua2 endpoint. Settings as JSON in the first argument; commands on stdin: call URI | hangup | quit |
+transfer URI (the last call) | join (the first call with the party of the last); events as JSON lines on stdout. Everything runs on this one thread, as the library asks."""
 
 import json
 import os
@@ -34,6 +34,12 @@ class Call(pj.Call):
                 audio = self.getAudioMedia(index)
                 self.phone.player.startTransmit(audio)
                 audio.startTransmit(self.phone.recorder)
+
+
+    def onCallTransferStatus(self, status):
+        # Whom it has sent on has arrived: it has nothing more to say to it.
+        if status.finalNotify and status.statusCode // 100 == 2:
+            self.hangup(pj.CallOpParam())
 
 
 class Phone(pj.Account):
@@ -108,6 +114,10 @@ def obey(phone, line):
     command, _, target = line.partition(" ")
     if command == "call":
         phone.dial(target)
+    elif command == "transfer":
+        phone.calls[-1].xfer(target, pj.CallOpParam(True))
+    elif command == "join":
+        phone.calls[0].xferReplaces(phone.calls[-1], pj.CallOpParam(True))
     elif command == "hangup" and phone.calls:
         phone.calls[-1].hangup(pj.CallOpParam())
     return command != "quit"

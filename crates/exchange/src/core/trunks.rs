@@ -7,7 +7,7 @@ use offhook_sip_stack::Flow;
 use offhook_sip_stack::transaction::ServerId;
 
 use super::Core;
-use crate::b2bua::{Arriving, Called, Calls, Shown};
+use crate::b2bua::{Arriving, Called, Calls, Onward, Shown};
 use crate::command::TrunkReport;
 use crate::context::Context;
 use crate::identity::Caller;
@@ -108,35 +108,39 @@ impl Core {
     pub(super) fn by_trunks(
         &mut self,
         server: ServerId,
-        asking: &Asking,
+        asking: Asking,
         by: ByTrunks,
         cx: &mut Context<'_>,
     ) -> Result<(), Refusal> {
         if self.draining {
             return Err(Refusal::from(Status::SERVICE_UNAVAILABLE).with(Name::RetryAfter, 30));
         }
-        let (request, caller) = (&asking.request, &asking.caller);
-        if *request.method() != Method::Invite {
+        if *asking.request.method() != Method::Invite {
             let refusal = Refusal::new(Status::METHOD_NOT_ALLOWED, "Only calls go by this trunk");
             return Err(refusal.with(Name::Allow, "INVITE, ACK, CANCEL, BYE"));
         }
         let ByTrunks { choices, number, dialled, emergency } = by;
+        let (request, caller) = (&asking.request, &asking.caller);
         let call = Dialled { request, caller, number: &number, dialled: &dialled, emergency };
         let order = self.trunks.in_order(&choices, &self.config, cx.now, cx.rng);
-        let lines = order.iter().zip((0..1_000).rev()).filter_map(|(at, q)| self.line(*at, q, call));
-        let targets: Vec<Target> = lines.collect();
+        let targets: Vec<Target> =
+            order.iter().zip((0..1_000).rev()).filter_map(|(at, q)| self.by_line(*at, q, call)).collect();
         if targets.is_empty() {
             return Err(Refusal::new(Status::BAD_GATEWAY, self.why_none(&order)));
         }
-        let called = Called { dialled, ..Called::default() };
-        let arriving = Arriving { server, asking, called: &called, emergency, targets };
+        if asking.bridged.is_some() {
+            self.send_on(Onward { server, asking, account: None, targets, rings_for: None }, cx);
+            return Ok(());
+        }
+        let called = Called { dialled: dialled.clone(), emergency, ..Called::default() };
+        let arriving = Arriving { server, asking: &asking, called: &called, targets };
         let (bridged, mut env, _) = self.bridged(cx);
         let (id, mut calls) = Calls::new(bridged, &mut env, arriving);
         calls.bridge(id, Shown::AsItSays)
     }
 
     /// A trunk as a target: its first server, the others being alternatives.
-    fn line(&self, at: usize, q: u16, call: Dialled<'_>) -> Option<Target> {
+    fn by_line(&self, at: usize, q: u16, call: Dialled<'_>) -> Option<Target> {
         let (trunk, state) = (self.config.trunks.get(at)?, self.trunks.state(at)?);
         let (outbound, uri) = Outbound::new(at, trunk, call, &self.config);
         let line = std::sync::Arc::new(outbound);

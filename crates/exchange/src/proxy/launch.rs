@@ -19,6 +19,7 @@ use super::signed_route::{Party, PartyName, SignedRoute, tag_digest};
 use super::target::{Target, by_preference};
 use super::unanswered::Attended;
 use super::{Proxy, is_sdp};
+use crate::b2bua::CallId;
 use crate::config::{AnchorPolicy, Config, SrtpPolicy};
 use crate::context::{Alarm, Context};
 use crate::directory::Account;
@@ -28,21 +29,24 @@ use crate::refusal::Refusal;
 use crate::registrar::behind_nat;
 
 /// A request that starts something, and who wants that.
+#[derive(Clone)]
 pub(crate) struct Asking {
     pub(crate) request: Request,
     /// How it came.
     pub(crate) from: Flow,
     pub(crate) caller: Caller,
+    /// The trunk with a leg of ours by which it came.
+    pub(crate) trunk: Option<usize>,
     /// Since when it is a call, if it is one that others have not answered.
     pub(crate) begun: Option<Instant>,
+    /// The bridged call that it is.
+    pub(crate) bridged: Option<CallId>,
     /// Who has sent it on to where it goes now, and answers for that.
     pub(crate) diverted_by: Option<Account>,
-    /// The trunk by which it came, if that is talked with in a dialog of ours.
-    pub(crate) trunk: Option<usize>,
 }
 
 impl Asking {
-    /// As one by whoever has sent it on, if somebody has.
+    /// The same from the one who answers for where it goes.
     pub(crate) fn answered_for(mut self) -> Self {
         if let Some(by) = self.diverted_by.take() {
             self.caller = Caller::Account(by);
@@ -102,7 +106,7 @@ impl Proxy {
         transactions: &mut Transactions,
         cx: &mut Context<'_>,
     ) -> Result<(u64, Box<ResponseContext>), Refusal> {
-        let Asking { request, from, caller, begun, diverted_by: _, trunk: _ } = asking;
+        let Asking { request, from, caller, begun, .. } = asking;
         let invite = *request.method() == Method::Invite;
         let counted = invite && self.active.admit(&caller, most_calls)?.is_some();
         if invite && begun.is_none() {

@@ -15,8 +15,7 @@ struct Trunk;
 
 impl Service for Trunk {
     fn routed(&mut self, call: CallId, calls: &mut Calls<'_, '_, '_>) -> Verdict {
-        // What may go on to somebody else if nobody answers is forwarded, which can be taken back.
-        match calls.is_by_trunk(call) && calls.has_phones(call) && !calls.is_attended() {
+        match calls.is_by_trunk(call) && calls.has_phones(call) {
             true => calls.bridge(call, Shown::AsItSays).into(),
             false => Verdict::Continue,
         }

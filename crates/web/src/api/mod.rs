@@ -4,7 +4,9 @@ mod accounts;
 mod calls;
 mod certificates;
 mod devices;
+mod explain;
 mod input;
+mod ladder;
 mod numbers;
 mod status;
 mod trunks;
@@ -29,6 +31,10 @@ pub(crate) fn routes() -> Router<Site> {
         .route("/devices", get(devices::list))
         .route("/calls", get(calls::live))
         .route("/calls/{id}", delete(calls::hang_up))
+        .route("/calls/ladder", get(ladder::last))
+        .route("/calls/explain", get(explain::last))
+        .route("/calls/{id}/explain", get(explain::show))
+        .route("/calls/{id}/ladder", get(ladder::show))
         .route("/certificates", get(certificates::list))
         .route("/certificates/renew", post(certificates::renew))
         .route("/config/reload", post(certificates::reload))

@@ -2,25 +2,25 @@
 
 use offhook_sip::{Message, Method, Name, Request, Response};
 
-use crate::Language;
+use super::Language;
 
 /// What was known before the message came.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Known {
+pub(super) struct Known {
     /// The very same bytes were seen before.
-    pub(crate) repeated: bool,
+    pub(super) repeated: bool,
     /// The request that this answers had credentials of the kind that this asks for.
-    pub(crate) had_credentials: bool,
+    pub(super) had_credentials: bool,
     /// The same was asked before, in this call.
-    pub(crate) asked_before: bool,
+    pub(super) asked_before: bool,
     /// The request that this answers took a registration back.
-    pub(crate) was_removal: bool,
+    pub(super) was_removal: bool,
     /// The call was answered before.
-    pub(crate) established: bool,
+    pub(super) established: bool,
 }
 
 /// A few words about a message; none where its own words say all.
-pub(crate) fn explain(message: &Message, known: Known, language: Language) -> Option<&'static str> {
+pub(super) fn explain(message: &Message, known: Known, language: Language) -> Option<&'static str> {
     if known.repeated {
         return Some(language.pick("sent again: no answer yet", "重发：尚无应答"));
     }
@@ -63,7 +63,7 @@ fn of_request(request: &Request, known: Known) -> Option<Words> {
 }
 
 /// Whether a request takes a registration back (RFC 3261 §10.2.2).
-pub(crate) fn is_removal(request: &Request) -> bool {
+pub(super) fn is_removal(request: &Request) -> bool {
     let register = *request.method() == Method::Register;
     let zero = request.expires() == Some(0)
         || request.raw(Name::Contact).is_some_and(|contact| {
@@ -113,6 +113,11 @@ fn of_success(method: &Method) -> Option<Words> {
         | Method::Publish
         | Method::Other(_) => return None,
     })
+}
+
+/// What a status says, in a few plain words; none where it is not known.
+pub fn of_status(code: u16, language: Language) -> Option<&'static str> {
+    of_code(code).map(|(english, chinese)| language.pick(english, chinese))
 }
 
 fn of_code(code: u16) -> Option<Words> {

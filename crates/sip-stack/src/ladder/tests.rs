@@ -1,6 +1,5 @@
 use super::*;
-use crate::clock;
-use std::time::Duration;
+use bytes::Bytes;
 
 const INVITE: &str = "INVITE sip:*43@pbx SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\r\n\
     From: <sip:alice@pbx>;tag=a\r\nTo: <sip:*43@pbx>\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\nMax-Forwards: 70\r\n";
@@ -21,10 +20,11 @@ fn response(code: &str, cseq: &str) -> Bytes {
 }
 
 fn draw(language: Language, messages: &[(Way, Bytes)]) -> Vec<String> {
-    let start = clock::now();
-    let mut ladder = Ladder::new("exchange", language);
-    let times = (0..).map(|n| start + Duration::from_millis(n));
-    messages.iter().zip(times).map(|((way, bytes), at)| ladder.draw(at, *way, bytes)).collect()
+    let mut reader = Reader::new(language);
+    let times = (0..).map(|n| f64::from(n) / 1e3);
+    let draw =
+        |((way, bytes), at): (&(Way, Bytes), f64)| line(at, "phone", *way, "exchange", &reader.read(bytes));
+    messages.iter().zip(times).map(draw).collect()
 }
 
 #[test]

@@ -1,0 +1,43 @@
+//! What passed lately: each signal thread keeps the messages of its shard, and what belongs to them, in a ring of fixed
+//! size; whoever asks gets the parts of the ring and searches them in a thread of its own.
+
+mod recorder;
+mod search;
+
+use std::time::Duration;
+
+use offhook_exchange::event::{EndedBy, Event};
+
+pub(crate) use recorder::{Excerpt, Recorder};
+pub(crate) use search::{follow, ladder};
+
+/// Keeps of an event what the messages do not say.
+pub(crate) fn keep(recorder: &mut Recorder, unix: Duration, event: &Event) {
+    match event {
+        Event::LegStarted { call, leg } => recorder.leg(unix, call, leg),
+        Event::CallAnswered { call, anchored, .. } => {
+            recorder.note(unix, call, if *anchored { ANCHORED } else { DIRECT });
+        }
+        Event::CallEnded { call, by: EndedBy::Exchange } => recorder.note(unix, call, BY_EXCHANGE),
+        Event::CallEnded { call, by: EndedBy::Operator }
+        | Event::CallFailed { call, by: Some(EndedBy::Operator), .. } => {
+            recorder.note(unix, call, BY_OPERATOR)
+        }
+        Event::CallFailed { .. }
+        | Event::CallEnded { .. }
+        | Event::CallStarted { .. }
+        | Event::CallRinging { .. }
+        | Event::Dropped { .. }
+        | Event::Refused { .. }
+        | Event::Overload { .. }
+        | Event::Trunk { .. }
+        | Event::AuthenticationFailed { .. }
+        | Event::Registered { .. } => {}
+    }
+}
+
+/// The remarks of a ladder, in the words that `offhook_web::explain` knows.
+const ANCHORED: &str = "answered: the sound goes through the exchange";
+const DIRECT: &str = "answered: the sound goes directly between the phones";
+const BY_EXCHANGE: &str = "ended by the exchange";
+const BY_OPERATOR: &str = "ended by the operator";

@@ -224,7 +224,7 @@ impl Core {
             return self.watch_due(cx);
         };
         if trunks::is_ours(owner.usage) {
-            self.tend(cx, |trunks, desk| trunks.timeout(owner.usage, deadline, desk));
+            self.tend(cx, |trunks, desk| trunks.timeout(owner, deadline, desk));
         } else {
             let (bridged, mut env, _) = self.bridged(cx);
             bridged.due(owner, deadline, &mut env);

@@ -40,6 +40,7 @@ pub(crate) fn routes() -> Router<Site> {
         .route("/config/reload", post(certificates::reload))
         .route("/trunks", get(trunks::list))
         .route("/trunks/{name}", get(trunks::show))
+        .route("/trunks/{name}/call", post(trunks::call))
         .route("/trunks/{name}/check", post(trunks::check))
         .route("/turn/credentials", get(turn::credentials))
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is nothing here") })

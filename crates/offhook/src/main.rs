@@ -18,6 +18,7 @@ mod serve;
 mod services;
 mod softphone;
 mod status;
+mod trunk;
 
 use std::process::ExitCode;
 
@@ -83,6 +84,9 @@ enum Command {
     /// Routes: where calls go that are for no account
     #[command(subcommand)]
     Route(route::Route),
+    /// Trunks: lines to other telephone networks
+    #[command(subcommand)]
+    Trunk(trunk::Trunk),
     /// Phones that are registered
     #[command(subcommand)]
     Device(device::Device),
@@ -110,6 +114,7 @@ fn main() -> ExitCode {
         Command::Account(account) => finish(account.run()),
         Command::Number(number) => finish(number.run()),
         Command::Route(route) => finish(route.run()),
+        Command::Trunk(trunk) => finish(trunk.run()),
         Command::Device(device) => finish(device.run()),
         Command::Calls(calls) => finish(calls.run(everywhere.language())),
         Command::Services(services) => finish(services.run()),

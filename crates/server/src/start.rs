@@ -468,8 +468,9 @@ fn new_shard(
     getrandom::fill(&mut seed).map_err(|_| StartError::Randomness)?;
     let mut shard = Shard::new(number, config.clone(), epoch, seed, &[ports]);
     let mut out = Outbox::default();
+    // Before anything is due: nobody carries out what a shard wants now.
     for delta in deltas {
-        shard.handle(clock::now(), Input::FromShard(ShardMessage::Delta(delta.clone())), &mut out);
+        shard.handle(epoch.instant, Input::FromShard(ShardMessage::Delta(delta.clone())), &mut out);
     }
     for (folder, files) in mailboxes {
         shard.handle(clock::now(), Input::Mailbox(folder.clone(), files.clone()), &mut out);

@@ -9,6 +9,7 @@ mod input;
 mod ladder;
 mod numbers;
 mod status;
+mod trunks;
 mod turn;
 
 use axum::Router;
@@ -37,6 +38,9 @@ pub(crate) fn routes() -> Router<Site> {
         .route("/certificates", get(certificates::list))
         .route("/certificates/renew", post(certificates::renew))
         .route("/config/reload", post(certificates::reload))
+        .route("/trunks", get(trunks::list))
+        .route("/trunks/{name}", get(trunks::show))
+        .route("/trunks/{name}/check", post(trunks::check))
         .route("/turn/credentials", get(turn::credentials))
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is nothing here") })
         .method_not_allowed_fallback(|| async {

@@ -80,6 +80,8 @@ pub struct Status {
     pub anchored: usize,
     /// Media port pairs that are free.
     pub free_ports: usize,
+    /// Subscriptions to the presence, calls, contacts or messages of accounts.
+    pub subscriptions: usize,
     /// Contacts of ours at trunks that are being taken back.
     pub leaving: usize,
 }
@@ -93,6 +95,7 @@ impl Status {
             ringing: self.ringing + other.ringing,
             anchored: self.anchored + other.anchored,
             free_ports: self.free_ports + other.free_ports,
+            subscriptions: self.subscriptions + other.subscriptions,
             leaving: self.leaving + other.leaving,
         }
     }

@@ -2,7 +2,9 @@
 
 mod bridged;
 mod diversion;
+mod message;
 mod outward;
+mod presence;
 mod registration;
 mod trunks;
 mod vetting;
@@ -33,7 +35,9 @@ use crate::event::{DropReason, Event};
 use crate::inquiries::Inquiries;
 use crate::io::{ShardMessage, StoreRequest};
 use crate::locality::user_of;
+use crate::message::Texts;
 use crate::overload::Overload;
+use crate::presence::{Package, Presence};
 use crate::proxy::{Asking, Proxy};
 use crate::proxy::{in_dialog, routes};
 use crate::refusal::Refusal;
@@ -59,6 +63,8 @@ pub(crate) struct Core {
     overload: Overload,
     sources: Sources,
     vetting: Vetting,
+    presence: Presence,
+    texts: Texts,
     draining: bool,
 }
 
@@ -82,6 +88,8 @@ impl Core {
             overload: Overload::new(),
             sources: Sources::default(),
             vetting: Vetting::default(),
+            presence: Presence::default(),
+            texts: Texts::default(),
             draining: false,
             config,
         }
@@ -155,6 +163,12 @@ impl Core {
             }
             let (bridged, mut env, _) = self.bridged(cx);
             return bridged.receive(leg, event, &mut env);
+        }
+        if !self.texts.clients.is_empty() && self.text_event(&event, cx) {
+            return;
+        }
+        if let Some(usage) = self.presence.owner(&event) {
+            return self.watched(usage, &event, cx);
         }
         match event {
             TransactionEvent::Request { server, request, flow } => self.request(server, &request, flow, cx),
@@ -272,8 +286,19 @@ impl Core {
         let Some(caller) = self.caller(server, request, here, &flow, cx)? else { return Ok(()) };
         let proven = caller.account().is_some();
         let trunk = self.trunk_with_leg(&stripped, &caller, &flow);
-        let asking = Asking { request: stripped, from: flow, caller, trunk, begun: None, diverted_by: None };
+        let asking = Asking {
+            request: stripped,
+            from: flow,
+            caller,
+            trunk,
+            begun: None,
+            bridged: None,
+            diverted_by: None,
+        };
         let started = match here {
+            true if matches!(asking.request.method(), Method::Subscribe | Method::Publish) => {
+                self.watch(server, asking, (user, &uri), cx)
+            }
             true => self.reach(server, asking, (user, &uri), cx),
             false => Way::elsewhere(&uri).and_then(|way| self.go(server, asking, way, cx)),
         };
@@ -343,6 +368,10 @@ impl Core {
             Alarm::NoAnswer(context) => {
                 self.proxy.rung_out(context, &self.config, &mut self.transactions, cx);
             }
+            Alarm::RungOut(call, round) => {
+                let (bridged, mut env, _) = self.bridged(cx);
+                bridged.rung_out(call, round, &mut env);
+            }
             Alarm::Ring(call, leg) => {
                 let (bridged, mut env, _) = self.bridged(cx);
                 bridged.ring_over(call, leg, &mut env);
@@ -356,8 +385,9 @@ impl Core {
                 self.proxy.end_held(&self.config, &mut self.transactions, cx);
                 let (bridged, mut env, _) = self.bridged(cx);
                 bridged.end_held(&mut env);
-                self.directory.forget_expired(cx.unix());
+                let expired = self.directory.forget_expired(cx.unix());
                 self.end_vetting(cx);
+                self.sweep_presence(expired, cx);
                 cx.timers.arm(cx.now + Self::SWEEP, Alarm::Sweep);
             }
         }
@@ -370,8 +400,9 @@ impl Core {
                 let bindings = self.directory.bindings(&record);
                 self.tell_bindings(&record, &bindings, cx);
                 if gone {
-                    cx.out.store.push(StoreRequest::Bindings(record, bindings));
+                    cx.out.store.push(StoreRequest::Bindings(record.clone(), bindings));
                 }
+                self.touched(&record, Package::shows_contacts, cx);
             }
         }
         for event in self.transactions.flow_failed(flow, &mut cx.sip()) {
@@ -396,8 +427,20 @@ impl Core {
         }
     }
 
-    pub(crate) fn apply(&mut self, delta: Delta) {
-        self.directory.apply(delta);
+    /// Takes over a fact, and lets those know who watch what it is about.
+    pub(crate) fn apply(&mut self, delta: Delta, cx: &mut Context<'_>) {
+        match delta {
+            Delta::Mailbox(account, mailbox) => {
+                let before = self.directory.mailbox(&account);
+                self.directory.apply(Delta::Mailbox(account.clone(), mailbox));
+                self.mailbox_changed(&account, before, cx);
+            }
+            Delta::AccountRemoved(account) => {
+                self.directory.apply(Delta::AccountRemoved(account.clone()));
+                self.account_gone(&account, cx);
+            }
+            other => self.directory.apply(other),
+        }
     }
 
     pub(crate) fn command(&mut self, ticket: Ticket, command: Command, cx: &mut Context<'_>) {
@@ -407,9 +450,13 @@ impl Core {
                 let bindings = match &delta {
                     Delta::AccountRemoved(address) => Some((address.clone(), Bindings::default())),
                     Delta::Bindings(address, bindings) => Some((address.clone(), bindings.clone())),
-                    Delta::Account(_) | Delta::Number(..) | Delta::Answering(..) => None,
+                    Delta::Account(_)
+                    | Delta::Number(..)
+                    | Delta::Mailbox(..)
+                    | Delta::Texts(..)
+                    | Delta::Answering(..) => None,
                 };
-                self.directory.apply(delta);
+                self.apply(delta, cx);
                 if let Some((address, bindings)) = bindings.filter(|(one, _)| self.is_home(one, cx)) {
                     // To others what we said of it before may come after the command.
                     self.change(address, bindings, cx);
@@ -423,6 +470,7 @@ impl Core {
                 ringing: self.proxy.ringing() + self.bridged.ringing(),
                 anchored: self.proxy.anchored(),
                 free_ports: self.proxy.free_ports(cx.now),
+                subscriptions: self.presence.len(),
                 leaving: self.trunks.leaving(cx.now),
             }),
             Command::Calls => {
@@ -475,6 +523,8 @@ impl Core {
             && self.trunks.is_idle()
             && self.inquiries.is_idle()
             && self.vetting.is_idle()
+            && self.presence.is_idle()
+            && self.texts.is_idle()
     }
 }
 

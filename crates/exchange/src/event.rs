@@ -67,6 +67,11 @@ pub enum Event {
         /// How many phones ring.
         targets: usize,
     },
+    /// A phone rings for a call.
+    CallRinging {
+        /// The Call-ID.
+        call: String,
+    },
     /// A bridged call has a leg with a Call-ID of its own.
     LegStarted {
         /// The Call-ID of the caller.

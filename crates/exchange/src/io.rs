@@ -11,6 +11,8 @@ use offhook_sip_stack::locate::{DnsAnswer, Question};
 use crate::command::{Answer, Command, Ticket};
 use crate::directory::{AddressOfRecord, Bindings, Delta};
 use crate::event::Event;
+use crate::message::{TextAnswer, TextRequest};
+use crate::presence::Line;
 use crate::trunks::TrunkState;
 
 /// What a shard is told. Each comes with the moment at which it is handled.
@@ -45,6 +47,11 @@ pub enum Input {
     Media(media::Report),
     /// The answer to a question in [`Outbox::resolves`], by its number. Every question is answered, in a few seconds.
     Resolved(u64, DnsAnswer),
+    /// What a folder of recordings holds now: its name, and the names of the files in it and in its folders. Said of each
+    /// at the start, and of one that changes, to every shard.
+    Mailbox(String, Vec<String>),
+    /// The answer to a question in [`Outbox::texts`], by its number.
+    Stored(u64, TextAnswer),
     /// From an operator, the API or the store.
     Command(Ticket, Command),
     /// How long the oldest message that waits for this shard has been waiting: above some, new calls are refused.
@@ -69,6 +76,29 @@ pub enum ShardMessage {
     },
     /// A fact of the directory that changed. Whoever changed it has written it to the journal.
     Delta(Delta),
+    /// Somebody watches the calls of an account, or nobody does any more: each shard tells the account's home of its own.
+    Watched {
+        /// The account.
+        account: AddressOfRecord,
+        /// Whether it is watched.
+        watched: bool,
+    },
+    /// A text message is kept for an account, to the account's home.
+    TextKept {
+        /// The account.
+        account: AddressOfRecord,
+        /// Whether its phones have had it, and none has taken it.
+        tried: bool,
+    },
+    /// A call of a watched account, to the account's home.
+    Line {
+        /// The shard that has the call.
+        shard: u8,
+        /// The account.
+        account: AddressOfRecord,
+        /// Its call.
+        line: Line,
+    },
     /// How many calls an account has at a shard, for the limit of its calls.
     Activity {
         /// The shard that counted.
@@ -98,6 +128,19 @@ pub enum ShardMessage {
     },
 }
 
+impl ShardMessage {
+    /// Whether somebody waits for what comes of it, so that a shard that sleeps is to be woken.
+    pub const fn is_urgent(&self) -> bool {
+        matches!(
+            self,
+            Self::Datagram { .. }
+                | Self::Line { .. }
+                | Self::TextKept { .. }
+                | Self::Delta(Delta::Mailbox(..))
+        )
+    }
+}
+
 /// Outputs of a shard. The driver carries them out once per batch, in this order: the store's journal, then
 /// everything else – so that what was acknowledged is already written.
 #[derive(Debug, Default)]
@@ -117,6 +160,10 @@ pub struct Outbox {
     pub shards: Vec<(u8, ShardMessage)>,
     /// Answers to commands.
     pub answers: Vec<(Ticket, Answer)>,
+    /// Questions to the store about text messages, with the number by which the answer comes back.
+    pub texts: Vec<(u64, TextRequest)>,
+    /// Changes to files of recordings.
+    pub files: Vec<FileRequest>,
     /// What happened, for logs, metrics and call records.
     pub events: Vec<Event>,
 }
@@ -126,4 +173,13 @@ pub struct Outbox {
 pub enum StoreRequest {
     /// The bindings that an address-of-record has now.
     Bindings(AddressOfRecord, Bindings),
+}
+
+/// A change to a file of recordings. Names are paths within their place, without `..`, as in what media records and plays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileRequest {
+    /// Another name, from and to.
+    Rename(String, String),
+    /// No more of it.
+    Remove(String),
 }

@@ -15,13 +15,16 @@ mod identity;
 mod inquiries;
 pub mod io;
 mod locality;
+pub mod message;
 mod overload;
+pub mod presence;
 pub mod proxy;
 mod refusal;
 mod registrar;
 pub mod route;
 pub mod services;
 mod shard;
+pub mod speech;
 mod strangers;
 pub mod trunks;
 

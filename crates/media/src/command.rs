@@ -8,6 +8,7 @@ pub use offhook_rtp::srtp::{Crypto, InlineError, MasterKey, Suite};
 pub use offhook_rtp::telephone_event::event_of;
 
 pub use crate::transcode::{EventFormat, Format, Numbers};
+pub use crate::voice::{Heard, Order};
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -221,6 +222,13 @@ pub enum Command {
         /// Where the numbers of what is sent begin.
         numbers: Numbers,
     },
+    /// An order to the other end of a stream opened with [`Command::OpenEnd`]; the first is [`Order::Agree`].
+    Order {
+        /// The stream.
+        stream: StreamId,
+        /// The order.
+        order: Order,
+    },
     /// Ends the stream; answered with [`Report::Closed`]. A stream that is unknown is not answered.
     Close {
         /// The stream.
@@ -264,6 +272,13 @@ pub enum Report {
         /// How long it has been silent.
         idle: Duration,
     },
+    /// The other end of a stream, which is here, has something to say.
+    Heard {
+        /// The stream.
+        stream: StreamId,
+        /// What.
+        heard: Heard,
+    },
     /// The stream is gone and its ports are free to be given back to the lease.
     Closed {
         /// The stream.
@@ -298,6 +313,7 @@ impl Report {
             | Report::Secured { stream, .. }
             | Report::Insecure { stream, .. }
             | Report::Stopped { stream, .. }
+            | Report::Heard { stream, .. }
             | Report::Closed { stream, .. }
             | Report::PortUnavailable { stream, .. }
             | Report::Refused { stream, .. } => *stream,

@@ -16,8 +16,10 @@ pub mod identity;
 pub mod latch;
 pub mod lease;
 pub mod noise;
+pub mod ogg_opus;
 pub mod player;
 pub mod playout;
+pub mod prompts;
 mod protection;
 pub mod recorder;
 pub mod relay;
@@ -30,6 +32,7 @@ pub mod stun;
 pub mod tone;
 pub mod transcode;
 pub mod turn;
+pub mod voice;
 
 /// Samples a second of all sound inside the program, mono.
 pub const SAMPLE_RATE: u32 = 8000;

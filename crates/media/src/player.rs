@@ -105,6 +105,12 @@ impl Player {
         }
     }
 
+    /// All samples, at `rate` samples a second, or at [`SAMPLE_RATE`] where that rate cannot be made.
+    pub fn into_samples(mut self, rate: u32) -> Vec<i16> {
+        self.change_rate(rate);
+        self.samples
+    }
+
     /// All samples, at the rate that was last played, which is [`SAMPLE_RATE`] at first.
     pub fn samples(&self) -> &[i16] {
         &self.samples

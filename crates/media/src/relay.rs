@@ -1,10 +1,13 @@
 //! Passes RTP and RTCP on between the two sides of each stream: the packet path of the media thread.
 
+mod voices;
+
 pub use crate::stream::Saved;
 
 use crate::command::{Command, Counters, Refusal, Report, SideName, StreamId};
 use crate::identity::Identity;
 use crate::stream::{Component, Path, Stream};
+use crate::voice::file;
 use bytes::Bytes;
 use offhook_rtp::srtp::GROWTH;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +15,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use voices::Voices;
 
 /// What is set for a relay as a whole.
 #[derive(Clone, Debug)]
@@ -52,6 +56,8 @@ pub enum Input {
         /// The port.
         port: u16,
     },
+    /// The driver has something to say of a file.
+    File(file::Answer),
     /// The time of [`Relay::next_deadline`] has come.
     Deadline,
 }
@@ -109,6 +115,8 @@ pub struct Outbox {
     pub reports: Vec<Report>,
     /// For the media thread's sockets, in order.
     pub ports: Vec<Ports>,
+    /// For whoever has the files, in order.
+    pub files: Vec<file::Request>,
 }
 
 /// All relayed streams of one media thread.
@@ -123,6 +131,7 @@ pub struct Relay {
     next_sweep: Option<Instant>,
     /// Streams in which a handshake waits, by the time until which it does.
     handshakes: BTreeSet<(Instant, StreamId)>,
+    voices: Voices,
     /// Where packets are opened and protected.
     scratch: Box<[u8; SCRATCH]>,
 }
@@ -145,6 +154,7 @@ impl Relay {
             names: BTreeMap::new(),
             next_sweep: None,
             handshakes: BTreeSet::new(),
+            voices: Voices::default(),
             scratch: Box::new([0; SCRATCH]),
         }
     }
@@ -160,7 +170,9 @@ impl Relay {
             }
             Input::Command(command) => self.command(now, command, out),
             Input::PortUnavailable { port } => self.port_unavailable(port, out),
+            Input::File(answer) => self.file(&answer, out),
             Input::Deadline => {
+                self.let_speak(now, out);
                 self.retransmit(now, out);
                 self.sweep(now, out);
             }
@@ -192,10 +204,10 @@ impl Relay {
     }
 
     /// When [`Input::Deadline`] is due; `None` while there is no stream. Coarse (whole seconds) unless a handshake is
-    /// under way.
+    /// under way or an end of ours speaks.
     pub fn next_deadline(&self) -> Option<Instant> {
         let handshake = self.handshakes.first().map(|(due, _)| *due);
-        self.next_sweep.into_iter().chain(handshake).min()
+        self.next_sweep.into_iter().chain(handshake).chain(self.voices.next_deadline()).min()
     }
 
     /// How many streams are open.
@@ -260,6 +272,7 @@ impl Relay {
                     one.echo(now, formats, numbers);
                 }
             }
+            Command::Order { stream, order } => self.order(now, stream, order, out),
             Command::Close { stream } => self.close(stream, None, out),
         }
     }
@@ -309,7 +322,9 @@ impl Relay {
     /// Ends a stream; a port that never opened needs no closing.
     fn close(&mut self, id: StreamId, unopened: Option<u16>, out: &mut Outbox) {
         let Some(place) = self.names.remove(&id) else { return };
-        let stream = self.streams.swap_remove(place as usize);
+        let mut stream = self.streams.swap_remove(place as usize);
+        stream.end(out);
+        self.voices.forget(id, out);
         if let Some(due) = stream.armed {
             self.handshakes.remove(&(due, id));
         }

@@ -5,6 +5,7 @@ mod echo;
 mod flow;
 mod presses;
 mod translation;
+mod voice;
 
 use crate::command::{
     Content, Counters, EventFormat, IceCredentials, InsecureReason, PortPair, Press, Remote, Side, SideName,

@@ -14,6 +14,7 @@ mod notify;
 mod offline;
 mod others;
 mod pace;
+mod recordings;
 mod routing;
 mod run_file;
 mod running;

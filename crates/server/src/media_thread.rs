@@ -9,9 +9,11 @@ use std::time::{Duration, Instant};
 
 use offhook_media::command::{Command, Report};
 use offhook_media::relay::{Config, Forward, Input, Outbox, Ports, Relay, Send};
+use offhook_media::voice::file::Answer;
 use offhook_udp_batch::{Method, Poller, SetOptions, SocketOptions, SocketSet};
 
 use crate::clock;
+use crate::recordings::Files;
 use crate::shards::Mailbox;
 use crate::telemetry::Measures;
 
@@ -23,6 +25,8 @@ pub(crate) struct MediaThread {
     listen: IpAddr,
     method: Option<Method>,
     commands: Receiver<Command>,
+    /// The way to files of sound, and what comes back.
+    files: (Files, Receiver<Answer>),
     /// By shard.
     reports: Vec<Mailbox<Report>>,
     measures: Arc<Measures>,
@@ -38,12 +42,13 @@ impl MediaThread {
         listen: IpAddr,
         method: Option<Method>,
         commands: Receiver<Command>,
+        files: (Files, Receiver<Answer>),
         reports: Vec<Mailbox<Report>>,
         measures: Arc<Measures>,
     ) -> Self {
         let first = *config.ports.start();
         let (relay, out) = (Relay::new(config), Outbox::default());
-        Self { relay, first, listen, method, commands, reports, measures, told: 0, out }
+        Self { relay, first, listen, method, commands, files, reports, measures, told: 0, out }
     }
 
     /// Runs until nobody can send commands any more.
@@ -63,15 +68,20 @@ impl MediaThread {
                     Ok(command) => {
                         self.relay.handle(now, Input::Command(command), &mut self.out);
                         self.arrange_ports(&mut sockets, now);
+                        self.ask_files(now);
                         self.send(&mut sockets);
                     }
                     Err(TryRecvError::Empty) => break,
                     Err(TryRecvError::Disconnected) => return Ok(()),
                 }
             }
+            while let Ok(answer) = self.files.1.try_recv() {
+                self.relay.handle(now, Input::File(answer), &mut self.out);
+            }
             if deadline.is_some_and(|deadline| deadline <= now) {
                 self.relay.handle(now, Input::Deadline, &mut self.out);
                 self.arrange_ports(&mut sockets, now);
+                self.ask_files(now);
                 self.send(&mut sockets);
             }
             self.tell();
@@ -131,6 +141,14 @@ impl MediaThread {
     fn open(&self, sockets: &mut SocketSet, address: SocketAddr) -> io::Result<()> {
         let socket = offhook_net::bind_udp(address, &options()).map_err(|error| error.source)?;
         sockets.open(u32::from(address.port().saturating_sub(self.first)), socket)
+    }
+
+    fn ask_files(&mut self, now: Instant) {
+        for request in std::mem::take(&mut self.out.files) {
+            if let Some(answer) = self.files.0.ask(request) {
+                self.relay.handle(now, Input::File(answer), &mut self.out);
+            }
+        }
     }
 
     fn tell(&mut self) {

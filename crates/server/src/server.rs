@@ -55,6 +55,7 @@ pub(crate) struct Threads {
     pub(crate) signal: Vec<JoinHandle<std::io::Result<()>>>,
     pub(crate) media: JoinHandle<std::io::Result<()>>,
     pub(crate) telemetry: JoinHandle<()>,
+    pub(crate) files: JoinHandle<()>,
     pub(crate) turn: Option<JoinHandle<std::io::Result<()>>>,
     /// Each tells that a thread of signalling, media or TURN has ended, however it did.
     pub(crate) ended: Vec<oneshot::Receiver<()>>,
@@ -224,6 +225,7 @@ impl Server {
             }
             let _ = timeout(SHORTLY, store.close()).await;
         });
+        let _ = self.threads.files.join();
         let _ = self.threads.telemetry.join();
         self.run_file.remove(&self.data_dir);
         if let Some(path) = self.pid_file {

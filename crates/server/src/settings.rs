@@ -2,6 +2,7 @@
 
 mod account;
 mod plan;
+mod presence;
 mod services;
 mod trace;
 mod trunk;
@@ -97,10 +98,14 @@ pub struct Settings {
     pub hold_timeout: Duration,
     /// The TURN server; `None`: there is none.
     pub turn: Option<TurnSettings>,
+    /// What presence is set to.
+    pub presence: offhook_exchange::presence::Settings,
     /// Octets in which the messages that passed lately are kept; 0: they are not.
     pub trace_memory: usize,
     /// What the services are set to.
     pub services: offhook_exchange::services::Settings,
+    /// After how many days a message of voicemail is deleted; 0: never.
+    pub voicemail_keep_days: u64,
     /// The database.
     pub store_url: String,
     /// Whether phones must prove who they are.
@@ -204,6 +209,7 @@ impl Settings {
         config.max_calls_per_account = self.max_calls_per_account;
         config.registrar = self.registrar;
         config.timer_c = self.timer_c;
+        config.presence = self.presence;
         config.services.clone_from(&self.services);
         config
     }
@@ -319,8 +325,10 @@ impl Meaning<'_> {
             media_timeout: self.time("media.timeout"),
             hold_timeout: self.time("media.hold_timeout"),
             turn,
+            presence: self.presence(),
             trace_memory: self.trace_memory(),
             services: self.services(),
+            voicemail_keep_days: self.count("services.voicemail.keep_days") as u64,
             store_url: self.store_url(),
             authentication,
             strangers,
@@ -490,9 +498,6 @@ impl Meaning<'_> {
             {
                 warnings.push(format!("{count} [[{list}]] declared, but {why}"));
             }
-        }
-        if self.text("language").as_deref() == Some("zh") {
-            warnings.push("language is set, but this version's server speaks English only".into());
         }
         warnings
     }

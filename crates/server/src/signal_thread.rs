@@ -24,6 +24,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::others::{FromOthers, Others};
 use crate::pace::Pace;
+use crate::recordings::{Files, Shown};
 use crate::shards::{Mailbox, Post, Reports};
 use crate::telemetry::{Ledger, Measures, Notes};
 use crate::trace::Recorder;
@@ -46,6 +47,8 @@ pub(crate) struct SignalThread {
     /// What its questions to the DNS were answered: the way here, and its end.
     pub(crate) resolved: (Mailbox<Resolved>, Receiver<Resolved>),
     pub(crate) media: Mailbox<media::Command>,
+    /// The way to files of recordings, and what folders of them hold.
+    pub(crate) files: (Files, Receiver<Shown>),
     pub(crate) journal: Journal,
     pub(crate) notes: Notes,
     pub(crate) recorder: Recorder,
@@ -271,6 +274,9 @@ impl SignalThread {
         while let Ok(report) = self.reports.try_recv() {
             self.shard.handle(now, Input::Media(report), &mut self.state.out);
         }
+        while let Ok((folder, files)) = self.files.1.try_recv() {
+            self.shard.handle(now, Input::Mailbox(folder, files), &mut self.state.out);
+        }
         while let Ok((ticket, answer)) = self.resolved.1.try_recv() {
             self.shard.handle(now, Input::Resolved(ticket, answer), &mut self.state.out);
         }
@@ -325,6 +331,8 @@ impl SignalThread {
             self.others.flush(&mut self.state.out.shards);
             self.ask_dns();
             self.send(poller);
+            // Media may want a file under its new name.
+            self.state.out.files.drain(..).for_each(|request| self.files.0.change(request));
             self.media.post(&mut self.state.out.media);
             self.answer();
             for event in self.state.out.events.drain(..) {

@@ -32,6 +32,7 @@ use crate::host::{Host, Station};
 use crate::media_identity::media_identity;
 use crate::media_thread::MediaThread;
 use crate::others::Others;
+use crate::recordings::{Files, Listeners, Recordings, Shown as Folder};
 use crate::running::Running;
 use crate::server::{Server, Threads};
 use crate::shards::{Mailbox, Shards};
@@ -367,6 +368,12 @@ fn start_threads(
     let measures = Arc::new(Measures::default());
     let (handle, posts) = Shards::new(&wakers);
     let (to_media, commands) = Mailbox::new(media.waker.clone());
+    let recordings = Recordings::open(settings.data_dir.join("voicemail"), settings.voicemail_keep_days);
+    let recordings = recordings.map_err(system("the folder of voicemail cannot be used"))?;
+    let mailboxes = recordings.all();
+    let (files, file_works) = Files::new();
+    let (media_files, from_files) = Mailbox::new(media.waker.clone());
+    let (folders, shown): (Vec<_>, Vec<_>) = wakers.iter().cloned().map(Mailbox::new).unzip();
     let (reporters, reports): (Vec<_>, Vec<_>) = wakers.iter().cloned().map(Mailbox::new).unzip();
     let (inlet, nets) = inlet(&wakers);
     let streams = Streams::start(doors.streams, Some(abroad.tls), StreamLimits::default(), inlet)
@@ -376,21 +383,28 @@ fn start_threads(
     relay.idle = settings.media_timeout;
     relay.identity = Some(identity);
     let listen = media_address(&doors.listeners);
-    let media_thread =
-        MediaThread::new(relay, listen, media_method(), commands, reporters, Arc::clone(&measures));
+    let media_thread = MediaThread::new(
+        relay,
+        listen,
+        media_method(),
+        commands,
+        (files.clone(), from_files),
+        reporters,
+        Arc::clone(&measures),
+    );
     let epoch = clock::epoch();
     let ports = PortBlock::within(settings.media_ports.clone()).split(u16::from(shards));
-    let inputs = doors.udp.into_iter().zip(nets).zip(posts.into_iter().zip(reports));
+    let inputs = doors.udp.into_iter().zip(nets).zip(posts.into_iter().zip(reports.into_iter().zip(shown)));
     let means = journals.into_iter().zip(ports).zip(Others::connect(&wakers, &measures));
     let mut works = Vec::with_capacity(signal.len());
     for (number, (inputs, means)) in (0..).zip(inputs.zip(means)) {
-        let ((udp, net), (post, reports)) = inputs;
+        let ((udp, net), (post, (reports, shown))) = inputs;
         let ((journal, ports), (others, from_others)) = means;
         works.push(SignalThread {
             number,
             waker: wakers[usize::from(number)].clone(),
             epoch,
-            shard: new_shard(number, config, epoch, ports, deltas)?,
+            shard: new_shard(number, config, epoch, ports, (deltas, &mailboxes))?,
             udp: UdpSockets::new(udp),
             streams: streams.clone(),
             net,
@@ -401,6 +415,7 @@ fn start_threads(
             resolver: abroad.resolver.clone(),
             resolved: Mailbox::new(wakers[usize::from(number)].clone()),
             media: to_media.clone(),
+            files: (files.clone(), shown),
             journal,
             notes: notes.again(),
             ledger: Ledger::new(&settings.data_dir, number),
@@ -410,16 +425,18 @@ fn start_threads(
         });
     }
     // The ways of the signal threads are all that is left: when they end, the others do.
-    drop((notes, to_media));
+    drop((notes, to_media, files));
     let records = telemetry::Records::new(&settings.data_dir);
     let telemetry = spawn("offhook-log", move || telemetry::run(&noted, records))?;
+    let listeners = Listeners { media: media_files, shards: folders };
+    let files = spawn("offhook-files", move || recordings.run(&file_works, listeners))?;
     let (media, media_ended) = media.wake_up(media_thread);
     let stations = works.into_iter().zip(pollers).map(|(work, poller)| Station { work, poller }).collect();
     let hosts = Host::all(signal.iter().map(|thread| thread.waker.clone()).collect(), stations);
     let woken = signal.into_iter().zip(hosts).map(|(thread, host)| thread.wake_up(host));
     let (signal, mut ended): (Vec<_>, Vec<_>) = woken.unzip();
     ended.push(media_ended);
-    let threads = Threads { signal, media, telemetry, turn: None, ended };
+    let threads = Threads { signal, media, telemetry, files, turn: None, ended };
     Ok(Parts { shards: handle, streams, measures, threads })
 }
 
@@ -445,7 +462,7 @@ fn new_shard(
     config: &Config,
     epoch: Epoch,
     ports: PortBlock,
-    deltas: &[Delta],
+    (deltas, mailboxes): (&[Delta], &[Folder]),
 ) -> Result<Shard, StartError> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|_| StartError::Randomness)?;
@@ -453,6 +470,9 @@ fn new_shard(
     let mut out = Outbox::default();
     for delta in deltas {
         shard.handle(clock::now(), Input::FromShard(ShardMessage::Delta(delta.clone())), &mut out);
+    }
+    for (folder, files) in mailboxes {
+        shard.handle(clock::now(), Input::Mailbox(folder.clone(), files.clone()), &mut out);
     }
     Ok(shard)
 }

@@ -9,7 +9,9 @@ mod link;
 mod nat;
 mod office;
 mod phone;
+mod recordings;
 pub mod sweep;
+mod texts;
 mod world;
 
 pub use dns::Dns;
@@ -18,4 +20,6 @@ pub use link::Link;
 pub use nat::Nat;
 pub use office::Office;
 pub use phone::{Habit, Phone, PhoneId};
+pub use recordings::Recordings;
+pub use texts::Texts;
 pub use world::World;

@@ -16,7 +16,7 @@ use offhook_media::relay::{self, Relay};
 use offhook_sip::digest::{Algorithm, ha1};
 use offhook_sip_stack::{Flow, Transport};
 
-use crate::Dns;
+use crate::{Dns, Recordings, Texts};
 
 /// The exchange.
 pub struct Office {
@@ -26,6 +26,8 @@ pub struct Office {
     pub events: Vec<Event>,
     /// The DNS that it asks.
     pub dns: Dns,
+    /// The text messages in its store.
+    pub texts: Texts,
     config: Config,
     epoch: Epoch,
     shards: Vec<Shard>,
@@ -37,6 +39,8 @@ pub struct Office {
     stored: BTreeMap<AddressOfRecord, Bindings>,
     answers: Vec<Answer>,
     restarts: u8,
+    /// The recordings: they outlive the process.
+    pub recordings: Recordings,
 }
 
 /// A datagram that the exchange sends.
@@ -60,6 +64,7 @@ impl Office {
             address,
             events: Vec::new(),
             dns: Dns::new(address.ip()),
+            texts: Texts::default(),
             config,
             epoch,
             facts: shards.iter().map(|_| VecDeque::new()).collect(),
@@ -69,6 +74,7 @@ impl Office {
             stored: BTreeMap::new(),
             answers: Vec::new(),
             restarts: 0,
+            recordings: Recordings::default(),
         }
     }
 
@@ -99,6 +105,15 @@ impl Office {
         self.ask_each(now, &Command::Apply(delta));
     }
 
+    /// An operator or the store says that a fact has changed.
+    pub(crate) fn tell(&mut self, now: Instant, delta: &Delta) -> Vec<Sent> {
+        (0..self.shards.len())
+            .flat_map(|shard| {
+                self.input(now, shard, Input::Command(Ticket(0), Command::Apply(delta.clone())))
+            })
+            .collect()
+    }
+
     /// The process is killed and started again: what it remembers is what it had stored.
     pub(crate) fn kill_and_restart(&mut self, now: Instant) {
         self.restarts += 1;
@@ -106,10 +121,14 @@ impl Office {
         self.facts.iter_mut().for_each(VecDeque::clear);
         let stored =
             self.stored.clone().into_iter().map(|(address, bindings)| Delta::Bindings(address, bindings));
-        for delta in self.accounts.clone().into_iter().chain(stored) {
+        for delta in self.accounts.clone().into_iter().chain(stored).chain(self.texts.load()) {
             for shard in 0..self.shards.len() {
                 self.input(now, shard, Input::FromShard(ShardMessage::Delta(delta.clone())));
             }
+        }
+        self.recordings.die();
+        for folder in self.recordings.folders() {
+            self.show(now, Some(folder));
         }
     }
 
@@ -183,19 +202,22 @@ impl Office {
         }
         self.answers.extend(out.answers.drain(..).map(|(_, answer)| answer));
         self.events.append(&mut out.events);
-        let mut handed_over = Vec::new();
+        let (mut handed_over, mut woken) = (Vec::new(), Vec::new());
         for (shard, message) in out.shards.drain(..) {
             match message {
                 ShardMessage::Datagram { .. } => handed_over.push((shard, message)),
-                fact => self.facts[usize::from(shard)].push_back(fact),
+                fact => {
+                    woken.extend(fact.is_urgent().then_some(usize::from(shard)));
+                    self.facts[usize::from(shard)].push_back(fact);
+                }
             }
         }
-        let mut sent: Vec<_> = out
-            .sip
-            .transmits
-            .drain(..)
-            .map(|one| Sent { from: self.address, to: one.flow.remote, bytes: one.bytes })
-            .collect();
+        let mut sent = Vec::new();
+        for request in out.files.drain(..) {
+            let changed = self.recordings.change(request);
+            sent.extend(self.show(now, changed));
+        }
+        sent.extend(self.transmit(&mut out));
         for command in out.media.drain(..) {
             let mut relayed = relay::Outbox::default();
             self.relay.handle(now, relay::Input::Command(command), &mut relayed);
@@ -204,7 +226,31 @@ impl Office {
         for (shard, message) in handed_over {
             sent.extend(self.input(now, shard.into(), Input::FromShard(message)));
         }
+        let answers =
+            out.texts.drain(..).filter_map(|(ticket, asked)| Some((ticket, self.texts.answer(asked)?)));
+        for (ticket, answer) in answers.collect::<Vec<_>>() {
+            sent.extend(self.input(now, shard, Input::Stored(ticket, answer)));
+        }
+        for shard in woken {
+            sent.extend(self.input(now, shard, Input::Deadline));
+        }
         sent
+    }
+
+    fn transmit(&self, out: &mut Outbox) -> Vec<Sent> {
+        out.sip
+            .transmits
+            .drain(..)
+            .map(|one| Sent { from: self.address, to: one.flow.remote, bytes: one.bytes })
+            .collect()
+    }
+
+    /// Shows every shard what a mailbox holds.
+    fn show(&mut self, now: Instant, folder: Option<String>) -> Vec<Sent> {
+        let Some(folder) = folder else { return Vec::new() };
+        let (files, shards) = (self.recordings.list(&folder), 0..self.shards.len());
+        let show = |shard| self.input(now, shard, Input::Mailbox(folder.clone(), files.clone()));
+        shards.flat_map(show).collect()
     }
 
     fn relayed(&mut self, now: Instant, out: relay::Outbox) -> Vec<Sent> {
@@ -217,6 +263,15 @@ impl Office {
         for report in out.reports {
             let shard = usize::from(report.stream().shard());
             sent.extend(self.input(now, shard, Input::Media(report)));
+        }
+        for request in out.files {
+            let (answer, changed) = self.recordings.take(request);
+            sent.extend(self.show(now, changed));
+            if let Some(answer) = answer {
+                let mut out = relay::Outbox::default();
+                self.relay.handle(now, relay::Input::File(answer), &mut out);
+                sent.extend(self.relayed(now, out));
+            }
         }
         sent
     }

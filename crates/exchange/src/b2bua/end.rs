@@ -3,19 +3,23 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use offhook_media::command::EchoFormat;
-use offhook_sdp::{Capabilities, Codec, Format, Negotiated, Origin, Sdp, Stream, offer_answer};
+use offhook_media::command::{EchoFormat, Heard, Order};
+use offhook_media::voice::{Clip, Recording};
+use offhook_sdp::{Capabilities, Codec, Format, MediaKind, Negotiated, Origin, Sdp, Stream, offer_answer};
 use offhook_sip::{Name, Status};
 use offhook_sip_stack::usage::Body;
 use rand::RngExt as _;
 
-use super::Env;
+use super::verb::Endpoint;
+use super::voice::Point;
+use super::{Env, agreed};
 use crate::proxy::anchor::Role;
 use crate::proxy::protection::Manner;
 use crate::proxy::signed_route::{Party, PartyName};
+use crate::proxy::transcoding::numbers;
 use crate::refusal::Refusal;
 
-/// What gives a caller its own sound back.
+/// What a caller talks with: its own sound, or somebody of ours.
 pub(super) struct End {
     pub(super) anchor: u64,
     /// By which the anchor is known.
@@ -25,11 +29,19 @@ pub(super) struct End {
     ours: Option<Sdp>,
     /// An offer of ours that awaits its answer.
     offered: Option<Sdp>,
+    endpoint: Endpoint,
+    /// The place of the stream that it speaks on, once that is agreed.
+    speaks: Option<usize>,
+    /// Orders from before that.
+    waiting: Vec<Order>,
+    /// The last numbers given to orders: to play, to record.
+    playing: u32,
+    recording: u32,
 }
 
 impl End {
     /// An end for a call with this Call-ID and party.
-    pub(super) fn new(call_id: &str, party: Party, env: &mut Env<'_, '_>) -> Self {
+    pub(super) fn new(call_id: &str, party: Party, endpoint: Endpoint, env: &mut Env<'_, '_>) -> Self {
         let manner = Manner::after(0, party.flow.transport, None, env.config.srtp).unwrap_or(Manner::Plain);
         Self {
             anchor: env.anchors.open_end(call_id, party, manner, env.config, env.cx),
@@ -38,6 +50,11 @@ impl End {
             session_id: env.cx.rng.random::<u64>() >> 1,
             ours: None,
             offered: None,
+            endpoint,
+            speaks: None,
+            waiting: Vec::new(),
+            playing: 0,
+            recording: 0,
         }
     }
 
@@ -70,7 +87,7 @@ impl End {
         };
         let body = self.pass(PartyName::Callee, Role::Answer, answer.as_bytes(), env)?;
         self.ours = Some(answer);
-        self.echo(&agreed, env);
+        self.connect(&agreed, env);
         Ok(Body::sdp(body))
     }
 
@@ -99,7 +116,7 @@ impl End {
         let agreed = offer_answer::apply_answer(&offered, &parse(&plain)?)
             .map_err(|error| Refusal::new(Status::NOT_ACCEPTABLE_HERE, error.to_string()))?;
         self.ours = Some(offered);
-        self.echo(&agreed, env);
+        self.connect(&agreed, env);
         Ok(())
     }
 
@@ -111,6 +128,54 @@ impl End {
         env: &mut Env<'_, '_>,
     ) -> Result<Vec<u8>, Refusal> {
         env.anchors.pass(self.anchor, &self.call_id, (from, role), body, env.config, env.cx)
+    }
+
+    fn connect(&mut self, agreed: &[Negotiated], env: &mut Env<'_, '_>) {
+        match self.endpoint {
+            Endpoint::Echo => self.echo(agreed, env),
+            Endpoint::Voice => self.speak(agreed, env),
+        }
+    }
+
+    fn speak(&mut self, agreed: &[Negotiated], env: &mut Env<'_, '_>) {
+        let Some(sound) = agreed.iter().find(|one| one.kind == MediaKind::Audio) else { return };
+        self.speaks = Some(sound.media_index);
+        let (settings, numbers) = (Box::new(agreed::settings(sound)), numbers(env.cx));
+        self.order(Order::Agree { settings, numbers }, env);
+        for order in std::mem::take(&mut self.waiting) {
+            self.order(order, env);
+        }
+    }
+
+    /// Gives it an order, now or when the session is agreed on.
+    pub(super) fn order(&mut self, order: Order, env: &mut Env<'_, '_>) {
+        match self.speaks {
+            Some(at) => env.anchors.order(self.anchor, at, order, env.cx),
+            None => self.waiting.push(order),
+        }
+    }
+
+    pub(super) fn play(&mut self, clips: Vec<Clip>, env: &mut Env<'_, '_>) {
+        self.playing += 1;
+        self.order(Order::Play { order: self.playing, clips }, env);
+    }
+
+    pub(super) fn record(&mut self, recording: Recording, env: &mut Env<'_, '_>) {
+        self.recording += 1;
+        self.order(Order::Record { order: self.recording, recording }, env);
+    }
+
+    /// What is heard of it, if it is about the last order of its kind.
+    pub(super) fn point(&self, heard: Heard) -> Option<Point> {
+        match heard {
+            Heard::Digit(key) => Some(Point::Digit(key)),
+            Heard::Played { order } => (order == self.playing).then_some(Point::Played),
+            Heard::Recorded { order, outcome } => {
+                (order == self.recording).then_some(Point::Recorded(outcome))
+            }
+            Heard::Room { others } => Some(Point::Room(others)),
+            Heard::Closed(why) => Some(Point::Closed(why)),
+        }
     }
 
     fn echo(&self, agreed: &[Negotiated], env: &mut Env<'_, '_>) {
@@ -127,7 +192,7 @@ impl End {
     }
 }
 
-/// What we give back needs no codec of ours, so all that we know will do: first those that are preferred here.
+/// All that we know will do: first those that are preferred here.
 fn codecs(preferred: &[Codec]) -> Vec<Codec> {
     let mut codecs = preferred.to_vec();
     for codec in [Codec::opus(111), Codec::g722(), Codec::pcma(), Codec::pcmu()] {

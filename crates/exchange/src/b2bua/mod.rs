@@ -2,13 +2,16 @@
 //!
 //! A call is taken by a service, which then has its verbs; what nobody takes is forwarded by the proxy.
 
+mod agreed;
 mod bridge;
 mod call;
 mod end;
 mod leg;
 mod lines;
 mod ring;
+mod unanswered;
 mod verb;
+mod voice;
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
@@ -21,13 +24,16 @@ use offhook_sip_stack::{Timers, shrink};
 use crate::command::LiveCall;
 use crate::config::Config;
 use crate::context::Context;
+use crate::directory::Directory;
 use crate::proxy::Activity;
 use crate::proxy::anchor::{Anchors, Trouble};
 use crate::proxy::{OPERATOR, OPERATOR_REASON};
 use crate::trunks::Trunks;
 use call::Call;
-pub(crate) use leg::settings_as;
+pub(crate) use leg::{settings, settings_as};
+pub(crate) use unanswered::{Onward, Unanswered};
 pub(crate) use verb::{Arriving, Called, Calls, Endpoint, Shown};
+pub(crate) use voice::Point;
 
 /// The number of a bridged call, never used twice by one shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -48,11 +54,16 @@ pub(crate) struct Usages {
     pub(crate) timers: Timers<UsageOwner>,
     pub(crate) claims: Claims,
     pub(crate) events: Vec<(UsageId, InviteEvent)>,
+    /// Calls that nobody has taken, and of which something may become.
+    pub(crate) unanswered: Vec<CallId>,
+    /// For the services of these numbers.
+    pub(crate) points: Vec<(CallId, usize, Point)>,
 }
 
 /// What is lent to the calls for the time of one input.
 pub(crate) struct Env<'a, 'b> {
     pub(crate) config: &'a Config,
+    pub(crate) directory: &'a Directory,
     pub(crate) transactions: &'a mut Transactions,
     pub(crate) anchors: &'a mut Anchors,
     pub(crate) active: &'a mut Activity,
@@ -97,6 +108,9 @@ impl Table {
     pub(crate) fn receive(&mut self, usage: UsageId, event: TransactionEvent, env: &mut Env<'_, '_>) {
         env.usages.claims.settle(&event);
         let (call, leg) = place(usage);
+        if let TransactionEvent::Request { request, .. } = &event {
+            self.pressed(usage, request, env);
+        }
         if let Some(call) = self.calls.get_mut(&call) {
             if matches!(event, TransactionEvent::Response { .. }) {
                 call.heard(leg);
@@ -215,7 +229,7 @@ impl Table {
 
     /// Whether there is no call, and nothing that is left of one.
     pub(crate) fn is_idle(&self, usages: &Usages) -> bool {
-        self.calls.is_empty() && self.tags.is_empty() && usages.claims.is_empty()
+        self.calls.is_empty() && self.tags.is_empty() && usages.claims.is_empty() && usages.points.is_empty()
     }
 }
 

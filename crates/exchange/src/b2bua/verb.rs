@@ -11,11 +11,13 @@ use super::call::{About, CALLER, Call, With};
 use super::end::End;
 use super::leg::{self, Leg};
 use super::ring::{Asked, Ring};
+use super::unanswered::{Kept, Onward, diversions};
 use super::{CallId, Env, MOST_CALLS, Table, usage};
 use crate::core::extensions;
-use crate::directory::{AddressOfRecord, Answering};
+use crate::directory::{Account, AddressOfRecord, Answering};
 use crate::event::Event;
 use crate::identity::{self, Caller};
+use crate::locality::user_of;
 use crate::proxy::signed_route::Party;
 use crate::proxy::{Asking, Target, is_behind_nat};
 use crate::refusal::Refusal;
@@ -23,10 +25,12 @@ use crate::trunks;
 
 /// The calls, lent to a service for one point.
 pub(crate) struct Calls<'c, 'a, 'b> {
-    table: &'c mut Table,
-    env: &'c mut Env<'a, 'b>,
-    arriving: (CallId, Arriving<'c>),
+    pub(super) table: &'c mut Table,
+    pub(super) env: &'c mut Env<'a, 'b>,
+    arriving: Option<(CallId, Arriving<'c>)>,
     rings_for: Option<Option<Duration>>,
+    /// The number of the service that they are lent to.
+    pub(crate) service: usize,
 }
 
 /// An INVITE that is no call of ours yet.
@@ -74,6 +78,8 @@ pub(crate) struct Privacy {
 pub(crate) enum Endpoint {
     /// Its own sound, and the keys that it presses.
     Echo,
+    /// The service, which speaks and listens.
+    Voice,
 }
 
 impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
@@ -83,8 +89,13 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
         env: &'c mut Env<'a, 'b>,
         arriving: Arriving<'c>,
     ) -> (CallId, Self) {
-        let id = table.next();
-        (id, Self { table, env, arriving: (id, arriving), rings_for: None })
+        let id = arriving.asking.bridged.unwrap_or_else(|| table.next());
+        (id, Self { table, env, arriving: Some((id, arriving)), rings_for: None, service: 0 })
+    }
+
+    /// For a point in the life of a call.
+    pub(crate) fn at_point(table: &'c mut Table, env: &'c mut Env<'a, 'b>, service: usize) -> Self {
+        Self { table, env, arriving: None, rings_for: None, service }
     }
 
     /// The number or user that was called, of a call that arrives.
@@ -95,6 +106,53 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
     /// Whether a call that arrives comes from an account, or from anyone where nobody has to prove who it is.
     pub(crate) fn is_from_account(&self, call: CallId) -> bool {
         self.arriving(call).is_some_and(|one| !matches!(one.asking.caller, Caller::Stranger))
+    }
+
+    /// The account that has sent a call on to where it arrives.
+    pub(crate) fn diverted_by(&self, call: CallId) -> Option<AddressOfRecord> {
+        self.arriving(call)?.asking.diverted_by.as_ref().map(|account| account.address.clone())
+    }
+
+    /// The account that is called.
+    pub(crate) fn called(&self, call: CallId) -> Option<AddressOfRecord> {
+        self.arriving(call)?.called.account.clone()
+    }
+
+    /// The account of the one who calls, of a call that arrives. Where nobody has to prove who it is, its word counts.
+    pub(crate) fn caller_account(&self, call: CallId) -> Option<AddressOfRecord> {
+        let arriving = self.arriving(call)?;
+        match &arriving.asking.caller {
+            Caller::Account(account) => Some(account.address.clone()),
+            Caller::Unproven => {
+                let user = user_of(&arriving.asking.request.from().ok()?.uri)?;
+                Some(AddressOfRecord::new(&user, &self.env.config.realm))
+            }
+            Caller::Stranger => None,
+        }
+    }
+
+    /// The number of the one who calls, or else its user, of a call that arrives.
+    pub(crate) fn caller_number(&self, call: CallId) -> Option<String> {
+        let arriving = self.arriving(call)?;
+        match &arriving.asking.caller {
+            Caller::Account(Account { number: Some(number), .. }) => Some(number.clone()),
+            Caller::Account(_) | Caller::Unproven | Caller::Stranger => {
+                user_of(&arriving.asking.request.from().ok()?.uri)
+            }
+        }
+    }
+
+    /// The account that is reached by a number or a user.
+    pub(crate) fn account_of(&self, user: &str) -> Option<AddressOfRecord> {
+        let Env { config, directory, .. } = &*self.env;
+        let found = directory.find(user, &config.realm, &config.domains);
+        found.map(|account| account.address.clone())
+    }
+
+    /// The number of an account, or else its user if that is one.
+    pub(crate) fn number_of(&self, account: &AddressOfRecord) -> String {
+        let number = self.env.directory.account(account).and_then(|account| account.number.clone());
+        number.unwrap_or_else(|| account.user().to_owned())
     }
 
     /// Whether a call came by a trunk that has to be talked with in a dialog of ours.
@@ -179,9 +237,12 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
     /// # Errors
     /// What the caller is told when that cannot be: then there is no call.
     pub(crate) fn answer(&mut self, call: CallId, endpoint: Endpoint) -> Result<(), Refusal> {
+        if let Some(arriving) = self.arriving(call).filter(|one| one.asking.bridged.is_some()) {
+            let asking = arriving.asking;
+            return self.table.take_over(call, asking, (endpoint, self.service), self.env);
+        }
         let (about, party) = self.begin(call)?;
-        let Endpoint::Echo = endpoint;
-        let mut end = End::new(&about.call_id, party, self.env);
+        let mut end = End::new(&about.call_id, party, endpoint, self.env);
         let anchor = end.anchor;
         if let Some(anchor) = self.env.anchors.get_mut(anchor, &about.call_id) {
             anchor.bridged = Some(call);
@@ -196,8 +257,7 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
             Ok(Some((caller, body))) => {
                 self.started(&about, 1);
                 let with = With::End(Box::new(end));
-                let mut new =
-                    Call { id: call, caller, with, about, answered: None, ended: false, by_operator: false };
+                let mut new = self.call(call, caller, with, about);
                 new.answer(body, Some(anchor), self.env);
                 self.table.insert(new, self.env);
                 Ok(())
@@ -216,6 +276,16 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
     /// # Errors
     /// What the caller is told when that cannot be: then there is no call.
     pub(crate) fn bridge(&mut self, call: CallId, shown: Shown) -> Result<(), Refusal> {
+        let rings_for = self.rings_for;
+        if let Some((_, arriving)) =
+            self.arriving.as_mut().filter(|(id, one)| *id == call && one.asking.bridged.is_some())
+        {
+            let targets = std::mem::take(&mut arriving.targets);
+            let (server, account) = (arriving.server, arriving.called.account.clone());
+            let onward = Onward { server, asking: arriving.asking.clone(), account, targets, rings_for };
+            self.table.go_on(call, onward, self.env);
+            return Ok(());
+        }
         let (about, party) = self.begin(call)?;
         let Some(asked) = self.arriving(call).and_then(|one| asked(one, party, shown)) else {
             self.forget(&about);
@@ -225,12 +295,15 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
             self.forget(&about);
             return Ok(());
         };
-        let targets = std::mem::take(&mut self.arriving.1.targets);
-        self.env.transactions.trying(self.arriving.1.server, &mut self.env.cx.sip());
+        let Some((_, arriving)) = &mut self.arriving else { return Ok(()) };
+        let targets = std::mem::take(&mut arriving.targets);
+        self.env.transactions.trying(arriving.server, &mut self.env.cx.sip());
+        let (asking, account) = (arriving.asking.clone(), arriving.called.account.clone());
+        let kept = Kept::new(arriving.server, asking, account, rings_for.is_some());
         self.started(&about, targets.len());
-        let with = With::Phones(Box::new(Ring::new(asked, targets)));
-        let mut new =
-            Call { id: call, caller, with, about, answered: None, ended: false, by_operator: false };
+        let with = With::Phones(Box::new(Ring::new(asked, targets, kept)));
+        let mut new = self.call(call, caller, with, about);
+        new.wait_for_answer(rings_for.flatten(), self.env);
         new.ring(self.env);
         self.table.insert(new, self.env);
         Ok(())
@@ -241,7 +314,7 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
         let Some(&Arriving { asking, called, .. }) = self.arriving(call) else {
             return Err(Status::SERVER_INTERNAL_ERROR.into());
         };
-        let Asking { request, from, caller, begun, trunk, diverted_by: _ } = asking;
+        let Asking { request, from, caller, begun, trunk, .. } = asking;
         let most_calls = if called.emergency { usize::MAX } else { self.env.config.max_calls_per_account };
         extensions(request, Name::Require, &["100rel", "timer"])?;
         if self.table.calls.len() >= MOST_CALLS {
@@ -280,7 +353,7 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
 
     fn started(&mut self, about: &About, targets: usize) {
         // That it began is known of a call that others have not answered.
-        if self.arriving.1.asking.begun.is_some() {
+        if self.arriving.as_ref().is_some_and(|(_, arriving)| arriving.asking.begun.is_some()) {
             return;
         }
         self.env.cx.event(Event::CallStarted {
@@ -289,6 +362,21 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
             to: about.to.clone(),
             targets,
         });
+    }
+
+    fn call(&self, id: CallId, caller: Leg, with: With, about: About) -> Call {
+        let service = Some(self.service);
+        Call {
+            id,
+            caller,
+            with,
+            about,
+            answered: None,
+            ended: false,
+            by_operator: false,
+            service,
+            former: Vec::new(),
+        }
     }
 
     /// No call has come of it.
@@ -304,12 +392,11 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
     /// The targets of a call of which no service has made another, and whether and for how long one waits for them to
     /// answer.
     pub(crate) fn into_targets(self) -> (Vec<Target>, Option<Option<Duration>>) {
-        (self.arriving.1.targets, self.rings_for)
+        (self.arriving.map(|(_, arriving)| arriving.targets).unwrap_or_default(), self.rings_for)
     }
 
     fn arriving(&self, call: CallId) -> Option<&Arriving<'c>> {
-        let (id, arriving) = &self.arriving;
-        (*id == call).then_some(arriving)
+        self.arriving.as_ref().filter(|(id, _)| *id == call).map(|(_, arriving)| arriving)
     }
 }
 
@@ -329,6 +416,7 @@ fn asked(arriving: &Arriving<'_>, party: Party, shown: Shown) -> Option<Asked> {
             NameAddr::new(SipUri::new(Some("anonymous"), host)).with_display_name("Anonymous")
         }
     };
+    headers.extend(diversions(request));
     let hops = request.max_forwards().ok().flatten();
     Some(Asked {
         party,

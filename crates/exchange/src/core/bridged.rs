@@ -3,14 +3,15 @@
 use std::time::Instant;
 
 use offhook_media::command::Report;
-use offhook_sip::{Method, Uri};
+use offhook_sip::{Method, Status, Uri};
 use offhook_sip_stack::transaction::ServerId;
 
 use super::Core;
 use super::outward::Way;
 use super::whereabouts::Found;
-use crate::b2bua::{Arriving, Called, Env, Table};
+use crate::b2bua::{Arriving, Called, Env, Onward, Table};
 use crate::context::Context;
+use crate::directory::{Delta, Mailbox};
 use crate::identity::Caller;
 use crate::proxy::{Asking, Attended, Forwarding, Target};
 use crate::refusal::Refusal;
@@ -25,6 +26,7 @@ impl Core {
     ) -> (&'a mut Table, Env<'a, 'b>, &'a mut Services) {
         let env = Env {
             config: &self.config,
+            directory: &self.directory,
             transactions: &mut self.transactions,
             anchors: &mut self.proxy.anchors,
             active: &mut self.proxy.active,
@@ -53,6 +55,9 @@ impl Core {
         match self.whereabouts(user, (&asking.request, uri), sender, &asking.from, cx.unix())? {
             Way::Phones(found) if *asking.request.method() == Method::Invite => {
                 self.ring(server, asking, found, called, cx)
+            }
+            Way::Phones(found) if *asking.request.method() == Method::Message => {
+                self.text(server, asking, found, cx)
             }
             way => self.go(server, asking, way, cx),
         }
@@ -84,6 +89,10 @@ impl Core {
             (outcome, _) => outcome,
         };
         match (outcome, called.account) {
+            (Outcome::Phones(targets, rings_for), account) if asking.bridged.is_some() => {
+                self.send_on(Onward { server, asking, account, targets, rings_for }, cx);
+                Ok(())
+            }
             (Outcome::Phones(targets, rings_for), account) => {
                 let attended =
                     account.zip(rings_for).map(|(account, rings_for)| Attended { account, rings_for });
@@ -108,9 +117,20 @@ impl Core {
                 let forwarding = Forwarding { asking, targets: found.phones?, attended: None };
                 self.proxy.start(server, forwarding, &self.config, &mut self.transactions, cx)
             }
+            Way::Out(_) if asking.bridged.is_some() => Err(Refusal::new(
+                Status::TEMPORARILY_UNAVAILABLE,
+                "A bridged call is not sent on to other domains",
+            )),
             Way::Out(to) => self.outward(server, asking.answered_for(), to, cx),
             Way::Trunks(by) => self.by_trunks(server, asking.answered_for(), by, cx),
         }
+    }
+
+    /// A bridged call goes on to others.
+    pub(super) fn send_on(&mut self, onward: Onward, cx: &mut Context<'_>) {
+        let Some(call) = onward.asking.bridged else { return };
+        let (bridged, mut env, _) = self.bridged(cx);
+        bridged.go_on(call, onward, &mut env);
     }
 
     /// Lets services take a call whose caller is known; true if one has.
@@ -158,6 +178,12 @@ impl Core {
     }
 
     pub(crate) fn media(&mut self, report: Report, cx: &mut Context<'_>) {
+        if let Report::Heard { stream, heard } = report {
+            let anchors = &self.proxy.anchors;
+            let call = anchors.of_stream(stream).and_then(|anchor| anchors.bridged(anchor));
+            let (bridged, mut env, _) = self.bridged(cx);
+            return call.map(|call| bridged.heard(call, heard, &mut env)).unwrap_or_default();
+        }
         let Some((number, trouble)) = self.proxy.anchors.report(report, &self.config, cx.now) else { return };
         match self.proxy.anchors.bridged(number) {
             Some(call) => {
@@ -165,6 +191,23 @@ impl Core {
                 bridged.trouble(call, number, trouble, &mut env);
             }
             None => self.proxy.trouble(number, trouble, &self.config, &mut self.transactions, cx),
+        }
+    }
+
+    /// A folder of recordings holds these now; phones are told if it is a mailbox.
+    pub(crate) fn mailbox(&mut self, folder: &str, files: &[String], cx: &mut Context<'_>) {
+        if let Some((account, new, old)) = self.services.mailbox(folder, files) {
+            self.apply(Delta::Mailbox(account, Mailbox { new, old }), cx);
+        }
+    }
+
+    /// Tells services what has happened to their calls, and what comes of that.
+    pub(crate) fn tell_services(&mut self, cx: &mut Context<'_>) {
+        while !self.usages.points.is_empty() {
+            for (call, service, point) in std::mem::take(&mut self.usages.points) {
+                let (bridged, mut env, services) = self.bridged(cx);
+                services.point(bridged, &mut env, (call, service, point));
+            }
         }
     }
 
@@ -177,7 +220,9 @@ impl Core {
 
     /// Does what is due for a leg of a bridged call; false if nothing is.
     pub(crate) fn due(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some((deadline, owner)) = self.usages.timers.pop_due(cx.now) else { return false };
+        let Some((deadline, owner)) = self.usages.timers.pop_due(cx.now) else {
+            return self.watch_due(cx);
+        };
         if trunks::is_ours(owner.usage) {
             self.tend(cx, |trunks, desk| trunks.timeout(owner.usage, deadline, desk));
         } else {
@@ -189,6 +234,6 @@ impl Core {
 
     /// When [`Core::due`] has something to do.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        self.usages.next_deadline()
+        self.usages.next_deadline().into_iter().chain(self.presence.next_deadline()).min()
     }
 }

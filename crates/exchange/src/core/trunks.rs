@@ -7,7 +7,7 @@ use offhook_sip_stack::Flow;
 use offhook_sip_stack::transaction::ServerId;
 
 use super::Core;
-use crate::b2bua::{Arriving, Called, Calls, Shown};
+use crate::b2bua::{Arriving, Called, Calls, Onward, Shown};
 use crate::command::TrunkReport;
 use crate::context::Context;
 use crate::identity::Caller;
@@ -124,9 +124,13 @@ impl Core {
         let call = Dialled { request, caller, number: &number, dialled: &dialled, emergency };
         let order = self.trunks.in_order(&choices, &self.config, cx.now, cx.rng);
         let targets: Vec<Target> =
-            order.iter().zip((0..1_000).rev()).filter_map(|(at, q)| self.line(*at, q, call)).collect();
+            order.iter().zip((0..1_000).rev()).filter_map(|(at, q)| self.by_line(*at, q, call)).collect();
         if targets.is_empty() {
             return Err(Refusal::new(Status::BAD_GATEWAY, self.why_none(&order)));
+        }
+        if asking.bridged.is_some() {
+            self.send_on(Onward { server, asking, account: None, targets, rings_for: None }, cx);
+            return Ok(());
         }
         let called = Called { dialled: dialled.clone(), emergency, ..Called::default() };
         let arriving = Arriving { server, asking: &asking, called: &called, targets };
@@ -136,7 +140,7 @@ impl Core {
     }
 
     /// A trunk as a target: its first server, the others being alternatives.
-    fn line(&self, at: usize, q: u16, call: Dialled<'_>) -> Option<Target> {
+    fn by_line(&self, at: usize, q: u16, call: Dialled<'_>) -> Option<Target> {
         let (trunk, state) = (self.config.trunks.get(at)?, self.trunks.state(at)?);
         let (outbound, uri) = Outbound::new(at, trunk, call, &self.config);
         let line = std::sync::Arc::new(outbound);

@@ -1,6 +1,6 @@
 //! Changes of the directory.
 
-use super::{Account, AddressOfRecord, Answering, Bindings};
+use super::{Account, AddressOfRecord, Answering, Bindings, Mailbox};
 
 /// A change of one fact, complete in itself: applying it twice is the same as once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +13,10 @@ pub enum Delta {
     Number(String, Option<AddressOfRecord>),
     /// An account's bindings are now these.
     Bindings(AddressOfRecord, Bindings),
+    /// This waits in an account's mailbox now. Phones that show it are told by the account's shard.
+    Mailbox(AddressOfRecord, Mailbox),
+    /// Whether text messages are kept for an account.
+    Texts(AddressOfRecord, bool),
     /// An account wants its calls answered like this now.
     Answering(AddressOfRecord, Answering),
 }

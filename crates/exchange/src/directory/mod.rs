@@ -7,9 +7,10 @@ mod account;
 mod answering;
 mod binding;
 mod delta;
+mod mailbox;
 mod packed;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use offhook_sip::Uri;
 use offhook_sip_stack::{ConnectionId, Flow, shrink};
@@ -23,6 +24,7 @@ pub use account::{Account, AddressOfRecord, InvalidAddress, Secrets, number_digi
 pub use answering::{Answering, Forward, RING_SECONDS};
 pub use binding::{Binding, Bindings};
 pub use delta::Delta;
+pub use mailbox::Mailbox;
 
 /// A shard's copy of the facts. Lookups only: nothing depends on the order of these maps.
 #[derive(Debug, Default)]
@@ -30,6 +32,9 @@ pub struct Directory {
     accounts: HashMap<AddressOfRecord, Account>,
     numbers: HashMap<String, AddressOfRecord>,
     bindings: HashMap<AddressOfRecord, Packed>,
+    mailboxes: HashMap<AddressOfRecord, Mailbox>,
+    /// Accounts for which text messages are kept.
+    texts: HashSet<AddressOfRecord>,
     /// Of those accounts that want something unusual.
     answering: HashMap<AddressOfRecord, Answering>,
     /// Who registered over which connection.
@@ -47,6 +52,8 @@ impl Directory {
                 self.accounts.remove(&address);
                 self.bind(address.clone(), &Bindings::default());
                 self.numbers.retain(|_, owner| *owner != address);
+                self.mailboxes.remove(&address);
+                self.texts.remove(&address);
                 self.answering.remove(&address);
             }
             Delta::Number(number, Some(address)) => {
@@ -56,6 +63,15 @@ impl Directory {
                 self.numbers.remove(&number);
             }
             Delta::Bindings(address, bindings) => self.bind(address, &bindings),
+            Delta::Mailbox(address, mailbox) => {
+                self.mailboxes.insert(address, mailbox);
+            }
+            Delta::Texts(address, true) => {
+                self.texts.insert(address);
+            }
+            Delta::Texts(address, false) => {
+                self.texts.remove(&address);
+            }
             Delta::Answering(address, answering) if answering.is_usual() => {
                 self.answering.remove(&address);
             }
@@ -118,6 +134,16 @@ impl Directory {
         self.bindings.get(address).map(Packed::unpack).unwrap_or_default()
     }
 
+    /// What waits in an account's mailbox, if it has one.
+    pub fn mailbox(&self, address: &AddressOfRecord) -> Option<Mailbox> {
+        self.mailboxes.get(address).copied()
+    }
+
+    /// Whether text messages are kept for an account.
+    pub(crate) fn has_texts(&self, address: &AddressOfRecord) -> bool {
+        self.texts.contains(address)
+    }
+
     /// The bindings that have not expired at `now` (Unix seconds), in no order.
     pub fn live_bindings(&self, now: u64) -> impl Iterator<Item = (&AddressOfRecord, Binding)> {
         let all = self.bindings.iter();
@@ -141,12 +167,14 @@ impl Directory {
         devices
     }
 
-    /// Gives back the memory of bindings that have expired at `now` (Unix seconds).
-    pub(crate) fn forget_expired(&mut self, now: u64) {
-        self.bindings.retain(|_, packed| {
+    /// Gives back the memory of bindings that have expired at `now` (Unix seconds); returns whose they were.
+    pub(crate) fn forget_expired(&mut self, now: u64) -> Vec<AddressOfRecord> {
+        let mut changed = Vec::new();
+        self.bindings.retain(|address, packed| {
             if packed.first_end > now {
                 return true;
             }
+            changed.push(address.clone());
             let mut bindings = packed.unpack();
             bindings.0.retain(|one| one.expires_at > now);
             let left = Packed::new(&bindings);
@@ -157,6 +185,8 @@ impl Directory {
             some
         });
         shrink(&mut self.bindings);
+        changed.sort();
+        changed
     }
 
     /// A connection is gone: who was registered over it is reached by its address where it can be called back, or else

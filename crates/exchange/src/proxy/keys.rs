@@ -4,7 +4,7 @@ use offhook_media::command::{Press, event_of};
 use offhook_sip::{Method, Name, Request};
 
 /// The key that an INFO tells of; `None` if it tells of none, or of one that nobody knows.
-pub(super) fn pressed(request: &Request) -> Option<Press> {
+pub(crate) fn pressed(request: &Request) -> Option<Press> {
     if *request.method() != Method::Info {
         return None;
     }

@@ -167,7 +167,7 @@ fn ptime(media: &Media<'_>) -> u32 {
     media.ptime().unwrap_or(20).clamp(10, most)
 }
 
-pub(super) fn numbers(cx: &mut Context<'_>) -> Numbers {
+pub(crate) fn numbers(cx: &mut Context<'_>) -> Numbers {
     Numbers { ssrc: cx.rng.random(), sequence: cx.rng.random(), timestamp: cx.rng.random() }
 }
 

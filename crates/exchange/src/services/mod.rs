@@ -1,19 +1,27 @@
 //! Value-added services. Each is a file that implements [`Service`] and a line in [`SERVICES`].
 
+mod clock;
+mod conference;
 mod echo;
 mod forward;
 mod privacy;
 mod trunk;
+mod voicemail;
 
 use std::time::Duration;
 
-use crate::b2bua::{Arriving, CallId, Calls, Env, Table};
+use crate::b2bua::{Arriving, CallId, Calls, Env, Point, Table};
 use crate::config::Config;
+use crate::directory::AddressOfRecord;
 use crate::proxy::Target;
 use crate::refusal::Refusal;
+use crate::speech::Language;
+pub use conference::Settings as ConferenceSettings;
+pub use voicemail::Settings as VoicemailSettings;
 
 /// All services, in the order in which they are asked about a call.
-pub const SERVICES: &[Kind] = &[echo::KIND, forward::KIND, privacy::KIND, trunk::KIND];
+pub const SERVICES: &[Kind] =
+    &[echo::KIND, clock::KIND, conference::KIND, forward::KIND, voicemail::KIND, privacy::KIND, trunk::KIND];
 
 /// What a service is.
 pub struct Kind {
@@ -31,11 +39,25 @@ pub struct Kind {
 pub struct Settings {
     /// What is dialled for the echo test; `None`: there is none.
     pub echo_number: Option<String>,
+    /// What is dialled for the speaking clock; `None`: there is none.
+    pub clock_number: Option<String>,
+    /// Of rooms in which all hear each other.
+    pub conference: ConferenceSettings,
+    /// Of voicemail.
+    pub voicemail: VoicemailSettings,
+    /// What is spoken.
+    pub language: Language,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { echo_number: Some("*43".into()) }
+        Self {
+            echo_number: Some("*43".into()),
+            clock_number: Some("*60".into()),
+            conference: ConferenceSettings::default(),
+            voicemail: VoicemailSettings::default(),
+            language: Language::default(),
+        }
     }
 }
 
@@ -44,6 +66,14 @@ pub(crate) trait Service: Send {
     /// Somebody calls, and it is not known where that goes.
     fn incoming(&mut self, _call: CallId, _calls: &mut Calls<'_, '_, '_>) -> Verdict {
         Verdict::Continue
+    }
+
+    /// Something has happened to a call that the service has.
+    fn point(&mut self, _call: CallId, _point: Point, _calls: &mut Calls<'_, '_, '_>) {}
+
+    /// A folder of recordings holds these files now; returns whose mailbox it is, with its new messages and the others.
+    fn mailbox(&mut self, _folder: &str, _files: &[String]) -> Option<(AddressOfRecord, u32, u32)> {
+        None
     }
 
     /// It is known whom a call is for, and which phones that has, if any.
@@ -147,7 +177,8 @@ impl Services {
         arriving: Arriving<'_>,
     ) -> Result<bool, Refusal> {
         let (call, mut calls) = Calls::new(table, env, arriving);
-        for service in &mut self.0 {
+        for (number, service) in self.0.iter_mut().enumerate() {
+            calls.service = number;
             match service.incoming(call, &mut calls) {
                 Verdict::Continue | Verdict::Divert(_) => {}
                 Verdict::Reject(refusal) | Verdict::Unanswered(_, refusal) => return Err(refusal),
@@ -157,7 +188,25 @@ impl Services {
         Ok(false)
     }
 
-    /// The same, for a call of which it is known whom it is for.
+    /// Tells the service that has a call what has happened to it.
+    pub(crate) fn point(
+        &mut self,
+        table: &mut Table,
+        env: &mut Env<'_, '_>,
+        (call, service, point): (CallId, usize, Point),
+    ) {
+        let mut calls = Calls::at_point(table, env, service);
+        if let Some(service) = self.0.get_mut(service) {
+            service.point(call, point, &mut calls);
+        }
+    }
+
+    /// Tells all of them what a folder of recordings holds now.
+    pub(crate) fn mailbox(&mut self, folder: &str, files: &[String]) -> Option<(AddressOfRecord, u32, u32)> {
+        self.0.iter_mut().filter_map(|service| service.mailbox(folder, files)).last()
+    }
+
+    /// The same as [`Services::incoming`], for a call of which it is known whom it is for.
     ///
     /// # Errors
     /// As before.
@@ -168,7 +217,8 @@ impl Services {
         arriving: Arriving<'_>,
     ) -> Result<Outcome, Refusal> {
         let (call, mut calls) = Calls::new(table, env, arriving);
-        for service in &mut self.0 {
+        for (number, service) in self.0.iter_mut().enumerate() {
+            calls.service = number;
             if let Some(outcome) = outcome(service.routed(call, &mut calls))? {
                 return Ok(outcome);
             }
@@ -189,7 +239,8 @@ impl Services {
         why: Why,
     ) -> Result<Option<Outcome>, Refusal> {
         let (call, mut calls) = Calls::new(table, env, arriving);
-        for service in &mut self.0 {
+        for (number, service) in self.0.iter_mut().enumerate() {
+            calls.service = number;
             match outcome(service.unanswered(call, why, &mut calls))? {
                 // It was so before.
                 None | Some(Outcome::Unanswered(..)) => {}

@@ -189,7 +189,8 @@ impl Bench {
                 media::Command::Update { .. }
                 | media::Command::Transcode { .. }
                 | media::Command::Press { .. }
-                | media::Command::Echo { .. } => {}
+                | media::Command::Echo { .. }
+                | media::Command::Order { .. } => {}
             }
         }
         open

@@ -80,6 +80,9 @@ impl Stream {
         self.quiet_since = now;
         let latched = admitted.latched.then_some(from);
         if self.end.is_some() {
+            if self.speaks() {
+                return Outcome { latched, ..self.hear(now, &admitted, packet, scratch) };
+            }
             return Outcome { latched, ..self.give_back(now, (&admitted, packet), scratch, out) };
         }
         if self.translators.is_some() {

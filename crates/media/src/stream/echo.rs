@@ -4,6 +4,7 @@ use super::bridge::Admitted;
 use super::{Outcome, Stream};
 use crate::command::{EchoFormat, Numbers, SideName};
 use crate::relay::{Outbox, Send};
+use crate::voice::Voice;
 use offhook_rtp::Header;
 use offhook_rtp::packet::{HEADER_LEN, Packet};
 use offhook_rtp::rtcp::{self, NtpTime, ReceiverReport, RtcpPacket, SenderReport, SourceDescription};
@@ -17,6 +18,8 @@ pub(super) enum End {
     Silent,
     /// What comes goes back.
     Echo(Box<Echo>),
+    /// It speaks and listens.
+    Voice(Box<Voice>),
 }
 
 #[derive(Debug)]
@@ -47,7 +50,7 @@ impl Stream {
         match &mut self.end {
             Some(End::Echo(echo)) => echo.formats = formats,
             Some(end @ End::Silent) => *end = End::Echo(Box::new(Echo::new(now, formats, numbers))),
-            None => {}
+            Some(End::Voice(_)) | None => {}
         }
     }
 

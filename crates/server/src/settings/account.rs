@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use offhook_exchange::directory::AddressOfRecord;
 use offhook_store::{NewAccount, Password, parse_number};
 
-use crate::config_file::{Mistake, Object, Secret, Value, Written};
+use crate::config_file::{Mistake, Object, Place, Secret, Value, Written};
 
 /// An `[[account]]`.
 #[derive(Clone, Debug)]
@@ -54,14 +54,14 @@ pub(super) fn declared(written: &Written, mistakes: &mut Vec<Mistake>) -> Vec<De
 }
 
 /// What a secret is. A file is looked for beside the one that names it.
-pub(super) fn reveal(secret: &Secret, object: &Object) -> Result<String, String> {
+pub(super) fn reveal(secret: &Secret, place: &Place) -> Result<String, String> {
     match secret {
         Secret::Plain(text) => Ok(text.clone()),
         Secret::Variable(name) => {
             std::env::var(name).map_err(|_| format!("{name} is not in the environment"))
         }
         Secret::File(path) => {
-            let beside = Path::new(&object.place.source.name).parent().unwrap_or(Path::new(""));
+            let beside = Path::new(&place.source.name).parent().unwrap_or(Path::new(""));
             let path: PathBuf = beside.join(path);
             let text =
                 std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
@@ -111,8 +111,8 @@ impl Reader<'_> {
             return None;
         }
         let (key, text) = match (given, self.text("password_file")) {
-            (Some(Value::Secret(secret)), _) => ("password", reveal(secret, self.object)),
-            (_, Some(path)) => ("password_file", reveal(&Secret::File(path), self.object)),
+            (Some(Value::Secret(secret)), _) => ("password", reveal(secret, &self.object.place)),
+            (_, Some(path)) => ("password_file", reveal(&Secret::File(path), &self.object.place)),
             (_, None) => return None,
         };
         let password = text.and_then(|text| Password::new(text).map_err(|error| error.to_string()));

@@ -69,13 +69,10 @@ fn the_addresses_listened_on_are_served_unless_domains_are_named() {
 
 #[test]
 fn keys_without_effect_are_warned_of_and_defaults_are_not() {
-    let text = "language = \"zh\"\nsecurity.ban.failures = 3\nweb.tls = \"off\"\n";
+    let text = "security.ban.failures = 3\nweb.tls = \"off\"\n";
     assert_eq!(
         settings(text).unwrap().warnings,
-        [
-            "security.ban.failures is set, but this version bans nobody",
-            "language is set, but this version's server speaks English only",
-        ]
+        ["security.ban.failures is set, but this version bans nobody"]
     );
 }
 

@@ -94,7 +94,7 @@ fn auth(object: &Object, server: &SipUri) -> Result<TrunkAuth, Wrong> {
 
 fn account(object: &Object, username: String, server: &SipUri) -> Result<TrunkAccount, Wrong> {
     let password = match object.values.get("password").map(|entry| &entry.value) {
-        Some(Value::Secret(secret)) => reveal(secret, object).map_err(|what| ("password", what))?,
+        Some(Value::Secret(secret)) => reveal(secret, &object.place).map_err(|what| ("password", what))?,
         _ => return Err(("username", "this user name needs its password".into())),
     };
     let registers =

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
-use offhook_media::command::{Command, EchoFormat};
+use offhook_media::command::{Command, EchoFormat, Order, StreamId};
 
 use super::{Anchors, Answered};
 use crate::b2bua::CallId;
@@ -39,6 +39,17 @@ impl Anchors {
                 cx.out.media.push(Command::Echo { stream: stream.id, formats, numbers });
             }
         }
+    }
+
+    /// An order to the end that the stream at this place has with us.
+    pub(crate) fn order(&self, number: u64, at: usize, order: Order, cx: &mut Context<'_>) {
+        let stream = self.anchors.get(&number).and_then(|anchor| anchor.streams.get(at)?.as_ref());
+        cx.out.media.extend(stream.map(|stream| Command::Order { stream: stream.id, order }));
+    }
+
+    /// The anchor of a stream.
+    pub(crate) fn of_stream(&self, stream: StreamId) -> Option<u64> {
+        self.streams.get(&stream).map(|one| one.anchor)
     }
 
     /// Our address as the party sees it, or as the end of ours would.

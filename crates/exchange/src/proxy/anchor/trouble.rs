@@ -64,7 +64,7 @@ impl Anchors {
                 }
                 None
             }
-            Report::Latched { .. } | Report::Secured { .. } => None,
+            Report::Latched { .. } | Report::Secured { .. } | Report::Heard { .. } => None,
             Report::Insecure { stream, reason, .. } => {
                 Some((self.streams.get(&stream)?.anchor, Trouble::Insecure(reason)))
             }

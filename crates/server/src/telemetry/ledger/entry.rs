@@ -33,6 +33,7 @@ pub(in super::super) fn encode(out: &mut Vec<u8>, unix: Duration, event: &Event)
         | Event::Overload { .. }
         | Event::AuthenticationFailed { .. }
         | Event::Registered { .. }
+        | Event::CallRinging { .. }
         | Event::Trunk { .. } => return out.truncate(begin),
     }
     let length = (out.len() - begin - 4) as u32;

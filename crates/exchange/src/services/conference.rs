@@ -1,0 +1,253 @@
+//! Conference: whoever dials the number of a room is in it, hears all others and is heard by them.
+//!
+//! The room itself is a place in media, where calls of all shards meet; here is what each of those in it may do.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
+use offhook_media::voice::{Clip, Closed};
+use subtle::ConstantTimeEq as _;
+
+use super::{Kind, Service, Settings as All, Verdict};
+use crate::b2bua::{CallId, Calls, Endpoint, Point};
+use crate::speech::{Language, Speech};
+
+pub(super) const KIND: Kind = Kind {
+    name: "conference",
+    summary: "rooms in which all hear each other; *6 mutes oneself, *7 locks the room",
+    number: |settings| settings.conference.shown.as_deref(),
+    make: |settings| Box::new(Conference::new(settings)),
+};
+
+/// The settings of the service.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The numbers of the rooms; `None`: there are none.
+    pub rooms: Option<RangeInclusive<u64>>,
+    /// The same as it is shown.
+    pub shown: Option<String>,
+    /// What has to be entered to come in, if anything.
+    pub pin: Option<String>,
+    /// What those enter who may lock the room; without one, all may.
+    pub moderator_pin: Option<String>,
+    /// How many may be in a room.
+    pub most: u16,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let shown = Some("3000-3009".into());
+        Self { rooms: Some(3000..=3009), shown, pin: None, moderator_pin: None, most: 100 }
+    }
+}
+
+impl std::fmt::Debug for Settings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Settings")
+            .field("rooms", &self.rooms)
+            .field("most", &self.most)
+            .finish_non_exhaustive()
+    }
+}
+
+struct Conference {
+    settings: Settings,
+    language: Language,
+    guests: BTreeMap<CallId, Guest>,
+}
+
+/// One who has dialled a room.
+struct Guest {
+    room: u64,
+    step: Step,
+    moderates: bool,
+    muted: bool,
+    locked: bool,
+    /// Whether the last key was a star, which begins a command.
+    star: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Step {
+    /// It is asked for the PIN, and has entered so much, for the so-manieth time.
+    Pin { entered: String, tries: u8 },
+    /// It is about to come in.
+    Enters,
+    /// It is in, with so many others.
+    Inside(u16),
+    /// It is told why it goes, and goes.
+    Goes,
+}
+
+impl Conference {
+    fn new(settings: &All) -> Self {
+        Self { settings: settings.conference.clone(), language: settings.language, guests: BTreeMap::new() }
+    }
+
+    fn asks_for_pin(&self) -> bool {
+        self.settings.pin.is_some() || self.settings.moderator_pin.is_some()
+    }
+}
+
+impl Service for Conference {
+    fn incoming(&mut self, call: CallId, calls: &mut Calls<'_, '_, '_>) -> Verdict {
+        let room = calls.dialled(call).and_then(number);
+        let rooms = self.settings.rooms.as_ref();
+        let Some(room) = room.filter(|room| rooms.is_some_and(|rooms| rooms.contains(room))) else {
+            return Verdict::Continue;
+        };
+        if !calls.is_from_account(call) && calls.diverted_by(call).is_none() {
+            return Verdict::Continue;
+        }
+        let answered = calls.answer(call, Endpoint::Voice);
+        if answered.is_ok() {
+            let moderates = self.settings.moderator_pin.is_none();
+            let step = match self.asks_for_pin() {
+                true => Step::Pin { entered: String::new(), tries: 0 },
+                false => Step::Enters,
+            };
+            let mut guest = Guest { room, step, moderates, muted: false, locked: false, star: false };
+            match guest.step {
+                Step::Pin { .. } => {
+                    let speech = Speech::new(self.language).pause(SETTLE_MS).say("conference-pin");
+                    calls.play(call, speech.pause(PATIENCE_MS).clips());
+                }
+                _ => guest.enter(call, self.settings.most, calls),
+            }
+            self.guests.insert(call, guest);
+        }
+        answered.into()
+    }
+
+    fn point(&mut self, call: CallId, point: Point, calls: &mut Calls<'_, '_, '_>) {
+        let Self { settings, language, guests } = self;
+        let Some(guest) = guests.get_mut(&call) else { return };
+        match (&guest.step, point) {
+            (_, Point::Ended) => {
+                guests.remove(&call);
+            }
+            (Step::Goes, Point::Played) => calls.hang_up(call),
+            (Step::Pin { .. }, Point::Played) => {
+                guest.go(call, Speech::new(*language), "conference-wrong-pin", calls)
+            }
+            (Step::Pin { .. }, Point::Digit(key)) => guest.pin(call, key, (settings, *language), calls),
+            (Step::Enters | Step::Inside(_), Point::Room(others)) => {
+                guest.told(call, others, Speech::new(*language), calls);
+            }
+            (Step::Enters, Point::Closed(why)) => {
+                let said = match why {
+                    Closed::Locked => "conference-locked",
+                    Closed::Full => "conference-full",
+                };
+                guest.go(call, Speech::new(*language).pause(SETTLE_MS), said, calls);
+            }
+            (Step::Inside(_), Point::Digit(key)) => guest.command(call, key, (settings, *language), calls),
+            (
+                Step::Pin { .. } | Step::Enters | Step::Inside(_) | Step::Goes,
+                Point::Digit(_) | Point::Played | Point::Recorded(_) | Point::Room(_) | Point::Closed(_),
+            ) => {}
+        }
+    }
+}
+
+impl Guest {
+    fn enter(&mut self, call: CallId, most: u16, calls: &mut Calls<'_, '_, '_>) {
+        self.step = Step::Enters;
+        calls.join(call, self.room, self.muted, most);
+    }
+
+    fn go(&mut self, call: CallId, speech: Speech, why: &str, calls: &mut Calls<'_, '_, '_>) {
+        self.step = Step::Goes;
+        calls.play(call, speech.say(why).pause(200).clips());
+    }
+
+    fn pin(
+        &mut self,
+        call: CallId,
+        key: char,
+        (settings, language): (&Settings, Language),
+        calls: &mut Calls<'_, '_, '_>,
+    ) {
+        let Step::Pin { entered, tries } = &mut self.step else { return };
+        if key != '#' {
+            if entered.len() < LONGEST_PIN {
+                entered.push(key);
+            }
+            return;
+        }
+        let is = |pin: &Option<String>| {
+            pin.as_ref().is_some_and(|pin| bool::from(pin.as_bytes().ct_eq(entered.as_bytes())))
+        };
+        let moderates = is(&settings.moderator_pin);
+        // With a PIN for moderators alone, others come in without any.
+        let comes_in = moderates || is(&settings.pin) || (settings.pin.is_none() && entered.is_empty());
+        if comes_in {
+            self.moderates |= moderates;
+            return self.enter(call, settings.most, calls);
+        }
+        entered.clear();
+        *tries += 1;
+        let speech = Speech::new(language);
+        if *tries >= TRIES {
+            return self.go(call, speech, "conference-wrong-pin", calls);
+        }
+        let speech = speech.say("conference-wrong-pin").pause(300).say("conference-pin");
+        calls.play(call, speech.pause(PATIENCE_MS).clips());
+    }
+
+    /// Others have come or gone.
+    fn told(&mut self, call: CallId, others: u16, speech: Speech, calls: &mut Calls<'_, '_, '_>) {
+        let speech = match (&self.step, others) {
+            (Step::Inside(before), _) if others > *before => speech.clip(COMES),
+            (Step::Inside(_), 0) => speech.clip(LEAVES).pause(200).say("conference-only-one"),
+            (Step::Inside(_), _) => speech.clip(LEAVES),
+            (_, 0) => speech.pause(SETTLE_MS).say("conference-only-one"),
+            (_, 1) => speech.pause(SETTLE_MS).say("conference-other-before").count(1).say("conference-other"),
+            (_, others) => {
+                let speech = speech.pause(SETTLE_MS).say("conference-others-before");
+                speech.count(others.into()).say("conference-others")
+            }
+        };
+        self.step = Step::Inside(others);
+        calls.play(call, speech.clips());
+    }
+
+    /// A key while it is in the room.
+    fn command(
+        &mut self,
+        call: CallId,
+        key: char,
+        (settings, language): (&Settings, Language),
+        calls: &mut Calls<'_, '_, '_>,
+    ) {
+        let star = std::mem::replace(&mut self.star, key == '*');
+        let said = match key {
+            '6' if star => {
+                self.muted = !self.muted;
+                calls.join(call, self.room, self.muted, settings.most);
+                if self.muted { "conference-muted" } else { "conference-unmuted" }
+            }
+            '7' if star && self.moderates => {
+                self.locked = !self.locked;
+                calls.lock(call, self.locked);
+                if self.locked { "conference-now-locked" } else { "conference-now-open" }
+            }
+            _ => return,
+        };
+        calls.play(call, Speech::new(language).say(said).clips());
+    }
+}
+
+/// The number that a text is, if it is nothing else: no sign, no zero before it.
+fn number(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|number: &u64| number.to_string() == text)
+}
+
+/// What a phone needs until it is at the caller's ear.
+const SETTLE_MS: u32 = 500;
+/// For so long nobody needs to press a key.
+const PATIENCE_MS: u32 = 15_000;
+const TRIES: u8 = 3;
+const LONGEST_PIN: usize = 32;
+const COMES: Clip = Clip::Tone { hz: 880, ms: 200 };
+const LEAVES: Clip = Clip::Tone { hz: 440, ms: 200 };

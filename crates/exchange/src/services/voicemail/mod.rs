@@ -1,0 +1,207 @@
+//! Voicemail: who does not answer has a mailbox. Callers leave messages in it; its owner hears them by dialling the
+//! number of the service.
+//!
+//! A mailbox is a folder of files, which the driver shows to every shard ([`Service::mailbox`]); what changes in it, it
+//! changes.
+
+mod contents;
+mod deposit;
+mod listen;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use offhook_media::voice::Clip;
+
+use super::{Kind, Service, Settings as All, Verdict, Why};
+use crate::b2bua::{CallId, Calls, Endpoint, Point};
+use crate::directory::{AddressOfRecord, Answering, RING_SECONDS};
+use crate::speech::{Language, Speech};
+use contents::{Contents, folder};
+use deposit::Deposit;
+use listen::Listening;
+
+pub(super) const KIND: Kind = Kind {
+    name: "voicemail",
+    summary: "takes messages for who does not answer; its number plays those of the caller",
+    number: |settings| settings.voicemail.number.as_deref(),
+    make: |settings| Box::new(Voicemail::new(settings)),
+};
+
+/// The settings of the service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// What is dialled to hear one's messages, and before a number to leave it one; `None`: there is no voicemail.
+    pub number: Option<String>,
+    /// The longest message.
+    pub longest: Duration,
+    /// How many messages a mailbox holds.
+    pub most: usize,
+    /// Whether it takes the calls that any account does not, unless those are forwarded; else only what accounts forward
+    /// to it.
+    pub for_all: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { number: Some("*97".into()), longest: Duration::from_secs(180), most: 100, for_all: false }
+    }
+}
+
+pub(super) struct Voicemail {
+    settings: Settings,
+    language: Language,
+    /// By folder.
+    boxes: BTreeMap<String, Contents>,
+    visits: BTreeMap<CallId, Visit>,
+}
+
+/// What a caller does here.
+enum Visit {
+    Leaves(Deposit),
+    Hears(Listening),
+    /// It is told why it goes, and goes.
+    Goes,
+}
+
+/// What comes of a step.
+enum Next {
+    Stay,
+    Go(Speech),
+}
+
+impl Voicemail {
+    fn new(settings: &All) -> Self {
+        let (boxes, visits) = (BTreeMap::new(), BTreeMap::new());
+        Self { settings: settings.voicemail.clone(), language: settings.language, boxes, visits }
+    }
+
+    /// Takes a message for an account.
+    fn take_message(
+        &mut self,
+        call: CallId,
+        account: &AddressOfRecord,
+        calls: &mut Calls<'_, '_, '_>,
+    ) -> Verdict {
+        let caller = calls.caller_number(call).unwrap_or_default();
+        let number = calls.number_of(account);
+        let answered = calls.answer(call, Endpoint::Voice);
+        if answered.is_ok() {
+            let folder = folder(account);
+            let contents = self.boxes.entry(folder.clone()).or_default();
+            let speech = Speech::new(self.language).pause(SETTLE_MS);
+            if contents.messages.len() >= self.settings.most {
+                calls.play(call, speech.say("voicemail-full").clips());
+                self.visits.insert(call, Visit::Goes);
+            } else {
+                let speech = match contents.greeting {
+                    true => speech.clip(Clip::File(format!("{folder}/{}", contents::GREETING).into())),
+                    false => standard_greeting(speech, &number),
+                };
+                calls.play(call, speech.beep().clips());
+                self.visits.insert(call, Visit::Leaves(Deposit::new(folder, caller)));
+            }
+        }
+        answered.into()
+    }
+
+    /// Lets the caller hear its own messages.
+    fn let_listen(
+        &mut self,
+        call: CallId,
+        account: &AddressOfRecord,
+        calls: &mut Calls<'_, '_, '_>,
+    ) -> Verdict {
+        let answered = calls.answer(call, Endpoint::Voice);
+        if answered.is_ok() {
+            let folder = folder(account);
+            let contents = self.boxes.entry(folder.clone()).or_default();
+            let listening = Listening::new(folder, self.language, contents);
+            calls.play(call, listening.welcome(contents).clips());
+            self.visits.insert(call, Visit::Hears(listening));
+        }
+        answered.into()
+    }
+}
+
+impl Service for Voicemail {
+    fn incoming(&mut self, call: CallId, calls: &mut Calls<'_, '_, '_>) -> Verdict {
+        let Some(number) = self.settings.number.as_deref() else { return Verdict::Continue };
+        let rest = calls.dialled(call).and_then(|dialled| dialled.strip_prefix(number)).map(str::to_owned);
+        let Some(rest) = rest else { return Verdict::Continue };
+        match (rest.as_str(), calls.diverted_by(call)) {
+            // Who sends its calls here has a mailbox for them.
+            ("", Some(account)) => self.take_message(call, &account, calls),
+            (_, None) if !calls.is_from_account(call) => Verdict::Continue,
+            ("", None) => match calls.caller_account(call) {
+                Some(account) => self.let_listen(call, &account, calls),
+                None => Verdict::Continue,
+            },
+            (rest, _) => match calls.account_of(rest) {
+                Some(account) => self.take_message(call, &account, calls),
+                None => Verdict::Continue,
+            },
+        }
+    }
+
+    fn routed(&mut self, call: CallId, calls: &mut Calls<'_, '_, '_>) -> Verdict {
+        if self.settings.for_all && self.settings.number.is_some() && calls.called(call).is_some() {
+            let usual = Duration::from_secs(RING_SECONDS.into());
+            let rings_for = calls.answering(call).map_or(usual, Answering::rings_for);
+            calls.attend(Some(rings_for));
+        }
+        Verdict::Continue
+    }
+
+    fn unanswered(&mut self, call: CallId, _why: Why, calls: &mut Calls<'_, '_, '_>) -> Verdict {
+        match calls.called(call).filter(|_| self.settings.for_all && self.settings.number.is_some()) {
+            Some(account) => self.take_message(call, &account, calls),
+            None => Verdict::Continue,
+        }
+    }
+
+    fn point(&mut self, call: CallId, point: Point, calls: &mut Calls<'_, '_, '_>) {
+        let Some(visit) = self.visits.get_mut(&call) else { return };
+        let next = match (visit, point) {
+            (_, Point::Ended) => {
+                self.visits.remove(&call);
+                return;
+            }
+            (Visit::Goes, Point::Played) => return calls.hang_up(call),
+            (Visit::Goes, Point::Digit(_) | Point::Recorded(_) | Point::Room(_) | Point::Closed(_)) => return,
+            (Visit::Leaves(deposit), point) => {
+                deposit.point(call, point, (&self.settings, self.language), calls)
+            }
+            (Visit::Hears(listening), point) => {
+                let contents = self.boxes.entry(listening.folder().to_owned()).or_default();
+                listening.point(call, point, contents, calls)
+            }
+        };
+        if let Next::Go(speech) = next {
+            calls.play(call, speech.clips());
+            self.visits.insert(call, Visit::Goes);
+        }
+    }
+
+    fn mailbox(&mut self, folder: &str, files: &[String]) -> Option<(AddressOfRecord, u32, u32)> {
+        let contents = Contents::read(files);
+        let (new, old) = contents.count();
+        if contents == Contents::default() {
+            self.boxes.remove(folder);
+        } else {
+            self.boxes.insert(folder.to_owned(), contents);
+        }
+        contents::owner(folder).map(|account| (account, new, old))
+    }
+}
+
+fn standard_greeting(speech: Speech, number: &str) -> Speech {
+    match number {
+        "" => speech,
+        number => speech.say("voicemail-person-at").digits(number).pause(300),
+    }
+    .say("voicemail-leave")
+}
+
+/// What a phone needs until it is at the caller's ear.
+const SETTLE_MS: u32 = 500;

@@ -1,0 +1,155 @@
+//! The ends that speak and listen: all of them in step, so that those in one room hear each other.
+
+use super::{Outbox, Relay};
+use crate::command::{Report, StreamId};
+use crate::voice::file::Answer;
+use crate::voice::{Closed, Heard, Order, Rooms};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+/// Which streams they are, when their next 20 ms are, and in which rooms they sit.
+#[derive(Debug, Default)]
+pub(super) struct Voices {
+    streams: BTreeSet<StreamId>,
+    next: Option<Instant>,
+    rooms: BTreeMap<u64, Room>,
+    seats: BTreeMap<StreamId, u64>,
+}
+
+/// Who is in a room.
+#[derive(Debug, Default)]
+struct Room {
+    members: BTreeSet<StreamId>,
+    locked: bool,
+}
+
+impl Voices {
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.next
+    }
+
+    pub(super) fn forget(&mut self, stream: StreamId, out: &mut Outbox) {
+        self.leave(stream, out);
+        self.streams.remove(&stream);
+        if self.streams.is_empty() {
+            self.next = None;
+        }
+    }
+
+    /// Does what an order has to do with rooms; false if it is not to be obeyed.
+    fn admit(&mut self, stream: StreamId, order: &Order, out: &mut Outbox) -> bool {
+        match order {
+            Order::Join { room, most, .. } => return self.join(stream, *room, *most, out),
+            Order::Lock(locked) => {
+                let room = self.seats.get(&stream).and_then(|room| self.rooms.get_mut(room));
+                room.into_iter().for_each(|room| room.locked = *locked);
+            }
+            Order::Leave => self.leave(stream, out),
+            Order::Agree { .. } | Order::Play { .. } | Order::Record { .. } | Order::Stop => {}
+        }
+        true
+    }
+
+    fn join(&mut self, stream: StreamId, number: u64, most: u16, out: &mut Outbox) -> bool {
+        if self.seats.get(&stream) == Some(&number) {
+            return true;
+        }
+        let room = self.rooms.get(&number);
+        let full = room.is_some_and(|room| room.members.len() >= usize::from(most));
+        let closed = match room.is_some_and(|room| room.locked) {
+            true => Some(Closed::Locked),
+            false => full.then_some(Closed::Full),
+        };
+        if let Some(closed) = closed {
+            out.reports.push(Report::Heard { stream, heard: Heard::Closed(closed) });
+            return false;
+        }
+        self.leave(stream, out);
+        self.seats.insert(stream, number);
+        let room = self.rooms.entry(number).or_default();
+        room.members.insert(stream);
+        room.tell(out);
+        true
+    }
+
+    fn leave(&mut self, stream: StreamId, out: &mut Outbox) {
+        let Some(number) = self.seats.remove(&stream) else { return };
+        let Some(room) = self.rooms.get_mut(&number) else { return };
+        room.members.remove(&stream);
+        room.tell(out);
+        if room.members.is_empty() {
+            self.rooms.remove(&number);
+        }
+    }
+}
+
+impl Room {
+    /// Tells all who are in it how many the others are.
+    fn tell(&self, out: &mut Outbox) {
+        let others = u16::try_from(self.members.len().saturating_sub(1)).unwrap_or(u16::MAX);
+        let heard = |stream: &StreamId| Report::Heard { stream: *stream, heard: Heard::Room { others } };
+        out.reports.extend(self.members.iter().map(heard));
+    }
+}
+
+impl Relay {
+    pub(super) fn order(&mut self, now: Instant, id: StreamId, order: Order, out: &mut Outbox) {
+        if self.stream(id).is_none_or(|stream| !stream.speaks() && !matches!(order, Order::Agree { .. }))
+            || !self.voices.admit(id, &order, out)
+        {
+            return;
+        }
+        let Some(stream) = self.stream_mut(id) else { return };
+        stream.order(now, order, out);
+        if stream.speaks() {
+            self.voices.streams.insert(id);
+            self.voices.next.get_or_insert(now);
+        }
+    }
+
+    /// The driver has something to say of a file.
+    pub(super) fn file(&mut self, answer: &Answer, out: &mut Outbox) {
+        let id = answer.stream();
+        if let Some(stream) = self.stream_mut(id) {
+            stream.answered(answer);
+        }
+        if let Answer::Recorded { order, outcome, .. } = answer {
+            let heard = Heard::Recorded { order: *order, outcome: *outcome };
+            out.reports.push(Report::Heard { stream: id, heard });
+        }
+    }
+
+    /// Lets time pass for them, 20 ms after 20 ms.
+    pub(super) fn let_speak(&mut self, now: Instant, out: &mut Outbox) {
+        let mut steps = 0;
+        while let Some(due) = self.voices.next.filter(|due| *due <= now) {
+            // After a stall of the thread the rest of the time is lost.
+            steps += 1;
+            self.voices.next = Some(if steps >= MOST_STEPS { now } else { due } + STEP);
+            self.step(now, out);
+        }
+    }
+
+    fn step(&mut self, now: Instant, out: &mut Outbox) {
+        let mut rooms = Rooms::default();
+        let Relay { voices, names, streams, scratch, .. } = self;
+        let places: Vec<u32> = voices.streams.iter().filter_map(|id| names.get(id).copied()).collect();
+        for place in &places {
+            if let Some(stream) = streams.get_mut(*place as usize) {
+                stream.listen(now, &mut rooms);
+            }
+        }
+        for place in &places {
+            if let Some(stream) = streams.get_mut(*place as usize) {
+                stream.speak(now, &mut rooms, &mut scratch[..], out);
+            }
+        }
+    }
+}
+
+const STEP: Duration = Duration::from_millis(20);
+/// What is made up for at once.
+const MOST_STEPS: u32 = 10;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,97 @@
+//! A stream of one side whose other end speaks and listens.
+
+use super::bridge::Admitted;
+use super::echo::End;
+use super::{Outcome, Stream};
+use crate::command::{Report, SideName};
+use crate::relay::{Outbox, Send};
+use crate::voice::file::Answer;
+use crate::voice::{Order, Rooms, Voice};
+use offhook_rtp::packet::Kind;
+use std::time::Instant;
+
+impl Stream {
+    /// Gives the end an order; one that is no voice becomes one when it learns what was agreed.
+    pub(crate) fn order(&mut self, now: Instant, order: Order, out: &mut Outbox) {
+        match (&mut self.end, order) {
+            (Some(End::Voice(voice)), order) => voice.obey(now, order),
+            (Some(end), Order::Agree { settings, numbers }) => {
+                *end = End::Voice(Box::new(Voice::new(now, self.id, *settings, numbers)));
+            }
+            (Some(_) | None, _) => {}
+        }
+        self.tell(out);
+    }
+
+    /// Whether its end is a voice.
+    pub(crate) fn speaks(&self) -> bool {
+        matches!(self.end, Some(End::Voice(_)))
+    }
+
+    /// Takes what the driver has to say of a file.
+    pub(crate) fn answered(&mut self, answer: &Answer) {
+        if let Some(End::Voice(voice)) = &mut self.end {
+            voice.answered(answer);
+        }
+    }
+
+    /// Hears 20 ms, and lets the room hear them.
+    pub(crate) fn listen(&mut self, now: Instant, rooms: &mut Rooms) {
+        let Some(End::Voice(voice)) = &mut self.end else { return };
+        voice.listen(now);
+        if let Some((room, frame)) = voice.to_room() {
+            rooms.say(room, self.id, frame);
+        }
+    }
+
+    /// Says 20 ms, when all have been heard.
+    pub(crate) fn speak(&mut self, now: Instant, rooms: &mut Rooms, scratch: &mut [u8], out: &mut Outbox) {
+        let Some(End::Voice(voice)) = &mut self.end else { return };
+        let room = voice.room().map(|room| rooms.heard_by(room, self.id));
+        voice.speak(now, room);
+        let flow = &mut self.flows[SideName::A.index()];
+        for packet in voice.packets() {
+            let control = Kind::of(&packet) == Kind::Rtcp;
+            let path = flow.path(now, control).filter(|_| control || !flow.facing.hold);
+            let made = path.and_then(|path| Some((path, flow.protect_made(control, packet, scratch).ok()?)));
+            match made {
+                Some((path, bytes)) => {
+                    flow.counters.forwarded += 1;
+                    out.sends.push(Send { from_port: path.from_port, to: path.to, bytes: bytes.into() });
+                }
+                None => flow.counters.undeliverable += 1,
+            }
+        }
+        self.tell(out);
+    }
+
+    /// Takes a packet that was admitted.
+    pub(super) fn hear(
+        &mut self,
+        now: Instant,
+        admitted: &Admitted,
+        packet: &[u8],
+        scratch: &[u8],
+    ) -> Outcome {
+        if let Some(End::Voice(voice)) = &mut self.end {
+            let opened = admitted.opened.and_then(|length| scratch.get(..length)).unwrap_or(packet);
+            voice.receive(now, opened);
+        }
+        Outcome::default()
+    }
+
+    /// The stream ends, and with it what its end is recording.
+    pub(crate) fn end(&mut self, out: &mut Outbox) {
+        if let Some(End::Voice(voice)) = &mut self.end {
+            voice.end();
+        }
+        self.tell(out);
+    }
+
+    fn tell(&mut self, out: &mut Outbox) {
+        let Some(End::Voice(voice)) = &mut self.end else { return };
+        let stream = self.id;
+        out.files.append(&mut voice.requests);
+        out.reports.extend(voice.heard.drain(..).map(|heard| Report::Heard { stream, heard }));
+    }
+}

@@ -9,6 +9,7 @@ mod input;
 mod ladder;
 mod numbers;
 mod status;
+mod trace;
 mod trunks;
 mod turn;
 
@@ -35,6 +36,7 @@ pub(crate) fn routes() -> Router<Site> {
         .route("/calls/explain", get(explain::last))
         .route("/calls/{id}/explain", get(explain::show))
         .route("/calls/{id}/ladder", get(ladder::show))
+        .route("/trace", get(trace::follow))
         .route("/certificates", get(certificates::list))
         .route("/certificates/renew", post(certificates::renew))
         .route("/config/reload", post(certificates::reload))

@@ -7,6 +7,7 @@ mod devices;
 mod explain;
 mod input;
 mod ladder;
+mod messages;
 mod numbers;
 mod status;
 mod trace;
@@ -30,6 +31,7 @@ pub(crate) fn routes() -> Router<Site> {
         .route("/numbers", get(numbers::list).post(numbers::add))
         .route("/numbers/{number}", axum::routing::patch(numbers::change).delete(numbers::remove))
         .route("/devices", get(devices::list))
+        .route("/messages", get(messages::list))
         .route("/calls", get(calls::live))
         .route("/calls/{id}", delete(calls::hang_up))
         .route("/calls/ladder", get(ladder::last))

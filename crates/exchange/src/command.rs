@@ -82,6 +82,8 @@ pub struct Status {
     pub free_ports: usize,
     /// Contacts of ours at trunks that are being taken back.
     pub leaving: usize,
+    /// Subscriptions to the presence, calls, contacts or messages of accounts.
+    pub subscriptions: usize,
 }
 
 impl Status {
@@ -94,6 +96,7 @@ impl Status {
             anchored: self.anchored + other.anchored,
             free_ports: self.free_ports + other.free_ports,
             leaving: self.leaving + other.leaving,
+            subscriptions: self.subscriptions + other.subscriptions,
         }
     }
 }

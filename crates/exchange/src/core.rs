@@ -3,6 +3,7 @@
 mod bridged;
 mod diversion;
 mod outward;
+mod presence;
 mod registration;
 mod trunks;
 mod vetting;
@@ -34,6 +35,7 @@ use crate::inquiries::Inquiries;
 use crate::io::{ShardMessage, StoreRequest};
 use crate::locality::user_of;
 use crate::overload::Overload;
+use crate::presence::{Package, Presence};
 use crate::proxy::{Asking, Proxy};
 use crate::proxy::{in_dialog, routes};
 use crate::refusal::Refusal;
@@ -59,6 +61,7 @@ pub(crate) struct Core {
     overload: Overload,
     sources: Sources,
     vetting: Vetting,
+    presence: Presence,
     draining: bool,
 }
 
@@ -82,6 +85,7 @@ impl Core {
             overload: Overload::new(),
             sources: Sources::default(),
             vetting: Vetting::default(),
+            presence: Presence::default(),
             draining: false,
             config,
         }
@@ -155,6 +159,9 @@ impl Core {
             }
             let (bridged, mut env, _) = self.bridged(cx);
             return bridged.receive(leg, event, &mut env);
+        }
+        if let Some(usage) = self.presence.owner(&event) {
+            return self.watched(usage, &event, cx);
         }
         match event {
             TransactionEvent::Request { server, request, flow } => self.request(server, &request, flow, cx),
@@ -274,6 +281,9 @@ impl Core {
         let trunk = self.trunk_with_leg(&stripped, &caller, &flow);
         let asking = Asking { request: stripped, from: flow, caller, trunk, begun: None, diverted_by: None };
         let started = match here {
+            true if matches!(asking.request.method(), Method::Subscribe | Method::Publish) => {
+                self.watch(server, asking, (user, &uri), cx)
+            }
             true => self.reach(server, asking, (user, &uri), cx),
             false => Way::elsewhere(&uri).and_then(|way| self.go(server, asking, way, cx)),
         };
@@ -356,8 +366,9 @@ impl Core {
                 self.proxy.end_held(&self.config, &mut self.transactions, cx);
                 let (bridged, mut env, _) = self.bridged(cx);
                 bridged.end_held(&mut env);
-                self.directory.forget_expired(cx.unix());
+                let expired = self.directory.forget_expired(cx.unix());
                 self.end_vetting(cx);
+                self.sweep_presence(expired, cx);
                 cx.timers.arm(cx.now + Self::SWEEP, Alarm::Sweep);
             }
         }
@@ -370,8 +381,9 @@ impl Core {
                 let bindings = self.directory.bindings(&record);
                 self.tell_bindings(&record, &bindings, cx);
                 if gone {
-                    cx.out.store.push(StoreRequest::Bindings(record, bindings));
+                    cx.out.store.push(StoreRequest::Bindings(record.clone(), bindings));
                 }
+                self.touched(&record, Package::shows_contacts, cx);
             }
         }
         for event in self.transactions.flow_failed(flow, &mut cx.sip()) {
@@ -396,8 +408,20 @@ impl Core {
         }
     }
 
-    pub(crate) fn apply(&mut self, delta: Delta) {
-        self.directory.apply(delta);
+    /// Takes over a fact, and lets those know who watch what it is about.
+    pub(crate) fn apply(&mut self, delta: Delta, cx: &mut Context<'_>) {
+        match delta {
+            Delta::Mailbox(account, mailbox) => {
+                let before = self.directory.mailbox(&account);
+                self.directory.apply(Delta::Mailbox(account.clone(), mailbox));
+                self.mailbox_changed(&account, before, cx);
+            }
+            Delta::AccountRemoved(account) => {
+                self.directory.apply(Delta::AccountRemoved(account.clone()));
+                self.account_gone(&account, cx);
+            }
+            other => self.directory.apply(other),
+        }
     }
 
     pub(crate) fn command(&mut self, ticket: Ticket, command: Command, cx: &mut Context<'_>) {
@@ -407,9 +431,9 @@ impl Core {
                 let bindings = match &delta {
                     Delta::AccountRemoved(address) => Some((address.clone(), Bindings::default())),
                     Delta::Bindings(address, bindings) => Some((address.clone(), bindings.clone())),
-                    Delta::Account(_) | Delta::Number(..) | Delta::Answering(..) => None,
+                    Delta::Account(_) | Delta::Number(..) | Delta::Answering(..) | Delta::Mailbox(..) => None,
                 };
-                self.directory.apply(delta);
+                self.apply(delta, cx);
                 if let Some((address, bindings)) = bindings.filter(|(one, _)| self.is_home(one, cx)) {
                     // To others what we said of it before may come after the command.
                     self.change(address, bindings, cx);
@@ -424,6 +448,7 @@ impl Core {
                 anchored: self.proxy.anchored(),
                 free_ports: self.proxy.free_ports(cx.now),
                 leaving: self.trunks.leaving(cx.now),
+                subscriptions: self.presence.len(),
             }),
             Command::Calls => {
                 let mut calls = self.proxy.calls(cx);
@@ -475,6 +500,7 @@ impl Core {
             && self.trunks.is_idle()
             && self.inquiries.is_idle()
             && self.vetting.is_idle()
+            && self.presence.is_idle()
     }
 }
 

@@ -74,6 +74,11 @@ pub enum Event {
         /// The Call-ID of the leg.
         leg: String,
     },
+    /// A phone rings for a call.
+    CallRinging {
+        /// The Call-ID.
+        call: String,
+    },
     /// A call was answered.
     CallAnswered {
         /// The Call-ID.

@@ -11,6 +11,7 @@ use offhook_sip_stack::locate::{DnsAnswer, Question};
 use crate::command::{Answer, Command, Ticket};
 use crate::directory::{AddressOfRecord, Bindings, Delta};
 use crate::event::Event;
+use crate::presence::Line;
 use crate::trunks::TrunkState;
 
 /// What a shard is told. Each comes with the moment at which it is handled.
@@ -72,6 +73,22 @@ pub enum ShardMessage {
     },
     /// A fact of the directory that changed. Whoever changed it has written it to the journal.
     Delta(Delta),
+    /// Somebody watches the calls of an account, or nobody does any more: each shard tells the account's home of its own.
+    Watched {
+        /// The account.
+        account: AddressOfRecord,
+        /// Whether it is watched.
+        watched: bool,
+    },
+    /// A call of a watched account, to the account's home.
+    Line {
+        /// The shard that has the call.
+        shard: u8,
+        /// The account.
+        account: AddressOfRecord,
+        /// Its call.
+        line: Line,
+    },
     /// How many calls an account has at a shard, for the limit of its calls.
     Activity {
         /// The shard that counted.
@@ -99,6 +116,13 @@ pub enum ShardMessage {
         /// Those that began within the last second.
         begun: u32,
     },
+}
+
+impl ShardMessage {
+    /// Whether somebody waits for what comes of it, so that a shard that sleeps is to be woken.
+    pub const fn is_urgent(&self) -> bool {
+        matches!(self, Self::Datagram { .. } | Self::Line { .. } | Self::Delta(Delta::Mailbox(..)))
+    }
 }
 
 /// Outputs of a shard. The driver carries them out once per batch, in this order: the store's journal, then

@@ -16,6 +16,7 @@ mod inquiries;
 pub mod io;
 mod locality;
 mod overload;
+pub mod presence;
 pub mod proxy;
 mod refusal;
 mod registrar;

@@ -37,6 +37,7 @@ impl Shard {
 
     /// Takes one input at the moment `now`, after whatever was due before it.
     pub fn handle(&mut self, now: Instant, input: Input, out: &mut Outbox) {
+        let events = out.events.len();
         let mut cx = Context {
             now,
             shard: self.number,
@@ -65,7 +66,13 @@ impl Shard {
             }
             Input::BrokenStream { flow, head } => self.core.broken_stream(flow, &head, &mut cx),
             Input::FlowFailed(flow) => self.core.flow_failed(&flow, &mut cx),
-            Input::FromShard(ShardMessage::Delta(delta)) => self.core.apply(delta),
+            Input::FromShard(ShardMessage::Delta(delta)) => self.core.apply(delta, &mut cx),
+            Input::FromShard(ShardMessage::Watched { account, watched }) => {
+                self.core.watched_elsewhere(account, watched);
+            }
+            Input::FromShard(ShardMessage::Line { shard, account, line }) => {
+                self.core.line(shard, &account, line, &mut cx);
+            }
             Input::FromShard(ShardMessage::Activity { shard, account, calls }) => {
                 self.core.active_elsewhere(shard, account, calls);
             }
@@ -76,7 +83,7 @@ impl Shard {
             Input::Media(report) => self.core.media(report, &mut cx),
             Input::Resolved(ticket, answer) => self.core.resolved(ticket, answer, &mut cx),
             Input::Command(ticket, command) => self.core.command(ticket, command, &mut cx),
-            Input::Mailbox(folder, files) => self.core.mailbox(&folder, &files),
+            Input::Mailbox(folder, files) => self.core.mailbox(&folder, &files, &mut cx),
             Input::Waited(waited) => self.core.waited(waited, &mut cx),
             Input::Deadline => {}
             Input::Drain => self.core.drain(&mut cx),
@@ -84,6 +91,7 @@ impl Shard {
         self.core.attend(&mut cx);
         self.core.tell_services(&mut cx);
         self.core.tell_activity(&mut cx);
+        self.core.follow_calls(events, &mut cx);
     }
 
     /// When to call [`Shard::handle`] at the latest.

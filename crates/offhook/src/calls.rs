@@ -1,5 +1,6 @@
 //! `offhook calls`: calls that last, and calls that are over.
 
+mod explain;
 mod export;
 pub(crate) mod ladder;
 mod records;
@@ -73,6 +74,18 @@ pub(crate) enum Calls {
         #[command(flatten)]
         common: Flags,
     },
+    /// Says in plain words what became of a call, why, and what to do about it
+    #[command(
+        after_help = "It reads the messages that the server keeps (trace.memory); of an older call it knows no more than its record.\n\n\
+                      Example: offhook calls explain 3848276298220188511@atlanta"
+    )]
+    Explain {
+        /// Its Call-ID, or as much of its beginning as no other call has; left out: the call that began last
+        #[arg(value_name = "CALL-ID", allow_hyphen_values = true)]
+        id: Option<String>,
+        #[command(flatten)]
+        common: Flags,
+    },
     /// Writes the calls that are over to stdout, for other programs
     #[command(
         after_help = "DATE is 2026-11-28, 2026-11-28T09:30 or 2026-11-28T09:30:15, in UTC. In CSV, a field that a spreadsheet \
@@ -115,6 +128,7 @@ impl Calls {
             Self::List { last, common } => list(last, &common)?,
             Self::Show { id, common } => show::show(&id, &common)?,
             Self::HangUp { id, common } => hang_up(&id, &common)?,
+            Self::Explain { id, common } => explain::explain(id.as_deref(), &common, language)?,
             Self::Ladder { id, full, common } => ladder::ladder(id.as_deref(), full, &common, language)?,
             Self::Export { format, since, until, common } => {
                 export::export(format, since.as_ref(), until.as_ref(), &common)?;

@@ -86,7 +86,7 @@ enum Command {
     /// Phones that are registered
     #[command(subcommand)]
     Device(device::Device),
-    /// Calls: live, list, show, ladder, hangup, export
+    /// Calls: live, list, show, explain, ladder, hangup, export
     #[command(subcommand)]
     Calls(calls::Calls),
     /// What may be dialled that is no phone

@@ -40,6 +40,7 @@ fn words(status: &Value, language: Language) -> Vec<String> {
     let (sip, domains, data) = (list("listeners").join(", "), list("domains").join(", "), word("data_dir"));
     let (accounts, devices) = (word("accounts"), word("devices"));
     let (ringing, anchored, free) = (word("calls_ringing"), word("calls_anchored"), word("free_port_pairs"));
+    let subscriptions = word("subscriptions");
     let mut lines = language.pick(
         vec![
             format!("offhook {version} runs since {since} (process {process})"),
@@ -50,6 +51,9 @@ fn words(status: &Value, language: Language) -> Vec<String> {
             format!(
                 "  Calls    {ringing} being set up, {anchored} with media through us; {free} port pairs free"
             ),
+            format!(
+                "  Watching {subscriptions} subscriptions (presence, lamps, registrations, message waiting)"
+            ),
         ],
         vec![
             format!("offhook {version} 自 {since} 起运行（进程 {process}）"),
@@ -58,6 +62,7 @@ fn words(status: &Value, language: Language) -> Vec<String> {
             format!("  数据  {data}"),
             format!("  账号  {accounts} 个，已注册话机 {devices} 部"),
             format!("  通话  正在建立 {ringing} 路，媒体经本机 {anchored} 路；空闲端口 {free} 对"),
+            format!("  订阅  {subscriptions} 个（状态、指示灯、注册、留言）"),
         ],
     );
     let troubles = list("troubles");

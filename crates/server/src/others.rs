@@ -42,8 +42,7 @@ struct Way {
     facts: Sender<ShardMessage>,
     waker: Waker,
     waiting: Vec<Misplaced>,
-    /// Facts put in since it was last woken. They alone need not wake it: it looks for them when there is something
-    /// else to do.
+    /// Facts put in since it was last woken. Few need wake it: it looks for them when there is something else to do.
     untold: usize,
 }
 
@@ -85,13 +84,10 @@ impl Others {
                 ShardMessage::Datagram { flow, bytes } => {
                     way.waiting.push(Misplaced { flow, bytes, handed_over: true });
                 }
-                fact @ (ShardMessage::Delta(_)
-                | ShardMessage::Activity { .. }
-                | ShardMessage::Trunk { .. }
-                | ShardMessage::TrunkLoad { .. }) => {
+                fact => {
+                    way.untold += if fact.is_urgent() { FACTS } else { 1 };
                     // It fails only when the other thread is gone, at the end of the process.
                     let _ = way.facts.send(fact);
-                    way.untold += 1;
                 }
             }
         }

@@ -2,6 +2,7 @@
 
 mod account;
 mod plan;
+mod presence;
 mod services;
 mod trace;
 mod trunk;
@@ -99,6 +100,8 @@ pub struct Settings {
     pub turn: Option<TurnSettings>,
     /// Octets in which the messages that passed lately are kept; 0: they are not.
     pub trace_memory: usize,
+    /// What presence is set to.
+    pub presence: offhook_exchange::presence::Settings,
     /// What the services are set to.
     pub services: offhook_exchange::services::Settings,
     /// After how many days a message of voicemail is deleted; 0: never.
@@ -206,6 +209,7 @@ impl Settings {
         config.max_calls_per_account = self.max_calls_per_account;
         config.registrar = self.registrar;
         config.timer_c = self.timer_c;
+        config.presence = self.presence;
         config.services.clone_from(&self.services);
         config
     }
@@ -322,6 +326,7 @@ impl Meaning<'_> {
             hold_timeout: self.time("media.hold_timeout"),
             turn,
             trace_memory: self.trace_memory(),
+            presence: self.presence(),
             services: self.services(),
             voicemail_keep_days: self.count("services.voicemail.keep_days") as u64,
             store_url: self.store_url(),

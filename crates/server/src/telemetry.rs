@@ -64,7 +64,7 @@ impl Notes {
 
     pub(crate) fn event(&mut self, unix: Duration, event: Event) {
         let wanted = match event {
-            Event::Dropped { .. } | Event::Refused { .. } => self.debug,
+            Event::Dropped { .. } | Event::Refused { .. } | Event::CallRinging { .. } => self.debug,
             Event::Registered { .. } => self.has_room_for_registration(unix.as_secs()),
             Event::Overload { .. }
             | Event::Trunk { .. }

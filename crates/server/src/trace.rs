@@ -26,6 +26,7 @@ pub(crate) fn keep(recorder: &mut Recorder, unix: Duration, event: &Event) {
         Event::CallFailed { .. }
         | Event::CallEnded { .. }
         | Event::CallStarted { .. }
+        | Event::CallRinging { .. }
         | Event::Dropped { .. }
         | Event::Refused { .. }
         | Event::Overload { .. }

@@ -102,6 +102,15 @@ impl Office {
         self.ask_each(now, &Command::Apply(delta));
     }
 
+    /// An operator or the store says that a fact has changed.
+    pub(crate) fn tell(&mut self, now: Instant, delta: &Delta) -> Vec<Sent> {
+        (0..self.shards.len())
+            .flat_map(|shard| {
+                self.input(now, shard, Input::Command(Ticket(0), Command::Apply(delta.clone())))
+            })
+            .collect()
+    }
+
     /// The process is killed and started again: what it remembers is what it had stored.
     pub(crate) fn kill_and_restart(&mut self, now: Instant) {
         self.restarts += 1;
@@ -190,11 +199,14 @@ impl Office {
         }
         self.answers.extend(out.answers.drain(..).map(|(_, answer)| answer));
         self.events.append(&mut out.events);
-        let mut handed_over = Vec::new();
+        let (mut handed_over, mut woken) = (Vec::new(), Vec::new());
         for (shard, message) in out.shards.drain(..) {
             match message {
                 ShardMessage::Datagram { .. } => handed_over.push((shard, message)),
-                fact => self.facts[usize::from(shard)].push_back(fact),
+                fact => {
+                    woken.extend(fact.is_urgent().then_some(usize::from(shard)));
+                    self.facts[usize::from(shard)].push_back(fact);
+                }
             }
         }
         let mut sent = Vec::new();
@@ -210,6 +222,9 @@ impl Office {
         }
         for (shard, message) in handed_over {
             sent.extend(self.input(now, shard.into(), Input::FromShard(message)));
+        }
+        for shard in woken {
+            sent.extend(self.input(now, shard, Input::Deadline));
         }
         sent
     }

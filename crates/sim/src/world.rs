@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use offhook_exchange::config::Config;
+use offhook_exchange::directory::Delta;
 use offhook_sip::Uri;
 use offhook_sip_stack::{Flow, Rng, Transport};
 use offhook_ua::{
@@ -183,6 +184,12 @@ impl World {
     /// A phone loses its power: nothing that is sent to it arrives, nothing is sent by it.
     pub fn unplug(&mut self, phone: PhoneId) {
         self.phones[phone.0].dead = true;
+    }
+
+    /// Something changes that the exchange is told of from outside.
+    pub fn tell_exchange(&mut self, delta: &Delta) {
+        let sent = self.office.tell(self.now, delta);
+        self.send_all(sent);
     }
 
     /// The exchange is killed and started again.

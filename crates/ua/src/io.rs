@@ -137,7 +137,8 @@ pub enum Command {
         /// Whom.
         target: Uri,
     },
-    /// Ask once to be told about an event package (RFC 6665), e.g. `message-summary`, `dialog`.
+    /// Ask to be told about an event package (RFC 6665), e.g. `message-summary`, `dialog`, until
+    /// [`Command::Unsubscribe`] or until it is ended from there.
     Subscribe {
         /// From [`UserAgent::next_request`](crate::UserAgent::next_request).
         request: RequestId,
@@ -145,8 +146,13 @@ pub enum Command {
         target: Uri,
         /// The package.
         event: String,
-        /// For how long; zero asks for the present state only.
+        /// For how long at a time; zero asks for the present state only.
         expires: Duration,
+    },
+    /// Ask to be told no more.
+    Unsubscribe {
+        /// The subscription.
+        request: RequestId,
     },
 }
 

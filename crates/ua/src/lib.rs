@@ -12,6 +12,7 @@ mod message;
 mod ports;
 mod registration;
 mod server;
+mod subscription;
 mod user_agent;
 
 pub use config::{Config, Credentials, Listener, MediaPort, SrtpPolicy};

@@ -14,6 +14,7 @@ use crate::env::Env;
 use crate::message::{Exchange, What};
 use crate::registration::{REGISTRATION, Registrar};
 use crate::server::{self, Verdict};
+use crate::subscription::Watch;
 use crate::{CallId, CallOptions, Command, Component, DropReason, Event, QuestionId, RequestId};
 
 /// The phone's calls, requests and registration.
@@ -21,17 +22,17 @@ use crate::{CallId, CallOptions, Command, Component, DropReason, Event, Question
 pub(crate) struct Lines {
     pub(crate) calls: BTreeMap<CallId, Call>,
     requests: BTreeMap<RequestId, Exchange>,
+    subscriptions: BTreeMap<RequestId, Watch>,
     pub(crate) registrar: Registrar,
 }
 
 impl Lines {
     pub(crate) fn is_empty(&self) -> bool {
-        self.calls.is_empty() && self.requests.is_empty()
+        self.calls.is_empty() && self.requests.is_empty() && self.subscriptions.is_empty()
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        let calls = self.calls.values().filter_map(Call::next_deadline);
-        calls.chain(self.requests.values().filter_map(Exchange::next_deadline)).min()
+        self.calls.values().filter_map(Call::next_deadline).min()
     }
 
     /// Does what the user wants.
@@ -55,8 +56,14 @@ impl Lines {
                 return;
             }
             Command::Subscribe { request, target, event, expires } => {
-                let exchange = Exchange::begin(request, target, What::Subscribe { event, expires }, env);
-                self.requests.extend(exchange.map(|exchange| (request, exchange)));
+                let watch = Watch::begin(request, target, event, expires, env);
+                self.subscriptions.extend(watch.map(|watch| (request, watch)));
+                return;
+            }
+            Command::Unsubscribe { request } => {
+                if let Some(watch) = self.subscriptions.get_mut(&request) {
+                    watch.stop(env);
+                }
                 return;
             }
             Command::Ring { call } => (call, InCall::Ring),
@@ -98,6 +105,8 @@ impl Lines {
                     call.receive(event, env);
                 } else if let Some(exchange) = self.requests.get_mut(&RequestId(number)) {
                     exchange.receive(&event, env);
+                } else if let Some(watch) = self.subscriptions.get_mut(&RequestId(number)) {
+                    watch.receive(&event, env);
                 }
             }
             (None, TransactionEvent::Request { server, request, flow }) => {
@@ -107,7 +116,7 @@ impl Lines {
                 Some(Place::Call(call)) => {
                     call.receive(TransactionEvent::Ack { request, flow, invite }, env);
                 }
-                Some(Place::Request(_)) | None => env.event(Event::Dropped(DropReason::StrayAck)),
+                Some(Place::Watch(_)) | None => env.event(Event::Dropped(DropReason::StrayAck)),
             },
             (None, TransactionEvent::Cancel { server, request, .. }) => {
                 // The INVITE has been refused already.
@@ -156,6 +165,9 @@ impl Lines {
             call.start(flows, env);
         } else if let Some(exchange) = self.requests.values_mut().find(|one| one.question == Some(question)) {
             exchange.start(&flows, env);
+        } else if let Some(watch) = self.subscriptions.values_mut().find(|one| one.question == Some(question))
+        {
+            watch.start(flows, env);
         }
     }
 
@@ -184,6 +196,8 @@ impl Lines {
                 }
             } else if let Some(call) = self.calls.get_mut(&CallId(owner.usage.0)) {
                 call.timeout(owner.timer, deadline, env);
+            } else if let Some(watch) = self.subscriptions.get_mut(&RequestId(owner.usage.0)) {
+                watch.timeout(deadline, env);
             }
             self.settle(env);
         }
@@ -210,9 +224,9 @@ impl Lines {
                 }
             }
         }
-        let now = env.now();
         self.calls.retain(|_, call| !call.is_over());
-        self.requests.retain(|_, exchange| !exchange.is_over(now));
+        self.requests.retain(|_, exchange| !exchange.is_over());
+        self.subscriptions.retain(|_, watch| !watch.is_over());
     }
 
     /// Places the call that the peer of another asks for (RFC 3515).
@@ -244,7 +258,7 @@ impl Lines {
             Some(Place::Call(call)) => {
                 return call.receive(TransactionEvent::Request { server, request, flow }, env);
             }
-            Some(Place::Request(exchange)) => return exchange.notified(server, &request, env),
+            Some(Place::Watch(watch)) => return watch.notified(server, &request, env),
             None => {}
         }
         let merged = *request.method() == Method::Invite
@@ -268,7 +282,7 @@ impl Lines {
         if let Some(call) = self.calls.values_mut().find(|call| call.owns(call_id, tag)) {
             return Some(Place::Call(call));
         }
-        self.requests.values_mut().find(|exchange| exchange.owns(call_id, tag)).map(Place::Request)
+        self.subscriptions.values_mut().find(|watch| watch.owns(call_id, tag)).map(Place::Watch)
     }
 
     fn live_calls(&self) -> usize {
@@ -279,7 +293,7 @@ impl Lines {
 /// What a dialog belongs to.
 enum Place<'a> {
     Call(&'a mut Call),
-    Request(&'a mut Exchange),
+    Watch(&'a mut Watch),
 }
 
 /// A command for a call.

@@ -1,11 +1,9 @@
-//! `Exchange`: one request outside of a call, MESSAGE, OPTIONS or SUBSCRIBE, and what comes back.
+//! `Exchange`: one request outside of a call, MESSAGE or OPTIONS, and what comes back.
 
-use std::time::{Duration, Instant};
-
-use offhook_sip::{CSeq, Method, Name, NameAddr, Request, RequestBuilder, Response, Status, Substate, Uri};
+use offhook_sip::{CSeq, Method, Name, NameAddr, Request, RequestBuilder, Response, Status, Uri};
 use offhook_sip_stack::Flow;
 use offhook_sip_stack::dialog::first_hop;
-use offhook_sip_stack::transaction::{ServerId, T1_64, TransactionEvent};
+use offhook_sip_stack::transaction::TransactionEvent;
 use offhook_sip_stack::usage::{Attempt, UsageId};
 
 use crate::call::to_address;
@@ -23,9 +21,6 @@ pub(crate) struct Exchange {
     /// The question that it waits for.
     pub(crate) question: Option<QuestionId>,
     attempt: Option<Attempt>,
-    /// Until when NOTIFYs may come.
-    subscribed: Option<Instant>,
-    last_notify: u32,
 }
 
 /// What is asked.
@@ -33,21 +28,14 @@ pub(crate) struct Exchange {
 pub(crate) enum What {
     Message { text: String },
     Options,
-    Subscribe { event: String, expires: Duration },
 }
 
 impl Exchange {
     /// Sends the request, or asks for the way. `None` if it failed at once; the user is told.
     pub(crate) fn begin(id: RequestId, target: Uri, what: What, env: &mut Env<'_, '_>) -> Option<Self> {
         let (call_id, tag) = (env.stack.cx.call_id(), env.stack.cx.tag());
-        let subscribed = match &what {
-            // A NOTIFY may overtake the 2xx, and one comes even to a subscription for no time (RFC 6665 §4.4.3).
-            What::Subscribe { expires, .. } => Some(env.now() + (*expires).min(LONGEST) + T1_64),
-            What::Message { .. } | What::Options => None,
-        };
         let (question, attempt) = (None, None);
-        let mut exchange =
-            Self { id, target, what, call_id, tag, question, attempt, subscribed, last_notify: 0 };
+        let mut exchange = Self { id, target, what, call_id, tag, question, attempt };
         let routes = env.routes();
         match env.way(&exchange.target, &routes) {
             Ok(Way::Flows(flows)) => exchange.start(&flows, env).then_some(exchange),
@@ -79,18 +67,8 @@ impl Exchange {
     }
 
     /// Whether nothing more is to come.
-    pub(crate) fn is_over(&self, now: Instant) -> bool {
-        let waiting = self.question.is_some() || self.attempt.is_some();
-        !waiting && self.subscribed.is_none_or(|end| end <= now)
-    }
-
-    /// When it may be over.
-    pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        self.subscribed.filter(|_| self.question.is_none() && self.attempt.is_none())
-    }
-
-    pub(crate) fn owns(&self, call_id: &str, local_tag: &str) -> bool {
-        self.call_id == call_id && self.tag == local_tag
+    pub(crate) fn is_over(&self) -> bool {
+        self.question.is_none() && self.attempt.is_none()
     }
 
     /// Takes an event of its transaction.
@@ -110,36 +88,6 @@ impl Exchange {
         }
     }
 
-    /// Takes a NOTIFY of our subscription.
-    pub(crate) fn notified(&mut self, server: ServerId, request: &Request, env: &mut Env<'_, '_>) {
-        let number = request.cseq().map(|cseq| cseq.number).unwrap_or_default();
-        let event = request.event().ok().flatten();
-        let status = if *request.method() != Method::Notify || self.subscribed.is_none() {
-            Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST
-        } else if number <= self.last_notify {
-            Status::SERVER_INTERNAL_ERROR
-        } else if event.is_none() {
-            Status::BAD_EVENT
-        } else {
-            Status::OK
-        };
-        let response = crate::server::response(request, status, env).finish();
-        env.stack.transactions.respond(server, response, env.stack.cx);
-        let Some(event) = event.filter(|_| status.is_success()) else { return };
-        self.last_notify = number;
-        let state = request.subscription_state().ok().flatten();
-        let terminated = state.is_some_and(|state| state.state == Substate::Terminated);
-        if terminated {
-            self.subscribed = None;
-        }
-        env.event(Event::Notified {
-            request: Some(self.id),
-            event: event.package.to_string(),
-            body: bytes::Bytes::copy_from_slice(request.body()),
-            terminated,
-        });
-    }
-
     fn response(&mut self, response: &Response, env: &mut Env<'_, '_>) {
         let status = response.status();
         let Some(attempt) = &mut self.attempt else { return };
@@ -153,9 +101,6 @@ impl Exchange {
             || (status == Status::SERVICE_UNAVAILABLE && attempt.elsewhere(usage, &mut env.stack));
         if again {
             return;
-        }
-        if !status.is_success() {
-            self.subscribed = None;
         }
         self.tell(status, String::from_utf8_lossy(response.reason()).into_owned(), env);
     }
@@ -171,7 +116,6 @@ impl Exchange {
         let method = match &self.what {
             What::Message { .. } => Method::Message,
             What::Options => Method::Options,
-            What::Subscribe { .. } => Method::Subscribe,
         };
         let via = env.stack.via(flow, &settings.sent_by);
         let mut builder = RequestBuilder::new(method.clone(), &hop.request_uri).header(Name::Via, via);
@@ -193,14 +137,7 @@ impl Exchange {
             What::Options => {
                 builder.header(Name::Contact, &settings.contact).header(Name::Accept, "application/sdp")
             }
-            What::Subscribe { event, expires } => builder
-                .header(Name::Contact, &settings.contact)
-                .header(Name::Event, event)
-                .header(Name::Expires, expires.as_secs()),
         };
         Some(builder.finish())
     }
 }
-
-/// The longest subscription that is listened to.
-const LONGEST: Duration = Duration::from_secs(86_400);

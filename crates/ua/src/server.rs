@@ -176,6 +176,16 @@ fn act(request: &Request, headers: &mut Vec<(Name, String)>, env: &mut Env<'_, '
         }
         Method::Refer => Status::DECLINE,
         Method::Subscribe => Status::BAD_EVENT,
+        // Message waiting is told to phones that never asked (RFC 3842 §3.4 leaves the rest to policy).
+        Method::Notify if is_mailbox(request) => {
+            env.event(Event::Notified {
+                request: None,
+                event: MAILBOX.to_owned(),
+                body: Body::of(request).map(|body| body.bytes).unwrap_or_default(),
+                terminated: false,
+            });
+            Status::OK
+        }
         // Without a dialog they mean nothing.
         Method::Bye | Method::Cancel | Method::Prack | Method::Update | Method::Info | Method::Notify => {
             Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST
@@ -186,6 +196,12 @@ fn act(request: &Request, headers: &mut Vec<(Name, String)>, env: &mut Env<'_, '
         }
     }
 }
+
+fn is_mailbox(request: &Request) -> bool {
+    request.event().ok().flatten().is_some_and(|event| event.package.eq_ignore_ascii_case(MAILBOX))
+}
+
+const MAILBOX: &str = "message-summary";
 
 fn is_known(tag: &str) -> bool {
     ["100rel", "timer"].iter().any(|known| known.eq_ignore_ascii_case(tag))

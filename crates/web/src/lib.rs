@@ -9,6 +9,7 @@ pub mod calendar;
 mod certificates;
 mod crowd;
 mod exchange;
+pub mod explain;
 mod health;
 mod problem;
 mod records;

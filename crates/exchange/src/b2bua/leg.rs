@@ -55,7 +55,7 @@ pub(super) fn enter_with<R>(
 
 /// What our messages to a party say about us. `secure` asks for a sips Contact, as whoever called a sips URI must get
 /// (RFC 3261 §12.1.1).
-pub(super) fn settings(party: &Party, secure: bool, config: &Config) -> Arc<Settings> {
+pub(crate) fn settings(party: &Party, secure: bool, config: &Config) -> Arc<Settings> {
     let flow = &party.flow;
     let sent_by = config.sent_by(flow);
     let mut uri = SipUri::new(None, sent_by.host.clone());

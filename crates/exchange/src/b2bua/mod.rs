@@ -29,7 +29,7 @@ use crate::proxy::anchor::{Anchors, Trouble};
 use crate::proxy::{OPERATOR, OPERATOR_REASON};
 use crate::trunks::Trunks;
 use call::Call;
-pub(crate) use leg::settings_as;
+pub(crate) use leg::{settings, settings_as};
 pub(crate) use verb::{Arriving, Called, Calls, Endpoint, Shown};
 pub(crate) use voice::Point;
 

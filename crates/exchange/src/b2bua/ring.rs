@@ -251,6 +251,7 @@ impl Call {
         let number = at as u8 + 1;
         let body = body.filter(|_| alone).and_then(|body| self.pass(number, Role::Answer, body, env).ok());
         self.caller.enter(env, |invite, stack| invite.provisional(status, body, stack));
+        env.cx.event(Event::CallRinging { call: self.about.call_id.clone() });
     }
 
     /// One who is called has answered: nobody else needs to ring.

@@ -11,6 +11,7 @@ use super::outward::Way;
 use super::whereabouts::Found;
 use crate::b2bua::{Arriving, Called, Env, Table};
 use crate::context::Context;
+use crate::directory::{Delta, Mailbox};
 use crate::identity::Caller;
 use crate::proxy::{Asking, Attended, Forwarding, Target};
 use crate::refusal::Refusal;
@@ -175,9 +176,12 @@ impl Core {
         }
     }
 
-    /// A folder of recordings holds these now.
-    pub(crate) fn mailbox(&mut self, folder: &str, files: &[String]) {
-        self.services.mailbox(folder, files);
+    /// A folder of recordings holds these now. Every shard is shown it, so nobody needs to tell the others.
+    pub(crate) fn mailbox(&mut self, folder: &str, files: &[String], cx: &mut Context<'_>) {
+        let Some((account, new, old)) = self.services.mailbox(folder, files) else { return };
+        if self.directory.account(&account).is_some() {
+            self.apply(Delta::Mailbox(account, Mailbox { new, old }), cx);
+        }
     }
 
     /// Tells services what has happened to their calls, and what comes of that.
@@ -199,7 +203,7 @@ impl Core {
 
     /// Does what is due for a leg of a bridged call; false if nothing is.
     pub(crate) fn due(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some((deadline, owner)) = self.usages.timers.pop_due(cx.now) else { return false };
+        let Some((deadline, owner)) = self.usages.timers.pop_due(cx.now) else { return self.watch_due(cx) };
         if trunks::is_ours(owner.usage) {
             self.tend(cx, |trunks, desk| trunks.timeout(owner.usage, deadline, desk));
         } else {
@@ -211,6 +215,6 @@ impl Core {
 
     /// When [`Core::due`] has something to do.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        self.usages.next_deadline()
+        self.usages.next_deadline().into_iter().chain(self.presence.next_deadline()).min()
     }
 }

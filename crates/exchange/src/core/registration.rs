@@ -1,7 +1,7 @@
 //! REGISTER (RFC 3261 §10), and who hears of what it changes.
 
 use offhook_sdp::Profile;
-use offhook_sip::{Message, Method, Name, Request, Status};
+use offhook_sip::{Message, Method, Name, Request, Status, Uri};
 use offhook_sip_stack::Flow;
 use offhook_sip_stack::auth::Kind;
 use offhook_sip_stack::transaction::ServerId;
@@ -14,6 +14,8 @@ use crate::dispatch;
 use crate::event::Event;
 use crate::inquiries::Asked;
 use crate::io::{ShardMessage, StoreRequest};
+use crate::presence::Package;
+use crate::proxy::signed_route::PARAMETER;
 use crate::refusal::Refusal;
 use crate::registrar::{self, Granted, outbound};
 
@@ -22,7 +24,20 @@ impl Core {
     /// of its account, which it may name by a number or an alias.
     pub(super) fn home_elsewhere(&self, message: &Message, cx: &Context<'_>) -> Option<u8> {
         let Message::Request(request) = message else { return None };
-        if self.config.shards <= 1 || *request.method() != Method::Register {
+        if self.config.shards <= 1 {
+            return None;
+        }
+        if matches!(request.method(), Method::Subscribe | Method::Publish) {
+            // What goes along a signed route of ours is not for us.
+            let is_signed = |uri: &Uri| uri.as_sip().is_some_and(|uri| uri.param(PARAMETER).is_some());
+            if request.routes().flatten().any(|route| is_signed(&route.uri)) {
+                return None;
+            }
+            let account = self.resource(&request.uri().ok()?)?;
+            let home = dispatch::home(&account, self.config.shards);
+            return (home != cx.shard).then_some(home);
+        }
+        if *request.method() != Method::Register {
             return None;
         }
         let (asked, _) = registrar::record(request).ok()?;
@@ -74,6 +89,8 @@ impl Core {
         let now = cx.unix();
         let outbound = outbound::is_wanted(request, flow)?;
         let present = self.directory.bindings(&record);
+        let has_mailbox = self.directory.mailbox(&record).is_some();
+        let known = has_mailbox.then(|| present.0.iter().map(|one| one.flow).collect::<Vec<_>>());
         let (bindings, changed) = registrar::register(request, flow, present, &self.config, now)?;
         let gruus = if request.supports("gruu") { self.gruus(&record, &bindings, cx) } else { Vec::new() };
         let granted = Granted { outbound, gruus };
@@ -82,8 +99,14 @@ impl Core {
             let contacts = bindings.0.len();
             cx.event(Event::Registered { account: record.clone(), contacts, from: flow.remote });
             let asked = self.inquiries.whom(&record, &bindings, &self.config);
+            let account = record.clone();
             self.change(record, bindings, cx);
             self.transactions.respond(server, answer, &mut cx.sip());
+            if let Some(known) = known {
+                let mut new = self.directory.bindings(&account);
+                new.0.retain(|one| !known.contains(&one.flow));
+                self.show_mailbox(&account, &new, cx);
+            }
             for (record, binding) in asked {
                 self.inquiries.ask(record, &binding, &self.config, &mut self.transactions, cx);
             }
@@ -107,7 +130,8 @@ impl Core {
     pub(super) fn change(&mut self, record: AddressOfRecord, bindings: Bindings, cx: &mut Context<'_>) {
         self.directory.bind(record.clone(), &bindings);
         self.tell_bindings(&record, &bindings, cx);
-        cx.out.store.push(StoreRequest::Bindings(record, bindings));
+        cx.out.store.push(StoreRequest::Bindings(record.clone(), bindings));
+        self.touched(&record, Package::shows_contacts, cx);
     }
 
     pub(super) fn tell_bindings(&self, record: &AddressOfRecord, bindings: &Bindings, cx: &mut Context<'_>) {

@@ -124,7 +124,7 @@ impl Core {
         let call = Dialled { request, caller, number: &number, dialled: &dialled, emergency };
         let order = self.trunks.in_order(&choices, &self.config, cx.now, cx.rng);
         let targets: Vec<Target> =
-            order.iter().zip((0..1_000).rev()).filter_map(|(at, q)| self.line(*at, q, call)).collect();
+            order.iter().zip((0..1_000).rev()).filter_map(|(at, q)| self.by_line(*at, q, call)).collect();
         if targets.is_empty() {
             return Err(Refusal::new(Status::BAD_GATEWAY, self.why_none(&order)));
         }
@@ -136,7 +136,7 @@ impl Core {
     }
 
     /// A trunk as a target: its first server, the others being alternatives.
-    fn line(&self, at: usize, q: u16, call: Dialled<'_>) -> Option<Target> {
+    fn by_line(&self, at: usize, q: u16, call: Dialled<'_>) -> Option<Target> {
         let (trunk, state) = (self.config.trunks.get(at)?, self.trunks.state(at)?);
         let (outbound, uri) = Outbound::new(at, trunk, call, &self.config);
         let line = std::sync::Arc::new(outbound);

@@ -1,6 +1,6 @@
 //! Changes of the directory.
 
-use super::{Account, AddressOfRecord, Answering, Bindings};
+use super::{Account, AddressOfRecord, Answering, Bindings, Mailbox};
 
 /// A change of one fact, complete in itself: applying it twice is the same as once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,4 +15,6 @@ pub enum Delta {
     Bindings(AddressOfRecord, Bindings),
     /// An account wants its calls answered like this now.
     Answering(AddressOfRecord, Answering),
+    /// This waits in an account's mailbox now. Phones that show it are told by the account's shard.
+    Mailbox(AddressOfRecord, Mailbox),
 }

@@ -7,6 +7,7 @@ mod account;
 mod answering;
 mod binding;
 mod delta;
+mod mailbox;
 mod packed;
 
 use std::collections::{BTreeSet, HashMap};
@@ -23,6 +24,7 @@ pub use account::{Account, AddressOfRecord, InvalidAddress, Secrets, number_digi
 pub use answering::{Answering, Forward, RING_SECONDS};
 pub use binding::{Binding, Bindings};
 pub use delta::Delta;
+pub use mailbox::Mailbox;
 
 /// A shard's copy of the facts. Lookups only: nothing depends on the order of these maps.
 #[derive(Debug, Default)]
@@ -32,6 +34,7 @@ pub struct Directory {
     bindings: HashMap<AddressOfRecord, Packed>,
     /// Of those accounts that want something unusual.
     answering: HashMap<AddressOfRecord, Answering>,
+    mailboxes: HashMap<AddressOfRecord, Mailbox>,
     /// Who registered over which connection.
     connections: HashMap<ConnectionId, BTreeSet<AddressOfRecord>>,
 }
@@ -48,6 +51,7 @@ impl Directory {
                 self.bind(address.clone(), &Bindings::default());
                 self.numbers.retain(|_, owner| *owner != address);
                 self.answering.remove(&address);
+                self.mailboxes.remove(&address);
             }
             Delta::Number(number, Some(address)) => {
                 self.numbers.insert(number, address);
@@ -61,6 +65,9 @@ impl Directory {
             }
             Delta::Answering(address, answering) => {
                 self.answering.insert(address, answering);
+            }
+            Delta::Mailbox(address, mailbox) => {
+                self.mailboxes.insert(address, mailbox);
             }
         }
     }
@@ -118,6 +125,11 @@ impl Directory {
         self.bindings.get(address).map(Packed::unpack).unwrap_or_default()
     }
 
+    /// What waits in an account's mailbox, if it has one.
+    pub fn mailbox(&self, address: &AddressOfRecord) -> Option<Mailbox> {
+        self.mailboxes.get(address).copied()
+    }
+
     /// The bindings that have not expired at `now` (Unix seconds), in no order.
     pub fn live_bindings(&self, now: u64) -> impl Iterator<Item = (&AddressOfRecord, Binding)> {
         let all = self.bindings.iter();
@@ -141,12 +153,14 @@ impl Directory {
         devices
     }
 
-    /// Gives back the memory of bindings that have expired at `now` (Unix seconds).
-    pub(crate) fn forget_expired(&mut self, now: u64) {
-        self.bindings.retain(|_, packed| {
+    /// Gives back the memory of bindings that have expired at `now` (Unix seconds); returns whose they were.
+    pub(crate) fn forget_expired(&mut self, now: u64) -> Vec<AddressOfRecord> {
+        let mut changed = Vec::new();
+        self.bindings.retain(|address, packed| {
             if packed.first_end > now {
                 return true;
             }
+            changed.push(address.clone());
             let mut bindings = packed.unpack();
             bindings.0.retain(|one| one.expires_at > now);
             let left = Packed::new(&bindings);
@@ -157,6 +171,8 @@ impl Directory {
             some
         });
         shrink(&mut self.bindings);
+        changed.sort();
+        changed
     }
 
     /// A connection is gone: who was registered over it is reached by its address where it can be called back, or else

@@ -112,6 +112,9 @@ impl Proxy {
                 // RFC 4320 §4.1: there is none but 100 for other methods.
                 if !context.final_sent && context.is_invite() {
                     transactions.respond(context.server, passed, &mut cx.sip());
+                    if context.is_new_call() && !std::mem::replace(&mut context.rings, true) {
+                        cx.event(Event::CallRinging { call: context.call_id().to_owned() });
+                    }
                 }
             }
             status if status.is_success() => {

@@ -33,6 +33,8 @@ pub(crate) struct ResponseContext {
     /// Whether it was an operator who cancelled it.
     pub(crate) hung_up: bool,
     pub(crate) final_sent: bool,
+    /// Whether a phone rings.
+    pub(crate) rings: bool,
     pub(crate) started: Instant,
     /// Whether a phone has said more than 100.
     pub(crate) rang: bool,
@@ -107,6 +109,7 @@ impl ResponseContext {
             cancelled: false,
             hung_up: false,
             final_sent: false,
+            rings: false,
             started,
             rang: false,
             settled: false,

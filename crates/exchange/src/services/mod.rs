@@ -206,7 +206,7 @@ impl Services {
         self.0.iter_mut().filter_map(|service| service.mailbox(folder, files)).last()
     }
 
-    /// The same, for a call of which it is known whom it is for.
+    /// The same as [`Services::incoming`], for a call of which it is known whom it is for.
     ///
     /// # Errors
     /// As before.

@@ -40,8 +40,10 @@ pub(crate) fn draw(answer: &Value, language: Language) -> Vec<String> {
     for (name, party) in names.iter().zip(list(answer, "participants")) {
         if party["exchange"].is_null() {
             let who = party["account"].as_str().map(|account| format!("  {account}"));
-            let (transport, address) = (print::word(&party["transport"]), print::word(&party["address"]));
-            lines.push(format!("{name}: {transport} {address}{}", who.unwrap_or_default()));
+            let way =
+                |way: &Value| format!("{} {}", print::word(&way["transport"]), print::word(&way["address"]));
+            let ways: Vec<String> = list(party, "ways").iter().map(way).collect();
+            lines.push(format!("{name}: {}{}", ways.join(", "), who.unwrap_or_default()));
         }
     }
     let calls = list(answer, "calls").iter().map(print::word).collect::<Vec<_>>().join(", ");
@@ -62,8 +64,8 @@ pub(crate) fn names(answer: &Value) -> Vec<String> {
     let full = |(party, name): (&Value, &Option<String>)| match (party["exchange"].is_null(), name) {
         (false, _) => "exchange".to_owned(),
         (true, Some(text)) if is_only(name) => text.clone(),
-        (true, Some(text)) => format!("{text} {}", print::word(&party["address"])),
-        (true, None) => print::word(&party["address"]),
+        (true, Some(text)) => format!("{text} {}", print::word(&party["ways"][0]["address"])),
+        (true, None) => print::word(&party["ways"][0]["address"]),
     };
     parties.iter().zip(&plain).map(full).collect()
 }
@@ -114,7 +116,7 @@ mod tests {
 
     #[test]
     fn columns_are_named_by_account_by_what_they_say_or_by_address() {
-        let party = |account: Option<&str>, says: Option<&str>, address: &str| json!({ "account": account, "says": says, "transport": "udp", "address": address });
+        let party = |account: Option<&str>, says: Option<&str>, address: &str| json!({ "account": account, "says": says, "ways": [{ "transport": "udp", "address": address }] });
         let parties = json!({ "participants": [
             party(Some("sip:1001@pbx"), Some("evil"), "192.0.2.1:5060"),
             json!({ "exchange": true }),

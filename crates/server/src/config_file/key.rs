@@ -259,6 +259,18 @@ pub const KEYS: &[Key] = &[
         "What a relayed address carries each way",
     ),
     key(
+        "presence.watch",
+        Kind::Choice(&["accounts", "nobody"]),
+        "\"accounts\"",
+        "Who may watch the presence and the calls of an account, besides the account itself",
+    ),
+    key(
+        "presence.unsolicited_mwi",
+        Kind::Flag,
+        "true",
+        "Whether phones that did not ask are told of waiting voice messages",
+    ),
+    key(
         "services.echo.number",
         Kind::Text,
         "\"*43\"",

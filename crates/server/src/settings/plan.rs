@@ -91,7 +91,7 @@ impl Meaning<'_> {
         rules
     }
 
-    fn is_on(&self, path: &'static str) -> bool {
+    pub(super) fn is_on(&self, path: &'static str) -> bool {
         matches!(self.written.value(path), Some(Value::Flag(true)))
     }
 }

@@ -77,6 +77,7 @@ impl Routine {
             | Event::Refused { .. }
             | Event::Overload { .. }
             | Event::Trunk { .. }
+            | Event::CallRinging { .. }
             | Event::LegStarted { .. } => false,
         };
         if !everyday {
@@ -110,6 +111,7 @@ fn write(event: &Event) {
             tracing::info!(call_id = call, from, to, targets, "call started");
         }
         Event::LegStarted { call, leg } => tracing::debug!(call_id = call, leg, "leg started"),
+        Event::CallRinging { call } => tracing::debug!(call, "a phone rings"),
         Event::CallAnswered { call, after, anchored } => {
             tracing::info!(call_id = call, after_ms = after.as_millis() as u64, anchored, "call answered");
         }

@@ -55,6 +55,7 @@ impl Measures {
             Event::Registered { .. } => add(&self.registrations, 1),
             Event::LegStarted { .. } => {}
             Event::CallStarted { .. } => add(&self.calls_started, 1),
+            Event::CallRinging { .. } => {}
             Event::CallAnswered { after, .. } => {
                 add(&self.calls_answered, 1);
                 add(&self.answer_milliseconds, after.as_millis() as u64);
@@ -128,6 +129,11 @@ impl Measures {
             text.gauge("devices", "Contacts registered", status.bindings as u64);
             text.gauge("transactions", "Transactions that are not over", status.transactions as u64);
             text.gauge("calls_ringing", "Calls being set up", status.ringing as u64);
+            text.gauge(
+                "subscriptions",
+                "Subscriptions to the presence, calls, contacts or messages of accounts",
+                status.subscriptions as u64,
+            );
             text.gauge("calls_anchored", "Calls whose media goes through us", status.anchored as u64);
             text.gauge("free_port_pairs", "Media port pairs that are free", status.free_ports as u64);
         }

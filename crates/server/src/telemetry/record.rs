@@ -101,6 +101,7 @@ impl Records {
             | Event::Overload { .. }
             | Event::Trunk { .. }
             | Event::AuthenticationFailed { .. }
+            | Event::CallRinging { .. }
             | Event::Registered { .. } => {}
         }
     }

@@ -14,6 +14,7 @@ pub use mask::mask_secrets;
 pub use picture::{Picture, Step};
 pub use reader::{Reader, Reading};
 pub use sound::{Sound, sound};
+pub use words::of_status;
 
 /// Which way a message went, as one of the parties sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

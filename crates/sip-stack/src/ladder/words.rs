@@ -115,6 +115,11 @@ fn of_success(method: &Method) -> Option<Words> {
     })
 }
 
+/// What a status says, in a few plain words; none where it is not known.
+pub fn of_status(code: u16, language: Language) -> Option<&'static str> {
+    of_code(code).map(|(english, chinese)| language.pick(english, chinese))
+}
+
 fn of_code(code: u16) -> Option<Words> {
     TABLE.iter().find(|(known, _, _)| *known == code).map(|(_, english, chinese)| (*english, *chinese))
 }

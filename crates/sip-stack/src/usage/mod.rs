@@ -1,4 +1,4 @@
-//! What a dialog is used for (RFC 5057): calls and registrations, with their timers.
+//! What a dialog is used for (RFC 5057): calls, subscriptions and registrations, with their timers.
 //!
 //! A usage is driven by its owner, who gives it a [`UsageId`], lends it the layers below as a [`Stack`], and passes
 //! on what [`Claims`] say is its own. Session descriptions are opaque bytes here.
@@ -8,8 +8,8 @@ mod body;
 mod claims;
 pub mod invite;
 mod registration;
-
 mod session_timer;
+pub mod subscription;
 #[cfg(test)]
 mod tests;
 
@@ -56,6 +56,8 @@ pub enum UsageTimer {
     Glare,
     /// A registration is to be refreshed, or tried again.
     Register,
+    /// A subscription is to be refreshed or tried again, or is over.
+    Subscription,
 }
 
 /// The layers below, lent to a usage for the time of one input.

@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use bytes::Bytes;
 use offhook_exchange::command::{Answer, Command};
 use offhook_sip::Message;
 use offhook_sip_stack::Transport;
@@ -28,11 +27,14 @@ pub(crate) async fn last(State(site): State<Site>) -> Result<Json<Value>, Proble
 }
 
 async fn of_call(site: Site, id: String) -> Result<Json<Value>, Problem> {
-    let found = site.exchange.ladder(id.clone()).await.ok_or_else(Problem::not_running)?;
-    if found.entries.is_empty() {
-        return Err(not_clear(&id, &found.calls));
-    }
+    let found = found(&site, id).await?;
     Ok(Json(shown(&found, &devices(&site).await)))
+}
+
+/// What passed of a call; without its Call-ID, of the one that began last.
+pub(super) async fn found(site: &Site, id: String) -> Result<Found, Problem> {
+    let found = site.exchange.ladder(id.clone()).await.ok_or_else(Problem::not_running)?;
+    if found.entries.is_empty() { Err(not_clear(&id, &found.calls)) } else { Ok(found) }
 }
 
 fn not_clear(id: &str, calls: &[String]) -> Problem {
@@ -71,8 +73,9 @@ fn shown(found: &Found, devices: &BTreeMap<SocketAddr, String>) -> Value {
 struct Participants(Vec<Party>);
 
 struct Party {
-    way: (Transport, SocketAddr),
-    /// Who it says it is, in the first request that came from it.
+    /// More than one where it changes its transport, as large requests make it do.
+    ways: Vec<(Transport, SocketAddr)>,
+    /// Who it is in the first request from it, or to it.
     says: Option<String>,
 }
 
@@ -89,10 +92,19 @@ impl Participants {
 
     fn place(&mut self, passed: &Passed) -> usize {
         let way = (passed.flow.transport, passed.flow.remote);
-        let at = self.0.iter().position(|one| one.way == way).unwrap_or_else(|| {
-            let says = if passed.way == Way::Received { caller(&passed.bytes) } else { None };
-            self.0.push(Party { way, says });
-            self.0.len() - 1
+        let known = self.0.iter().position(|one| one.ways.contains(&way));
+        let at = known.unwrap_or_else(|| {
+            let says = named(passed);
+            match self.0.iter().position(|one| says.is_some() && one.says == says && one.is_also(way)) {
+                Some(at) => {
+                    self.0[at].ways.push(way);
+                    at
+                }
+                None => {
+                    self.0.push(Party { ways: vec![way], says });
+                    self.0.len() - 1
+                }
+            }
         });
         if at == 0 { 0 } else { at + 1 }
     }
@@ -122,12 +134,12 @@ impl Participants {
     }
 
     fn shown(&self, devices: &BTreeMap<SocketAddr, String>) -> Vec<Value> {
-        let party = |Party { way: (transport, address), says }: &Party| {
+        let party = |Party { ways, says }: &Party| {
+            let shown = |(transport, address): &(Transport, SocketAddr)| json!({ "transport": transport.uri_name(), "address": address.to_string() });
             json!({
-                "account": devices.get(address),
+                "account": ways.iter().find_map(|(_, address)| devices.get(address)),
                 "says": says,
-                "transport": transport.uri_name(),
-                "address": address.to_string(),
+                "ways": ways.iter().map(shown).collect::<Vec<_>>(),
             })
         };
         let mut shown: Vec<Value> = self.0.iter().map(party).collect();
@@ -136,11 +148,22 @@ impl Participants {
     }
 }
 
-/// The user in From.
-fn caller(request: &Bytes) -> Option<String> {
-    let request = Message::parse(request.clone()).ok()?;
-    let from = request.as_request()?.from().ok()?;
-    Some(from.uri.as_sip()?.user_unescaped()?.into_owned())
+impl Party {
+    /// Whether this may be another way to the same: from the same host by another transport.
+    fn is_also(&self, (transport, address): (Transport, SocketAddr)) -> bool {
+        self.ways.iter().all(|one| one.0 != transport && one.1.ip() == address.ip())
+    }
+}
+
+/// The user in From of a request that came, in To of one that went.
+fn named(passed: &Passed) -> Option<String> {
+    let message = Message::parse(passed.bytes.clone()).ok()?;
+    let request = message.as_request()?;
+    let header = match passed.way {
+        Way::Received => request.from(),
+        Way::Sent => request.to(),
+    };
+    Some(header.ok()?.uri.as_sip()?.user_unescaped()?.into_owned())
 }
 
 pub(super) fn joined(mut one: Value, mut other: Value) -> Value {

@@ -4,6 +4,7 @@ mod accounts;
 mod calls;
 mod certificates;
 mod devices;
+mod explain;
 mod input;
 mod ladder;
 mod numbers;
@@ -30,6 +31,8 @@ pub(crate) fn routes() -> Router<Site> {
         .route("/calls", get(calls::live))
         .route("/calls/{id}", delete(calls::hang_up))
         .route("/calls/ladder", get(ladder::last))
+        .route("/calls/explain", get(explain::last))
+        .route("/calls/{id}/explain", get(explain::show))
         .route("/calls/{id}/ladder", get(ladder::show))
         .route("/certificates", get(certificates::list))
         .route("/certificates/renew", post(certificates::renew))

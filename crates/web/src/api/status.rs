@@ -18,6 +18,7 @@ pub(crate) async fn show(State(site): State<Site>) -> Result<Json<Value>, Proble
     shown["transactions"] = json!(status.transactions);
     shown["calls_ringing"] = json!(status.ringing);
     shown["calls_anchored"] = json!(status.anchored);
+    shown["subscriptions"] = json!(status.subscriptions);
     shown["free_port_pairs"] = json!(status.free_ports);
     let mut troubles = site.records.troubles();
     troubles.extend(site.exchange.ready().err());

@@ -210,7 +210,7 @@ impl Answering {
                 }
                 None
             }
-            UsageTimer::Ringing | UsageTimer::Register => None,
+            UsageTimer::Ringing | UsageTimer::Register | UsageTimer::Subscription => None,
             UsageTimer::Answer | UsageTimer::Session | UsageTimer::Glare => {
                 let ending = self.session.timeout(timer, deadline, stack)?;
                 self.finish(ending.status, stack);

@@ -338,7 +338,11 @@ impl Session {
                 self.change.wait_over(deadline);
                 None
             }
-            UsageTimer::Session | UsageTimer::Reliable | UsageTimer::Ringing | UsageTimer::Register => None,
+            UsageTimer::Session
+            | UsageTimer::Reliable
+            | UsageTimer::Ringing
+            | UsageTimer::Register
+            | UsageTimer::Subscription => None,
         }
     }
 

@@ -91,7 +91,7 @@ impl Conference {
 
 impl Service for Conference {
     fn incoming(&mut self, call: CallId, calls: &mut Calls<'_, '_, '_>) -> Verdict {
-        let room = calls.dialled(call).and_then(|dialled| number(dialled));
+        let room = calls.dialled(call).and_then(number);
         let rooms = self.settings.rooms.as_ref();
         let Some(room) = room.filter(|room| rooms.is_some_and(|rooms| rooms.contains(room))) else {
             return Verdict::Continue;

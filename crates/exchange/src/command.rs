@@ -80,10 +80,10 @@ pub struct Status {
     pub anchored: usize,
     /// Media port pairs that are free.
     pub free_ports: usize,
-    /// Contacts of ours at trunks that are being taken back.
-    pub leaving: usize,
     /// Subscriptions to the presence, calls, contacts or messages of accounts.
     pub subscriptions: usize,
+    /// Contacts of ours at trunks that are being taken back.
+    pub leaving: usize,
 }
 
 impl Status {
@@ -95,8 +95,8 @@ impl Status {
             ringing: self.ringing + other.ringing,
             anchored: self.anchored + other.anchored,
             free_ports: self.free_ports + other.free_ports,
-            leaving: self.leaving + other.leaving,
             subscriptions: self.subscriptions + other.subscriptions,
+            leaving: self.leaving + other.leaving,
         }
     }
 }

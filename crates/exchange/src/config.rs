@@ -8,6 +8,7 @@ use offhook_media::command::Fingerprint;
 use offhook_sdp::Codec;
 use offhook_sip_stack::Transport;
 
+use crate::message;
 use crate::presence;
 use crate::route::{Plan, Trunk};
 use crate::services::Settings;
@@ -66,6 +67,8 @@ pub struct Config {
     pub timer_c: Duration,
     /// Transactions that a shard holds at most; above, new requests get 503.
     pub max_transactions: usize,
+    /// What text messages are set to.
+    pub messages: message::Settings,
     /// What presence is set to.
     pub presence: presence::Settings,
     /// What the services are set to.
@@ -111,6 +114,7 @@ impl Config {
             timer_c: Duration::from_secs(185),
             // A registration takes one for 32 s, a call two and two.
             max_transactions: 1_000_000,
+            messages: message::Settings::default(),
             presence: presence::Settings::default(),
             services: Settings::default(),
             nonce_lifetime: Duration::from_secs(300),

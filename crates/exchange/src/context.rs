@@ -32,6 +32,8 @@ pub(crate) enum Alarm {
     Silence(u64, usize),
     /// Nobody has answered for as long as the one who is called wants to be rung: context.
     NoAnswer(u64),
+    /// The same for a bridged call: to so many it had gone on before.
+    RungOut(CallId, u32),
     /// A phone that is called by us may have been ringing for too long: call and leg.
     Ring(CallId, u8),
     /// A trunk's server, which may be silent: call and leg.

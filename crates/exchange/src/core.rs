@@ -2,6 +2,7 @@
 
 mod bridged;
 mod diversion;
+mod message;
 mod outward;
 mod presence;
 mod registration;
@@ -34,6 +35,7 @@ use crate::event::{DropReason, Event};
 use crate::inquiries::Inquiries;
 use crate::io::{ShardMessage, StoreRequest};
 use crate::locality::user_of;
+use crate::message::Texts;
 use crate::overload::Overload;
 use crate::presence::{Package, Presence};
 use crate::proxy::{Asking, Proxy};
@@ -62,6 +64,7 @@ pub(crate) struct Core {
     sources: Sources,
     vetting: Vetting,
     presence: Presence,
+    texts: Texts,
     draining: bool,
 }
 
@@ -86,6 +89,7 @@ impl Core {
             sources: Sources::default(),
             vetting: Vetting::default(),
             presence: Presence::default(),
+            texts: Texts::default(),
             draining: false,
             config,
         }
@@ -159,6 +163,9 @@ impl Core {
             }
             let (bridged, mut env, _) = self.bridged(cx);
             return bridged.receive(leg, event, &mut env);
+        }
+        if !self.texts.clients.is_empty() && self.text_event(&event, cx) {
+            return;
         }
         if let Some(usage) = self.presence.owner(&event) {
             return self.watched(usage, &event, cx);
@@ -279,7 +286,15 @@ impl Core {
         let Some(caller) = self.caller(server, request, here, &flow, cx)? else { return Ok(()) };
         let proven = caller.account().is_some();
         let trunk = self.trunk_with_leg(&stripped, &caller, &flow);
-        let asking = Asking { request: stripped, from: flow, caller, trunk, begun: None, diverted_by: None };
+        let asking = Asking {
+            request: stripped,
+            from: flow,
+            caller,
+            trunk,
+            begun: None,
+            bridged: None,
+            diverted_by: None,
+        };
         let started = match here {
             true if matches!(asking.request.method(), Method::Subscribe | Method::Publish) => {
                 self.watch(server, asking, (user, &uri), cx)
@@ -352,6 +367,10 @@ impl Core {
             }
             Alarm::NoAnswer(context) => {
                 self.proxy.rung_out(context, &self.config, &mut self.transactions, cx);
+            }
+            Alarm::RungOut(call, round) => {
+                let (bridged, mut env, _) = self.bridged(cx);
+                bridged.rung_out(call, round, &mut env);
             }
             Alarm::Ring(call, leg) => {
                 let (bridged, mut env, _) = self.bridged(cx);
@@ -431,7 +450,11 @@ impl Core {
                 let bindings = match &delta {
                     Delta::AccountRemoved(address) => Some((address.clone(), Bindings::default())),
                     Delta::Bindings(address, bindings) => Some((address.clone(), bindings.clone())),
-                    Delta::Account(_) | Delta::Number(..) | Delta::Answering(..) | Delta::Mailbox(..) => None,
+                    Delta::Account(_)
+                    | Delta::Number(..)
+                    | Delta::Mailbox(..)
+                    | Delta::Texts(..)
+                    | Delta::Answering(..) => None,
                 };
                 self.apply(delta, cx);
                 if let Some((address, bindings)) = bindings.filter(|(one, _)| self.is_home(one, cx)) {
@@ -447,8 +470,8 @@ impl Core {
                 ringing: self.proxy.ringing() + self.bridged.ringing(),
                 anchored: self.proxy.anchored(),
                 free_ports: self.proxy.free_ports(cx.now),
-                leaving: self.trunks.leaving(cx.now),
                 subscriptions: self.presence.len(),
+                leaving: self.trunks.leaving(cx.now),
             }),
             Command::Calls => {
                 let mut calls = self.proxy.calls(cx);
@@ -501,6 +524,7 @@ impl Core {
             && self.inquiries.is_idle()
             && self.vetting.is_idle()
             && self.presence.is_idle()
+            && self.texts.is_idle()
     }
 }
 

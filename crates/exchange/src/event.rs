@@ -67,17 +67,17 @@ pub enum Event {
         /// How many phones ring.
         targets: usize,
     },
+    /// A phone rings for a call.
+    CallRinging {
+        /// The Call-ID.
+        call: String,
+    },
     /// A bridged call has a leg with a Call-ID of its own.
     LegStarted {
         /// The Call-ID of the caller.
         call: String,
         /// The Call-ID of the leg.
         leg: String,
-    },
-    /// A phone rings for a call.
-    CallRinging {
-        /// The Call-ID.
-        call: String,
     },
     /// A call was answered.
     CallAnswered {

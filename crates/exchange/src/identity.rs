@@ -48,7 +48,7 @@ impl Caller {
     }
 
     /// What others may believe about the caller (RFC 3325 §9.1).
-    fn asserted(&self) -> Option<String> {
+    pub(crate) fn asserted(&self) -> Option<String> {
         let Self::Account(account) = self else { return None };
         Some(named(account, account.address.to_string().parse().ok()?))
     }

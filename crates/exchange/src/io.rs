@@ -11,6 +11,7 @@ use offhook_sip_stack::locate::{DnsAnswer, Question};
 use crate::command::{Answer, Command, Ticket};
 use crate::directory::{AddressOfRecord, Bindings, Delta};
 use crate::event::Event;
+use crate::message::{TextAnswer, TextRequest};
 use crate::presence::Line;
 use crate::trunks::TrunkState;
 
@@ -49,6 +50,8 @@ pub enum Input {
     /// What a folder of recordings holds now: its name, and the names of the files in it and in its folders. Said of each
     /// at the start, and of one that changes, to every shard.
     Mailbox(String, Vec<String>),
+    /// The answer to a question in [`Outbox::texts`], by its number.
+    Stored(u64, TextAnswer),
     /// From an operator, the API or the store.
     Command(Ticket, Command),
     /// How long the oldest message that waits for this shard has been waiting: above some, new calls are refused.
@@ -79,6 +82,13 @@ pub enum ShardMessage {
         account: AddressOfRecord,
         /// Whether it is watched.
         watched: bool,
+    },
+    /// A text message is kept for an account, to the account's home.
+    TextKept {
+        /// The account.
+        account: AddressOfRecord,
+        /// Whether its phones have had it, and none has taken it.
+        tried: bool,
     },
     /// A call of a watched account, to the account's home.
     Line {
@@ -121,7 +131,13 @@ pub enum ShardMessage {
 impl ShardMessage {
     /// Whether somebody waits for what comes of it, so that a shard that sleeps is to be woken.
     pub const fn is_urgent(&self) -> bool {
-        matches!(self, Self::Datagram { .. } | Self::Line { .. } | Self::Delta(Delta::Mailbox(..)))
+        matches!(
+            self,
+            Self::Datagram { .. }
+                | Self::Line { .. }
+                | Self::TextKept { .. }
+                | Self::Delta(Delta::Mailbox(..))
+        )
     }
 }
 
@@ -144,6 +160,8 @@ pub struct Outbox {
     pub shards: Vec<(u8, ShardMessage)>,
     /// Answers to commands.
     pub answers: Vec<(Ticket, Answer)>,
+    /// Questions to the store about text messages, with the number by which the answer comes back.
+    pub texts: Vec<(u64, TextRequest)>,
     /// Changes to files of recordings.
     pub files: Vec<FileRequest>,
     /// What happened, for logs, metrics and call records.

@@ -70,8 +70,11 @@ impl Shard {
             Input::FromShard(ShardMessage::Watched { account, watched }) => {
                 self.core.watched_elsewhere(account, watched);
             }
+            Input::FromShard(ShardMessage::TextKept { account, tried }) => {
+                self.core.text_kept(&account, tried, &mut cx);
+            }
             Input::FromShard(ShardMessage::Line { shard, account, line }) => {
-                self.core.line(shard, &account, line, &mut cx);
+                self.core.has_line(shard, &account, line, &mut cx);
             }
             Input::FromShard(ShardMessage::Activity { shard, account, calls }) => {
                 self.core.active_elsewhere(shard, account, calls);
@@ -82,6 +85,7 @@ impl Shard {
             }
             Input::Media(report) => self.core.media(report, &mut cx),
             Input::Resolved(ticket, answer) => self.core.resolved(ticket, answer, &mut cx),
+            Input::Stored(ticket, answer) => self.core.stored(ticket, answer, &mut cx),
             Input::Command(ticket, command) => self.core.command(ticket, command, &mut cx),
             Input::Mailbox(folder, files) => self.core.mailbox(&folder, &files, &mut cx),
             Input::Waited(waited) => self.core.waited(waited, &mut cx),

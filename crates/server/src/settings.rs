@@ -98,10 +98,10 @@ pub struct Settings {
     pub hold_timeout: Duration,
     /// The TURN server; `None`: there is none.
     pub turn: Option<TurnSettings>,
-    /// Octets in which the messages that passed lately are kept; 0: they are not.
-    pub trace_memory: usize,
     /// What presence is set to.
     pub presence: offhook_exchange::presence::Settings,
+    /// Octets in which the messages that passed lately are kept; 0: they are not.
+    pub trace_memory: usize,
     /// What the services are set to.
     pub services: offhook_exchange::services::Settings,
     /// After how many days a message of voicemail is deleted; 0: never.
@@ -325,8 +325,8 @@ impl Meaning<'_> {
             media_timeout: self.time("media.timeout"),
             hold_timeout: self.time("media.hold_timeout"),
             turn,
-            trace_memory: self.trace_memory(),
             presence: self.presence(),
+            trace_memory: self.trace_memory(),
             services: self.services(),
             voicemail_keep_days: self.count("services.voicemail.keep_days") as u64,
             store_url: self.store_url(),

@@ -26,7 +26,7 @@ use crate::others::{FromOthers, Others};
 use crate::pace::Pace;
 use crate::recordings::{Files, Shown};
 use crate::shards::{Mailbox, Post, Reports};
-use crate::telemetry::{Measures, Notes};
+use crate::telemetry::{Ledger, Measures, Notes};
 use crate::trace::Recorder;
 use crate::{clock, trace};
 
@@ -52,6 +52,7 @@ pub(crate) struct SignalThread {
     pub(crate) journal: Journal,
     pub(crate) notes: Notes,
     pub(crate) recorder: Recorder,
+    pub(crate) ledger: Ledger,
     pub(crate) measures: Arc<Measures>,
     pub(crate) state: State,
 }
@@ -69,6 +70,7 @@ pub(crate) struct State {
     asked: BTreeMap<u64, oneshot::Sender<Answer>>,
     tickets: u64,
     journal_fails: bool,
+    ledger_fails: bool,
     over: bool,
     /// Of the sockets' drops, those that the measures know of.
     drops_told: u64,
@@ -312,6 +314,8 @@ impl SignalThread {
         self.state.drops_told = drops;
         // Nothing of the journal stays behind when traffic ceases.
         let _ = self.journal.append(&mut Vec::new());
+        let written = self.ledger.write();
+        self.tell_ledger(written);
         let expired = self.recorder.expire(self.epoch.unix(clock::now()));
         if self.state.peak.is_over(self.shard.transactions()) || expired {
             offhook_memory::give_back();
@@ -323,6 +327,7 @@ impl SignalThread {
     fn flush(&mut self, poller: &Poller) {
         for _ in 0..ROUNDS {
             self.write_journal();
+            let happened = self.write_ledger();
             self.others.flush(&mut self.state.out.shards);
             self.ask_dns();
             self.send(poller);
@@ -330,13 +335,14 @@ impl SignalThread {
             self.state.out.files.drain(..).for_each(|request| self.files.0.change(request));
             self.media.post(&mut self.state.out.media);
             self.answer();
-            if !self.state.out.events.is_empty() {
-                let now = self.epoch.unix(clock::now());
-                for event in self.state.out.events.drain(..) {
-                    self.measures.count(&event);
-                    trace::keep(&mut self.recorder, now, &event);
-                    self.notes.event(now, event);
-                }
+            for event in self.state.out.events.drain(..) {
+                self.measures.count(&event);
+                trace::keep(&mut self.recorder, happened, &event);
+                self.notes.event(happened, event);
+            }
+            // After what stands in it.
+            while let Some(left) = self.ledger.left() {
+                self.notes.ledger_left(left);
             }
             self.notes.flush();
             if self.state.failed.is_empty() {
@@ -361,6 +367,26 @@ impl SignalThread {
             self.notes.journal(written.err().map(|error| error.to_string()));
         }
         self.state.journal_fails = fails;
+    }
+
+    /// Writes what happened to calls, before anybody is told of an answer. Returns the Unix time of it.
+    fn write_ledger(&mut self) -> Duration {
+        if self.state.out.events.is_empty() {
+            return Duration::ZERO;
+        }
+        let happened = self.epoch.unix(clock::now());
+        self.state.out.events.iter().for_each(|event| self.ledger.take(happened, event));
+        let written = self.ledger.flush();
+        self.tell_ledger(written);
+        happened
+    }
+
+    fn tell_ledger(&mut self, written: io::Result<()>) {
+        let fails = written.is_err();
+        if fails != self.state.ledger_fails {
+            self.notes.ledger(written.err().map(|error| error.to_string()));
+        }
+        self.state.ledger_fails = fails;
     }
 
     fn ask_dns(&mut self) {

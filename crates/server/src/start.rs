@@ -38,7 +38,7 @@ use crate::server::{Server, Threads};
 use crate::shards::{Mailbox, Shards};
 use crate::signal_thread::{SignalThread, State};
 use crate::stored::Stored;
-use crate::telemetry::{self, Measures, Notes};
+use crate::telemetry::{self, Ledger, Measures, Notes};
 use crate::trace::Recorder;
 use crate::turn::{self, Surroundings, Turn, TurnDoors};
 use crate::{RunFile, Settings, clock, web};
@@ -95,6 +95,7 @@ pub(crate) fn start(settings: Settings) -> Result<Server, StartError> {
     let mut warnings = settings.warnings.clone();
     let turn = turn::open(settings.turn.as_ref(), &mut warnings)?;
     let store = runtime.block_on(Store::open(store_options(&settings, Use::Server)))?;
+    recover_calls(&settings)?;
     let realm = runtime.block_on(settle_realm(&store, &settings, &mut warnings))?;
     let (generated, deltas) = runtime.block_on(read_store(&store, &settings, &realm, &mut warnings))?;
     let key = runtime.block_on(store.key())?;
@@ -173,6 +174,19 @@ pub(crate) fn start(settings: Settings) -> Result<Server, StartError> {
         std::fs::write(path, format!("{}\n", std::process::id())).map_err(system(path.display()))?;
     }
     Ok(server)
+}
+
+/// Calls of which the process before did not see the end get their records.
+fn recover_calls(settings: &Settings) -> Result<(), StartError> {
+    let recovered = telemetry::recover(&settings.data_dir, clock::unix());
+    let recovered = recovered.map_err(system("the records of calls before cannot be completed"))?;
+    if recovered > 0 {
+        tracing::info!(
+            calls = recovered,
+            "records of calls whose end was not seen, or not written, were made"
+        );
+    }
+    Ok(())
 }
 
 pub(crate) fn new_runtime() -> Result<Runtime, StartError> {
@@ -404,6 +418,7 @@ fn start_threads(
             files: (files.clone(), shown),
             journal,
             notes: notes.again(),
+            ledger: Ledger::new(&settings.data_dir, number),
             recorder: Recorder::new(settings.trace_memory / usize::from(shards)),
             measures: Arc::clone(&measures),
             state: State::default(),

@@ -1,9 +1,11 @@
 //! What happened, as logs, measures and call records. The only place that turns events into words.
 
+mod ledger;
 mod log;
 mod measures;
 mod record;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -12,6 +14,7 @@ use std::time::Duration;
 use offhook_exchange::event::Event;
 
 use crate::clock;
+pub(crate) use ledger::{Ledger, recover};
 use log::Routine;
 pub use log::{LogFormat, start_log};
 pub(crate) use measures::Measures;
@@ -44,6 +47,10 @@ pub(crate) enum Note {
     LeftOut(u64),
     /// The journal fails, or is well again.
     Journal(Option<String>),
+    /// The ledger of calls fails, or is well again.
+    Ledger(Option<String>),
+    /// A file of the ledger is full. What happened before has come before.
+    LedgerLeft(PathBuf),
 }
 
 impl Notes {
@@ -97,13 +104,26 @@ impl Notes {
         self.gathered.push(Note::Journal(failure));
     }
 
-    /// Hands on what was gathered, unless too much waits already.
+    pub(crate) fn ledger(&mut self, failure: Option<String>) {
+        self.gathered.push(Note::Ledger(failure));
+    }
+
+    /// A file of the ledger is full.
+    pub(crate) fn ledger_left(&mut self, file: PathBuf) {
+        self.gathered.push(Note::LedgerLeft(file));
+    }
+
+    /// Hands on what was gathered, unless too much waits already: then it is tried again with what comes.
     pub(crate) fn flush(&mut self) {
         if self.gathered.is_empty() {
             return;
         }
         if let Err(TrySendError::Full(notes)) = self.sender.try_send(std::mem::take(&mut self.gathered)) {
-            self.measures.notes_dropped.fetch_add(notes.len() as u64, Relaxed);
+            if notes.len() < MOST_GATHERED {
+                self.gathered = notes;
+            } else {
+                self.measures.notes_dropped.fetch_add(notes.len() as u64, Relaxed);
+            }
         }
     }
 }
@@ -141,6 +161,11 @@ fn take(note: Note, routine: &mut Routine, records: &mut Records) {
         Note::Journal(Some(error)) => {
             tracing::error!(%error, "registrations are not safe from a crash until this is mended");
         }
+        Note::Ledger(Some(error)) => {
+            tracing::error!(%error, "call records are not safe from a crash until this is mended");
+        }
+        Note::Ledger(None) => tracing::info!("the ledger of calls is written again"),
+        Note::LedgerLeft(file) => records.leave(file),
         Note::Journal(None) => tracing::info!("the journal is written again"),
     }
 }
@@ -152,6 +177,8 @@ pub fn call_records(data_dir: &std::path::Path) -> std::path::PathBuf {
 
 /// Batches of notes, each from one batch of messages.
 const WAITING: usize = 4_096;
+/// Notes that wait for room for one more.
+const MOST_GATHERED: usize = 65_536;
 /// After this much of it the thread sleeps until there is something.
 const SILENCE: Duration = Duration::from_secs(2);
 const GATHERING: Duration = Duration::from_millis(20);

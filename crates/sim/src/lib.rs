@@ -11,6 +11,7 @@ mod office;
 mod phone;
 mod recordings;
 pub mod sweep;
+mod texts;
 mod world;
 
 pub use dns::Dns;
@@ -20,4 +21,5 @@ pub use nat::Nat;
 pub use office::Office;
 pub use phone::{Habit, Phone, PhoneId};
 pub use recordings::Recordings;
+pub use texts::Texts;
 pub use world::World;

@@ -16,7 +16,7 @@ use offhook_media::relay::{self, Relay};
 use offhook_sip::digest::{Algorithm, ha1};
 use offhook_sip_stack::{Flow, Transport};
 
-use crate::{Dns, Recordings};
+use crate::{Dns, Recordings, Texts};
 
 /// The exchange.
 pub struct Office {
@@ -26,6 +26,8 @@ pub struct Office {
     pub events: Vec<Event>,
     /// The DNS that it asks.
     pub dns: Dns,
+    /// The text messages in its store.
+    pub texts: Texts,
     config: Config,
     epoch: Epoch,
     shards: Vec<Shard>,
@@ -62,6 +64,7 @@ impl Office {
             address,
             events: Vec::new(),
             dns: Dns::new(address.ip()),
+            texts: Texts::default(),
             config,
             epoch,
             facts: shards.iter().map(|_| VecDeque::new()).collect(),
@@ -118,7 +121,7 @@ impl Office {
         self.facts.iter_mut().for_each(VecDeque::clear);
         let stored =
             self.stored.clone().into_iter().map(|(address, bindings)| Delta::Bindings(address, bindings));
-        for delta in self.accounts.clone().into_iter().chain(stored) {
+        for delta in self.accounts.clone().into_iter().chain(stored).chain(self.texts.load()) {
             for shard in 0..self.shards.len() {
                 self.input(now, shard, Input::FromShard(ShardMessage::Delta(delta.clone())));
             }
@@ -222,6 +225,11 @@ impl Office {
         }
         for (shard, message) in handed_over {
             sent.extend(self.input(now, shard.into(), Input::FromShard(message)));
+        }
+        let answers =
+            out.texts.drain(..).filter_map(|(ticket, asked)| Some((ticket, self.texts.answer(asked)?)));
+        for (ticket, answer) in answers.collect::<Vec<_>>() {
+            sent.extend(self.input(now, shard, Input::Stored(ticket, answer)));
         }
         for shard in woken {
             sent.extend(self.input(now, shard, Input::Deadline));

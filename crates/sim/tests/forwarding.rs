@@ -35,7 +35,10 @@ fn to_carol(forward: impl FnOnce(&mut Forward, Option<String>)) -> Answering {
 
 /// Alice calls Bob, talks with Carol and hangs up; then nothing is left.
 fn alice_talks_with_carol(world: &mut World, [alice, bob, carol]: [PhoneId; 3], name: Option<&str>) {
-    let call = world.call(alice, "bob");
+    let call = match name.is_some_and(|name| name.contains("bridged")) {
+        true => world.private_call(alice, "bob"),
+        false => world.call(alice, "bob"),
+    };
     world.pass(30 * SECOND);
     let (to_alice, to_carol) = (world.phones[alice.0].heard_hz(2.0), world.phones[carol.0].heard_hz(2.0));
     assert!((to_alice - 1000.0).abs() < 10.0, "alice hears {to_alice} Hz");
@@ -66,6 +69,19 @@ fn a_call_to_someone_busy_goes_on() {
     let (mut world, phones) = office(to_carol(|forward, carol| forward.busy = carol));
     world.phones[phones[1].0].habit = Habit::Refuse(486);
     alice_talks_with_carol(&mut world, phones, Some("forwarded-busy"));
+}
+
+/// A call that the exchange has in a dialog of its own goes on in the same way.
+#[test]
+fn a_bridged_call_goes_on() {
+    let wanted = Answering { ring_seconds: Some(8), ..to_carol(|forward, carol| forward.no_answer = carol) };
+    let (mut world, phones) = office(wanted);
+    alice_talks_with_carol(&mut world, phones, Some("bridged-forwarded-no-answer"));
+    let (mut world, phones) = office(to_carol(|forward, carol| forward.busy = carol));
+    world.phones[phones[1].0].habit = Habit::Refuse(486);
+    alice_talks_with_carol(&mut world, phones, Some("bridged-forwarded-busy"));
+    let (mut world, phones) = office(to_carol(|forward, carol| forward.always = carol));
+    alice_talks_with_carol(&mut world, phones, Some("bridged-forwarded-always"));
 }
 
 #[test]

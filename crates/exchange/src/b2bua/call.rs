@@ -30,6 +30,8 @@ pub(super) struct Call {
     pub(super) by_operator: bool,
     /// The number of the service that has it and is told of what happens.
     pub(super) service: Option<usize>,
+    /// Legs with those who did not answer before an end of ours did.
+    pub(super) former: Vec<Leg>,
 }
 
 /// Whom the caller talks with, or waits for.
@@ -59,7 +61,8 @@ impl Call {
             With::Phones(ring) => ring.branches.as_slice(),
             With::End(_) => &[],
         };
-        std::iter::once(&self.caller).chain(branches.iter().map(|branch| &branch.leg))
+        let branches = branches.iter().map(|branch| &branch.leg);
+        std::iter::once(&self.caller).chain(branches).chain(&self.former)
     }
 
     pub(super) fn leg(&self, number: u8) -> Option<&Leg> {
@@ -70,7 +73,7 @@ impl Call {
         match (number.checked_sub(1), &mut self.with) {
             (None, _) => Some(&mut self.caller),
             (Some(at), With::Phones(ring)) => Some(&mut ring.branches.get_mut(usize::from(at))?.leg),
-            (Some(_), With::End(_)) => None,
+            (Some(at), With::End(_)) => self.former.get_mut(usize::from(at)),
         }
     }
 

@@ -9,6 +9,7 @@ mod end;
 mod leg;
 mod lines;
 mod ring;
+mod unanswered;
 mod verb;
 mod voice;
 
@@ -30,6 +31,7 @@ use crate::proxy::{OPERATOR, OPERATOR_REASON};
 use crate::trunks::Trunks;
 use call::Call;
 pub(crate) use leg::{settings, settings_as};
+pub(crate) use unanswered::{Onward, Unanswered};
 pub(crate) use verb::{Arriving, Called, Calls, Endpoint, Shown};
 pub(crate) use voice::Point;
 
@@ -52,6 +54,8 @@ pub(crate) struct Usages {
     pub(crate) timers: Timers<UsageOwner>,
     pub(crate) claims: Claims,
     pub(crate) events: Vec<(UsageId, InviteEvent)>,
+    /// Calls that nobody has taken, and of which something may become.
+    pub(crate) unanswered: Vec<CallId>,
     /// For the services of these numbers.
     pub(crate) points: Vec<(CallId, usize, Point)>,
 }

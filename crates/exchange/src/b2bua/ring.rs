@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use offhook_sip::{NameAddr, Response, Status, Uri};
+use offhook_sip::{Name, NameAddr, Request, Response, Status, Uri};
 use offhook_sip_stack::usage::Body;
 use offhook_sip_stack::usage::invite::{Invite, Outgoing, Party as Ender};
 use rand::RngExt as _;
@@ -11,6 +11,7 @@ use super::bridge::Passing;
 use super::call::{Call, NO_MEDIA, With};
 use super::leg::{self, Leg};
 use super::lines;
+use super::unanswered::{Kept, diversions};
 use super::{Env, usage};
 use crate::config::AnchorPolicy;
 use crate::context::Alarm;
@@ -20,7 +21,7 @@ use crate::proxy::Target;
 use crate::proxy::anchor::Role;
 use crate::proxy::protection::Manner;
 use crate::proxy::signed_route::{Party, PartyName};
-use crate::proxy::{SILENCE, by_preference, rank};
+use crate::proxy::{SILENCE, by_preference, deflection, rank};
 use crate::refusal::Refusal;
 use crate::trunks::Trunks;
 
@@ -34,6 +35,8 @@ pub(super) struct Ring {
     pub(super) winner: Option<usize>,
     best: Option<Failure>,
     pub(super) passing: Passing,
+    /// Until somebody has answered.
+    pub(super) kept: Option<Box<Kept>>,
 }
 
 /// What everyone who is called is told.
@@ -70,7 +73,7 @@ struct Failure {
 }
 
 impl Ring {
-    pub(super) fn new(asked: Asked, targets: Vec<Target>) -> Self {
+    pub(super) fn new(asked: Asked, targets: Vec<Target>, kept: Box<Kept>) -> Self {
         Self {
             asked,
             branches: Vec::new(),
@@ -78,7 +81,21 @@ impl Ring {
             winner: None,
             best: None,
             passing: Passing::default(),
+            kept: Some(kept),
         }
+    }
+
+    /// The best failure so far.
+    pub(super) fn failure(&self) -> Option<Status> {
+        self.best.as_ref().map(|best| best.status)
+    }
+
+    /// The call goes on: those who are called from now on learn by whom.
+    pub(super) fn divert(&mut self, request: &Request) {
+        self.best = None;
+        self.branches.iter_mut().for_each(|branch| branch.given_up = None);
+        self.asked.headers.retain(|(name, _)| name != Name::Diversion.as_str());
+        self.asked.headers.extend(diversions(request));
     }
 
     /// The only one who may still answer, or has.
@@ -106,7 +123,12 @@ impl Call {
             if ring.winner.is_some() || ring.branches.iter().any(|branch| !branch.done) {
                 return;
             }
-            let Some(group) = ring.groups.pop_front() else { return self.unanswered(env) };
+            let Some(group) = ring.groups.pop_front() else {
+                if !self.goes_on(env) {
+                    self.unanswered(env);
+                }
+                return;
+            };
             for target in group {
                 self.launch(target, env);
             }
@@ -247,7 +269,13 @@ impl Call {
         if body.is_some() {
             ring.commit(at);
         }
-        let alone = ring.only() == Some(at);
+        let mut alone = ring.only() == Some(at);
+        if let Some(kept) = &mut ring.kept {
+            kept.rang |= status != Status::TRYING;
+            // Somebody else may yet take the call, and then the session.
+            alone &= !kept.attended;
+            kept.early |= alone && body.is_some();
+        }
         let number = at as u8 + 1;
         let body = body.filter(|_| alone).and_then(|body| self.pass(number, Role::Answer, body, env).ok());
         self.caller.enter(env, |invite, stack| invite.provisional(status, body, stack));
@@ -258,6 +286,7 @@ impl Call {
     pub(super) fn won(&mut self, at: usize, body: Option<Body>, offer: bool, env: &mut Env<'_, '_>) {
         let With::Phones(ring) = &mut self.with else { return };
         ring.winner = Some(at);
+        ring.kept = None;
         ring.groups.clear();
         for (_, branch) in ring.branches.iter_mut().enumerate().filter(|(one, _)| *one != at) {
             branch.leave(COMPLETED_ELSEWHERE, env);
@@ -307,6 +336,9 @@ impl Call {
             return;
         }
         let retry_after = response.and_then(|response| response.retry_after().ok().flatten());
+        if let (Some(kept), None, true) = (&mut ring.kept, &branch.target.line, status.is_redirection()) {
+            kept.deflection = response.and_then(deflection);
+        }
         let again = match branch.target.line.is_some() {
             true => branch.next_server(by, status),
             false => branch.again(by, status, env),
@@ -345,7 +377,7 @@ impl Call {
     }
 
     /// Nobody is left who could answer.
-    fn unanswered(&mut self, env: &mut Env<'_, '_>) {
+    pub(super) fn unanswered(&mut self, env: &mut Env<'_, '_>) {
         let With::Phones(ring) = &mut self.with else { return };
         let best = ring.best.take();
         let (status, reason, retry_after) = match best {
@@ -353,9 +385,18 @@ impl Call {
             None => (Status::TEMPORARILY_UNAVAILABLE, "Nobody answered".to_owned(), None),
         };
         let retry_after = retry_after.map(|seconds| ("Retry-After".to_owned(), seconds.to_string()));
-        let headers: Vec<_> = retry_after.into_iter().collect();
-        self.finish(None, (status, &reason), env);
-        self.caller.enter(env, |invite, stack| invite.reject_with(status, &reason, &headers, stack));
+        self.refuse_caller((status, &reason), retry_after.into_iter().collect(), env);
+    }
+
+    /// The caller is told that nobody takes its call.
+    pub(super) fn refuse_caller(
+        &mut self,
+        (status, reason): (Status, &str),
+        headers: Vec<(String, String)>,
+        env: &mut Env<'_, '_>,
+    ) {
+        self.finish(None, (status, reason), env);
+        self.caller.enter(env, |invite, stack| invite.reject_with(status, reason, &headers, stack));
     }
 }
 

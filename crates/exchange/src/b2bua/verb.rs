@@ -11,6 +11,7 @@ use super::call::{About, CALLER, Call, With};
 use super::end::End;
 use super::leg::{self, Leg};
 use super::ring::{Asked, Ring};
+use super::unanswered::{Kept, Onward, diversions};
 use super::{CallId, Env, MOST_CALLS, Table, usage};
 use crate::core::extensions;
 use crate::directory::{Account, AddressOfRecord, Answering};
@@ -88,7 +89,7 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
         env: &'c mut Env<'a, 'b>,
         arriving: Arriving<'c>,
     ) -> (CallId, Self) {
-        let id = table.next();
+        let id = arriving.asking.bridged.unwrap_or_else(|| table.next());
         (id, Self { table, env, arriving: Some((id, arriving)), rings_for: None, service: 0 })
     }
 
@@ -236,6 +237,10 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
     /// # Errors
     /// What the caller is told when that cannot be: then there is no call.
     pub(crate) fn answer(&mut self, call: CallId, endpoint: Endpoint) -> Result<(), Refusal> {
+        if let Some(arriving) = self.arriving(call).filter(|one| one.asking.bridged.is_some()) {
+            let asking = arriving.asking;
+            return self.table.take_over(call, asking, (endpoint, self.service), self.env);
+        }
         let (about, party) = self.begin(call)?;
         let mut end = End::new(&about.call_id, party, endpoint, self.env);
         let anchor = end.anchor;
@@ -271,6 +276,16 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
     /// # Errors
     /// What the caller is told when that cannot be: then there is no call.
     pub(crate) fn bridge(&mut self, call: CallId, shown: Shown) -> Result<(), Refusal> {
+        let rings_for = self.rings_for;
+        if let Some((_, arriving)) =
+            self.arriving.as_mut().filter(|(id, one)| *id == call && one.asking.bridged.is_some())
+        {
+            let targets = std::mem::take(&mut arriving.targets);
+            let (server, account) = (arriving.server, arriving.called.account.clone());
+            let onward = Onward { server, asking: arriving.asking.clone(), account, targets, rings_for };
+            self.table.go_on(call, onward, self.env);
+            return Ok(());
+        }
         let (about, party) = self.begin(call)?;
         let Some(asked) = self.arriving(call).and_then(|one| asked(one, party, shown)) else {
             self.forget(&about);
@@ -283,9 +298,12 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
         let Some((_, arriving)) = &mut self.arriving else { return Ok(()) };
         let targets = std::mem::take(&mut arriving.targets);
         self.env.transactions.trying(arriving.server, &mut self.env.cx.sip());
+        let (asking, account) = (arriving.asking.clone(), arriving.called.account.clone());
+        let kept = Kept::new(arriving.server, asking, account, rings_for.is_some());
         self.started(&about, targets.len());
-        let with = With::Phones(Box::new(Ring::new(asked, targets)));
+        let with = With::Phones(Box::new(Ring::new(asked, targets, kept)));
         let mut new = self.call(call, caller, with, about);
+        new.wait_for_answer(rings_for.flatten(), self.env);
         new.ring(self.env);
         self.table.insert(new, self.env);
         Ok(())
@@ -296,7 +314,7 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
         let Some(&Arriving { asking, called, .. }) = self.arriving(call) else {
             return Err(Status::SERVER_INTERNAL_ERROR.into());
         };
-        let Asking { request, from, caller, begun, trunk, diverted_by: _ } = asking;
+        let Asking { request, from, caller, begun, trunk, .. } = asking;
         let most_calls = if called.emergency { usize::MAX } else { self.env.config.max_calls_per_account };
         extensions(request, Name::Require, &["100rel", "timer"])?;
         if self.table.calls.len() >= MOST_CALLS {
@@ -348,7 +366,17 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
 
     fn call(&self, id: CallId, caller: Leg, with: With, about: About) -> Call {
         let service = Some(self.service);
-        Call { id, caller, with, about, answered: None, ended: false, by_operator: false, service }
+        Call {
+            id,
+            caller,
+            with,
+            about,
+            answered: None,
+            ended: false,
+            by_operator: false,
+            service,
+            former: Vec::new(),
+        }
     }
 
     /// No call has come of it.
@@ -388,6 +416,7 @@ fn asked(arriving: &Arriving<'_>, party: Party, shown: Shown) -> Option<Asked> {
             NameAddr::new(SipUri::new(Some("anonymous"), host)).with_display_name("Anonymous")
         }
     };
+    headers.extend(diversions(request));
     let hops = request.max_forwards().ok().flatten();
     Some(Asked {
         party,

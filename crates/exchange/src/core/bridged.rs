@@ -3,13 +3,13 @@
 use std::time::Instant;
 
 use offhook_media::command::Report;
-use offhook_sip::{Method, Uri};
+use offhook_sip::{Method, Status, Uri};
 use offhook_sip_stack::transaction::ServerId;
 
 use super::Core;
 use super::outward::Way;
 use super::whereabouts::Found;
-use crate::b2bua::{Arriving, Called, Env, Table};
+use crate::b2bua::{Arriving, Called, Env, Onward, Table};
 use crate::context::Context;
 use crate::directory::{Delta, Mailbox};
 use crate::identity::Caller;
@@ -56,6 +56,9 @@ impl Core {
             Way::Phones(found) if *asking.request.method() == Method::Invite => {
                 self.ring(server, asking, found, called, cx)
             }
+            Way::Phones(found) if *asking.request.method() == Method::Message => {
+                self.text(server, asking, found, cx)
+            }
             way => self.go(server, asking, way, cx),
         }
     }
@@ -86,6 +89,10 @@ impl Core {
             (outcome, _) => outcome,
         };
         match (outcome, called.account) {
+            (Outcome::Phones(targets, rings_for), account) if asking.bridged.is_some() => {
+                self.send_on(Onward { server, asking, account, targets, rings_for }, cx);
+                Ok(())
+            }
             (Outcome::Phones(targets, rings_for), account) => {
                 let attended =
                     account.zip(rings_for).map(|(account, rings_for)| Attended { account, rings_for });
@@ -110,9 +117,20 @@ impl Core {
                 let forwarding = Forwarding { asking, targets: found.phones?, attended: None };
                 self.proxy.start(server, forwarding, &self.config, &mut self.transactions, cx)
             }
+            Way::Out(_) if asking.bridged.is_some() => Err(Refusal::new(
+                Status::TEMPORARILY_UNAVAILABLE,
+                "A bridged call is not sent on to other domains",
+            )),
             Way::Out(to) => self.outward(server, asking.answered_for(), to, cx),
             Way::Trunks(by) => self.by_trunks(server, asking.answered_for(), by, cx),
         }
+    }
+
+    /// A bridged call goes on to others.
+    pub(super) fn send_on(&mut self, onward: Onward, cx: &mut Context<'_>) {
+        let Some(call) = onward.asking.bridged else { return };
+        let (bridged, mut env, _) = self.bridged(cx);
+        bridged.go_on(call, onward, &mut env);
     }
 
     /// Lets services take a call whose caller is known; true if one has.
@@ -203,7 +221,9 @@ impl Core {
 
     /// Does what is due for a leg of a bridged call; false if nothing is.
     pub(crate) fn due(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some((deadline, owner)) = self.usages.timers.pop_due(cx.now) else { return self.watch_due(cx) };
+        let Some((deadline, owner)) = self.usages.timers.pop_due(cx.now) else {
+            return self.watch_due(cx);
+        };
         if trunks::is_ours(owner.usage) {
             self.tend(cx, |trunks, desk| trunks.timeout(owner.usage, deadline, desk));
         } else {

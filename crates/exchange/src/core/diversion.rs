@@ -1,56 +1,82 @@
 //! Calls that go on to somebody else.
 
-use offhook_sip::{Host, Name, NameAddr, Response, SipUri, Status, Uri};
+use offhook_sip::{Host, Method, Name, NameAddr, Response, SipUri, Status, Uri};
 use offhook_sip_stack::transaction::ServerId;
 
 use super::Core;
 use super::outward::Way;
-use crate::b2bua::Called;
+use crate::b2bua::{self, Called};
 use crate::context::Context;
 use crate::directory::AddressOfRecord;
 use crate::event::Event;
 use crate::locality::user_of;
 use crate::proxy::{Asking, Unanswered};
 use crate::refusal::Refusal;
-use crate::services::{Diversion, Outcome};
+use crate::services::{Diversion, Outcome, Why};
 
 impl Core {
     /// Asks services what becomes of the calls that nobody has taken.
     pub(crate) fn attend(&mut self, cx: &mut Context<'_>) {
+        self.note_texts(cx);
         while let Some(unanswered) = self.proxy.next_unanswered() {
             let Unanswered { number, server, asking, account, why, deflection } = unanswered;
-            let request = asking.request.clone();
-            let uri = request.uri().ok();
-            let dialled = uri.as_ref().and_then(user_of).unwrap_or_default();
-            let account = account.or_else(|| self.account_of(&dialled, uri.as_ref()?));
-            let answering = account.as_ref().and_then(|account| self.directory.answering(account)).cloned();
-            let called = Called { dialled, account, answering, emergency: false };
-            let outcome = match deflection {
-                Some(to) => Ok(Some(Outcome::Diverted(Diversion { to, why }))),
-                None => self.unanswered(server, &asking, &called, why, cx),
-            };
-            let done = match (outcome, &called.account) {
-                (Ok(None), _) | (Ok(Some(Outcome::Diverted(_))), None) => {
-                    self.proxy.give_up(number, &self.config, &mut self.transactions, cx);
-                    continue;
-                }
-                (Ok(Some(Outcome::Diverted(diversion))), Some(account)) => {
-                    self.proxy.hand_over(number);
-                    self.divert(server, asking, account, &diversion, cx)
-                }
-                (Ok(Some(_)), _) => {
-                    self.proxy.hand_over(number);
-                    Ok(())
-                }
-                (Err(refusal), _) => {
-                    self.proxy.hand_over(number);
-                    Err(refusal)
-                }
-            };
-            if let Err(refusal) = done {
-                let answer = refusal.response(&request, &self.stateless_tag(&request));
-                self.fail(server, answer, cx);
+            if let (Method::Message, Some(account)) = (asking.request.method(), &account) {
+                let account = account.clone();
+                self.unheard(number, (server, asking), account, cx);
+                continue;
             }
+            let request = asking.request.clone();
+            match self.outcome(server, asking, account, (why, deflection), cx) {
+                Ok(false) => self.proxy.give_up(number, &self.config, &mut self.transactions, cx),
+                Ok(true) => self.proxy.hand_over(number),
+                Err(refusal) => {
+                    self.proxy.hand_over(number);
+                    let answer = refusal.response(&request, &self.stateless_tag(&request));
+                    self.fail(server, answer, cx);
+                }
+            }
+        }
+        while let Some(unanswered) = self.next_unanswered(cx) {
+            let b2bua::Unanswered { call, server, asking, account, why, deflection } = unanswered;
+            let refusal = match self.outcome(server, asking, account, (why, deflection), cx) {
+                Ok(true) => continue,
+                Ok(false) => None,
+                Err(refusal) => Some(refusal),
+            };
+            let (bridged, mut env, _) = self.bridged(cx);
+            bridged.give_up(call, refusal.as_ref(), &mut env);
+        }
+    }
+
+    fn next_unanswered(&mut self, cx: &mut Context<'_>) -> Option<b2bua::Unanswered> {
+        let (bridged, mut env, _) = self.bridged(cx);
+        bridged.next_unanswered(&mut env)
+    }
+
+    /// What becomes of a call that nobody has taken; false: nothing.
+    fn outcome(
+        &mut self,
+        server: ServerId,
+        asking: Asking,
+        account: Option<AddressOfRecord>,
+        (why, deflection): (Why, Option<String>),
+        cx: &mut Context<'_>,
+    ) -> Result<bool, Refusal> {
+        let uri = asking.request.uri().ok();
+        let dialled = uri.as_ref().and_then(user_of).unwrap_or_default();
+        let account = account.or_else(|| self.account_of(&dialled, uri.as_ref()?));
+        let answering = account.as_ref().and_then(|account| self.directory.answering(account)).cloned();
+        let called = Called { dialled, account, answering, emergency: false };
+        let outcome = match deflection {
+            Some(to) => Some(Outcome::Diverted(Diversion { to, why })),
+            None => self.unanswered(server, &asking, &called, why, cx)?,
+        };
+        match (outcome, &called.account) {
+            (None, _) | (Some(Outcome::Diverted(_)), None) => Ok(false),
+            (Some(Outcome::Diverted(diversion)), Some(account)) => {
+                self.divert(server, asking, account, &diversion, cx).map(|()| true)
+            }
+            (Some(_), _) => Ok(true),
         }
     }
 

@@ -276,7 +276,7 @@ impl Core {
             let home = dispatch::home(&account, self.config.shards);
             let shard = cx.shard;
             if home == shard {
-                self.line(shard, &account, line, cx);
+                self.has_line(shard, &account, line, cx);
             } else {
                 cx.out.shards.push((home, ShardMessage::Line { shard, account, line }));
             }
@@ -284,7 +284,13 @@ impl Core {
     }
 
     /// An account whose home this is has a call at a shard.
-    pub(crate) fn line(&mut self, shard: u8, account: &AddressOfRecord, line: Line, cx: &mut Context<'_>) {
+    pub(crate) fn has_line(
+        &mut self,
+        shard: u8,
+        account: &AddressOfRecord,
+        line: Line,
+        cx: &mut Context<'_>,
+    ) {
         if !self.presence.tracked.is_watched(account) {
             return;
         }

@@ -102,6 +102,7 @@ impl Core {
             let account = record.clone();
             self.change(record, bindings, cx);
             self.transactions.respond(server, answer, &mut cx.sip());
+            self.deliver(&account, cx);
             if let Some(known) = known {
                 let mut new = self.directory.bindings(&account);
                 new.0.retain(|one| !known.contains(&one.flow));

@@ -7,7 +7,7 @@ use offhook_sip_stack::Flow;
 use offhook_sip_stack::transaction::ServerId;
 
 use super::Core;
-use crate::b2bua::{Arriving, Called, Calls, Shown};
+use crate::b2bua::{Arriving, Called, Calls, Onward, Shown};
 use crate::command::TrunkReport;
 use crate::context::Context;
 use crate::identity::Caller;
@@ -127,6 +127,10 @@ impl Core {
             order.iter().zip((0..1_000).rev()).filter_map(|(at, q)| self.by_line(*at, q, call)).collect();
         if targets.is_empty() {
             return Err(Refusal::new(Status::BAD_GATEWAY, self.why_none(&order)));
+        }
+        if asking.bridged.is_some() {
+            self.send_on(Onward { server, asking, account: None, targets, rings_for: None }, cx);
+            return Ok(());
         }
         let called = Called { dialled: dialled.clone(), emergency, ..Called::default() };
         let arriving = Arriving { server, asking: &asking, called: &called, targets };

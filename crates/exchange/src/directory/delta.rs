@@ -13,8 +13,10 @@ pub enum Delta {
     Number(String, Option<AddressOfRecord>),
     /// An account's bindings are now these.
     Bindings(AddressOfRecord, Bindings),
-    /// An account wants its calls answered like this now.
-    Answering(AddressOfRecord, Answering),
     /// This waits in an account's mailbox now. Phones that show it are told by the account's shard.
     Mailbox(AddressOfRecord, Mailbox),
+    /// Whether text messages are kept for an account.
+    Texts(AddressOfRecord, bool),
+    /// An account wants its calls answered like this now.
+    Answering(AddressOfRecord, Answering),
 }

@@ -10,7 +10,7 @@ mod delta;
 mod mailbox;
 mod packed;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use offhook_sip::Uri;
 use offhook_sip_stack::{ConnectionId, Flow, shrink};
@@ -32,9 +32,11 @@ pub struct Directory {
     accounts: HashMap<AddressOfRecord, Account>,
     numbers: HashMap<String, AddressOfRecord>,
     bindings: HashMap<AddressOfRecord, Packed>,
+    mailboxes: HashMap<AddressOfRecord, Mailbox>,
+    /// Accounts for which text messages are kept.
+    texts: HashSet<AddressOfRecord>,
     /// Of those accounts that want something unusual.
     answering: HashMap<AddressOfRecord, Answering>,
-    mailboxes: HashMap<AddressOfRecord, Mailbox>,
     /// Who registered over which connection.
     connections: HashMap<ConnectionId, BTreeSet<AddressOfRecord>>,
 }
@@ -50,8 +52,9 @@ impl Directory {
                 self.accounts.remove(&address);
                 self.bind(address.clone(), &Bindings::default());
                 self.numbers.retain(|_, owner| *owner != address);
-                self.answering.remove(&address);
                 self.mailboxes.remove(&address);
+                self.texts.remove(&address);
+                self.answering.remove(&address);
             }
             Delta::Number(number, Some(address)) => {
                 self.numbers.insert(number, address);
@@ -60,14 +63,20 @@ impl Directory {
                 self.numbers.remove(&number);
             }
             Delta::Bindings(address, bindings) => self.bind(address, &bindings),
+            Delta::Mailbox(address, mailbox) => {
+                self.mailboxes.insert(address, mailbox);
+            }
+            Delta::Texts(address, true) => {
+                self.texts.insert(address);
+            }
+            Delta::Texts(address, false) => {
+                self.texts.remove(&address);
+            }
             Delta::Answering(address, answering) if answering.is_usual() => {
                 self.answering.remove(&address);
             }
             Delta::Answering(address, answering) => {
                 self.answering.insert(address, answering);
-            }
-            Delta::Mailbox(address, mailbox) => {
-                self.mailboxes.insert(address, mailbox);
             }
         }
     }
@@ -128,6 +137,11 @@ impl Directory {
     /// What waits in an account's mailbox, if it has one.
     pub fn mailbox(&self, address: &AddressOfRecord) -> Option<Mailbox> {
         self.mailboxes.get(address).copied()
+    }
+
+    /// Whether text messages are kept for an account.
+    pub(crate) fn has_texts(&self, address: &AddressOfRecord) -> bool {
+        self.texts.contains(address)
     }
 
     /// The bindings that have not expired at `now` (Unix seconds), in no order.

@@ -19,6 +19,7 @@ use super::signed_route::{Party, PartyName, SignedRoute, tag_digest};
 use super::target::{Target, by_preference};
 use super::unanswered::Attended;
 use super::{Proxy, is_sdp};
+use crate::b2bua::CallId;
 use crate::config::{AnchorPolicy, Config, SrtpPolicy};
 use crate::context::{Alarm, Context};
 use crate::directory::Account;
@@ -28,6 +29,7 @@ use crate::refusal::Refusal;
 use crate::registrar::behind_nat;
 
 /// A request that starts something, and who wants that.
+#[derive(Clone)]
 pub(crate) struct Asking {
     pub(crate) request: Request,
     /// How it came.
@@ -37,6 +39,8 @@ pub(crate) struct Asking {
     pub(crate) trunk: Option<usize>,
     /// Since when it is a call, if it is one that others have not answered.
     pub(crate) begun: Option<Instant>,
+    /// The bridged call that it is.
+    pub(crate) bridged: Option<CallId>,
     /// Who has sent it on to where it goes now, and answers for that.
     pub(crate) diverted_by: Option<Account>,
 }
@@ -102,7 +106,7 @@ impl Proxy {
         transactions: &mut Transactions,
         cx: &mut Context<'_>,
     ) -> Result<(u64, Box<ResponseContext>), Refusal> {
-        let Asking { request, from, caller, begun, trunk: _, diverted_by: _ } = asking;
+        let Asking { request, from, caller, begun, .. } = asking;
         let invite = *request.method() == Method::Invite;
         let counted = invite && self.active.admit(&caller, most_calls)?.is_some();
         if invite && begun.is_none() {

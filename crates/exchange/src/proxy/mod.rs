@@ -24,7 +24,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use offhook_media::lease::PortBlock;
-use offhook_sip::{Headers, Method, Name, Response, Status};
+use offhook_sip::{Headers, Method, Name, Request, Response, Status};
 use offhook_sip_stack::locate::Question;
 use offhook_sip_stack::transaction::{ClientId, ServerId, Transactions};
 use offhook_sip_stack::{IdMap, shrink};
@@ -48,7 +48,7 @@ use response_context::{Branch, Kind, ResponseContext};
 use shunned::Shunned;
 use signed_route::PartyName;
 pub(crate) use target::{Target, by_preference, of_bindings};
-pub(crate) use unanswered::{Attended, Unanswered};
+pub(crate) use unanswered::{Attended, Unanswered, deflection, why_unanswered};
 
 /// Requests under way and calls whose media goes through us.
 pub(crate) struct Proxy {
@@ -62,6 +62,8 @@ pub(crate) struct Proxy {
     shunned: Shunned,
     /// Contexts of which nothing has come, and something may yet.
     unanswered: Vec<u64>,
+    /// Messages that a phone has taken: for whom, from whom.
+    pub(crate) taken: Vec<(AddressOfRecord, Option<AddressOfRecord>, Request)>,
     pub(crate) anchors: Anchors,
     pub(crate) active: Activity,
 }
@@ -77,6 +79,7 @@ impl Proxy {
             questions: IdMap::default(),
             shunned: Shunned::default(),
             unanswered: Vec::new(),
+            taken: Vec::new(),
             anchors: Anchors::new(shard, ports),
             active: Activity::new(shards),
         }
@@ -213,7 +216,15 @@ impl Proxy {
         let branch = &mut context.branches[index];
         branch.done = true;
         branch.timer_c = None;
-        if std::mem::replace(&mut branch.answered, true) || !context.is_invite() {
+        let again = std::mem::replace(&mut branch.answered, true);
+        if first_final
+            && let (Some(attended), Kind::Initial { caller, .. }) = (&context.attended, &context.kind)
+            && *context.request.method() == Method::Message
+        {
+            let sender = caller.account().cloned();
+            self.taken.push((attended.account.clone(), sender, context.request.clone()));
+        }
+        if again || !context.is_invite() {
             return;
         }
         self.answered(context, index, response, first_final, cx);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use offhook_sip::{Contacts, Request, Status};
+use offhook_sip::{Contacts, Method, Request, Response, Status};
 use offhook_sip_stack::Flow;
 use offhook_sip_stack::transaction::{ServerId, Transactions};
 
@@ -37,6 +37,9 @@ pub(crate) struct Unanswered {
 impl ResponseContext {
     /// Why nobody has taken it, when somebody else may.
     pub(super) fn unanswered(&self) -> Option<Why> {
+        if *self.request.method() == Method::Message {
+            return self.unheard().then_some(Why::Unavailable);
+        }
         if self.settled || self.cancelled || self.hung_up || !self.is_new_call() {
             return None;
         }
@@ -44,31 +47,52 @@ impl ResponseContext {
             return Some(Why::Deflected);
         }
         self.attended.as_ref()?;
-        let silent = if self.rang { Why::NoAnswer } else { Why::Unavailable };
-        match self.best.as_ref()?.status() {
-            Status::BUSY_HERE | Status::BUSY_EVERYWHERE | Status::DECLINE => Some(Why::Busy),
-            _ if self.branches.iter().any(|branch| branch.given_up.is_some()) => Some(Why::NoAnswer),
-            Status::REQUEST_TIMEOUT | Status::TEMPORARILY_UNAVAILABLE | Status::REQUEST_TERMINATED => {
-                Some(silent)
-            }
-            Status::FLOW_FAILED => Some(Why::Unavailable),
-            status if status.class() == 5 => Some(Why::Unavailable),
-            _ => None,
-        }
+        let given_up = self.branches.iter().any(|branch| branch.given_up.is_some());
+        why_unanswered(self.best.as_ref()?.status(), given_up, self.rang)
     }
 }
 
+/// Why nobody takes a call of which this is the best answer. `given_up`: we have ended the ringing.
+pub(crate) fn why_unanswered(best: Status, given_up: bool, rang: bool) -> Option<Why> {
+    match best {
+        Status::BUSY_HERE | Status::BUSY_EVERYWHERE | Status::DECLINE => Some(Why::Busy),
+        _ if given_up => Some(Why::NoAnswer),
+        Status::REQUEST_TIMEOUT | Status::TEMPORARILY_UNAVAILABLE | Status::REQUEST_TERMINATED if rang => {
+            Some(Why::NoAnswer)
+        }
+        Status::REQUEST_TIMEOUT
+        | Status::TEMPORARILY_UNAVAILABLE
+        | Status::REQUEST_TERMINATED
+        | Status::FLOW_FAILED => Some(Why::Unavailable),
+        status if status.class() == 5 => Some(Why::Unavailable),
+        _ => None,
+    }
+}
+
+/// Where a phone sends a call by a 3xx.
+pub(crate) fn deflection(response: &Response) -> Option<String> {
+    if !response.status().is_redirection() || response.status() == Status::USE_PROXY {
+        return None;
+    }
+    let Ok(Contacts::List(contacts)) = response.contacts() else { return None };
+    let best = contacts.iter().min_by_key(|one| std::cmp::Reverse(one.q().unwrap_or(1_000)))?;
+    Some(best.uri().to_string())
+}
+
 impl ResponseContext {
+    /// Whether it is a message that no phone has taken, and that may be kept: nobody has declined it for all phones.
+    fn unheard(&self) -> bool {
+        let open = !self.settled && !self.cancelled && !self.final_sent && self.attended.is_some();
+        open && self.best.as_ref().is_none_or(|best| {
+            let bad = [Status::BAD_REQUEST, Status::REQUEST_ENTITY_TOO_LARGE];
+            best.status().class() != 6 && !bad.contains(&best.status())
+        })
+    }
+
     /// Where a phone of ours sends the call by a 3xx, as if its account had said so.
     fn deflection(&self) -> Option<String> {
-        let best = self.best.as_ref().filter(|best| best.status().is_redirection())?;
         let ours = self.branches.iter().all(|one| one.target.as_ref().is_some_and(|it| it.domain.is_none()));
-        if best.status() == Status::USE_PROXY || !ours {
-            return None;
-        }
-        let Ok(Contacts::List(contacts)) = best.contacts() else { return None };
-        let best = contacts.iter().min_by_key(|one| std::cmp::Reverse(one.q().unwrap_or(1_000)))?;
-        Some(best.uri().to_string())
+        self.best.as_ref().filter(|_| ours).and_then(deflection)
     }
 }
 
@@ -129,6 +153,10 @@ impl Proxy {
             }
             cancel_pending(&mut context, None, transactions, cx);
         }
+        if *context.request.method() == Method::Message && !context.final_sent {
+            context.groups.clear();
+            context.branches.iter_mut().for_each(|branch| branch.done = true);
+        }
         self.settle(number, context, config, transactions, cx);
     }
 }
@@ -139,6 +167,7 @@ fn asking(request: &Request, from: Flow, caller: &crate::identity::Caller, begun
         from,
         caller: caller.clone(),
         trunk: None,
+        bridged: None,
         begun: Some(begun),
         diverted_by: None,
     }

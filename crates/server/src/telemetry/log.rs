@@ -77,8 +77,8 @@ impl Routine {
             | Event::Refused { .. }
             | Event::Overload { .. }
             | Event::Trunk { .. }
-            | Event::CallRinging { .. }
-            | Event::LegStarted { .. } => false,
+            | Event::LegStarted { .. }
+            | Event::CallRinging { .. } => false,
         };
         if !everyday {
             return true;
@@ -110,8 +110,8 @@ fn write(event: &Event) {
         Event::CallStarted { call, from, to, targets } => {
             tracing::info!(call_id = call, from, to, targets, "call started");
         }
-        Event::LegStarted { call, leg } => tracing::debug!(call_id = call, leg, "leg started"),
         Event::CallRinging { call } => tracing::debug!(call, "a phone rings"),
+        Event::LegStarted { call, leg } => tracing::debug!(call_id = call, leg, "leg started"),
         Event::CallAnswered { call, after, anchored } => {
             tracing::info!(call_id = call, after_ms = after.as_millis() as u64, anchored, "call answered");
         }

@@ -1,8 +1,8 @@
 //! Call records: one line of JSON for each call that is over, in `cdr.ndjson`.
 
-use std::collections::HashMap;
-use std::fs::OpenOptions;
-use std::io::Write as _;
+use std::collections::{HashMap, HashSet};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,15 +11,21 @@ use offhook_exchange::event::Event;
 use offhook_sip_stack::shrink;
 use offhook_web::calendar::rfc3339;
 use serde::Serialize;
+use serde_json::Value;
+
+use super::ledger;
 
 /// The calls that are not over, and the file of those that are.
 pub(crate) struct Records {
+    data_dir: PathBuf,
     path: PathBuf,
     calls: HashMap<Box<str>, Call>,
     /// Not written yet.
     lines: String,
     /// The last line could not be written.
     failing: bool,
+    /// Files of the ledger that are full, and not removed yet.
+    left: Vec<PathBuf>,
 }
 
 /// What is known of a call that is not over. There may be as many as the exchange carries, so it is small, and in memory
@@ -32,12 +38,23 @@ struct Call {
     legs: u32,
     started_at: Duration,
     answered_at: Option<Duration>,
+    anchored: bool,
+    /// Call-IDs of legs that have their own; most calls have none.
+    call_ids: Vec<Box<str>>,
 }
 
 impl Call {
     fn new(from: &str, to: &str, targets: usize, started_at: Duration) -> Self {
         let parties = [from, to].concat().into_boxed_str();
-        Self { parties, from: from.len() as u32, legs: targets as u32 + 1, started_at, answered_at: None }
+        Self {
+            parties,
+            from: from.len() as u32,
+            legs: targets as u32 + 1,
+            started_at,
+            answered_at: None,
+            anchored: false,
+            call_ids: Vec::new(),
+        }
     }
 
     fn parties(&self) -> (&str, &str) {
@@ -57,7 +74,13 @@ struct Record<'a> {
     ended_by: Option<&'static str>,
     code: u16,
     reason: String,
+    /// The cause of ITU-T Q.850 that it is (RFC 3398 §7.2.4.1, §8.2.6.1).
+    q850: u8,
     legs: u32,
+    /// Of its legs, where they have their own.
+    call_ids: Vec<Box<str>>,
+    /// Where the sound of an answered call went: `relayed` or `direct`.
+    media: Option<&'static str>,
 }
 
 /// How a call ended.
@@ -70,7 +93,14 @@ struct End {
 impl Records {
     /// Records in this directory.
     pub(crate) fn new(data_dir: &Path) -> Self {
-        Self { path: data_dir.join(FILE_NAME), calls: HashMap::new(), lines: String::new(), failing: false }
+        Self {
+            data_dir: data_dir.to_owned(),
+            path: data_dir.join(FILE_NAME),
+            calls: HashMap::new(),
+            lines: String::new(),
+            failing: false,
+            left: Vec::new(),
+        }
     }
 
     /// Takes note of an event.
@@ -82,9 +112,15 @@ impl Records {
                 }
                 self.calls.insert(call.as_str().into(), Call::new(&from, &to, targets, unix));
             }
-            Event::CallAnswered { call, .. } => {
+            Event::LegStarted { call, leg } => {
+                if let Some(call) = self.calls.get_mut(call.as_str()) {
+                    call.call_ids.push(leg.into());
+                }
+            }
+            Event::CallAnswered { call, anchored, .. } => {
                 if let Some(call) = self.calls.get_mut(call.as_str()) {
                     call.answered_at = Some(unix);
+                    call.anchored = anchored;
                 }
             }
             Event::CallFailed { call, status, reason, by } => {
@@ -95,8 +131,7 @@ impl Records {
                 let by = Some(super::log::ended_by(by));
                 self.end(unix, &call, End { by, code: 200, reason: "OK".into() });
             }
-            Event::LegStarted { .. }
-            | Event::Dropped { .. }
+            Event::Dropped { .. }
             | Event::Refused { .. }
             | Event::Overload { .. }
             | Event::Trunk { .. }
@@ -115,9 +150,13 @@ impl Records {
     }
 
     fn end(&mut self, unix: Duration, id: &str, end: End) {
-        // A call of before a restart has no beginning here; its end is in the log.
+        // A call of before a restart has its record already; its end is in the log.
         let Some(call) = self.calls.remove(id) else { return };
         shrink(&mut self.calls);
+        self.add(unix, id, &call, end);
+    }
+
+    fn add(&mut self, unix: Duration, id: &str, call: &Call, end: End) {
         let (from, to) = call.parties();
         let record = Record {
             id,
@@ -129,7 +168,10 @@ impl Records {
             ended_by: end.by,
             code: end.code,
             reason: end.reason,
+            q850: cause(end.code),
             legs: call.legs,
+            call_ids: call.call_ids.clone(),
+            media: call.answered_at.map(|_| if call.anchored { "relayed" } else { "direct" }),
         };
         // Texts and numbers alone: it cannot fail.
         self.lines.push_str(&serde_json::to_string(&record).unwrap_or_default());
@@ -142,26 +184,139 @@ impl Records {
             return;
         }
         let written = self.write();
-        self.lines.clear();
-        self.lines.shrink_to(KEPT);
+        if written.is_ok() {
+            self.lines.clear();
+            self.lines.shrink_to(KEPT);
+        } else if self.lines.len() > MOST_WAITING {
+            self.lines.clear();
+        }
         if let Err(error) = &written
             && !self.failing
         {
-            tracing::error!(path = %self.path.display(), %error, "call records are lost until this is mended");
+            tracing::error!(path = %self.path.display(), %error, "call records wait until this is mended");
         }
         self.failing = written.is_err();
     }
 
-    fn write(&mut self) -> std::io::Result<()> {
+    fn write(&self) -> io::Result<()> {
         // Opened each time, so that it may be moved away at any time.
-        let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(&self.path)?;
-        file.write_all(self.lines.as_bytes())
+        self.open()?.write_all(self.lines.as_bytes())
+    }
+
+    fn open(&self) -> io::Result<File> {
+        OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&self.path)
+    }
+
+    /// A file of the ledger is full: it is removed when the calls of it that are over have records, and the others are
+    /// written down elsewhere.
+    pub(crate) fn leave(&mut self, file: PathBuf) {
+        self.left.push(file);
+        self.flush();
+        if self.failing || self.carry_over().is_err() {
+            return;
+        }
+        // One that cannot be removed is read at the next start, and does no harm.
+        self.left.drain(..).for_each(|file| drop(fs::remove_file(file)));
+    }
+
+    fn carry_over(&self) -> io::Result<()> {
+        let mut entries = Vec::new();
+        for (id, call) in &self.calls {
+            let id = || id.to_string();
+            let (from, to) = call.parties();
+            let (from, to) = (from.to_owned(), to.to_owned());
+            let targets = call.legs.saturating_sub(1) as usize;
+            let started = Event::CallStarted { call: id(), from, to, targets };
+            ledger::encode(&mut entries, call.started_at, &started);
+            for leg in &call.call_ids {
+                let leg = Event::LegStarted { call: id(), leg: leg.to_string() };
+                ledger::encode(&mut entries, call.started_at, &leg);
+            }
+            if let Some(at) = call.answered_at {
+                let after = at.saturating_sub(call.started_at);
+                let answered = Event::CallAnswered { call: id(), after, anchored: call.anchored };
+                ledger::encode(&mut entries, at, &answered);
+            }
+        }
+        ledger::carry_over(&self.data_dir, &entries)
+    }
+
+    /// Ends all calls that are not over: the process that had them is gone.
+    pub(super) fn close_all(&mut self, unix: Duration) {
+        for (id, call) in std::mem::take(&mut self.calls) {
+            let (code, reason) = if call.answered_at.is_some() { (200, LOST) } else { (503, LOST_EARLY) };
+            self.add(unix, &id, &call, End { by: None, code, reason: reason.to_owned() });
+        }
+    }
+
+    /// Leaves out what is written already, by Call-ID and beginning. Returns how many records are left.
+    pub(super) fn without(&mut self, written: &HashSet<(String, String)>) -> usize {
+        let key = |line: &str| {
+            let record: Value = serde_json::from_str(line).ok()?;
+            Some((record["id"].as_str()?.to_owned(), record["started_at"].as_str()?.to_owned()))
+        };
+        let is_new = |line: &&str| key(line).is_none_or(|key| !written.contains(&key));
+        let lines: Vec<&str> = self.lines.lines().filter(is_new).collect();
+        let count = lines.len();
+        self.lines = lines.iter().flat_map(|line| [line, "\n"]).collect();
+        count
+    }
+
+    /// Writes the records so that they outlive the machine, too. A line that was cut off before stays one of its own.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub(super) fn write_to_disk(&mut self) -> io::Result<()> {
+        if self.lines.is_empty() {
+            return Ok(());
+        }
+        let mut file = self.open()?;
+        let mut last = [b'\n'];
+        if file.metadata()?.len() > 0 {
+            file.seek(SeekFrom::End(-1))?;
+            file.read_exact(&mut last)?;
+        }
+        if last != [b'\n'] {
+            file.write_all(b"\n")?;
+        }
+        file.write_all(self.lines.as_bytes())?;
+        file.sync_data()?;
+        self.lines.clear();
+        Ok(())
+    }
+}
+
+/// The cause that stands for a status (RFC 3398 §8.2.6.1); 16 is a call that was cleared as usual.
+fn cause(code: u16) -> u8 {
+    match code {
+        200..=299 => 16,
+        400 | 481 | 500 | 503 => 41,
+        401..=403 | 407 | 603 | 607 => 21,
+        404 | 485 | 604 => 1,
+        405 => 63,
+        406 | 415 | 501 => 79,
+        408 | 504 => 102,
+        410 => 22,
+        413 | 414 | 416 | 420 | 421 | 423 | 505 | 513 => 127,
+        480 => 18,
+        482 | 483 => 25,
+        484 => 28,
+        486 | 600 => 17,
+        // The caller gave up: cleared as usual.
+        487 => 16,
+        488 | 606 => 88,
+        502 => 38,
+        _ => 31,
     }
 }
 
 /// The file in the data directory.
 pub(crate) const FILE_NAME: &str = "cdr.ndjson";
 const MOST_CALLS: usize = 100_000;
+/// Octets of records that wait for a disk.
+const MOST_WAITING: usize = 64 << 20;
+const LOST: &str = "The exchange stopped before the call ended";
+const LOST_EARLY: &str = "The exchange stopped before the call was answered";
 /// What is kept of the memory after many lines.
 const KEPT: usize = 1 << 16;
 

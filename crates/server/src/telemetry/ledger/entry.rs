@@ -1,0 +1,134 @@
+//! What happened to a call, as octets: the length of the rest, a kind, the Unix time in microseconds, then the fields of the
+//! kind; texts with their length before them.
+
+use std::time::Duration;
+
+use offhook_exchange::event::{EndedBy, Event};
+use offhook_sip::Status;
+
+/// Appends an event of a call; others are left out.
+pub(in super::super) fn encode(out: &mut Vec<u8>, unix: Duration, event: &Event) {
+    let begin = out.len();
+    out.extend([0; 4]);
+    let mut entry = Writer(out);
+    match event {
+        Event::CallStarted { call, from, to, targets } => {
+            entry.head(STARTED, unix, call).text(from).text(to).number(*targets as u64);
+        }
+        Event::LegStarted { call, leg } => {
+            entry.head(LEG, unix, call).text(leg);
+        }
+        Event::CallAnswered { call, after, anchored } => {
+            entry.head(ANSWERED, unix, call).number(after.as_micros() as u64).number(u64::from(*anchored));
+        }
+        Event::CallFailed { call, status, reason, by } => {
+            let by = by.map_or(0, |by| number_of(by) + 1);
+            entry.head(FAILED, unix, call).number(status.code().into()).text(reason).number(by);
+        }
+        Event::CallEnded { call, by } => {
+            entry.head(ENDED, unix, call).number(number_of(*by));
+        }
+        Event::Dropped { .. }
+        | Event::Refused { .. }
+        | Event::Overload { .. }
+        | Event::AuthenticationFailed { .. }
+        | Event::Registered { .. }
+        | Event::CallRinging { .. }
+        | Event::Trunk { .. } => return out.truncate(begin),
+    }
+    let length = (out.len() - begin - 4) as u32;
+    out[begin..begin + 4].copy_from_slice(&length.to_le_bytes());
+}
+
+/// The events in these octets, up to the first that is not whole. What is not understood is passed over.
+pub(super) fn decode(octets: &[u8]) -> impl Iterator<Item = (Duration, Event)> {
+    let mut rest = Reader(octets);
+    let entries = std::iter::from_fn(move || {
+        let length = rest.take(4)?.try_into().ok().map(u32::from_le_bytes)?;
+        rest.take(length as usize)
+    });
+    entries.filter_map(|entry| event(Reader(entry)))
+}
+
+fn event(mut entry: Reader<'_>) -> Option<(Duration, Event)> {
+    let kind = entry.number()?;
+    let unix = Duration::from_micros(entry.number()?);
+    let call = entry.text()?;
+    let event = match kind {
+        STARTED => {
+            let (from, to) = (entry.text()?, entry.text()?);
+            Event::CallStarted { call, from, to, targets: entry.number()? as usize }
+        }
+        LEG => Event::LegStarted { call, leg: entry.text()? },
+        ANSWERED => {
+            let after = Duration::from_micros(entry.number()?);
+            Event::CallAnswered { call, after, anchored: entry.number()? != 0 }
+        }
+        FAILED => {
+            let status = Status::new(entry.number()?.try_into().ok()?)?;
+            let reason = entry.text()?;
+            let by = match entry.number()? {
+                0 => None,
+                by => Some(by_number(by - 1)?),
+            };
+            Event::CallFailed { call, status, reason, by }
+        }
+        ENDED => Event::CallEnded { call, by: by_number(entry.number()?)? },
+        _ => return None,
+    };
+    Some((unix, event))
+}
+
+struct Writer<'a>(&'a mut Vec<u8>);
+
+impl Writer<'_> {
+    fn head(&mut self, kind: u64, unix: Duration, call: &str) -> &mut Self {
+        self.number(kind).number(unix.as_micros() as u64).text(call)
+    }
+
+    fn number(&mut self, number: u64) -> &mut Self {
+        self.0.extend(number.to_le_bytes());
+        self
+    }
+
+    fn text(&mut self, text: &str) -> &mut Self {
+        self.number(text.len() as u64);
+        self.0.extend(text.as_bytes());
+        self
+    }
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn number(&mut self) -> Option<u64> {
+        self.take(8)?.try_into().ok().map(u64::from_le_bytes)
+    }
+
+    fn text(&mut self) -> Option<String> {
+        let length = usize::try_from(self.number()?).ok()?;
+        Some(String::from_utf8_lossy(self.take(length)?).into_owned())
+    }
+}
+
+const BY: [EndedBy; 4] = [EndedBy::Caller, EndedBy::Callee, EndedBy::Exchange, EndedBy::Operator];
+
+fn number_of(by: EndedBy) -> u64 {
+    BY.iter().position(|one| *one == by).unwrap_or_default() as u64
+}
+
+fn by_number(number: u64) -> Option<EndedBy> {
+    BY.get(usize::try_from(number).ok()?).copied()
+}
+
+const STARTED: u64 = 1;
+const LEG: u64 = 2;
+const ANSWERED: u64 = 3;
+const FAILED: u64 = 4;
+const ENDED: u64 = 5;

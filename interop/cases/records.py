@@ -1,0 +1,121 @@
+"""Call records: what is written of a call, and what a crash does to it."""
+
+import json
+import re
+import secrets
+import socket
+import threading
+import time
+from collections import Counter
+
+from harness.cases import case
+from harness.exchange import DOMAIN, Exchange
+from harness.failure import check, until
+from harness.wire import LOOPBACK, Message
+
+
+class Storm:
+    """Callers that call without a pause and hang up every other call, and a phone that answers them all at once."""
+
+    def __init__(self, exchange):
+        self.exchange, self.answered, self.ended, self.over = exchange, set(), set(), False
+        self.caller, self.callee = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+        for one in (self.caller, self.callee):
+            one.bind((LOOPBACK, 0))
+            one.settimeout(0.2)
+        self.threads = [threading.Thread(target=work) for work in (self._answer, self._listen, self._call)]
+
+    @property
+    def contact(self):
+        return f"sip:bob@{LOOPBACK}:{self.callee.getsockname()[1]}"
+
+    def start(self):
+        for thread in self.threads:
+            thread.start()
+
+    def stop(self):
+        self.over = True
+        for thread in self.threads:
+            thread.join()
+        self.caller.close()
+        self.callee.close()
+
+    def _call(self):
+        while not self.over:
+            for _ in range(10):
+                self._send("INVITE", f"sip:bob@{DOMAIN}", secrets.token_hex(12), 1)
+            time.sleep(0.01)
+
+    def _send(self, method, uri, call, cseq, to="", routes=()):
+        port = self.caller.getsockname()[1]
+        lines = [f"{method} {uri} SIP/2.0",
+                 f"Via: SIP/2.0/UDP {LOOPBACK}:{port};rport;branch=z9hG4bK{secrets.token_hex(8)}",
+                 "Max-Forwards: 70", *(f"Route: {route}" for route in routes),
+                 f"From: <sip:alice@{DOMAIN}>;tag=storm", f"To: {to or f'<{uri}>'}", f"Call-ID: {call}",
+                 f"CSeq: {cseq} {method}", f"Contact: <sip:alice@{LOOPBACK}:{port}>", "Content-Length: 0"]
+        self.caller.sendto("\r\n".join(lines).encode() + b"\r\n\r\n", self.exchange.server)
+
+    def _listen(self):
+        for message, _ in self._messages(self.caller):
+            call, cseq = message.first("Call-ID"), message.first("CSeq")
+            if message.status != 200 or not cseq.endswith("INVITE") or call in self.answered:
+                continue
+            self.answered.add(call)
+            contact = re.search(r"<([^>]+)>", message.first("Contact")).group(1)
+            routes = message.all("Record-Route")[::-1]
+            self._send("ACK", contact, call, 1, message.first("To"), routes)
+            if len(self.answered) % 2:
+                self._send("BYE", contact, call, 2, message.first("To"), routes)
+                self.ended.add(call)
+
+    def _answer(self):
+        for message, source in self._messages(self.callee):
+            if message.status or message.start.startswith("ACK"):
+                continue
+            tag = "" if message.tag else ";tag=bob"
+            fields = [f"{name}: {value}" for name, value in message.fields
+                      if name in ("Via", "From", "Call-ID", "CSeq", "Record-Route")]
+            lines = ["SIP/2.0 200 OK", *fields, f"To: {message.first('To')}{tag}", f"Contact: <{self.contact}>",
+                     "Content-Length: 0"]
+            self.callee.sendto("\r\n".join(lines).encode() + b"\r\n\r\n", source)
+
+    def _messages(self, phone):
+        """What comes until the storm is over, and what is left then."""
+        while True:
+            try:
+                data, source = phone.recvfrom(65535)
+                yield Message.parse(data), source
+            except OSError:
+                if self.over:
+                    return
+
+
+def records(exchange):
+    return [json.loads(line) for line in exchange.command("calls", "export", "--format", "ndjson").splitlines()]
+
+
+@case(seconds=120)
+def every_call_that_was_answered_has_exactly_one_record_after_kill_9(lab):
+    exchange = Exchange(lab, sets=["security.authentication=off", "security.max_calls_per_account=10000"])
+    bob = exchange.add("bob", password="bob-Secret-7")
+    exchange.add("alice")
+    exchange.start()
+    before = set()
+    for _ in range(2):
+        storm = Storm(exchange)
+        exchange.bind(bob, storm.contact)
+        storm.start()
+        until(lambda: len(storm.answered) > 400, 30, "four hundred calls are answered")
+        exchange.kill()
+        storm.stop()
+        exchange.start()
+        before |= storm.answered
+        found = records(exchange)
+        counts = Counter(record["id"] for record in found)
+        twice = [call for call, count in counts.items() if count > 1]
+        check(not twice, f"{len(twice)} of {len(counts)} calls have two records: {twice[:3]}")
+        complete = {record["id"] for record in found if record["answered_at"]}
+        check(before <= complete, f"{len(before - complete)} of {len(before)} answered calls have no record")
+        lost = [one for one in found if one["reason"] == "The exchange stopped before the call ended"]
+        check(lost and all(one["ended_by"] is None and one["code"] == 200 for one in lost), f"lost: {lost[:1]}")
+        check(any(one["ended_by"] == "caller" for one in found), "no call ended before the crash")

@@ -288,7 +288,7 @@ impl Core {
         routes::check_hops(&stripped, &self.config)?;
         let Some(caller) = self.caller(server, request, here, &flow, cx)? else { return Ok(()) };
         let proven = caller.account().is_some();
-        let trunk = self.trunk_with_leg(&stripped, &caller, &flow);
+        let trunk = self.trunk_with_leg(&stripped, &caller, &flow).filter(|_| here);
         let asking = Asking {
             request: stripped,
             from: flow,

@@ -18,6 +18,7 @@ mod serve;
 mod services;
 mod softphone;
 mod status;
+mod trace;
 mod trunk;
 
 use std::process::ExitCode;
@@ -93,6 +94,13 @@ enum Command {
     /// Calls: live, list, show, explain, ladder, hangup, export
     #[command(subcommand)]
     Calls(calls::Calls),
+    /// Shows messages as they pass, or the calls in a capture file
+    #[command(
+        after_help = "FILTER is a part of an account, a number, an address, a Call-ID, or a method: messages are shown in whose start \
+                      line, From, To, Call-ID, CSeq or addresses it stands. Digest responses and keys are covered.\n\n\
+                      Example: offhook trace 1002 --pcap out.pcap\nExample: offhook trace out.pcap"
+    )]
+    Trace(trace::Trace),
     /// What may be dialled that is no phone
     #[command(after_help = "Example: offhook services --json")]
     Services(services::Services),
@@ -117,6 +125,7 @@ fn main() -> ExitCode {
         Command::Trunk(trunk) => finish(trunk.run()),
         Command::Device(device) => finish(device.run()),
         Command::Calls(calls) => finish(calls.run(everywhere.language())),
+        Command::Trace(trace) => finish(trace.run(everywhere.language())),
         Command::Services(services) => finish(services.run()),
         Command::Cert(cert) => finish(cert.run()),
         Command::Softphone(softphone) => softphone.run(),

@@ -194,9 +194,10 @@ impl Core {
         }
     }
 
-    /// A folder of recordings holds these now; phones are told if it is a mailbox.
+    /// A folder of recordings holds these now. Every shard is shown it, so nobody needs to tell the others.
     pub(crate) fn mailbox(&mut self, folder: &str, files: &[String], cx: &mut Context<'_>) {
-        if let Some((account, new, old)) = self.services.mailbox(folder, files) {
+        let Some((account, new, old)) = self.services.mailbox(folder, files) else { return };
+        if self.directory.account(&account).is_some() {
             self.apply(Delta::Mailbox(account, Mailbox { new, old }), cx);
         }
     }

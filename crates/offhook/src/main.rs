@@ -18,6 +18,7 @@ mod serve;
 mod services;
 mod softphone;
 mod status;
+mod voicemail;
 
 use std::process::ExitCode;
 
@@ -92,6 +93,9 @@ enum Command {
     /// What may be dialled that is no phone
     #[command(after_help = "Example: offhook services --json")]
     Services(services::Services),
+    /// Messages of voicemail: list, save, delete
+    #[command(subcommand)]
+    Voicemail(voicemail::Voicemail),
     /// Certificates: status, trust, renew
     #[command(subcommand)]
     Cert(cert::Cert),
@@ -113,6 +117,7 @@ fn main() -> ExitCode {
         Command::Device(device) => finish(device.run()),
         Command::Calls(calls) => finish(calls.run(everywhere.language())),
         Command::Services(services) => finish(services.run()),
+        Command::Voicemail(voicemail) => finish(voicemail.run()),
         Command::Cert(cert) => finish(cert.run()),
         Command::Softphone(softphone) => softphone.run(),
     }

@@ -27,6 +27,7 @@ mod stored;
 mod telemetry;
 mod trace;
 mod turn;
+mod voicemail;
 mod web;
 
 pub use banner::banner;

@@ -41,7 +41,7 @@ pub(crate) enum Softphone {
     Message(Box<MessageOptions>),
     /// Subscribe to someone's state, and print what comes
     #[command(after_help = "Example:
-  offhook subscribe 1002 --event dialog --expires 1h")]
+  offhook subscribe 1002 --event dialog --duration 1h")]
     Subscribe(Box<SubscribeOptions>),
     /// A telephone on the screen
     Phone(Box<PhoneOptions>),

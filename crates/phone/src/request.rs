@@ -41,12 +41,15 @@ pub struct MessageOptions {
 pub struct SubscribeOptions {
     /// A SIP URI, or a number or name of the account's domain
     pub target: String,
-    /// What to be told about, e.g. dialog, presence or message-summary
+    /// What to be told about: dialog, presence, reg or message-summary
     #[arg(long, value_name = "PACKAGE", default_value = "dialog")]
     pub event: String,
-    /// For how long; 0 asks for the present state only
+    /// For how long to watch, and be told each change; 0 asks for the present state only
     #[arg(long, value_name = "T", value_parser = parse_duration, default_value = "0s")]
-    pub expires: Duration,
+    pub duration: Duration,
+    /// For how long to ask at a time; it is refreshed; default: an hour
+    #[arg(long, value_name = "T", value_parser = parse_duration)]
+    pub expires: Option<Duration>,
     /// What all commands share.
     #[command(flatten)]
     pub flags: Flags,
@@ -128,11 +131,24 @@ async fn watch(options: &SubscribeOptions) -> Result<Exit, Failure> {
     let mut line = open(&settings, Wanted { target: Some(&target), ..Wanted::ONE }).await?;
     let request = line.next_request();
     let event = options.event.clone();
-    line.command(Command::Subscribe { request, target, event, expires: options.expires });
+    let once = options.duration.is_zero() && options.expires.is_none();
+    let expires = if once { Duration::ZERO } else { options.expires.unwrap_or(HOUR) };
+    line.command(Command::Subscribe { request, target, event, expires });
     let begun = clock::now();
     let mut until = begun + settings.timeout.unwrap_or(PATIENCE);
-    let mut notified = false;
-    while !stop.is_wanted() {
+    let (mut notified, mut accepted, mut leaving) = (false, false, false);
+    loop {
+        // Who stops watching says so, and is told a last time.
+        let is_time =
+            accepted && !once && clock::now() >= begun + options.duration.max(expires_alone(options));
+        if (stop.is_wanted() || is_time) && !leaving {
+            leaving = true;
+            if !accepted {
+                return Ok(Exit::Interrupted);
+            }
+            line.command(Command::Unsubscribe { request });
+            until = clock::now() + LAST_STATE;
+        }
         match line.next_until((clock::now() + TICK).min(until)).await {
             Some(Event::Response { request: answered, code, reason }) if answered == request => {
                 if code >= 300 {
@@ -141,7 +157,12 @@ async fn watch(options: &SubscribeOptions) -> Result<Exit, Failure> {
                     return Ok(exit);
                 }
                 // RFC 6665 §4.1.2.4: a NOTIFY follows at once.
-                until = clock::now() + options.expires + settings.timeout.unwrap_or(Duration::from_secs(5));
+                if !std::mem::replace(&mut accepted, true) {
+                    until = match once {
+                        true => clock::now() + settings.timeout.unwrap_or(LAST_STATE),
+                        false => begun + options.duration.max(expires_alone(options)) + LAST_STATE,
+                    };
+                }
             }
             Some(Event::Notified { request: of, event, body, terminated }) if of == Some(request) => {
                 notified = true;
@@ -159,7 +180,11 @@ async fn watch(options: &SubscribeOptions) -> Result<Exit, Failure> {
             None => {}
         }
     }
-    Ok(Exit::Interrupted)
+}
+
+/// Who names a time to ask for and none to watch watches for that.
+fn expires_alone(options: &SubscribeOptions) -> Duration {
+    options.expires.filter(|_| options.duration.is_zero()).unwrap_or_default()
 }
 
 fn show(line: &mut Line, settings: &Settings, event: &str, body: &[u8], terminated: bool) {
@@ -174,4 +199,7 @@ fn show(line: &mut Line, settings: &Settings, event: &str, body: &[u8], terminat
     }
 }
 
+const HOUR: Duration = Duration::from_secs(3600);
+/// How long the last state is waited for.
+const LAST_STATE: Duration = Duration::from_secs(5);
 const TICK: Duration = Duration::from_millis(100);

@@ -1,6 +1,7 @@
 //! The configuration as meant: settings that belong together and cannot be wrong.
 
 mod account;
+mod messages;
 mod plan;
 mod presence;
 mod services;
@@ -23,6 +24,7 @@ use offhook_sdp::Codec;
 use offhook_sip_stack::Transport;
 
 pub use account::DeclaredAccount;
+pub use messages::Messages;
 pub use services::Service;
 pub use turn::TurnSettings;
 
@@ -98,6 +100,8 @@ pub struct Settings {
     pub hold_timeout: Duration,
     /// The TURN server; `None`: there is none.
     pub turn: Option<TurnSettings>,
+    /// What text messages are set to.
+    pub messages: Messages,
     /// What presence is set to.
     pub presence: offhook_exchange::presence::Settings,
     /// Octets in which the messages that passed lately are kept; 0: they are not.
@@ -209,6 +213,7 @@ impl Settings {
         config.max_calls_per_account = self.max_calls_per_account;
         config.registrar = self.registrar;
         config.timer_c = self.timer_c;
+        config.messages = self.messages.exchange;
         config.presence = self.presence;
         config.services.clone_from(&self.services);
         config
@@ -325,6 +330,7 @@ impl Meaning<'_> {
             media_timeout: self.time("media.timeout"),
             hold_timeout: self.time("media.hold_timeout"),
             turn,
+            messages: self.messages(),
             presence: self.presence(),
             trace_memory: self.trace_memory(),
             services: self.services(),

@@ -12,6 +12,7 @@ use offhook_exchange::Shard;
 use offhook_exchange::command::{Answer, Ticket};
 use offhook_exchange::config::Epoch;
 use offhook_exchange::io::{Input, Outbox};
+use offhook_exchange::message::TextAnswer;
 use offhook_media::command as media;
 use offhook_memory::Peak;
 use offhook_net::{NetInput, Resolver, SendFailed, Streams, UdpSockets, flow_of};
@@ -20,6 +21,7 @@ use offhook_sip_stack::locate::DnsAnswer;
 use offhook_sip_stack::{Flow, Transport};
 use offhook_store::Journal;
 use offhook_udp_batch::{Interest, Poller, Ready, ReceiveBatch, Waker};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::others::{FromOthers, Others};
@@ -27,6 +29,7 @@ use crate::pace::Pace;
 use crate::recordings::{Files, Shown};
 use crate::shards::{Mailbox, Post, Reports};
 use crate::telemetry::{Ledger, Measures, Notes};
+use crate::texts::{Asked, Stored};
 use crate::trace::Recorder;
 use crate::{clock, trace};
 
@@ -46,6 +49,9 @@ pub(crate) struct SignalThread {
     pub(crate) resolver: Resolver,
     /// What its questions to the DNS were answered: the way here, and its end.
     pub(crate) resolved: (Mailbox<Resolved>, Receiver<Resolved>),
+    /// The way of questions about text messages, and that of their answers.
+    pub(crate) texts: mpsc::Sender<Asked>,
+    pub(crate) stored: (Mailbox<Stored>, Receiver<Stored>),
     pub(crate) media: Mailbox<media::Command>,
     /// The way to files of recordings, and what folders of them hold.
     pub(crate) files: (Files, Receiver<Shown>),
@@ -280,6 +286,10 @@ impl SignalThread {
         while let Ok((ticket, answer)) = self.resolved.1.try_recv() {
             self.shard.handle(now, Input::Resolved(ticket, answer), &mut self.state.out);
         }
+        while let Ok((ticket, answer)) = self.stored.1.try_recv() {
+            self.take_facts(now);
+            self.shard.handle(now, Input::Stored(ticket, answer), &mut self.state.out);
+        }
         while let Ok(post) = self.post.try_recv() {
             self.take_facts(now);
             self.obey(post, now);
@@ -330,6 +340,7 @@ impl SignalThread {
             let happened = self.write_ledger();
             self.others.flush(&mut self.state.out.shards);
             self.ask_dns();
+            self.ask_store();
             self.send(poller);
             // Media may want a file under its new name.
             self.state.out.files.drain(..).for_each(|request| self.files.0.change(request));
@@ -397,6 +408,17 @@ impl SignalThread {
         }
         for (remote, domain) in self.state.out.expected.drain(..) {
             self.streams.expect(remote, &domain);
+        }
+    }
+
+    fn ask_store(&mut self) {
+        for (ticket, request) in self.state.out.texts.drain(..) {
+            let asked = Asked { ticket, request, answered: self.stored.0.clone() };
+            if let Err(TrySendError::Full(mut asked) | TrySendError::Closed(mut asked)) =
+                self.texts.try_send(asked)
+            {
+                asked.answered.put((ticket, TextAnswer::Failed));
+            }
         }
     }
 

@@ -20,7 +20,7 @@ use offhook_net::{
     UdpSockets, Wake, bind_udp_group, read_certificates,
 };
 use offhook_sip_stack::Transport;
-use offhook_store::{Journal, Options, Store, StoreError, Use};
+use offhook_store::{Journal, Options, Store, StoreError, TextLimits, Use};
 use offhook_udp_batch::{BatchSocket, Method, Poller, SocketOptions, Waker, raise_open_files};
 use offhook_web::calendar::rfc3339;
 use offhook_web::{About, Site};
@@ -39,6 +39,7 @@ use crate::shards::{Mailbox, Shards};
 use crate::signal_thread::{SignalThread, State};
 use crate::stored::Stored;
 use crate::telemetry::{self, Ledger, Measures, Notes};
+use crate::texts;
 use crate::trace::Recorder;
 use crate::turn::{self, Surroundings, Turn, TurnDoors};
 use crate::voicemail::Mailboxes;
@@ -112,8 +113,14 @@ pub(crate) fn start(settings: Settings) -> Result<Server, StartError> {
     let guard = runtime.enter();
     let (resolver, trouble) = Resolver::new(&settings.dns_servers, settings.dns_timeout);
     warnings.extend(trouble.map(|why| format!("other domains cannot be found: {why}")));
+    let terms = texts::Terms {
+        limits: TextLimits { messages: settings.messages.most, octets: MOST_OCTETS },
+        history: settings.messages.history,
+    };
+    let (to_texts, asked) = texts::channel();
+    runtime.spawn(texts::run(store.clone(), terms, asked));
     let abroad = Abroad { resolver, tls: tls_client(&settings)? };
-    let parts = start_threads(&settings, &config, identity, (doors, abroad), &deltas, journals)?;
+    let parts = start_threads(&settings, &config, identity, (doors, abroad), &deltas, journals, to_texts)?;
     let Parts { shards, streams, measures, mut threads } = parts;
     let sites = http.iter().chain(&https);
     let turn = start_turn(turn, &settings, &realm, secret, &listeners, sites)?.map(|turn| threads.keep(turn));
@@ -362,6 +369,7 @@ fn start_threads(
     (doors, abroad): (Doors, Abroad),
     deltas: &[Delta],
     journals: Vec<Journal>,
+    texts: tokio::sync::mpsc::Sender<texts::Asked>,
 ) -> Result<Parts, StartError> {
     let shards = settings.threads;
     let signal = (0..shards).map(|number| Sleeper::start(&thread_name(number, shards), Host::run));
@@ -419,6 +427,8 @@ fn start_threads(
             reports,
             resolver: abroad.resolver.clone(),
             resolved: Mailbox::new(wakers[usize::from(number)].clone()),
+            texts: texts.clone(),
+            stored: Mailbox::new(wakers[usize::from(number)].clone()),
             media: to_media.clone(),
             files: (recordings.clone(), shown),
             journal,
@@ -430,7 +440,7 @@ fn start_threads(
         });
     }
     // The ways of the signal threads are all that is left: when they end, the others do.
-    drop((notes, to_media));
+    drop((notes, to_media, texts));
     let records = telemetry::Records::new(&settings.data_dir);
     let telemetry = spawn("offhook-log", move || telemetry::run(&noted, records))?;
     let listeners = Listeners { media: media_files, shards: folders };
@@ -473,8 +483,9 @@ fn new_shard(
     getrandom::fill(&mut seed).map_err(|_| StartError::Randomness)?;
     let mut shard = Shard::new(number, config.clone(), epoch, seed, &[ports]);
     let mut out = Outbox::default();
+    // Before anything is due: nobody carries out what a shard wants now.
     for delta in deltas {
-        shard.handle(clock::now(), Input::FromShard(ShardMessage::Delta(delta.clone())), &mut out);
+        shard.handle(epoch.instant, Input::FromShard(ShardMessage::Delta(delta.clone())), &mut out);
     }
     for (folder, files) in mailboxes {
         shard.handle(clock::now(), Input::Mailbox(folder.clone(), files.clone()), &mut out);
@@ -589,3 +600,6 @@ fn udp_options() -> SocketOptions {
 }
 
 const INLET: usize = 1_024;
+
+/// Octets of the text messages that may wait for one account.
+const MOST_OCTETS: u64 = 16 << 20;

@@ -2,13 +2,15 @@
 
 use offhook_exchange::command::Command;
 use offhook_exchange::directory::{AddressOfRecord, Delta, Forward, RING_SECONDS};
+use offhook_exchange::message::KeptText;
 use offhook_store::{
     AccountChange, ChangedAccount, NewAccount, Password, Source, Store, StoreError, StoredAccount,
-    StoredNumber, parse_number,
+    StoredNumber, StoredText, parse_number,
 };
 use offhook_web::calendar::rfc3339;
 use offhook_web::{
-    Account, AccountPatch, Answering, AnsweringPatch, NewNumber, Number, NumberPatch, Problem, Records, Reply,
+    Account, AccountPatch, Answering, AnsweringPatch, Message, NewNumber, Number, NumberPatch, Problem,
+    Records, Reply,
 };
 
 use crate::clock;
@@ -186,6 +188,16 @@ impl Records for Stored {
         Box::pin(async move { self.tell(self.store.remove_number(&number).await.map_err(problem)?).await })
     }
 
+    fn messages(&self, account: String, most: u32) -> Reply<'_, Result<Vec<Message>, Problem>> {
+        Box::pin(async move {
+            let address = address(&account)?;
+            // Who asks for nobody's messages has made a mistake.
+            self.store.account(&address).await.map_err(problem)?;
+            let texts = self.store.list_texts(&address, most).await.map_err(problem)?;
+            Ok(texts.into_iter().map(shown_text).collect())
+        })
+    }
+
     fn troubles(&self) -> Vec<String> {
         let health = self.store.health();
         let waiting = health.waiting;
@@ -249,6 +261,24 @@ fn apply(patch: AnsweringPatch, to: &mut offhook_exchange::directory::Answering)
     }
     if let Some(blocked) = patch.blocked {
         to.blocked = blocked;
+    }
+}
+
+fn shown_text(stored: StoredText) -> Message {
+    let KeptText { id, text } = stored.kept;
+    let moment = |seconds| rfc3339(std::time::Duration::from_secs(seconds));
+    let is_text = text.content_type.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("text/"));
+    Message {
+        id,
+        from: text.from,
+        to: text.account.to_string(),
+        text: is_text.then(|| String::from_utf8_lossy(&text.body).into_owned()),
+        octets: text.body.len(),
+        content_type: text.content_type,
+        state: stored.state.word().to_owned(),
+        sent_at: moment(text.sent_at),
+        settled_at: stored.settled_at.map(moment),
+        expires_at: moment(text.expires_at),
     }
 }
 

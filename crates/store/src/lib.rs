@@ -17,6 +17,7 @@ mod number;
 mod options;
 mod password;
 mod sqlite;
+mod text;
 mod writer;
 
 pub use account::{AccountChange, ChangedAccount, NewAccount, Source, StoredAccount};
@@ -28,4 +29,5 @@ pub use number::{StoredNumber, parse_number};
 pub use options::{Options, Use};
 pub use password::Password;
 pub use sqlite::{Health, Store};
+pub use text::{StoredText, TextLimits};
 pub use writer::Writer;

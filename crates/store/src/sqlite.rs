@@ -22,7 +22,7 @@ use crate::journal::track::Track;
 use crate::lock::DirectoryLock;
 use crate::writer::Writer;
 use crate::{Journal, Options, StoreError, Use};
-use crate::{account, answering, number, options};
+use crate::{account, answering, number, options, text};
 
 /// An open store. Copies share it.
 #[derive(Clone, Debug)]
@@ -103,6 +103,7 @@ impl Store {
         // One transaction, so that all of it is from one moment.
         let mut tx = self.shared.readers.begin().await?;
         let numbers = number::select_all(&mut tx).await?;
+        let texts = text::waiting(&mut tx, now).await?;
         let answering = answering::select_all(&mut tx).await?;
         // The files after the moment from which the accounts are: what an account must forget is written before it.
         let files = self.in_directory(move |directory| Newest::read(directory, now));
@@ -113,6 +114,7 @@ impl Store {
         let owned = numbers.into_iter().filter(|stored| stored.account.is_some());
         deltas.extend(owned.map(|stored| Delta::Number(stored.number, stored.account)));
         deltas.extend(answering);
+        deltas.extend(texts);
         deltas.extend(newest.into_bindings().map(|(address, mut bindings)| {
             bindings.0.retain(|one| one.expires_at > now);
             Delta::Bindings(address, bindings)

@@ -23,7 +23,7 @@ pub use certificates::{Certificate, Certificates};
 pub use exchange::{About, Exchange, Reply, TurnCredentials};
 pub use problem::Problem;
 pub use records::{
-    Account, AccountPatch, Answering, AnsweringPatch, ChangedAccount, NewAccount, NewNumber, Number,
+    Account, AccountPatch, Answering, AnsweringPatch, ChangedAccount, Message, NewAccount, NewNumber, Number,
     NumberPatch, Records,
 };
 pub use serve::{Front, Io, Secure, serve};

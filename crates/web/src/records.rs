@@ -40,6 +40,8 @@ pub trait Records: Send + Sync {
     fn change_number(&self, number: String, patch: NumberPatch) -> Reply<'_, Result<Number, Problem>>;
     /// Removes a number.
     fn remove_number(&self, number: String) -> Reply<'_, Result<(), Problem>>;
+    /// The newest text messages to and from an account, newest first, at most so many.
+    fn messages(&self, account: String, most: u32) -> Reply<'_, Result<Vec<Message>, Problem>>;
     /// What is wrong with the store; empty if all is well.
     fn troubles(&self) -> Vec<String>;
 }
@@ -61,6 +63,31 @@ pub struct Account {
     pub realm: String,
     /// When it was made (RFC 3339).
     pub created_at: String,
+}
+
+/// A text message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// Its number.
+    pub id: i64,
+    /// Who has sent it, as its receiver sees it.
+    pub from: String,
+    /// For whom it is.
+    pub to: String,
+    /// What its content is.
+    pub content_type: String,
+    /// The content, if it is text.
+    pub text: Option<String>,
+    /// Octets of the content.
+    pub octets: usize,
+    /// `kept`, `delivered` or `expired`.
+    pub state: String,
+    /// When it was sent (RFC 3339).
+    pub sent_at: String,
+    /// When it was delivered or expired (RFC 3339).
+    pub settled_at: Option<String>,
+    /// Until when it is kept (RFC 3339).
+    pub expires_at: String,
 }
 
 /// An account that was made or changed.

@@ -8,6 +8,8 @@ use offhook_sip_stack::usage::invite::Party as Ender;
 use super::Env;
 use super::call::{Call, With};
 use super::ring::Ring;
+use crate::refusal::Refusal;
+use crate::trunks::Outbound;
 
 impl Call {
     /// Something came from one who is called.
@@ -31,6 +33,20 @@ impl Call {
         }
         branch.given_up = Some((Status::REQUEST_TIMEOUT, "The provider does not respond"));
         branch.leg.enter(env, |invite, stack| invite.hangup(stack));
+    }
+}
+
+impl Outbound {
+    /// Counts it as a call of its trunk, which is returned.
+    ///
+    /// # Errors
+    /// If the trunk has as many as it may have.
+    pub(super) fn begin(&self, env: &mut Env<'_, '_>) -> Result<usize, Refusal> {
+        if let Some(trunk) = env.config.trunks.get(self.trunk) {
+            let begun = env.trunks.load.begin(self.trunk, trunk, self.emergency, env.cx.now);
+            begun.map_err(|limit| Refusal::new(Status::SERVICE_UNAVAILABLE, limit))?;
+        }
+        Ok(self.trunk)
     }
 }
 

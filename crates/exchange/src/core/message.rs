@@ -13,7 +13,7 @@ use crate::dispatch;
 use crate::identity::Caller;
 use crate::io::ShardMessage;
 use crate::message::{
-    Delivery, KeptText, LONGEST, PATIENCE, Text, TextAnswer, TextRequest, TextState, Waiting, request,
+    Delivery, KeptText, PATIENCE, Text, TextAnswer, TextRequest, TextState, Waiting, request,
 };
 use crate::proxy::{Asking, Attended, Forwarding, of_bindings};
 use crate::refusal::Refusal;
@@ -27,9 +27,6 @@ impl Core {
         found: Found,
         cx: &mut Context<'_>,
     ) -> Result<(), Refusal> {
-        if asking.request.body().len() > LONGEST {
-            return Err(Status::REQUEST_ENTITY_TOO_LARGE.into());
-        }
         let sender = asking.caller.account();
         if sender.is_some_and(|one| !self.texts.admit(one, self.config.messages.per_minute, cx.unix())) {
             let refusal = Refusal::new(Status::SERVICE_UNAVAILABLE, "Too many messages in a minute");

@@ -15,7 +15,7 @@ use crate::locality::user_of;
 use crate::proxy::{Asking, Target};
 use crate::refusal::Refusal;
 use crate::route::{Choice, Trunk, TrunkAuth};
-use crate::trunks::{Desk, Dialled, Outbound, TrunkState, Trunks, contact_user};
+use crate::trunks::{Desk, Dialled, Outbound, TrunkState, Trunks, contact_user, is_looked_after};
 
 /// A call on its way to whichever trunk takes it.
 pub(super) struct ByTrunks {
@@ -193,11 +193,16 @@ impl Core {
     }
 
     /// The trunks as an operator sees them.
-    pub(super) fn trunk_reports(&self) -> Vec<TrunkReport> {
+    pub(super) fn trunk_reports(&self, now: Instant) -> Vec<TrunkReport> {
         let report = |(at, trunk): (usize, &Trunk)| TrunkReport {
             name: trunk.name.clone(),
-            state: self.trunks.state(at).cloned().unwrap_or_default(),
+            server: trunk.next_hop().to_string(),
+            username: trunk.account().map(|account| account.username.clone()),
+            numbers: trunk.numbers.clone(),
+            max_calls: trunk.max_calls,
+            state: self.trunks.state(at).filter(|_| is_looked_after(trunk, &self.config)).cloned(),
             calls: self.trunks.load.calls(at),
+            busy: self.trunks.is_busy(at, now),
         };
         self.config.trunks.iter().enumerate().map(report).collect()
     }

@@ -95,5 +95,3 @@ impl Texts {
 const MOST_SENDERS: usize = 100_000;
 /// A phone that has not answered by then is taken to be gone: the sender would not wait much longer (RFC 4320).
 pub(crate) const PATIENCE: Duration = Duration::from_secs(8);
-/// Octets of a message.
-pub(crate) const LONGEST: usize = 65_536;

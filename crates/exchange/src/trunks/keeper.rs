@@ -86,7 +86,7 @@ impl Keeper {
         let is_due = |next: &mut Option<Instant>| next.take_if(|next| *next <= now).is_some();
         if is_due(&mut self.retry)
             && self.leaving.is_none()
-            && let Some(registration) = &mut self.registration
+            && let Some(registration) = self.registration.as_mut().filter(|one| !one.is_asking())
         {
             let (flows, authorizer) = (state.servers.clone(), &mut self.authorizer);
             expect(&flows, trunk, desk.cx);
@@ -348,15 +348,23 @@ impl Keeper {
         }
     }
 
-    /// Asks at once instead of later: for its servers, whether they answer, and to be registered if that has failed.
+    /// Asks at once instead of later: for its servers, whether they answer, and to be registered.
     pub(super) fn check(&mut self, at: usize, trunk: &Trunk, cx: &mut Context<'_>) {
         let now = cx.now;
         self.next_lookup = Some(now);
         self.next_health = trunk.health.map(|_| now).filter(|_| self.asked.is_none());
-        if self.retry.is_some() {
+        if self.registration.as_ref().is_some_and(|registration| !registration.is_asking()) {
             self.retry = Some(now);
         }
         self.arm(at, cx);
+    }
+
+    /// Whether it waits for an answer, or is about to ask.
+    pub(super) fn is_busy(&self, now: Instant) -> bool {
+        let due =
+            [self.next_lookup, self.next_health, self.retry].into_iter().flatten().any(|next| next <= now);
+        let asking = self.registration.as_ref().is_some_and(Registration::is_asking);
+        due || asking || self.lookup.is_some() || self.asked.is_some()
     }
 
     /// Takes our contact back, for the process ends.

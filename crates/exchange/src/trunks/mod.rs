@@ -294,6 +294,12 @@ impl Trunks {
         }
     }
 
+    /// Whether this shard looks after a trunk and waits for an answer.
+    pub(crate) fn is_busy(&self, at: usize, now: Instant) -> bool {
+        let keeper = self.lines.get(at).and_then(|line| line.keeper.as_ref());
+        keeper.is_some_and(|keeper| keeper.is_busy(now))
+    }
+
     /// How many contacts of ours are being taken back.
     pub(crate) fn leaving(&self, now: Instant) -> usize {
         let keepers = self.lines.iter().filter_map(|line| line.keeper.as_ref());
@@ -333,7 +339,7 @@ impl Trunks {
 }
 
 /// Whether something has to be known of a trunk beside where each of its calls finds its server.
-fn is_looked_after(trunk: &Trunk, config: &Config) -> bool {
+pub(crate) fn is_looked_after(trunk: &Trunk, config: &Config) -> bool {
     let is_one_of_several = |to: &Destination| match to {
         Destination::Trunk(choices) => choices.len() > 1 && choices.iter().any(|one| one.trunk == trunk.name),
         Destination::Account(_) | Destination::Domain(_) | Destination::Reject(..) => false,

@@ -259,6 +259,30 @@ pub const KEYS: &[Key] = &[
         "What a relayed address carries each way",
     ),
     key(
+        "messages.keep",
+        Kind::TimeOrOff,
+        "\"7d\"",
+        "How long text messages are kept for somebody who has no phone that takes them; \"off\": not at all",
+    ),
+    key(
+        "messages.history",
+        Kind::TimeOrOff,
+        "\"30d\"",
+        "How long text messages that were delivered or have expired are shown; \"off\": none is noted",
+    ),
+    key(
+        "messages.max_per_account",
+        Kind::Count(1, 100_000),
+        "1000",
+        "Text messages that may wait for one account",
+    ),
+    key(
+        "messages.per_minute",
+        Kind::Count(1, 100_000),
+        "60",
+        "Text messages that one account may send in a minute",
+    ),
+    key(
         "presence.watch",
         Kind::Choice(&["accounts", "nobody"]),
         "\"accounts\"",

@@ -7,8 +7,11 @@ mod devices;
 mod explain;
 mod input;
 mod ladder;
+mod messages;
 mod numbers;
 mod status;
+mod trace;
+mod trunks;
 mod turn;
 mod voicemail;
 
@@ -31,15 +34,20 @@ pub(crate) fn routes() -> Router<Site> {
         .route("/numbers", get(numbers::list).post(numbers::add))
         .route("/numbers/{number}", axum::routing::patch(numbers::change).delete(numbers::remove))
         .route("/devices", get(devices::list))
+        .route("/messages", get(messages::list))
         .route("/calls", get(calls::live))
         .route("/calls/{id}", delete(calls::hang_up))
         .route("/calls/ladder", get(ladder::last))
         .route("/calls/explain", get(explain::last))
         .route("/calls/{id}/explain", get(explain::show))
         .route("/calls/{id}/ladder", get(ladder::show))
+        .route("/trace", get(trace::follow))
         .route("/certificates", get(certificates::list))
         .route("/certificates/renew", post(certificates::renew))
         .route("/config/reload", post(certificates::reload))
+        .route("/trunks", get(trunks::list))
+        .route("/trunks/{name}", get(trunks::show))
+        .route("/trunks/{name}/check", post(trunks::check))
         .route("/turn/credentials", get(turn::credentials))
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is nothing here") })
         .method_not_allowed_fallback(|| async {

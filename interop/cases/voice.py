@@ -1,5 +1,6 @@
 """Services that speak and listen: conference and voicemail, with real phones and the spectra of what they hear."""
 
+import json
 import time
 from functools import partial
 
@@ -79,9 +80,22 @@ def a_message_is_left_and_heard(lab, caller):
     message = until(lambda: next(folder.glob("new/*-1002.wav"), None), 10, "the message is there")
     tone.prove(message, phone.hz, 2.5)
 
+    listed = messages(exchange, alice)
+    check([one["from"] for one in listed] == ["1002"] and listed[0]["new"] and listed[0]["seconds"] > 3, f"{listed}")
     exchange.kill()
+    # While no server runs, too.
+    check(messages(exchange, alice) == listed, "the list is the same after the kill")
+    kept = lab.folder / "kept.wav"
+    exchange.command("voicemail", "save", alice.address, listed[0]["id"], str(kept))
+    tone.prove(kept, phone.hz, 2.5)
     exchange.start()
     owner = Offhook(lab, exchange, alice, "caller")
     owner.dial("*97", "--dtmf", ",1", "--record", owner.recording, "--duration", "15s")
     tone.prove(owner.recording, phone.hz, 2.5)
-    check(list(folder.glob("old/*-1002.wav")) and not list(folder.glob("new/*")), "it is no longer new")
+    check(not messages(exchange, alice)[0]["new"], "it is no longer new")
+    exchange.command("voicemail", "delete", alice.address, listed[0]["id"])
+    check(messages(exchange, alice) == [] and not list(folder.glob("old/*")), "it is deleted")
+
+
+def messages(exchange, account):
+    return json.loads(exchange.command("voicemail", "list", account.address, "--json"))["messages"]

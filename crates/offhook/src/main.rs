@@ -20,6 +20,7 @@ mod softphone;
 mod status;
 mod trace;
 mod trunk;
+mod voicemail;
 
 use std::process::ExitCode;
 
@@ -104,6 +105,9 @@ enum Command {
     /// What may be dialled that is no phone
     #[command(after_help = "Example: offhook services --json")]
     Services(services::Services),
+    /// Messages of voicemail: list, save, delete
+    #[command(subcommand)]
+    Voicemail(voicemail::Voicemail),
     /// Certificates: status, trust, renew
     #[command(subcommand)]
     Cert(cert::Cert),
@@ -127,6 +131,7 @@ fn main() -> ExitCode {
         Command::Calls(calls) => finish(calls.run(everywhere.language())),
         Command::Trace(trace) => finish(trace.run(everywhere.language())),
         Command::Services(services) => finish(services.run()),
+        Command::Voicemail(voicemail) => finish(voicemail.run()),
         Command::Cert(cert) => finish(cert.run()),
         Command::Softphone(softphone) => softphone.run(),
     }

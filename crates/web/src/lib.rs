@@ -17,6 +17,7 @@ mod serve;
 mod site;
 pub mod trace;
 mod upgrade;
+mod voicemail;
 
 pub use certificates::{Certificate, Certificates};
 pub use exchange::{About, Exchange, Reply, TurnCredentials};
@@ -28,3 +29,4 @@ pub use records::{
 pub use serve::{Front, Io, Secure, serve};
 pub use site::{Site, answer};
 pub use upgrade::{Sip, Upgraded};
+pub use voicemail::{VoiceMessage, Voicemail};

@@ -13,6 +13,7 @@ mod status;
 mod trace;
 mod trunks;
 mod turn;
+mod voicemail;
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -28,6 +29,8 @@ pub(crate) fn routes() -> Router<Site> {
         .route("/accounts/export", get(accounts::export))
         .route("/accounts/{address}", get(accounts::show).patch(accounts::change).delete(accounts::remove))
         .route("/accounts/{address}/answering", get(accounts::answering).patch(accounts::change_answering))
+        .route("/accounts/{address}/voicemail", get(voicemail::list))
+        .route("/accounts/{address}/voicemail/{id}", get(voicemail::sound).delete(voicemail::remove))
         .route("/numbers", get(numbers::list).post(numbers::add))
         .route("/numbers/{number}", axum::routing::patch(numbers::change).delete(numbers::remove))
         .route("/devices", get(devices::list))

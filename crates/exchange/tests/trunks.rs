@@ -556,6 +556,10 @@ fn a_call_that_came_in_goes_on_under_a_number_of_the_line() {
     let on = on.unwrap();
     assert_eq!(on.uri_bytes(), b"sip:+4930987654@provider.example;user=phone");
     assert!(raw(on, Name::From).contains("<sip:+49301234567@provider.example>"));
+    assert_eq!(
+        raw(on, Name::Diversion),
+        "<sip:+49301234567@provider.example>;reason=unconditional;counter=1"
+    );
     assert_eq!(report(&mut bench).calls, 2);
     assert!(!String::from_utf8_lossy(on.bytes()).contains("example.com"));
     bench.send(PROVIDER, &reply(on, 486, "p", "", ""));

@@ -202,15 +202,7 @@ impl Call {
             env.cx.timers.arm(env.cx.now + SILENCE, Alarm::Line(self.id, number));
         }
         let leg = Leg { usage, invite, authorizer };
-        ring.branches.push(Branch {
-            leg,
-            target,
-            anchor,
-            done: false,
-            given_up: None,
-            heard: false,
-            counted,
-        });
+        ring.branches.push(Branch::new(leg, target, anchor, counted));
         Ok(())
     }
 
@@ -326,15 +318,7 @@ impl Call {
             true => branch.next_server(by, status),
             false => branch.again(by, status, env),
         };
-        let failed = branch.target.line.as_ref().map(|line| {
-            let failed = lines::is_of_trunk(by, status, branch.is_silent());
-            match (failed, again.is_none()) {
-                (true, true) => lines::shun(line.trunk, by, status, retry_after, env),
-                (false, _) => env.trunks.forgive(line.trunk),
-                (true, false) => {}
-            }
-            failed
-        });
+        let failed = branch.is_trunks_failure((by, status), retry_after, again.is_none(), env);
         let (status, reason) = match (branch.given_up, failed) {
             (Some((status, reason)), _) => (status, reason.to_owned()),
             (None, Some(_)) => lines::told(by, status, reason),
@@ -384,6 +368,10 @@ impl Call {
 }
 
 impl Branch {
+    fn new(leg: Leg, target: Target, anchor: Option<u64>, counted: Option<usize>) -> Self {
+        Self { leg, target, anchor, done: false, given_up: None, heard: false, counted }
+    }
+
     /// It is no longer wanted.
     fn leave(&mut self, reason: &str, env: &mut Env<'_, '_>) {
         if std::mem::replace(&mut self.done, true) {
@@ -404,7 +392,7 @@ impl Branch {
     }
 
     /// Whether it was given up because nothing at all came from it.
-    fn is_silent(&self) -> bool {
+    pub(super) fn is_silent(&self) -> bool {
         self.given_up.is_some() && !self.heard
     }
 

@@ -122,7 +122,10 @@ impl Core {
                 "A bridged call is not sent on to other domains",
             )),
             Way::Out(to) => self.outward(server, asking.answered_for(), to, cx),
-            Way::Trunks(by) => self.by_trunks(server, asking.answered_for(), by, cx),
+            Way::Trunks(by) => {
+                let by = by.sent_on(&asking);
+                self.by_trunks(server, asking.answered_for(), by, cx)
+            }
         }
     }
 

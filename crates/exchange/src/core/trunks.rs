@@ -15,7 +15,9 @@ use crate::locality::user_of;
 use crate::proxy::{Asking, Target};
 use crate::refusal::Refusal;
 use crate::route::{Choice, Trunk, TrunkAuth};
-use crate::trunks::{Desk, Dialled, Outbound, TrunkState, Trunks, contact_user, hides, is_looked_after};
+use crate::trunks::{
+    Desk, Dialled, Outbound, TrunkState, Trunks, contact_user, diverted, hides, is_looked_after,
+};
 
 /// A call on its way to whichever trunk takes it.
 pub(super) struct ByTrunks {
@@ -25,6 +27,16 @@ pub(super) struct ByTrunks {
     /// As the caller dialled it.
     pub(super) dialled: String,
     pub(super) emergency: bool,
+    /// Why the caller has sent the call on, if it is the one who did.
+    pub(super) diverted: Option<String>,
+}
+
+impl ByTrunks {
+    /// The same for a call that somebody may have sent on.
+    pub(super) fn sent_on(self, asking: &Asking) -> Self {
+        let diverted = asking.diverted_by.as_ref().and_then(|_| diverted(&asking.request));
+        Self { diverted, ..self }
+    }
 }
 
 /// A trunk by which a call came.
@@ -119,9 +131,10 @@ impl Core {
             let refusal = Refusal::new(Status::METHOD_NOT_ALLOWED, "Only calls go by this trunk");
             return Err(refusal.with(Name::Allow, "INVITE, ACK, CANCEL, BYE"));
         }
-        let ByTrunks { choices, number, dialled, emergency } = by;
+        let ByTrunks { choices, number, dialled, emergency, diverted } = by;
         let (private, caller) = (hides(&asking.request), &asking.caller);
-        let call = Dialled { private, caller, number: &number, dialled: &dialled, emergency };
+        let diverted = diverted.as_deref();
+        let call = Dialled { private, diverted, caller, number: &number, dialled: &dialled, emergency };
         let order = self.trunks.in_order(&choices, &self.config, cx.now, cx.rng);
         let targets: Vec<Target> =
             order.iter().zip((0..1_000).rev()).filter_map(|(at, q)| self.by_line(*at, q, call)).collect();

@@ -28,6 +28,8 @@ pub(crate) struct Outbound {
 pub(crate) struct Dialled<'a> {
     /// Whether the caller wants not to be known to those it calls.
     pub(crate) private: bool,
+    /// Why the caller has sent the call on, if it is the one who did, in the word of a Diversion header.
+    pub(crate) diverted: Option<&'a str>,
     pub(crate) caller: &'a Caller,
     /// As the plan has made it.
     pub(crate) number: &'a str,
@@ -47,6 +49,11 @@ impl Outbound {
         let private = call.private;
         let mut headers = Vec::new();
         headers.push((Name::PAssertedIdentity.as_str().to_owned(), asserted.to_string()));
+        if let Some(reason) = call.diverted {
+            let by = NameAddr::new(asserted.uri.clone());
+            let diversion = format!("{by};reason={reason};counter=1");
+            headers.push((Name::Diversion.as_str().to_owned(), diversion));
+        }
         if private {
             // The provider knows who calls, and tells nobody (RFC 3325 §7).
             headers.push((Name::Privacy.as_str().to_owned(), "id".to_owned()));
@@ -105,6 +112,14 @@ fn caller(trunk: &Trunk, caller: &Caller, numbering: &Numbering, config: &Config
         Some(account) if account.from_username => (named(username), asserted),
         _ => (asserted.clone(), asserted),
     }
+}
+
+/// Why a call was sent on last (RFC 5806 §4), if it was.
+pub(crate) fn diverted(request: &Request) -> Option<String> {
+    let last = request.values(Name::Diversion).next()?;
+    let last = NameAddr::parse(last.to_vec().into()).ok()?.to_string();
+    let reason = last.split(';').find_map(|param| param.trim().strip_prefix("reason="))?;
+    Some(reason.to_owned())
 }
 
 /// Whether a caller wants not to be known to those it calls.

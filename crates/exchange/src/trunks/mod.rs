@@ -5,6 +5,7 @@
 mod keeper;
 mod line;
 mod load;
+mod request;
 mod trial;
 
 use std::collections::HashMap;
@@ -27,7 +28,7 @@ use crate::event::Event;
 use crate::io::ShardMessage;
 use crate::route::{Choice, Destination, Trunk};
 use keeper::Keeper;
-pub(crate) use line::{Dialled, Outbound, authorizer, hides};
+pub(crate) use line::{Dialled, Outbound, authorizer, diverted, hides};
 use load::Load;
 pub use trial::TrunkTrial;
 

@@ -9,8 +9,8 @@ use offhook_sip_stack::dialog::MAX_FORWARDS;
 use offhook_sip_stack::usage::invite::Outgoing;
 use offhook_sip_stack::usage::{Body, Invite, InviteEvent, Stack, UsageId};
 
-use super::keeper::{expect, lend};
 use super::line::{Dialled, Outbound, authorizer};
+use super::request::{expect, lend};
 use super::{Desk, TrunkState};
 use crate::b2bua::settings_as;
 use crate::config::Config;
@@ -64,7 +64,14 @@ impl Trial {
         let flow = *state.servers.first().ok_or("its server is not known")?;
         let number = config.plan.numbering.normalize(dialled).map_err(|why| why.to_string())?;
         let number = number.as_str();
-        let call = Dialled { private: false, caller: &Caller::Unproven, number, dialled, emergency: false };
+        let call = Dialled {
+            private: false,
+            diverted: None,
+            caller: &Caller::Unproven,
+            number,
+            dialled,
+            emergency: false,
+        };
         let (outbound, uri) = Outbound::new(at, trunk, call, config);
         let random = format!("{:024x}", rand::RngExt::random::<u128>(desk.cx.rng) >> 32);
         let outgoing = Outgoing {

@@ -41,8 +41,6 @@ snd_path {folder}
 module_app account.so
 module_app contact.so
 module_app menu.so
-module_app mwi.so
-module_app presence.so
 module_app ctrl_tcp.so
 ctrl_tcp_listen {loopback}:{control}
 """
@@ -67,6 +65,9 @@ class Baresip:
             host=self.place.host, loopback=LOOPBACK, sip=lab.port(), tone=lab.tone(self.hz), folder=self.folder, rtp=rtp, rtp_last=rtp + 9,
             modules=MODULES, control=self.control_port, authority=exchange.authority,
             rtcp_mux="yes" if rtcp_mux else "no"))
+        if friends:
+            with open(self.folder / "config", "a") as config:
+                config.write("module_app mwi.so\nmodule_app presence.so\n")
         more = f";mediaenc={encryption}" if encryption else ""
         more += ";medianat=ice" if ice else ""
         if turn:
@@ -79,8 +80,9 @@ class Baresip:
         self.control, self.unread, self.events = None, b"", []
 
     def start(self):
-        self.process = self.lab.run(
-            f"baresip-{self.account.user}", self.place.words([self.lab.tool("baresip"), "-s", "-f", self.folder]))
+        # What it says is to be read while it runs.
+        words = [self.lab.tool("stdbuf"), "-oL", self.lab.tool("baresip"), "-s", "-f", self.folder]
+        self.process = self.lab.run(f"baresip-{self.account.user}", self.place.words(words))
         self.control = until(self._connect, 10, "baresip opens its control port")
         self.exchange.wait_registered(self.account)
 
@@ -99,10 +101,6 @@ class Baresip:
         time.sleep(seconds)
         self._command("hangup")
         self._wait("CALL_CLOSED", seconds=5)
-
-    def write(self, target, text):
-        """Sends a text message."""
-        self._command("message", f"{target} {text}")
 
     def press(self, keys):
         """Sends keys as telephone events."""

@@ -24,19 +24,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let payload = Payload { payload_type: format.payload_type.unwrap_or(111), format };
     let begin = Instant::now();
     let (mut relay, mut out) = (Relay::new(Config::new(20_000..=40_000)), Outbox::default());
-    let address = |phone: u16| SocketAddr::new([192, 0, 2, 1].into(), 1000 + 2 * phone);
     for phone in 0..phones {
-        let (stream, rtp) = (StreamId(phone.into()), address(phone));
-        let remote = Remote { rtp: Some(rtp), signalled_from: Some(rtp.ip()), ..Remote::default() };
-        let ports = PortPair::starting_at(20_000 + 2 * phone).ok_or("too many phones")?;
-        let side = Side { ports, local_ip: None, remote, ice: None }.into();
-        let numbers = Numbers { ssrc: phone.into(), sequence: 0, timestamp: 0 };
-        let settings = Box::new(settings(payload));
-        for command in [
-            Command::OpenEnd { stream, side },
-            Command::Order { stream, order: Order::Agree { settings, numbers } },
-            Command::Order { stream, order: Order::Join { room: 1, muted: false, most: u16::MAX } },
-        ] {
+        for command in joining(phone, payload).ok_or("too many phones")? {
             relay.handle(begin, Input::Command(command), &mut out);
         }
     }
@@ -83,6 +72,25 @@ fn main() -> Result<(), Box<dyn Error>> {
         1.0 / each
     );
     Ok(())
+}
+
+fn address(phone: u16) -> SocketAddr {
+    SocketAddr::new([192, 0, 2, 1].into(), 1000 + 2 * phone)
+}
+
+/// A phone comes into the room.
+fn joining(phone: u16, payload: Payload) -> Option<[Command; 3]> {
+    let (stream, rtp) = (StreamId(phone.into()), address(phone));
+    let remote = Remote { rtp: Some(rtp), signalled_from: Some(rtp.ip()), ..Remote::default() };
+    let ports = PortPair::starting_at(20_000 + 2 * phone)?;
+    let side = Side { ports, local_ip: None, remote, ice: None }.into();
+    let numbers = Numbers { ssrc: phone.into(), sequence: 0, timestamp: 0 };
+    let settings = Box::new(settings(payload));
+    Some([
+        Command::OpenEnd { stream, side },
+        Command::Order { stream, order: Order::Agree { settings, numbers } },
+        Command::Order { stream, order: Order::Join { room: 1, muted: false, most: u16::MAX } },
+    ])
 }
 
 fn settings(payload: Payload) -> Settings {

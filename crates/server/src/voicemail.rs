@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use offhook_exchange::directory::AddressOfRecord;
@@ -18,6 +18,11 @@ pub(crate) struct Mailboxes {
     pub(crate) place: PathBuf,
     /// Who is to know of changes, where a server runs.
     pub(crate) files: Option<Files>,
+}
+
+/// Where messages are.
+pub(crate) fn place(data_dir: &Path) -> PathBuf {
+    data_dir.join("voicemail")
 }
 
 impl Mailboxes {

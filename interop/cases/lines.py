@@ -88,12 +88,17 @@ def a_call_comes_in_by_a_line_that_is_registered_at_kamailio_and_both_hear_each_
 
 @case()
 def a_line_is_taken_back_when_the_exchange_ends_and_its_test_says_that_all_is_well(lab):
-    office, carrier, _, _ = office_and_carrier(lab)
+    office, carrier, _, bob = office_and_carrier(lab)
     line = carrier.account("t0815")
     carrier.wait_registered(line)
     until(lambda: shown(office, "provider")["health"]["state"] == "up", 15, "OPTIONS are answered")
     said = office.command("trunk", "test", "provider")
     check(said.count("ok ") == 3, f"trunk test: {said}")
+    callee = Offhook(lab, carrier, bob, "callee", host=OTHER_LOOPBACK)
+    callee.answer()
+    said = office.command("trunk", "test", "provider", "--to", "030-22222")
+    check("030-22222 has answered, and we have hung up" in said, f"trunk test --to: {said}")
+    callee.stop()
     office.process.stop()
     until(lambda: not carrier.bindings(line), 10, "the contact is taken back")
 

@@ -27,6 +27,9 @@ pub enum Command {
     /// Looks after the trunk of this name at once: its servers, its registration if that has failed, whether it answers.
     /// Answered with [`Answer::Done`].
     CheckTrunk(String),
+    /// Calls a number by the trunk of this name, and hangs up when somebody answers: the state of the trunk tells what comes of
+    /// it. Answered with [`Answer::Done`].
+    TryTrunk(String, String),
 }
 
 /// The answer to a [`Command`].

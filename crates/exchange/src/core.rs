@@ -483,6 +483,13 @@ impl Core {
             }
             Command::HangUp(call_id) => Answer::HungUp(self.hang_up(&call_id, cx)),
             Command::Trunks => Answer::Trunks(self.trunk_reports(cx.now)),
+            Command::TryTrunk(name, number) => {
+                let at = self.config.trunks.iter().position(|trunk| trunk.name == name);
+                if let Some(at) = at {
+                    self.tend(cx, |trunks, desk| trunks.try_call(at, &number, desk));
+                }
+                Answer::Done
+            }
             Command::CheckTrunk(name) => {
                 let at = self.config.trunks.iter().position(|trunk| trunk.name == name);
                 if let Some(at) = at {

@@ -16,7 +16,7 @@ use offhook_exchange::route::countries::Country;
 use offhook_exchange::route::{
     Choice, Destination, NumberFormat, Numbering, Pattern, Rule, Trunk, TrunkAccount, TrunkAuth,
 };
-use offhook_exchange::trunks::{TrunkHealth, TrunkRegistration, TrunkState};
+use offhook_exchange::trunks::{TrunkHealth, TrunkRegistration, TrunkState, TrunkTrial};
 use offhook_sip::digest::{self, Parts, Qop};
 use offhook_sip::{Name, Request, SipUri, Uri};
 use offhook_sip_stack::auth::Password;
@@ -561,4 +561,43 @@ fn a_call_that_came_in_goes_on_under_a_number_of_the_line() {
     bench.send(PROVIDER, &reply(on, 486, "p", "", ""));
     assert_eq!(bench.codes(PROVIDER), [486]);
     assert_eq!(report(&mut bench).calls, 0);
+}
+
+#[test]
+fn a_trial_calls_a_number_and_hangs_up_when_somebody_answers() {
+    for (code, ends) in [(200, TrunkTrial::Answered), (404, TrunkTrial::Failed(404, "Not Found".into()))] {
+        let (mut bench, _) = registered();
+        bench.input(Input::Command(Ticket(0), Command::TryTrunk("provider".into(), "030-987654".into())));
+        let invite = bench.request(PROVIDER);
+        assert_eq!(invite.uri_bytes(), b"sip:+4930987654@provider.example;user=phone");
+        assert!(raw(&invite, Name::From).starts_with("<sip:+49301234567@provider.example>"));
+        let asked = format!("Proxy-Authenticate: {}\n", challenge("provider", "n7", ""));
+        bench.send(PROVIDER, &reply(&invite, 407, "p", &asked, ""));
+        let proven = bench.request(PROVIDER);
+        bench.send(PROVIDER, &reply(&proven, 180, "p", "", ""));
+        assert_eq!(state(&mut bench).trial, Some(TrunkTrial::Ringing));
+        let session = if code == 200 { sdp("198.51.100.9", 7000) } else { String::new() };
+        bench.send(PROVIDER, &reply(&proven, code, "p", &contact(), &session));
+        assert_eq!(state(&mut bench).trial, Some(ends));
+        let sent = bench.take(PROVIDER);
+        let bye = sent.iter().filter_map(|one| one.as_request()).find(|one| one.method().as_str() == "BYE");
+        assert_eq!(bye.is_some(), code == 200);
+        if let Some(bye) = bye {
+            bench.send(PROVIDER, &reply(bye, 200, "", "", ""));
+        }
+        over(&mut bench);
+    }
+}
+
+#[test]
+fn a_trial_that_nobody_answers_ends_after_half_a_minute() {
+    let (mut bench, _) = registered();
+    bench.input(Input::Command(Ticket(0), Command::TryTrunk("provider".into(), "030-987654".into())));
+    let invite = bench.request(PROVIDER);
+    bench.send(PROVIDER, &reply(&invite, 180, "p", "", ""));
+    bench.pass(Duration::from_secs(31));
+    assert_eq!(state(&mut bench).trial, Some(TrunkTrial::Unanswered(true)));
+    assert_eq!(bench.request(PROVIDER).method().as_str(), "CANCEL");
+    bench.send(PROVIDER, &reply(&invite, 487, "p", "", ""));
+    over(&mut bench);
 }

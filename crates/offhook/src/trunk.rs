@@ -29,10 +29,13 @@ pub(crate) enum Trunk {
         common: Flags,
     },
     /// Says step by step what is wrong with one, after looking anew
-    #[command(after_help = "Example: offhook trunk test provider")]
+    #[command(after_help = "Example: offhook trunk test provider --to 030-1234567")]
     Test {
         /// Its name
         name: String,
+        /// Calls this number by it too, and hangs up when somebody answers, or after 30 seconds; it may cost something
+        #[arg(long, value_name = "NUMBER")]
+        to: Option<String>,
         #[command(flatten)]
         common: Flags,
     },
@@ -52,7 +55,7 @@ impl Trunk {
         match self {
             Self::List { common } => list(&common),
             Self::Show { name, common } => show(&name, &common),
-            Self::Test { name, common } => test::test(&name, &common),
+            Self::Test { name, to, common } => test::test(&name, to.as_deref(), &common),
             Self::Presets { provider, json } => presets::print(provider.as_deref(), json),
         }
     }

@@ -127,7 +127,8 @@ pub(crate) fn start(settings: Settings) -> Result<Server, StartError> {
     runtime.spawn(shown.clone().keep());
     let exchange =
         Running { shards: shards.clone(), streams: streams.clone(), measures, turn: turn.clone(), about };
-    let records = Stored { store: store.clone(), realm, shards: Some(shards.clone()) };
+    let records =
+        Stored { store: store.clone(), realm, shards: Some(shards.clone()), numbers: settings.numbers };
     let site = Site {
         token: token()?.into(),
         exchange: Arc::new(exchange),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use offhook_exchange::config::Config;
 use offhook_exchange::message::TextState;
-use offhook_sim::{PhoneId, World, compare_with_saved};
+use offhook_sim::{Link, PhoneId, World, compare_with_saved};
 use offhook_ua::{Command, Event, RequestId};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -87,6 +87,27 @@ fn messages_to_who_is_away_are_kept_and_delivered_in_order_once() {
     world.pass(SECOND);
     assert_eq!(answer(&world, alice, now), Some(200));
     assert_eq!(read(&world, bob), ["one", "two", "three", "four"]);
+    world.pass(60 * SECOND);
+    assert!(world.office.is_idle());
+}
+
+#[test]
+fn a_phone_that_registers_while_a_dead_one_is_tried_gets_everything_in_order() {
+    let (mut world, alice, bob) = two(|_| {});
+    let second = world.another_phone_of(bob, "bob at home");
+    // What is heard of the second phone comes late: the next message is under way by then.
+    world.link = Link { delay: Duration::from_millis(20), jitter: Duration::from_millis(60), loss: 0.0 };
+    world.register(second);
+    world.unplug(second);
+    for text in ["one", "two", "three"] {
+        write(&mut world, alice, "bob", text);
+        world.pass(12 * SECOND);
+    }
+    // It registers while the dead one is being tried.
+    world.register(bob);
+    world.pass(40 * SECOND);
+    assert_eq!(read(&world, bob), ["one", "two", "three"]);
+    assert_eq!(states(&world), [TextState::Delivered; 3]);
     world.pass(60 * SECOND);
     assert!(world.office.is_idle());
 }

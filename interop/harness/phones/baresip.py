@@ -39,7 +39,10 @@ module turn.so
 rtcp_mux {rtcp_mux}
 snd_path {folder}
 module_app account.so
+module_app contact.so
 module_app menu.so
+module_app mwi.so
+module_app presence.so
 module_app ctrl_tcp.so
 ctrl_tcp_listen {loopback}:{control}
 """
@@ -53,8 +56,8 @@ class Baresip:
     """One running baresip with one account."""
 
     def __init__(self, lab, exchange, account, role, transport="udp", codecs="PCMU,PCMA", registers=300,
-                 encryption=None, ice=False, rtcp_mux=False, place=None, turn=None):
-        """`turn`: a TURN server (`host`, `port`, `credentials`) through which all its sound goes."""
+                 encryption=None, ice=False, rtcp_mux=False, place=None, turn=None, friends=()):
+        """`friends`: accounts whose presence it watches. `turn`: a TURN server (`host`, `port`, `credentials`) through which all its sound goes."""
         self.lab, self.exchange, self.account, self.place = lab, exchange, account, place or Place()
         self.hz = CALLER_HZ if role == "caller" else CALLEE_HZ
         self.folder = lab.folder / f"baresip-{account.user}"
@@ -72,7 +75,7 @@ class Baresip:
         (self.folder / "accounts").write_text(ACCOUNT.format(
             address=account.address, transport=transport, server=exchange.host, port=exchange.port_for(transport), user=account.user,
             password=account.password, registers=registers, codecs=codecs, more=more))
-        (self.folder / "contacts").write_text("")
+        (self.folder / "contacts").write_text("".join(f'"{one.user}" <{one.address}>;presence=p2p\n' for one in friends))
         self.control, self.unread, self.events = None, b"", []
 
     def start(self):
@@ -96,6 +99,10 @@ class Baresip:
         time.sleep(seconds)
         self._command("hangup")
         self._wait("CALL_CLOSED", seconds=5)
+
+    def write(self, target, text):
+        """Sends a text message."""
+        self._command("message", f"{target} {text}")
 
     def press(self, keys):
         """Sends keys as telephone events."""

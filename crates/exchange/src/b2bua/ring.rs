@@ -108,6 +108,11 @@ impl Ring {
         (ringing.next().is_none() && self.groups.is_empty()).then_some(at)
     }
 
+    /// The URI of the one who has answered.
+    pub(super) fn answered_by(&self) -> Option<&str> {
+        self.branches.get(self.winner?).map(|branch| branch.target.uri.as_str())
+    }
+
     fn fails(&mut self, status: Status, reason: &str, retry_after: Option<u32>) {
         if self.best.as_ref().is_none_or(|best| rank(status) < rank(best.status)) {
             self.best = Some(Failure { status, reason: reason.to_owned(), retry_after });

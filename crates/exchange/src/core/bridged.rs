@@ -184,6 +184,7 @@ impl Core {
             let (bridged, mut env, _) = self.bridged(cx);
             return call.map(|call| bridged.heard(call, heard, &mut env)).unwrap_or_default();
         }
+        cx.out.events.extend(self.proxy.anchors.counted(&report));
         let Some((number, trouble)) = self.proxy.anchors.report(report, &self.config, cx.now) else { return };
         match self.proxy.anchors.bridged(number) {
             Some(call) => {
@@ -225,7 +226,7 @@ impl Core {
             return self.watch_due(cx);
         };
         if trunks::is_ours(owner.usage) {
-            self.tend(cx, |trunks, desk| trunks.timeout(owner.usage, deadline, desk));
+            self.tend(cx, |trunks, desk| trunks.timeout(owner, deadline, desk));
         } else {
             let (bridged, mut env, _) = self.bridged(cx);
             bridged.due(owner, deadline, &mut env);

@@ -153,7 +153,12 @@ impl Core {
     pub(super) fn deliver(&mut self, account: &AddressOfRecord, cx: &mut Context<'_>) {
         let now = cx.unix();
         let is_there = || self.directory.bindings(account).0.iter().any(|one| one.expires_at > now);
-        if !self.directory.has_texts(account) || self.texts.deliveries.contains_key(account) || !is_there() {
+        if !self.directory.has_texts(account) || !is_there() {
+            return;
+        }
+        if let Some(delivery) = self.texts.deliveries.get_mut(account) {
+            // The phones that are being tried may not be there, and this one is.
+            delivery.more = true;
             return;
         }
         self.texts.deliveries.insert(account.clone(), Delivery::default());
@@ -194,7 +199,7 @@ impl Core {
                 true => self.transactions.send_request_on(message, target.flow, &mut cx.sip()),
                 false => self.transactions.send_request(message, target.flow, &mut cx.sip()),
             };
-            self.texts.clients.insert(client, account.clone());
+            self.texts.clients.insert(client, (account.clone(), id));
             sent += 1;
         }
         if let Some(delivery) = self.texts.deliveries.get_mut(&account).filter(|_| sent > 0) {
@@ -216,21 +221,24 @@ impl Core {
             }
             _ => return false,
         };
-        let Some(account) = self.texts.clients.get(client).cloned() else { return false };
+        let Some((account, id)) = self.texts.clients.get(client).cloned() else { return false };
         if status.is_provisional() {
             return true;
         }
         if !matches!(event, TransactionEvent::Response { .. }) {
             self.texts.clients.remove(client);
         }
-        self.text_answered(account, status, cx);
+        self.text_answered(account, id, status, cx);
         true
     }
 
     /// A phone has answered. The first that takes a message has it; what nobody takes waits for the next registration.
-    fn text_answered(&mut self, account: AddressOfRecord, status: Status, cx: &mut Context<'_>) {
+    fn text_answered(&mut self, account: AddressOfRecord, id: i64, status: Status, cx: &mut Context<'_>) {
         let Some(delivery) = self.texts.deliveries.get_mut(&account) else { return };
-        let Some(id) = delivery.under_way.as_ref().map(|kept| kept.id) else { return };
+        // Another phone may have been quicker, and the next message be under way.
+        if delivery.under_way.as_ref().is_none_or(|kept| kept.id != id) {
+            return;
+        }
         if status.is_success() {
             delivery.under_way = None;
             self.texts.ask(TextRequest::Settle(id, TextState::Delivered), None, cx);
@@ -242,8 +250,11 @@ impl Core {
             return;
         }
         delivery.under_way = None;
-        if delivery.absent {
+        if delivery.absent && !delivery.more {
             self.texts.deliveries.remove(&account);
+        } else if delivery.absent {
+            *delivery = Delivery::default();
+            self.ask_next(&account, 0, cx);
         } else {
             // Phones are there and do not take it: what comes after it should not wait for another phone.
             delivery.skipped = true;

@@ -15,7 +15,7 @@ use crate::locality::user_of;
 use crate::proxy::{Asking, Target};
 use crate::refusal::Refusal;
 use crate::route::{Choice, Trunk, TrunkAuth};
-use crate::trunks::{Desk, Dialled, Outbound, TrunkState, Trunks, contact_user, is_looked_after};
+use crate::trunks::{Desk, Dialled, Outbound, TrunkState, Trunks, contact_user, hides, is_looked_after};
 
 /// A call on its way to whichever trunk takes it.
 pub(super) struct ByTrunks {
@@ -120,8 +120,8 @@ impl Core {
             return Err(refusal.with(Name::Allow, "INVITE, ACK, CANCEL, BYE"));
         }
         let ByTrunks { choices, number, dialled, emergency } = by;
-        let (request, caller) = (&asking.request, &asking.caller);
-        let call = Dialled { request, caller, number: &number, dialled: &dialled, emergency };
+        let (private, caller) = (hides(&asking.request), &asking.caller);
+        let call = Dialled { private, caller, number: &number, dialled: &dialled, emergency };
         let order = self.trunks.in_order(&choices, &self.config, cx.now, cx.rng);
         let targets: Vec<Target> =
             order.iter().zip((0..1_000).rev()).filter_map(|(at, q)| self.by_line(*at, q, call)).collect();

@@ -22,7 +22,7 @@ pub(crate) struct Delivery {
     pub(crate) absent: bool,
     /// Whether a message was passed over, as no phone takes such.
     pub(crate) skipped: bool,
-    /// Whether another message was kept meanwhile.
+    /// Whether another message was kept or a phone has registered meanwhile.
     pub(crate) more: bool,
 }
 

@@ -40,8 +40,8 @@ pub(crate) struct Texts {
     issued: u64,
     waiting: BTreeMap<u64, Waiting>,
     pub(crate) deliveries: BTreeMap<AddressOfRecord, Delivery>,
-    /// Which delivery a request of ours is of.
-    pub(crate) clients: HashMap<ClientId, AddressOfRecord>,
+    /// Which message a request of ours delivers: for whom, and its number.
+    pub(crate) clients: HashMap<ClientId, (AddressOfRecord, i64)>,
     /// What each sender has sent in the minute that began then, in Unix seconds.
     senders: HashMap<AddressOfRecord, (u64, u32)>,
 }

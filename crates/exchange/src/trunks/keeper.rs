@@ -8,12 +8,13 @@ use offhook_sip_stack::auth::Authorizer;
 use offhook_sip_stack::locate::{DnsAnswer, Hop, Lookup, Question, Step};
 use offhook_sip_stack::transaction::TransactionEvent;
 use offhook_sip_stack::usage::{
-    Attempt, Registration, RegistrationEvent, RegistrationSettings, Settings, Stack,
+    Attempt, Invite, Registration, RegistrationEvent, RegistrationSettings, Settings, Stack, UsageId,
 };
 use offhook_sip_stack::{Flow, Transport};
 use rand::RngExt as _;
 
-use super::{Desk, TrunkHealth, TrunkRegistration, TrunkState, contact_user, usage};
+use super::trial::{Trial, TrunkTrial};
+use super::{Desk, TRIAL, TrunkHealth, TrunkRegistration, TrunkState, contact_user, usage};
 use crate::b2bua::settings_as;
 use crate::config::Config;
 use crate::context::{Alarm, Context};
@@ -34,6 +35,7 @@ pub(super) struct Keeper {
     leaving: Option<Instant>,
     asked: Option<Asked>,
     next_health: Option<Instant>,
+    trial: Option<Trial>,
     armed: Option<Instant>,
 }
 
@@ -55,6 +57,7 @@ impl Keeper {
             leaving: None,
             asked: None,
             next_health: None,
+            trial: None,
             armed: None,
         }
     }
@@ -95,6 +98,11 @@ impl Keeper {
         if is_due(&mut self.next_health) && self.asked.is_none() {
             self.ask(at, trunk, state, desk);
         }
+        if let Some(trial) = self.trial.as_mut().filter(|trial| trial.ends <= now)
+            && !trial.give_up(state, desk)
+        {
+            self.trial = None;
+        }
         let questions =
             if is_due(&mut self.next_lookup) { self.look_up(trunk, state, desk) } else { Vec::new() };
         self.arm(at, desk.cx);
@@ -103,7 +111,8 @@ impl Keeper {
 
     /// Lets the table wake it when something is due next.
     pub(super) fn arm(&mut self, at: usize, cx: &mut Context<'_>) {
-        let next = [self.next_lookup, self.next_health, self.retry].into_iter().flatten().min();
+        let trial = self.trial.as_ref().map(|trial| trial.ends).filter(|ends| *ends > cx.now);
+        let next = [self.next_lookup, self.next_health, self.retry, trial].into_iter().flatten().min();
         if let Some(next) = next.filter(|next| self.armed.is_none_or(|armed| *next < armed)) {
             cx.timers.arm(next, Alarm::Trunk(at));
             self.armed = Some(next);
@@ -359,6 +368,40 @@ impl Keeper {
         self.arm(at, cx);
     }
 
+    /// Calls a number, to see whether that is carried; one at a time.
+    pub(super) fn try_call(
+        &mut self,
+        at: usize,
+        (trunk, state): (&Trunk, &mut TrunkState),
+        number: &str,
+        desk: &mut Desk<'_, '_>,
+    ) {
+        if self.trial.is_some() || self.leaving.is_some() {
+            return;
+        }
+        match Trial::begin((UsageId(usage(at).0 | TRIAL), at), (trunk, state), number, desk) {
+            Ok(trial) => self.trial = Some(trial),
+            Err(why) => {
+                state.trial = Some(TrunkTrial::Failed(Status::SERVICE_UNAVAILABLE.code(), why));
+            }
+        }
+        self.arm(at, desk.cx);
+    }
+
+    /// Something happens to the trial.
+    pub(super) fn of_trial(
+        &mut self,
+        state: &mut TrunkState,
+        desk: &mut Desk<'_, '_>,
+        work: impl FnOnce(&mut Invite, &mut Stack<'_, '_>),
+    ) {
+        if let Some(trial) = &mut self.trial
+            && !trial.work(state, desk, work)
+        {
+            self.trial = None;
+        }
+    }
+
     /// Whether it waits for an answer, or is about to ask.
     pub(super) fn is_busy(&self, now: Instant) -> bool {
         let due =
@@ -395,7 +438,7 @@ impl crate::route::TrunkAccount {
 }
 
 /// Lends the layers below.
-fn lend<R>(
+pub(super) fn lend<R>(
     authorizer: &mut Option<Authorizer>,
     desk: &mut Desk<'_, '_>,
     work: impl FnOnce(&mut Stack<'_, '_>) -> R,
@@ -413,7 +456,7 @@ fn lend<R>(
 }
 
 /// Whoever answers at these addresses over TLS has to be the provider (RFC 5922 §4).
-fn expect(flows: &[Flow], trunk: &Trunk, cx: &mut Context<'_>) {
+pub(super) fn expect(flows: &[Flow], trunk: &Trunk, cx: &mut Context<'_>) {
     let domain = trunk.next_hop().host().to_string();
     let secure = flows.iter().filter(|flow| flow.transport.is_secure());
     cx.out.expected.extend(secure.map(|flow| (flow.remote, domain.clone())));

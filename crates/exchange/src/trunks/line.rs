@@ -26,7 +26,8 @@ pub(crate) struct Outbound {
 /// What a call is about, whatever trunk carries it.
 #[derive(Clone, Copy)]
 pub(crate) struct Dialled<'a> {
-    pub(crate) request: &'a Request,
+    /// Whether the caller wants not to be known to those it calls.
+    pub(crate) private: bool,
     pub(crate) caller: &'a Caller,
     /// As the plan has made it.
     pub(crate) number: &'a str,
@@ -43,7 +44,7 @@ impl Outbound {
         let host = trunk.server.host().clone();
         let uri = trunk.server.clone().with_user(&called).with_param("user", Some("phone"));
         let (from, asserted) = caller(trunk, call.caller, numbering, config);
-        let private = wants_privacy(call.request) || calls_itself_nobody(call.request);
+        let private = call.private;
         let mut headers = Vec::new();
         headers.push((Name::PAssertedIdentity.as_str().to_owned(), asserted.to_string()));
         if private {
@@ -104,6 +105,11 @@ fn caller(trunk: &Trunk, caller: &Caller, numbering: &Numbering, config: &Config
         Some(account) if account.from_username => (named(username), asserted),
         _ => (asserted.clone(), asserted),
     }
+}
+
+/// Whether a caller wants not to be known to those it calls.
+pub(crate) fn hides(request: &Request) -> bool {
+    wants_privacy(request) || calls_itself_nobody(request)
 }
 
 fn calls_itself_nobody(request: &Request) -> bool {

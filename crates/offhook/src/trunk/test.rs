@@ -11,11 +11,15 @@ use crate::exit::{Failure, PROBLEMS_FOUND};
 use crate::print;
 
 /// Lets the exchange look anew, waits until it has, and says what it has found.
-pub(super) fn test(name: &str, common: &Flags) -> Result<(), Failure> {
+pub(super) fn test(name: &str, to: Option<&str>, common: &Flags) -> Result<(), Failure> {
     let api = Api::of_running(&common.place)?;
     api.ask("POST", &format!("{}/check", path(name)), None)?;
     let trunk = await_news(&api, name)?;
-    let steps = steps(&trunk);
+    let mut steps = steps(&trunk);
+    if let Some(number) = to {
+        api.ask("POST", &format!("{}/call", path(name)), Some(&json!({ "number": number })))?;
+        steps.push(called(number, &await_news(&api, name)?["trial"]));
+    }
     let failed = steps.iter().any(|one| one["ok"] == false);
     if common.json {
         print::line(&json!({ "trunk": name, "ok": !failed, "steps": steps }).to_string());
@@ -41,7 +45,8 @@ pub(super) fn test(name: &str, common: &Flags) -> Result<(), Failure> {
 fn await_news(api: &Api, name: &str) -> Result<Value, Failure> {
     for _ in 0..TRIES {
         let trunk = api.ask("GET", &path(name), None)?;
-        if trunk["busy"] != true {
+        let trial = trunk["trial"]["state"].as_str();
+        if trunk["busy"] != true && !matches!(trial, Some("calling" | "ringing")) {
             return Ok(trunk);
         }
         std::thread::sleep(OFTEN);
@@ -123,6 +128,34 @@ fn registered(trunk: &Value) -> Value {
         }
         _ => step("registration", Some(false), "no answer to REGISTER yet"),
     }
+}
+
+/// What has become of the call.
+fn called(number: &str, trial: &Value) -> Value {
+    let (code, reason) = (print::word(&trial["code"]), print::word(&trial["reason"]));
+    let (ok, text) = match (trial["state"].as_str(), trial["code"].as_u64()) {
+        (Some("answered"), _) => (Some(true), format!("{number} has answered, and we have hung up")),
+        (Some("unanswered"), _) if trial["rang"] == true => {
+            (Some(true), format!("{number} rings; nobody has answered within 30 seconds"))
+        }
+        (Some("unanswered"), _) => {
+            (Some(false), "nothing came within 30 seconds: see server and proxy".into())
+        }
+        (Some("failed"), Some(401 | 407)) => {
+            (Some(false), format!("{code} {reason}: see username, auth_username, password and realm"))
+        }
+        (Some("failed"), Some(403)) => {
+            (Some(false), format!("{code} {reason}: see from and numbers: is it a number of the line?"))
+        }
+        (Some("failed"), Some(404 | 484 | 604)) => (
+            Some(false),
+            format!("{code} {reason}: see format, strip and prefix: how does the provider want numbers?"),
+        ),
+        (Some("failed"), Some(486 | 600 | 603)) => (Some(true), format!("{number}: {code} {reason}")),
+        (Some("failed"), _) => (Some(false), format!("{code} {reason}")),
+        _ => (None, "the call is still under way".into()),
+    };
+    step("call", ok, &text)
 }
 
 /// For 36 seconds.

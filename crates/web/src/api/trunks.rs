@@ -5,9 +5,11 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::{Path, State};
 use offhook_exchange::command::{Answer, Command, TrunkReport};
-use offhook_exchange::trunks::{TrunkHealth, TrunkRegistration, TrunkState};
+use offhook_exchange::trunks::{TrunkHealth, TrunkRegistration, TrunkState, TrunkTrial};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::input::Input;
 use crate::calendar::rfc3339;
 use crate::{Problem, Site};
 
@@ -28,6 +30,34 @@ pub(crate) async fn check(
     let before = find(&site, &name).await?;
     match site.exchange.ask(Command::CheckTrunk(name)).await {
         Some(Answer::Done) => Ok(Json(show_one(&before))),
+        _ => Err(Problem::not_running()),
+    }
+}
+
+/// Whom to call.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Called {
+    number: String,
+}
+
+/// Calls a number by the trunk, and hangs up when somebody answers; what comes of it is seen under `trial`.
+pub(crate) async fn call(
+    State(site): State<Site>,
+    Path(name): Path<String>,
+    Input(called): Input<Called>,
+) -> Result<Json<Value>, Problem> {
+    let trunk = find(&site, &name).await?;
+    let Some(state) = &trunk.state else {
+        return Err(Problem::conflict(format!(
+            "nobody looks after the trunk {name}: set its health to \"30s\""
+        )));
+    };
+    if state.trial.as_ref().is_some_and(TrunkTrial::is_under_way) {
+        return Err(Problem::conflict(format!("a trial call by the trunk {name} is under way")));
+    }
+    match site.exchange.ask(Command::TryTrunk(name, called.number)).await {
+        Some(Answer::Done) => Ok(Json(show_one(&trunk))),
         _ => Err(Problem::not_running()),
     }
 }
@@ -84,9 +114,20 @@ fn show_one(trunk: &TrunkReport) -> Value {
         }
         TrunkHealth::Down(why) => json!({ "state": "down", "why": why }),
     };
+    shown["trial"] = json!(state.trial.as_ref().map(trial));
     shown["realm"] = json!(state.realm);
     shown["checked_at"] = json!(state.checked_at.map(moment));
     shown
+}
+
+fn trial(trial: &TrunkTrial) -> Value {
+    match trial {
+        TrunkTrial::Calling => json!({ "state": "calling" }),
+        TrunkTrial::Ringing => json!({ "state": "ringing" }),
+        TrunkTrial::Answered => json!({ "state": "answered" }),
+        TrunkTrial::Unanswered(rang) => json!({ "state": "unanswered", "rang": rang }),
+        TrunkTrial::Failed(code, reason) => json!({ "state": "failed", "code": code, "reason": reason }),
+    }
 }
 
 fn registration(state: &TrunkState) -> Value {

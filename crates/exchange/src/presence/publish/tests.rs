@@ -52,6 +52,13 @@ fn a_publication_is_made_refreshed_changed_and_removed() {
     assert!(all.0.is_empty());
 }
 
+proptest::proptest! {
+    #[test]
+    fn any_document_is_read_or_refused(text in "(<presence>|</?status>|</?basic>|</?activities>|<a b='|'/>|&#?[a-z0-9]*;|\\PC|\n)*") {
+        let _ = super::said(&text);
+    }
+}
+
 #[test]
 fn what_expires_is_said_no_more() {
     let mut all = Publications::default();

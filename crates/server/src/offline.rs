@@ -9,9 +9,9 @@ use tokio::runtime::Runtime;
 
 use crate::certificates::Certificates;
 use crate::running::AtRest;
-use crate::start::{StartError, mailboxes, new_runtime, settle_realm, store_options, token};
+use crate::start::{StartError, new_runtime, settle_realm, store_options, token};
 use crate::stored::Stored;
-use crate::voicemail::Mailboxes;
+use crate::voicemail::{self, Mailboxes};
 use crate::{Settings, clock};
 
 /// A store that no server uses, with the same API as a server.
@@ -56,7 +56,7 @@ async fn open(settings: &Settings, warnings: &mut Vec<String>) -> Result<Site, S
         exchange: Arc::new(AtRest { directory }),
         records: Arc::new(records),
         certificates: Arc::new(Certificates::of(settings)),
-        voicemail: Arc::new(Mailboxes { place: mailboxes(&settings.data_dir), files: None }),
+        voicemail: Arc::new(Mailboxes { place: voicemail::place(&settings.data_dir), files: None }),
     })
 }
 

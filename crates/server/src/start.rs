@@ -42,7 +42,7 @@ use crate::telemetry::{self, Ledger, Measures, Notes};
 use crate::texts;
 use crate::trace::Recorder;
 use crate::turn::{self, Surroundings, Turn, TurnDoors};
-use crate::voicemail::Mailboxes;
+use crate::voicemail::{self, Mailboxes};
 use crate::{RunFile, Settings, clock, web};
 
 /// Why an exchange could not be started.
@@ -135,7 +135,7 @@ pub(crate) fn start(settings: Settings) -> Result<Server, StartError> {
         records: Arc::new(records),
         certificates: Arc::new(shown.clone()),
         voicemail: Arc::new(Mailboxes {
-            place: mailboxes(&settings.data_dir),
+            place: voicemail::place(&settings.data_dir),
             files: Some(threads.recordings.clone()),
         }),
     };
@@ -382,7 +382,7 @@ fn start_threads(
     let measures = Arc::new(Measures::default());
     let (handle, posts) = Shards::new(&wakers);
     let (to_media, commands) = Mailbox::new(media.waker.clone());
-    let writer = Recordings::open(mailboxes(&settings.data_dir), settings.voicemail_keep_days);
+    let writer = Recordings::open(voicemail::place(&settings.data_dir), settings.voicemail_keep_days);
     let writer = writer.map_err(system("the folder of voicemail cannot be used"))?;
     let folders_now = writer.all();
     let (recordings, file_works) = Files::new();
@@ -492,11 +492,6 @@ fn new_shard(
         shard.handle(clock::now(), Input::Mailbox(folder.clone(), files.clone()), &mut out);
     }
     Ok(shard)
-}
-
-/// Where messages of voicemail are.
-pub(crate) fn mailboxes(data_dir: &Path) -> std::path::PathBuf {
-    data_dir.join("voicemail")
 }
 
 /// Where media is received: where SIP is, if that is one address, else everywhere.

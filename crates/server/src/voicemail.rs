@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use offhook_exchange::directory::AddressOfRecord;
@@ -18,6 +18,11 @@ pub(crate) struct Mailboxes {
     pub(crate) place: PathBuf,
     /// Who is to know of changes, where a server runs.
     pub(crate) files: Option<Files>,
+}
+
+/// Where messages are.
+pub(crate) fn place(data_dir: &Path) -> PathBuf {
+    data_dir.join("voicemail")
 }
 
 impl Mailboxes {
@@ -68,6 +73,21 @@ impl Voicemail for Mailboxes {
         }
         Ok(())
     }
+
+    fn forget(&self, account: &str) -> Result<(), Problem> {
+        let folder = Self::folder(account)?;
+        match fs::remove_dir_all(self.place.join(&folder)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(Problem::failed(format!("the mailbox of {account}: {error}")))
+            }
+            _ => {
+                if let Some(files) = &self.files {
+                    files.changed(folder);
+                }
+                Ok(())
+            }
+        }
+    }
 }
 
 fn failed(id: &str, error: &io::Error) -> Problem {
@@ -75,5 +95,41 @@ fn failed(id: &str, error: &io::Error) -> Problem {
         // It was heard or deleted in this moment.
         io::ErrorKind::NotFound => Problem::not_found(format!("there is no message {id} any more")),
         _ => Problem::failed(format!("message {id}: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_listed_read_and_deleted_and_a_mailbox_ends_with_its_account() {
+        let place = std::env::temp_dir().join(format!("offhook-mailboxes-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&place);
+        let mailboxes = Mailboxes { place: place.clone(), files: None };
+        let alice = "sip:alice@example.com";
+        assert_eq!(mailboxes.list(alice).unwrap(), []);
+        for (folder, name) in [("old", "0000000005-1-1002"), ("new", "0000000009-2-1003")] {
+            let folder = place.join("alice@example.com").join(folder);
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(folder.join(format!("{name}.wav")), b"no sound").unwrap();
+        }
+        let listed = mailboxes.list(alice).unwrap();
+        let told: Vec<_> = listed.iter().map(|one| (one.from.as_str(), one.new, one.at.as_str())).collect();
+        assert_eq!(
+            told,
+            [("1003", true, "1970-01-01T00:00:09.000Z"), ("1002", false, "1970-01-01T00:00:05.000Z")]
+        );
+        assert_eq!(mailboxes.sound(alice, "0000000009-2-1003").unwrap(), b"no sound");
+        for id in ["../new/0000000009-2-1003", "greeting", ""] {
+            assert_eq!(mailboxes.sound(alice, id).unwrap_err().status, 404, "{id}");
+        }
+        mailboxes.remove(alice, "0000000009-2-1003").unwrap();
+        assert_eq!(mailboxes.remove(alice, "0000000009-2-1003").unwrap_err().status, 404);
+        mailboxes.forget(alice).unwrap();
+        mailboxes.forget(alice).unwrap();
+        assert_eq!(mailboxes.list(alice).unwrap(), []);
+        assert_eq!(mailboxes.forget("nobody").unwrap_err().status, 400);
+        let _ = fs::remove_dir_all(&place);
     }
 }

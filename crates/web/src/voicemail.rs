@@ -23,6 +23,12 @@ pub trait Voicemail: Send + Sync {
     /// # Errors
     /// When there is no such message, or it cannot be deleted.
     fn remove(&self, account: &str, id: &str) -> Result<(), Problem>;
+
+    /// Deletes the mailbox of an account that is no more, so that nobody inherits it with the address.
+    ///
+    /// # Errors
+    /// When it cannot be deleted.
+    fn forget(&self, account: &str) -> Result<(), Problem>;
 }
 
 /// A message that somebody has left.

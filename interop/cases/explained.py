@@ -5,7 +5,7 @@ import json
 from harness.cases import case, each
 from harness.conversation import converse
 from harness.exchange import DOMAIN, Account, Exchange
-from harness.failure import check
+from harness.failure import check, until
 from harness.phones.baresip import Baresip
 from harness.phones.offhook import Offhook
 from harness.phones.pjsua import Pjsua
@@ -100,3 +100,24 @@ def a_call_that_went_well_is_explained_and_drawn(lab):
     secret = json.loads(exchange.command("calls", "ladder", "--json"))
     said = [one["text"] for one in secret["entries"] if "response=" in one.get("text", "")]
     check(said and all('response="**' in text for text in said), f"a digest response is shown: {said[:1]}")
+
+
+@case()
+def what_passes_is_shown_as_it_passes_and_again_from_the_capture_file(lab):
+    exchange, (alice, bob) = prepared(lab, "alice", "bob")
+    capture = lab.folder / "passed.pcap"
+    place = ["-c", exchange.settings, "--data", exchange.data]
+    tracing = lab.run("trace", [lab.binary, "trace", "alice", "--lang", "en", "--pcap", capture, *place])
+    # It has begun when it shows something.
+    until(lambda: exchange.bindings(alice) == [] and "REGISTER" in tracing.out.read_text(), 15, "the trace shows messages")
+    callee = Offhook(lab, exchange, bob, "callee")
+    callee.answer("--code", "486")
+    Offhook(lab, exchange, alice, "caller").dial(bob.address)
+    until(lambda: tracing.out.read_text().count("486 Busy Here") >= 2, 15, "the trace shows both answers")
+    tracing.stop()
+    shown = tracing.out.read_text()
+    check("REGISTER sip:bob" not in shown and "── INVITE bob" in shown and "busy" in shown, shown)
+    drawn = exchange.command("trace", str(capture), "INVITE", "--lang", "en")
+    for word in ["486 Busy Here", "── INVITE bob", "ACK"]:
+        check(word in drawn, f"no {word!r} in\n{drawn}")
+    check(b'response="**' in capture.read_bytes(), "the capture has no covered digest response")

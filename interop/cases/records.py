@@ -9,9 +9,16 @@ import time
 from collections import Counter
 
 from harness.cases import case
+from harness.conversation import converse
 from harness.exchange import DOMAIN, Exchange
 from harness.failure import check, until
+from harness.phones.baresip import Baresip
+from harness.phones.offhook import Offhook
 from harness.wire import LOOPBACK, Message
+
+
+# Where nobody sends from.
+SILENT = f"""v=0\r\no=- 1 1 IN IP4 {LOOPBACK}\r\ns=-\r\nc=IN IP4 {LOOPBACK}\r\nt=0 0\r\nm=audio 9 RTP/AVP 0\r\n"""
 
 
 class Storm:
@@ -19,6 +26,7 @@ class Storm:
 
     def __init__(self, exchange):
         self.exchange, self.answered, self.ended, self.over = exchange, set(), set(), False
+        self.body = b""
         self.caller, self.callee = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
         for one in (self.caller, self.callee):
             one.bind((LOOPBACK, 0))
@@ -76,8 +84,8 @@ class Storm:
             fields = [f"{name}: {value}" for name, value in message.fields
                       if name in ("Via", "From", "Call-ID", "CSeq", "Record-Route")]
             lines = ["SIP/2.0 200 OK", *fields, f"To: {message.first('To')}{tag}", f"Contact: <{self.contact}>",
-                     "Content-Length: 0"]
-            self.callee.sendto("\r\n".join(lines).encode() + b"\r\n\r\n", source)
+                     *(["Content-Type: application/sdp"] if self.body else []), f"Content-Length: {len(self.body)}"]
+            self.callee.sendto("\r\n".join(lines).encode() + b"\r\n\r\n" + self.body, source)
 
     def _messages(self, phone):
         """What comes until the storm is over, and what is left then."""
@@ -119,3 +127,36 @@ def every_call_that_was_answered_has_exactly_one_record_after_kill_9(lab):
         lost = [one for one in found if one["reason"] == "The exchange stopped before the call ended"]
         check(lost and all(one["ended_by"] is None and one["code"] == 200 for one in lost), f"lost: {lost[:1]}")
         check(any(one["ended_by"] == "caller" for one in found), "no call ended before the crash")
+
+
+@case()
+def a_relayed_call_has_a_record_with_its_codec_and_what_was_heard_of_both(lab):
+    exchange = Exchange(lab, "always")
+    alice, bob = exchange.add("alice"), exchange.add("bob")
+    exchange.start()
+    converse(Baresip(lab, exchange, alice, "caller"), Baresip(lab, exchange, bob, "callee"))
+    [record] = until(lambda: records(exchange), 15, "the call has a record")
+    check(record["codec"] == "pcmu" and record["media"] == "relayed" and record["q850"] == 16, f"{record}")
+    check(record["packets_from_caller"] > 50 and record["packets_from_callee"] > 50, f"{record}")
+    check(record["answered_by"].startswith("sip:") and LOOPBACK in record["answered_by"], f"{record}")
+
+
+@case()
+def a_phone_that_is_mute_towards_the_exchange_is_named(lab):
+    exchange = Exchange(lab, "always", sets=["security.authentication=off"])
+    alice, bob = exchange.add("alice"), exchange.add("bob", password="bob-Secret-7")
+    exchange.start()
+    # It answers, but sends no sound.
+    storm = Storm(exchange)
+    storm.body = SILENT.encode()
+    exchange.bind(bob, storm.contact)
+    storm.threads[0].start()
+    Offhook(lab, exchange, alice, "caller").dial(bob.address, "--play", lab.tone(440), "--duration", "2s")
+    storm.over = True
+    storm.threads[0].join()
+    [record] = until(lambda: records(exchange), 15, "the call has a record")
+    check(record["packets_from_caller"] > 50 and record["packets_from_callee"] == 0, f"{record}")
+    found = json.loads(exchange.command("calls", "explain", "--json", "--lang", "en"))["findings"]
+    check("silent-callee" in [one["rule"] for one in found], f"{found}")
+    storm.caller.close()
+    storm.callee.close()

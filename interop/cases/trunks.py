@@ -1,5 +1,7 @@
 """A number that goes by a trunk which is trusted by its address, to an exchange that takes it from there."""
 
+import json
+
 from harness.cases import case
 from harness.conversation import converse
 from harness.exchange import Exchange
@@ -71,3 +73,27 @@ def a_carrier_calls_the_numbers_of_its_trunk_and_no_others(lab):
         found = result(bob.dial(f"sip:{number}@carrier.test"))
         check((found["code"], found["reason"]) == (404, reason), f"{number}: {found}")
     converse(bob, alice, target="sip:030-55501@carrier.test")
+
+
+@case()
+def a_number_that_was_applied_for_rings_its_phone_until_it_is_released(lab):
+    wanted = "+493055502"
+    alice, bob = offices(lab, numbers=(OFFICE, wanted))
+    office = alice.exchange
+
+    def refused(when):
+        found = result(bob.dial(f"sip:{wanted}@carrier.test"))
+        check(found["code"] == 404, f"{when}: {found}")
+
+    office.command("number", "add", wanted)
+    request = json.loads(office.command("number", "request", "--account", alice.account.address, "--json"))
+    check(request["state"] == "waiting", f"the application: {request}")
+    refused("before it is approved")
+    approved = json.loads(office.command("number", "approve", str(request["id"]), "--json"))
+    check((approved["state"], approved["number"]) == ("approved", wanted), f"the application: {approved}")
+    converse(bob, alice, target=f"sip:{wanted}@carrier.test")
+    office.command("number", "release", wanted)
+    refused("after it was released")
+    history = json.loads(office.command("number", "history", wanted, "--json"))["history"]
+    events = [one["event"] for one in history]
+    check(events == ["added", "assigned", "released"], f"its history: {history}")

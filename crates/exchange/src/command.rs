@@ -27,6 +27,9 @@ pub enum Command {
     /// Looks after the trunk of this name at once: its servers, its registration if that has failed, whether it answers.
     /// Answered with [`Answer::Done`].
     CheckTrunk(String),
+    /// Calls a number by the trunk of this name, and hangs up when somebody answers: the state of the trunk tells what comes of
+    /// it. Answered with [`Answer::Done`].
+    TryTrunk(String, String),
 }
 
 /// The answer to a [`Command`].
@@ -57,7 +60,10 @@ impl Answer {
             }
             (Self::HungUp(one), Self::HungUp(other)) => Self::HungUp(one + other),
             (Self::Trunks(mut trunks), Self::Trunks(others)) => {
-                trunks.iter_mut().zip(others).for_each(|(one, other)| one.calls += other.calls);
+                for (one, other) in trunks.iter_mut().zip(others) {
+                    one.calls += other.calls;
+                    one.busy |= other.busy;
+                }
                 Self::Trunks(trunks)
             }
             (one, _) => one,
@@ -121,10 +127,20 @@ pub struct LiveCall {
 pub struct TrunkReport {
     /// Its name.
     pub name: String,
-    /// What is known of it.
-    pub state: TrunkState,
+    /// Where everything is sent: a URI.
+    pub server: String,
+    /// Who we are there, where that takes a password.
+    pub username: Option<String>,
+    /// Its numbers.
+    pub numbers: Vec<String>,
+    /// Calls that it may have at a time.
+    pub max_calls: Option<u32>,
+    /// What is known of it; `None`: nobody looks after it, since each of its calls finds its server.
+    pub state: Option<TrunkState>,
     /// Calls that it has now, where they are counted: those of a trunk with a leg of ours.
     pub calls: u32,
+    /// Whether an answer of it is being waited for.
+    pub busy: bool,
 }
 
 /// A registered contact.

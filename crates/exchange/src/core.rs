@@ -72,6 +72,9 @@ impl Core {
     /// How often expired bindings are forgotten. They are not used from the moment they expire.
     pub(crate) const SWEEP: Duration = Duration::from_secs(60);
 
+    /// When a shard begins to do something by itself, after it was made: what is stored is given to it before.
+    pub(crate) const FIRST: Duration = Duration::from_millis(1);
+
     pub(crate) fn new(shard: u8, config: Config, ports: &[PortBlock]) -> Self {
         let limits = Limits { clients: config.max_transactions, servers: config.max_transactions };
         Self {
@@ -285,7 +288,7 @@ impl Core {
         routes::check_hops(&stripped, &self.config)?;
         let Some(caller) = self.caller(server, request, here, &flow, cx)? else { return Ok(()) };
         let proven = caller.account().is_some();
-        let trunk = self.trunk_with_leg(&stripped, &caller, &flow);
+        let trunk = self.trunk_with_leg(&stripped, &caller, &flow).filter(|_| here);
         let asking = Asking {
             request: stripped,
             from: flow,
@@ -479,7 +482,14 @@ impl Core {
                 Answer::Calls(calls)
             }
             Command::HangUp(call_id) => Answer::HungUp(self.hang_up(&call_id, cx)),
-            Command::Trunks => Answer::Trunks(self.trunk_reports()),
+            Command::Trunks => Answer::Trunks(self.trunk_reports(cx.now)),
+            Command::TryTrunk(name, number) => {
+                let at = self.config.trunks.iter().position(|trunk| trunk.name == name);
+                if let Some(at) = at {
+                    self.tend(cx, |trunks, desk| trunks.try_call(at, &number, desk));
+                }
+                Answer::Done
+            }
             Command::CheckTrunk(name) => {
                 let at = self.config.trunks.iter().position(|trunk| trunk.name == name);
                 if let Some(at) = at {

@@ -87,6 +87,10 @@ pub enum Event {
         after: Duration,
         /// Whether its media goes through us.
         anchored: bool,
+        /// The URI that answered; `exchange` where that is an end of ours.
+        by: String,
+        /// The codec that the answer prefers, in lower case, if it describes sound.
+        codec: Option<String>,
     },
     /// A call was not answered.
     CallFailed {
@@ -98,6 +102,13 @@ pub enum Event {
         reason: String,
         /// Who ended it, if that was no phone's doing.
         by: Option<EndedBy>,
+    },
+    /// The sound of an answered call that went through us has ended; with several legs, that of one of them.
+    MediaEnded {
+        /// The Call-ID.
+        call: String,
+        /// Media packets that came from the caller, and from the one who was called unless that is an end of ours.
+        packets: [Option<u64>; 2],
     },
     /// A BYE passed, or we ended the call.
     CallEnded {

@@ -15,6 +15,7 @@ mod identity;
 mod inquiries;
 pub mod io;
 mod locality;
+pub mod mailbox;
 pub mod message;
 mod overload;
 pub mod presence;

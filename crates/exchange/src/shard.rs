@@ -31,7 +31,7 @@ impl Shard {
         let mut timers = Timers::new();
         timers.arm(epoch.instant + Core::SWEEP, Alarm::Sweep);
         let core = Core::new(number, config, ports);
-        core.trunks_kept().for_each(|at| timers.arm(epoch.instant, Alarm::Trunk(at)));
+        core.trunks_kept().for_each(|at| timers.arm(epoch.instant + Core::FIRST, Alarm::Trunk(at)));
         Self { number, epoch, core, rng: Rng::from_seed(seed), sip_timers: Timers::new(), timers }
     }
 

@@ -9,13 +9,14 @@ use bench::call::{ALICE, BOB, EVE};
 use bench::{Bench, raw, reply, request, sdp};
 use offhook_exchange::command::{Answer, Command, Ticket, TrunkReport};
 use offhook_exchange::config::Config;
+use offhook_exchange::directory::{AddressOfRecord, Answering, Delta, Forward};
 use offhook_exchange::event::Event;
 use offhook_exchange::io::Input;
 use offhook_exchange::route::countries::Country;
 use offhook_exchange::route::{
     Choice, Destination, NumberFormat, Numbering, Pattern, Rule, Trunk, TrunkAccount, TrunkAuth,
 };
-use offhook_exchange::trunks::{TrunkHealth, TrunkRegistration};
+use offhook_exchange::trunks::{TrunkHealth, TrunkRegistration, TrunkState, TrunkTrial};
 use offhook_sip::digest::{self, Parts, Qop};
 use offhook_sip::{Name, Request, SipUri, Uri};
 use offhook_sip_stack::auth::Password;
@@ -131,6 +132,10 @@ fn report(bench: &mut Bench) -> TrunkReport {
     }
 }
 
+fn state(bench: &mut Bench) -> TrunkState {
+    report(bench).state.unwrap()
+}
+
 fn dial(headers: &str, call: &str) -> String {
     let text =
         request("INVITE", "sip:030-987654@example.com", "alice", ALICE, headers, &sdp("192.0.2.10", 4000));
@@ -160,7 +165,7 @@ fn we_register_with_a_contact_that_nobody_guesses_and_stay_registered() {
     let contact = raw(&first, Name::Contact);
     assert!(contact.starts_with("<sip:line-") && contact.contains("@192.0.2.1:5060"), "{contact}");
     accept(&mut bench, &first);
-    let known = report(&mut bench).state;
+    let known = state(&mut bench);
     assert_eq!(known.registration, TrunkRegistration::Until(1_800_000_300));
     assert_eq!((known.usable(), known.realm.as_deref()), (Ok(()), Some("provider")));
     assert!(bench.events.iter().any(|one| matches!(one, Event::Trunk { what: Ok(_), .. })));
@@ -183,7 +188,7 @@ fn a_refused_password_ends_in_a_state_with_the_reason_and_is_not_tried_at_once_a
         }
     }
     assert_eq!(requests, 1, "one password is tried once");
-    let known = report(&mut bench).state;
+    let known = state(&mut bench);
     let TrunkRegistration::Failed { status: 401, reason, next } = known.registration else {
         panic!("{:?}", known.registration)
     };
@@ -204,7 +209,7 @@ fn what_the_registrar_wants_is_done_and_what_fails_is_tried_later() {
     let longer = bench.request(PROVIDER);
     assert_eq!(raw(&longer, Name::Expires), "3600");
     bench.send(PROVIDER, &reply(&longer, 503, "p", "Retry-After: 120\n", ""));
-    let known = report(&mut bench).state;
+    let known = state(&mut bench);
     let TrunkRegistration::Failed { status: 503, next, .. } = known.registration else { panic!("{known:?}") };
     assert!(next >= 1_800_000_120);
     bench.pass(Duration::from_secs(119));
@@ -222,7 +227,7 @@ fn the_contact_is_taken_back_at_the_end() {
     assert_eq!(bench.status().leaving, 1);
     bench.send(PROVIDER, &reply(&last, 200, "p", "", ""));
     assert_eq!(bench.status().leaving, 0);
-    assert_eq!(report(&mut bench).state.registration, TrunkRegistration::Removed);
+    assert_eq!(state(&mut bench).registration, TrunkRegistration::Removed);
     over(&mut bench);
     assert!(bench.take(PROVIDER).is_empty());
 }
@@ -492,7 +497,7 @@ fn a_trunk_with_as_many_calls_as_it_may_have_is_passed_over() {
 fn a_trunk_that_does_not_answer_is_down_and_tried_last_until_it_does() {
     let mut bench = two(|trunks| trunks[0].health = Some(Duration::from_secs(30)));
     bench.pass(Duration::from_secs(33));
-    assert_eq!(report(&mut bench).state.health, TrunkHealth::Down("it does not answer".into()));
+    assert_eq!(state(&mut bench).health, TrunkHealth::Down("it does not answer".into()));
     bench.take(PROVIDER);
     bench.authenticated(ALICE, "alice", &dial("", "one"));
     assert!(bench.take(PROVIDER).is_empty());
@@ -505,7 +510,7 @@ fn a_trunk_that_does_not_answer_is_down_and_tried_last_until_it_does() {
     assert_eq!(raw(options, Name::From).split(';').next(), Some("<sip:t0815@provider.example>"));
     // Whatever it says, it is there.
     bench.send(PROVIDER, &reply(options, 404, "p", "", ""));
-    assert!(matches!(report(&mut bench).state.health, TrunkHealth::Up { .. }));
+    assert!(matches!(state(&mut bench).health, TrunkHealth::Up { .. }));
     let told = |one: &Event| if let Event::Trunk { what, .. } = one { Some(what.is_ok()) } else { None };
     let told: Vec<bool> = bench.events.iter().filter_map(told).collect();
     assert_eq!(told, [true, true, false, true], "both can be called, one is down, and up again");
@@ -531,4 +536,72 @@ fn a_trunk_that_is_not_found_says_so() {
     assert_eq!(answer.status().code(), 502);
     let reason = String::from_utf8_lossy(answer.reason()).into_owned();
     assert_eq!(reason, "The trunk provider cannot be used: its server is not known yet");
+}
+
+#[test]
+fn a_call_that_came_in_goes_on_under_a_number_of_the_line() {
+    let (mut bench, register) = registered();
+    bench.account("dora", Some(NUMBER));
+    bench.register("dora", BOB);
+    let answering = Answering {
+        forward: Forward { always: Some("030-987654".into()), ..Forward::default() },
+        ..Answering::default()
+    };
+    let delta = Delta::Answering(AddressOfRecord::new("dora", "example.com"), answering);
+    bench.input(Input::Command(Ticket(0), Command::Apply(delta)));
+    let ours = register.contacts().unwrap().list()[0].uri().to_string();
+    bench.send(PROVIDER, &comes_in(&ours, "sip:t0815@provider.example", PROVIDER));
+    let sent = bench.take(PROVIDER);
+    let on = sent.iter().filter_map(|one| one.as_request()).find(|one| one.method().as_str() == "INVITE");
+    let on = on.unwrap();
+    assert_eq!(on.uri_bytes(), b"sip:+4930987654@provider.example;user=phone");
+    assert!(raw(on, Name::From).contains("<sip:+49301234567@provider.example>"));
+    assert_eq!(
+        raw(on, Name::Diversion),
+        "<sip:+49301234567@provider.example>;reason=unconditional;counter=1"
+    );
+    assert_eq!(report(&mut bench).calls, 2);
+    assert!(!String::from_utf8_lossy(on.bytes()).contains("example.com"));
+    bench.send(PROVIDER, &reply(on, 486, "p", "", ""));
+    assert_eq!(bench.codes(PROVIDER), [486]);
+    assert_eq!(report(&mut bench).calls, 0);
+}
+
+#[test]
+fn a_trial_calls_a_number_and_hangs_up_when_somebody_answers() {
+    for (code, ends) in [(200, TrunkTrial::Answered), (404, TrunkTrial::Failed(404, "Not Found".into()))] {
+        let (mut bench, _) = registered();
+        bench.input(Input::Command(Ticket(0), Command::TryTrunk("provider".into(), "030-987654".into())));
+        let invite = bench.request(PROVIDER);
+        assert_eq!(invite.uri_bytes(), b"sip:+4930987654@provider.example;user=phone");
+        assert!(raw(&invite, Name::From).starts_with("<sip:+49301234567@provider.example>"));
+        let asked = format!("Proxy-Authenticate: {}\n", challenge("provider", "n7", ""));
+        bench.send(PROVIDER, &reply(&invite, 407, "p", &asked, ""));
+        let proven = bench.request(PROVIDER);
+        bench.send(PROVIDER, &reply(&proven, 180, "p", "", ""));
+        assert_eq!(state(&mut bench).trial, Some(TrunkTrial::Ringing));
+        let session = if code == 200 { sdp("198.51.100.9", 7000) } else { String::new() };
+        bench.send(PROVIDER, &reply(&proven, code, "p", &contact(), &session));
+        assert_eq!(state(&mut bench).trial, Some(ends));
+        let sent = bench.take(PROVIDER);
+        let bye = sent.iter().filter_map(|one| one.as_request()).find(|one| one.method().as_str() == "BYE");
+        assert_eq!(bye.is_some(), code == 200);
+        if let Some(bye) = bye {
+            bench.send(PROVIDER, &reply(bye, 200, "", "", ""));
+        }
+        over(&mut bench);
+    }
+}
+
+#[test]
+fn a_trial_that_nobody_answers_ends_after_half_a_minute() {
+    let (mut bench, _) = registered();
+    bench.input(Input::Command(Ticket(0), Command::TryTrunk("provider".into(), "030-987654".into())));
+    let invite = bench.request(PROVIDER);
+    bench.send(PROVIDER, &reply(&invite, 180, "p", "", ""));
+    bench.pass(Duration::from_secs(31));
+    assert_eq!(state(&mut bench).trial, Some(TrunkTrial::Unanswered(true)));
+    assert_eq!(bench.request(PROVIDER).method().as_str(), "CANCEL");
+    bench.send(PROVIDER, &reply(&invite, 487, "p", "", ""));
+    over(&mut bench);
 }

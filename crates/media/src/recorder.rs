@@ -1,7 +1,7 @@
 //! Writes what is heard into a WAV file that can be read at any moment.
 
 use std::fmt;
-use std::io::{Seek, Write};
+use std::io::{Read, Seek, Write};
 
 /// Records mono sound of 16 bits. Its header is right every second of sound, so that a
 /// recording whose process dies is still a recording.
@@ -14,6 +14,12 @@ pub struct Recorder<W: Write + Seek> {
 /// A recording could not be written.
 #[derive(Debug)]
 pub struct RecordError(hound::Error);
+
+/// How long a WAV file is; `None` if it is none.
+pub fn seconds(file: impl Read) -> Option<f64> {
+    let reader = hound::WavReader::new(file).ok()?;
+    Some(f64::from(reader.duration()) / f64::from(reader.spec().sample_rate.max(1)))
+}
 
 impl<W: Write + Seek> Recorder<W> {
     /// Writes the header, for sound of `rate` samples a second.

@@ -1,7 +1,7 @@
 //! An end of ours that speaks and listens: it plays clips, hears keys, records, and sits in a room with others.
 //!
 //! Call control gives it [`Order`]s and learns of it by [`Heard`]; files are read and written by the driver
-//! ([`file`]), so that sound never waits for a disk. All its sound has [`RATE`].
+//! ([`mod@file`]), so that sound never waits for a disk. All its sound has [`RATE`].
 
 mod end;
 pub mod file;

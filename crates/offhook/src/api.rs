@@ -1,5 +1,6 @@
 //! The API, of the running server or, when none runs, of its store.
 
+use std::io::{BufRead, BufReader};
 use std::time::Duration;
 
 use offhook_server::{Offline, RunFile};
@@ -48,6 +49,24 @@ impl Api {
             return Ok(Value::Null);
         }
         serde_json::from_slice(&answer).map_err(Failure::other)
+    }
+
+    /// Asks for something that does not end, line by line.
+    pub(crate) fn follow(&self, path: &str) -> Result<impl BufRead + use<>, Failure> {
+        let Self::Server { url, token, agent } = self else {
+            return Err(Problem::not_running().into());
+        };
+        let request = agent.get(format!("{url}{path}")).header("Authorization", format!("Bearer {token}"));
+        // Only the head of the answer has to come soon.
+        let request = request.config().timeout_global(None).timeout_recv_response(Some(PATIENCE)).build();
+        let mut response =
+            request.call().map_err(|error| Failure::new(CANNOT_CONNECT, format!("{url}: {error}")))?;
+        if response.status().is_success() {
+            return Ok(BufReader::new(response.into_body().into_reader()));
+        }
+        let bytes = response.body_mut().read_to_vec().map_err(Failure::other)?;
+        let problem = serde_json::from_slice::<Problem>(&bytes);
+        Err(problem.map_or_else(Failure::other, Failure::from))
     }
 
     /// Asks, and returns the answer as it is.

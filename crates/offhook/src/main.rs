@@ -18,6 +18,9 @@ mod serve;
 mod services;
 mod softphone;
 mod status;
+mod trace;
+mod trunk;
+mod voicemail;
 
 use std::process::ExitCode;
 
@@ -83,15 +86,28 @@ enum Command {
     /// Routes: where calls go that are for no account
     #[command(subcommand)]
     Route(route::Route),
+    /// Trunks: lines to other telephone networks
+    #[command(subcommand)]
+    Trunk(trunk::Trunk),
     /// Phones that are registered
     #[command(subcommand)]
     Device(device::Device),
     /// Calls: live, list, show, explain, ladder, hangup, export
     #[command(subcommand)]
     Calls(calls::Calls),
+    /// Shows messages as they pass, or the calls in a capture file
+    #[command(
+        after_help = "FILTER is a part of an account, a number, an address, a Call-ID, or a method: messages are shown in whose start \
+                      line, From, To, Call-ID, CSeq or addresses it stands. Digest responses and keys are covered.\n\n\
+                      Example: offhook trace 1002 --pcap out.pcap\nExample: offhook trace out.pcap"
+    )]
+    Trace(trace::Trace),
     /// What may be dialled that is no phone
     #[command(after_help = "Example: offhook services --json")]
     Services(services::Services),
+    /// Messages of voicemail: list, save, delete
+    #[command(subcommand)]
+    Voicemail(voicemail::Voicemail),
     /// Certificates: status, trust, renew
     #[command(subcommand)]
     Cert(cert::Cert),
@@ -110,9 +126,12 @@ fn main() -> ExitCode {
         Command::Account(account) => finish(account.run()),
         Command::Number(number) => finish(number.run()),
         Command::Route(route) => finish(route.run()),
+        Command::Trunk(trunk) => finish(trunk.run()),
         Command::Device(device) => finish(device.run()),
         Command::Calls(calls) => finish(calls.run(everywhere.language())),
+        Command::Trace(trace) => finish(trace.run(everywhere.language())),
         Command::Services(services) => finish(services.run()),
+        Command::Voicemail(voicemail) => finish(voicemail.run()),
         Command::Cert(cert) => finish(cert.run()),
         Command::Softphone(softphone) => softphone.run(),
     }

@@ -6,6 +6,7 @@
 mod answer;
 mod call;
 mod canceller;
+pub mod captured;
 mod clock;
 mod console;
 mod device;

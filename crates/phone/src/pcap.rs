@@ -1,15 +1,21 @@
+//! Capture files: [`Capture`] writes them, [`Reader`] reads them.
+//!
 //! Writes what is sent and received as a classic capture file, with IP and UDP headers made up around it.
 //!
 //! Link type 101 (raw IP): IPv4 or IPv6 by the first nibble. Messages over TCP are shown in UDP too, since the
 //! connection's own segments are the system's and not seen here.
 
+mod read;
+
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+pub use read::{Packet, ReadError, Reader};
+
 /// A capture file being written.
 #[derive(Debug)]
-pub(crate) struct Capture<W: Write> {
+pub struct Capture<W: Write> {
     file: W,
     /// IPv4 identification, so that no two packets look like fragments of one.
     number: u16,
@@ -17,7 +23,10 @@ pub(crate) struct Capture<W: Write> {
 
 impl<W: Write> Capture<W> {
     /// Writes the file header.
-    pub(crate) fn new(mut file: W) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn new(mut file: W) -> io::Result<Self> {
         let mut header = Vec::with_capacity(24);
         header.extend(0xa1b2_c3d4_u32.to_le_bytes()); // microseconds, in this byte order
         header.extend(2_u16.to_le_bytes());
@@ -30,7 +39,10 @@ impl<W: Write> Capture<W> {
     }
 
     /// Adds a datagram. `at` is the time since 1970.
-    pub(crate) fn write(
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(
         &mut self,
         at: Duration,
         from: SocketAddr,
@@ -51,7 +63,10 @@ impl<W: Write> Capture<W> {
     }
 
     /// Hands everything to the system.
-    pub(crate) fn flush(&mut self) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
     }
 

@@ -28,6 +28,7 @@ mod telemetry;
 mod texts;
 mod trace;
 mod turn;
+mod voicemail;
 mod web;
 
 pub use banner::banner;

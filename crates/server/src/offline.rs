@@ -11,6 +11,7 @@ use crate::certificates::Certificates;
 use crate::running::AtRest;
 use crate::start::{StartError, new_runtime, settle_realm, store_options, token};
 use crate::stored::Stored;
+use crate::voicemail::{self, Mailboxes};
 use crate::{Settings, clock};
 
 /// A store that no server uses, with the same API as a server.
@@ -49,12 +50,13 @@ async fn open(settings: &Settings, warnings: &mut Vec<String>) -> Result<Site, S
     for delta in store.load(clock::unix().as_secs()).await? {
         directory.apply(delta);
     }
-    let records = Stored { store, realm, shards: None };
+    let records = Stored { store, realm, shards: None, numbers: settings.numbers };
     Ok(Site {
         token: token()?.into(),
         exchange: Arc::new(AtRest { directory }),
         records: Arc::new(records),
         certificates: Arc::new(Certificates::of(settings)),
+        voicemail: Arc::new(Mailboxes { place: voicemail::place(&settings.data_dir), files: None }),
     })
 }
 

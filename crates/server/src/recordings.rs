@@ -1,4 +1,4 @@
-//! The files of recordings, and the thread that alone touches them: sound never waits for a disk.
+//! The files of recordings, and the thread that writes them: sound never waits for a disk.
 //!
 //! A recording is written under a temporary name and gets its own when it is complete and on the disk, so a crash leaves
 //! none that is half there.
@@ -38,6 +38,8 @@ pub(crate) type Shown = (String, Vec<String>);
 enum Work {
     Sound(Request),
     Change(FileRequest),
+    Changed(String),
+    Stop,
 }
 
 impl Files {
@@ -66,6 +68,16 @@ impl Files {
     /// Changes a file.
     pub(crate) fn change(&self, request: FileRequest) {
         let _ = self.work.send(Work::Change(request));
+    }
+
+    /// A folder was changed by others.
+    pub(crate) fn changed(&self, folder: String) {
+        let _ = self.work.send(Work::Changed(folder));
+    }
+
+    /// Recordings under way are complete now, and the thread ends.
+    pub(crate) fn stop(&self) {
+        let _ = self.work.send(Work::Stop);
     }
 }
 
@@ -131,8 +143,9 @@ impl Recordings {
                     changed.into_iter().collect()
                 }
                 Ok(Work::Change(request)) => self.change(&request).into_iter().collect(),
+                Ok(Work::Changed(folder)) => vec![folder],
                 Err(RecvTimeoutError::Timeout) => Vec::new(),
-                Err(RecvTimeoutError::Disconnected) => break,
+                Ok(Work::Stop) | Err(RecvTimeoutError::Disconnected) => break,
             };
             for folder in changed.into_iter().chain(self.sweep(&mut swept)) {
                 let shown = self.list(&folder);
@@ -245,15 +258,7 @@ impl Recordings {
     }
 
     fn list(&self, folder: &str) -> Shown {
-        let mut files = Vec::new();
-        for name in self.path(folder).map(|path| names(&path)).unwrap_or_default() {
-            let path = self.place.join(folder).join(&name);
-            match path.is_dir() {
-                true => files.extend(names(&path).into_iter().map(|file| format!("{name}/{file}"))),
-                false => files.push(name),
-            }
-        }
-        (folder.to_owned(), files)
+        (folder.to_owned(), list(&self.place, folder))
     }
 
     /// Removes what is older than it may be; returns the folders that have changed.
@@ -300,6 +305,19 @@ fn read(path: &Path) -> Result<Arc<[i16]>, String> {
     }
     let player = Player::new(BufReader::new(file), &name, false).map_err(|error| error.to_string())?;
     Ok(player.into_samples(RATE).into())
+}
+
+/// The files in a folder of a place, and in its folders.
+pub(crate) fn list(place: &Path, folder: &str) -> Vec<String> {
+    let mut files = Vec::new();
+    for name in names(&place.join(folder)) {
+        let path = place.join(folder).join(&name);
+        match path.is_dir() {
+            true => files.extend(names(&path).into_iter().map(|file| format!("{name}/{file}"))),
+            false => files.push(name),
+        }
+    }
+    files
 }
 
 fn folder_of(file: &str) -> String {

@@ -89,7 +89,8 @@ impl Exchange for AtRest {
             | Command::Calls
             | Command::HangUp(_)
             | Command::Trunks
-            | Command::CheckTrunk(_) => None,
+            | Command::CheckTrunk(_)
+            | Command::TryTrunk(..) => None,
         };
         Box::pin(std::future::ready(answer))
     }

@@ -20,6 +20,7 @@ use tokio::task::JoinHandle as Task;
 use tokio::time::timeout;
 
 use crate::certificates::Shown;
+use crate::recordings::Files;
 use crate::shards::Shards;
 use crate::start::{self, StartError};
 use crate::turn::{Turn, TurnDesk};
@@ -56,6 +57,7 @@ pub(crate) struct Threads {
     pub(crate) media: JoinHandle<std::io::Result<()>>,
     pub(crate) telemetry: JoinHandle<()>,
     pub(crate) files: JoinHandle<()>,
+    pub(crate) recordings: Files,
     pub(crate) turn: Option<JoinHandle<std::io::Result<()>>>,
     /// Each tells that a thread of signalling, media or TURN has ended, however it did.
     pub(crate) ended: Vec<oneshot::Receiver<()>>,
@@ -225,6 +227,7 @@ impl Server {
             }
             let _ = timeout(SHORTLY, store.close()).await;
         });
+        self.threads.recordings.stop();
         let _ = self.threads.files.join();
         let _ = self.threads.telemetry.join();
         self.run_file.remove(&self.data_dir);

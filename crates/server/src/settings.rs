@@ -30,6 +30,7 @@ pub use turn::TurnSettings;
 
 use crate::config_file::{KEYS, Mistake, Mistakes, OBJECTS, Sources, Value, Written, did_you_mean};
 use crate::machine;
+use crate::stored::NumberRules;
 
 /// Everything that a server must know to start.
 #[derive(Clone, Debug)]
@@ -118,6 +119,8 @@ pub struct Settings {
     pub strangers: Strangers,
     /// Calls that an account may have at a time.
     pub max_calls_per_account: usize,
+    /// How accounts get numbers that they apply for.
+    pub numbers: NumberRules,
     /// Limits of the registrar.
     pub registrar: RegistrarLimits,
     /// How long a phone may ring.
@@ -339,6 +342,10 @@ impl Meaning<'_> {
             authentication,
             strangers,
             max_calls_per_account: self.count("security.max_calls_per_account"),
+            numbers: NumberRules {
+                quota: self.count("numbers.quota"),
+                at_once: self.text("numbers.approval").as_deref() == Some("automatic"),
+            },
             registrar: self.registrar(),
             timer_c: self.timer_c(),
             accounts: account::declared(self.written, &mut self.mistakes),

@@ -42,6 +42,7 @@ use crate::telemetry::{self, Ledger, Measures, Notes};
 use crate::texts;
 use crate::trace::Recorder;
 use crate::turn::{self, Surroundings, Turn, TurnDoors};
+use crate::voicemail::{self, Mailboxes};
 use crate::{RunFile, Settings, clock, web};
 
 /// Why an exchange could not be started.
@@ -126,12 +127,17 @@ pub(crate) fn start(settings: Settings) -> Result<Server, StartError> {
     runtime.spawn(shown.clone().keep());
     let exchange =
         Running { shards: shards.clone(), streams: streams.clone(), measures, turn: turn.clone(), about };
-    let records = Stored { store: store.clone(), realm, shards: Some(shards.clone()) };
+    let records =
+        Stored { store: store.clone(), realm, shards: Some(shards.clone()), numbers: settings.numbers };
     let site = Site {
         token: token()?.into(),
         exchange: Arc::new(exchange),
         records: Arc::new(records),
         certificates: Arc::new(shown.clone()),
+        voicemail: Arc::new(Mailboxes {
+            place: voicemail::place(&settings.data_dir),
+            files: Some(threads.recordings.clone()),
+        }),
     };
     let (web_end, told) = watch::channel(false);
     let sites = web::Sites { site: &site, streams: &streams, tls: &shown.web, end: &told };
@@ -376,10 +382,10 @@ fn start_threads(
     let measures = Arc::new(Measures::default());
     let (handle, posts) = Shards::new(&wakers);
     let (to_media, commands) = Mailbox::new(media.waker.clone());
-    let recordings = Recordings::open(settings.data_dir.join("voicemail"), settings.voicemail_keep_days);
-    let recordings = recordings.map_err(system("the folder of voicemail cannot be used"))?;
-    let mailboxes = recordings.all();
-    let (files, file_works) = Files::new();
+    let writer = Recordings::open(voicemail::place(&settings.data_dir), settings.voicemail_keep_days);
+    let writer = writer.map_err(system("the folder of voicemail cannot be used"))?;
+    let folders_now = writer.all();
+    let (recordings, file_works) = Files::new();
     let (media_files, from_files) = Mailbox::new(media.waker.clone());
     let (folders, shown): (Vec<_>, Vec<_>) = wakers.iter().cloned().map(Mailbox::new).unzip();
     let (reporters, reports): (Vec<_>, Vec<_>) = wakers.iter().cloned().map(Mailbox::new).unzip();
@@ -396,7 +402,7 @@ fn start_threads(
         listen,
         media_method(),
         commands,
-        (files.clone(), from_files),
+        (recordings.clone(), from_files),
         reporters,
         Arc::clone(&measures),
     );
@@ -412,7 +418,7 @@ fn start_threads(
             number,
             waker: wakers[usize::from(number)].clone(),
             epoch,
-            shard: new_shard(number, config, epoch, ports, (deltas, &mailboxes))?,
+            shard: new_shard(number, config, epoch, ports, (deltas, &folders_now))?,
             udp: UdpSockets::new(udp),
             streams: streams.clone(),
             net,
@@ -425,7 +431,7 @@ fn start_threads(
             texts: texts.clone(),
             stored: Mailbox::new(wakers[usize::from(number)].clone()),
             media: to_media.clone(),
-            files: (files.clone(), shown),
+            files: (recordings.clone(), shown),
             journal,
             notes: notes.again(),
             ledger: Ledger::new(&settings.data_dir, number),
@@ -435,18 +441,18 @@ fn start_threads(
         });
     }
     // The ways of the signal threads are all that is left: when they end, the others do.
-    drop((notes, to_media, files, texts));
+    drop((notes, to_media, texts));
     let records = telemetry::Records::new(&settings.data_dir);
     let telemetry = spawn("offhook-log", move || telemetry::run(&noted, records))?;
     let listeners = Listeners { media: media_files, shards: folders };
-    let files = spawn("offhook-files", move || recordings.run(&file_works, listeners))?;
+    let files = spawn("offhook-files", move || writer.run(&file_works, listeners))?;
     let (media, media_ended) = media.wake_up(media_thread);
     let stations = works.into_iter().zip(pollers).map(|(work, poller)| Station { work, poller }).collect();
     let hosts = Host::all(signal.iter().map(|thread| thread.waker.clone()).collect(), stations);
     let woken = signal.into_iter().zip(hosts).map(|(thread, host)| thread.wake_up(host));
     let (signal, mut ended): (Vec<_>, Vec<_>) = woken.unzip();
     ended.push(media_ended);
-    let threads = Threads { signal, media, telemetry, files, turn: None, ended };
+    let threads = Threads { signal, media, telemetry, files, recordings, turn: None, ended };
     Ok(Parts { shards: handle, streams, measures, threads })
 }
 
@@ -478,8 +484,9 @@ fn new_shard(
     getrandom::fill(&mut seed).map_err(|_| StartError::Randomness)?;
     let mut shard = Shard::new(number, config.clone(), epoch, seed, &[ports]);
     let mut out = Outbox::default();
+    // Before anything is due: nobody carries out what a shard wants now.
     for delta in deltas {
-        shard.handle(clock::now(), Input::FromShard(ShardMessage::Delta(delta.clone())), &mut out);
+        shard.handle(epoch.instant, Input::FromShard(ShardMessage::Delta(delta.clone())), &mut out);
     }
     for (folder, files) in mailboxes {
         shard.handle(clock::now(), Input::Mailbox(folder.clone(), files.clone()), &mut out);

@@ -4,13 +4,13 @@ use offhook_exchange::command::Command;
 use offhook_exchange::directory::{AddressOfRecord, Delta, Forward, RING_SECONDS};
 use offhook_exchange::message::KeptText;
 use offhook_store::{
-    AccountChange, ChangedAccount, NewAccount, Password, Source, Store, StoreError, StoredAccount,
-    StoredNumber, StoredText, parse_number,
+    AccountChange, ChangedAccount, NewAccount, Password, RequestState, Source, Store, StoreError,
+    StoredAccount, StoredNumber, StoredText, parse_number,
 };
 use offhook_web::calendar::rfc3339;
 use offhook_web::{
-    Account, AccountPatch, Answering, AnsweringPatch, Message, NewNumber, Number, NumberPatch, Problem,
-    Records, Reply,
+    Account, AccountPatch, Answering, AnsweringPatch, Message, NewNumber, NewNumberRequest, Number,
+    NumberEvent, NumberPatch, NumberRequest, Problem, Records, Reply,
 };
 
 use crate::clock;
@@ -21,6 +21,17 @@ pub(crate) struct Stored {
     pub(crate) store: Store,
     pub(crate) realm: String,
     pub(crate) shards: Option<Shards>,
+    /// How accounts get numbers.
+    pub(crate) numbers: NumberRules,
+}
+
+/// How accounts get numbers that they apply for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NumberRules {
+    /// Numbers that an account may have by applying for them.
+    pub quota: usize,
+    /// Whether an application is approved as it comes.
+    pub at_once: bool,
 }
 
 impl Stored {
@@ -87,6 +98,13 @@ impl Stored {
         let numbers = self.store.numbers().await.map_err(problem)?;
         let found = numbers.into_iter().find(|one| one.number == wanted);
         found.map(shown_number).ok_or_else(|| problem(StoreError::NoNumber(wanted)))
+    }
+
+    async fn approve(&self, id: u64) -> Result<NumberRequest, Problem> {
+        let approved = self.store.approve_number(id, clock::unix().as_secs()).await;
+        let (request, deltas) = approved.map_err(problem)?;
+        self.tell(deltas).await?;
+        Ok(shown_request(request))
     }
 
     async fn assign(&self, number: &str, patch: NumberPatch) -> Result<Number, Problem> {
@@ -177,6 +195,65 @@ impl Records for Stored {
                 }
                 None => Ok(shown_number(added)),
             }
+        })
+    }
+
+    fn add_numbers(&self, first: String, last: String) -> Reply<'_, Result<Vec<Number>, Problem>> {
+        Box::pin(async move {
+            let added = self.store.add_numbers(&first, &last).await.map_err(problem)?;
+            Ok(added.into_iter().map(shown_number).collect())
+        })
+    }
+
+    fn number_requests(&self, decided: bool) -> Reply<'_, Result<Vec<NumberRequest>, Problem>> {
+        Box::pin(async move {
+            let requests = self.store.number_requests(decided).await.map_err(problem)?;
+            Ok(requests.into_iter().map(shown_request).collect())
+        })
+    }
+
+    fn request_number(&self, new: NewNumberRequest) -> Reply<'_, Result<NumberRequest, Problem>> {
+        Box::pin(async move {
+            let (account, now) = (address(&new.account)?, clock::unix().as_secs());
+            let wanted = new.number.as_deref();
+            let made = self.store.request_number(&account, wanted, self.numbers.quota, now).await;
+            let made = made.map_err(problem)?;
+            match self.numbers.at_once {
+                // Without a free number it waits for one.
+                true => match self.approve(made.id).await {
+                    Err(problem) if problem.status == 409 => Ok(shown_request(made)),
+                    decided => decided,
+                },
+                false => Ok(shown_request(made)),
+            }
+        })
+    }
+
+    fn decide_number(
+        &self,
+        id: u64,
+        approved: bool,
+        reason: Option<String>,
+    ) -> Reply<'_, Result<NumberRequest, Problem>> {
+        Box::pin(async move {
+            if approved {
+                return self.approve(id).await;
+            }
+            let now = clock::unix().as_secs();
+            let rejected = self.store.reject_number(id, reason.as_deref(), now).await;
+            rejected.map(shown_request).map_err(problem)
+        })
+    }
+
+    fn number_history(&self, number: String) -> Reply<'_, Result<Vec<NumberEvent>, Problem>> {
+        Box::pin(async move {
+            let events = self.store.number_history(&number).await.map_err(problem)?;
+            let shown = |one: offhook_store::NumberEvent| NumberEvent {
+                event: one.event,
+                account: one.account.map(|account| account.to_string()),
+                at: rfc3339(std::time::Duration::from_secs(one.at)),
+            };
+            Ok(events.into_iter().map(shown).collect())
         })
     }
 
@@ -282,6 +359,24 @@ fn shown_text(stored: StoredText) -> Message {
     }
 }
 
+fn shown_request(request: offhook_store::NumberRequest) -> NumberRequest {
+    let at = |seconds| rfc3339(std::time::Duration::from_secs(seconds));
+    let (state, reason) = match request.state {
+        RequestState::Waiting => ("waiting", None),
+        RequestState::Approved => ("approved", None),
+        RequestState::Rejected(reason) => ("rejected", reason),
+    };
+    NumberRequest {
+        id: request.id,
+        account: request.account.to_string(),
+        number: request.number,
+        state: state.into(),
+        reason,
+        requested_at: at(request.requested_at),
+        decided_at: request.decided_at.map(at),
+    }
+}
+
 fn shown_number(stored: StoredNumber) -> Number {
     Number { number: stored.number, account: stored.account.map(|account| account.to_string()) }
 }
@@ -293,6 +388,7 @@ fn problem(error: StoreError) -> Problem {
         _ if error.is_not_found() => Problem::not_found(text),
         StoreError::FileOwned(_) => Problem::locked(text),
         StoreError::BadNumber(_)
+        | StoreError::BadRange { .. }
         | StoreError::BadAddress(_)
         | StoreError::BadText { .. }
         | StoreError::EmptyPassword

@@ -80,6 +80,7 @@ impl Notes {
             | Event::LegStarted { .. }
             | Event::CallAnswered { .. }
             | Event::CallFailed { .. }
+            | Event::MediaEnded { .. }
             | Event::CallEnded { .. } => true,
         };
         if wanted {
@@ -138,10 +139,12 @@ pub(crate) fn run(received: &Receiver<Vec<Note>>, mut records: Records) {
             Err(RecvTimeoutError::Timeout) => {
                 // What the calls of a busy time needed, which this thread freed.
                 offhook_memory::give_back();
-                let Ok(first) = received.recv() else { return };
+                records.settle();
+                records.flush();
+                let Ok(first) = received.recv() else { break };
                 first
             }
-            Err(RecvTimeoutError::Disconnected) => return,
+            Err(RecvTimeoutError::Disconnected) => break,
         };
         for note in std::iter::once(first).chain(received.try_iter()).flatten() {
             take(note, &mut routine, &mut records);
@@ -149,6 +152,8 @@ pub(crate) fn run(received: &Receiver<Vec<Note>>, mut records: Records) {
         records.flush();
         clock::pause(GATHERING);
     }
+    records.settle();
+    records.flush();
 }
 
 fn take(note: Note, routine: &mut Routine, records: &mut Records) {

@@ -23,6 +23,12 @@ pub(crate) fn keep(recorder: &mut Recorder, unix: Duration, event: &Event) {
         | Event::CallFailed { call, by: Some(EndedBy::Operator), .. } => {
             recorder.note(unix, call, BY_OPERATOR)
         }
+        Event::MediaEnded { call, packets } => match packets {
+            [Some(0), Some(0)] => recorder.note(unix, call, FROM_NEITHER),
+            [Some(0), _] => recorder.note(unix, call, FROM_CALLER),
+            [_, Some(0)] => recorder.note(unix, call, FROM_CALLEE),
+            _ => {}
+        },
         Event::CallFailed { .. }
         | Event::CallEnded { .. }
         | Event::CallStarted { .. }
@@ -39,5 +45,8 @@ pub(crate) fn keep(recorder: &mut Recorder, unix: Duration, event: &Event) {
 /// The remarks of a ladder, in the words that `offhook_web::explain` knows.
 const ANCHORED: &str = "answered: the sound goes through the exchange";
 const DIRECT: &str = "answered: the sound goes directly between the phones";
+const FROM_NEITHER: &str = "no sound came from either side";
+const FROM_CALLER: &str = "no sound came from the caller";
+const FROM_CALLEE: &str = "no sound came from the one who was called";
 const BY_EXCHANGE: &str = "ended by the exchange";
 const BY_OPERATOR: &str = "ended by the operator";

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use offhook_exchange::Shard;
-use offhook_exchange::command::{Answer, Command, Device, LiveCall, Status, Ticket};
+use offhook_exchange::command::{Answer, Command, Device, LiveCall, Status, Ticket, TrunkReport};
 use offhook_exchange::config::{Config, Epoch, Key, Listener};
 use offhook_exchange::directory::{Account, AddressOfRecord, Answering, Bindings, Delta, Secrets};
 use offhook_exchange::dispatch;
@@ -294,6 +294,14 @@ impl Office {
     pub fn calls(&mut self, now: Instant) -> Vec<LiveCall> {
         let of = |answer| if let Answer::Calls(calls) = answer { calls } else { Vec::new() };
         self.ask_each(now, &Command::Calls).into_iter().flat_map(of).collect()
+    }
+
+    /// How the trunks are.
+    pub fn trunks(&mut self, now: Instant) -> Vec<TrunkReport> {
+        match self.ask_each(now, &Command::Trunks).into_iter().reduce(Answer::and) {
+            Some(Answer::Trunks(trunks)) => trunks,
+            _ => Vec::new(),
+        }
     }
 
     /// What each shard knows of the phones that are registered.

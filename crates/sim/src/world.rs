@@ -16,7 +16,7 @@ use offhook_ua::{
 use rand::{RngExt as _, SeedableRng as _};
 
 use crate::office::Sent;
-use crate::{Habit, Ladder, Link, Nat, Office, Phone, PhoneId};
+use crate::{Habit, Ladder, Link, Nat, Office, Phone, PhoneId, Provider};
 
 /// A world with one exchange and some phones.
 pub struct World {
@@ -24,6 +24,8 @@ pub struct World {
     pub office: Office,
     /// The phones.
     pub phones: Vec<Phone>,
+    /// Providers of telephone lines.
+    pub providers: Vec<Provider>,
     /// The network between all of them.
     pub link: Link,
     /// The SIP messages that were sent.
@@ -54,6 +56,7 @@ impl World {
         Self {
             office: Office::new(now, change),
             phones: Vec::new(),
+            providers: Vec::new(),
             link: Link::GOOD,
             ladder: Ladder::default(),
             rng: Rng::seed_from_u64(seed),
@@ -94,6 +97,14 @@ impl World {
         let ip = IpAddr::from([192, 0, 2, 10 + self.phones.len() as u8]);
         let account = self.phones[first.0].account.clone();
         self.plug_in(name, &account, ip, None)
+    }
+
+    /// Adds a provider of telephone lines, by its place: the first has the address 198.51.100.1. The DNS knows its name.
+    pub fn provider(&mut self, name: &str) -> usize {
+        let ip = IpAddr::from([198, 51, 100, 1 + self.providers.len() as u8]);
+        self.providers.push(Provider::new(name, ip));
+        self.office.dns.address(name, ip);
+        self.providers.len() - 1
     }
 
     /// The ladder begins here.
@@ -246,6 +257,10 @@ impl World {
             let sent = self.office.datagram(self.now, from, to, bytes);
             return self.send_all(sent);
         }
+        if let Some(provider) = self.providers.iter_mut().find(|one| one.address == to) {
+            let answers = provider.take(bytes);
+            return answers.into_iter().for_each(|answer| self.send(to, from, answer, None));
+        }
         let to = match self.nats.iter().find(|nat| nat.outside == to.ip()) {
             Some(nat) => match nat.back_in(from, to.port()) {
                 Some(inside) => inside,
@@ -355,6 +370,9 @@ impl World {
         }
         if address.ip() == self.office.address.ip() {
             return "exchange".into();
+        }
+        if let Some(provider) = self.providers.iter().find(|one| one.address.ip() == address.ip()) {
+            return provider.name.clone();
         }
         let behind = self.nats.iter().position(|nat| nat.outside == address.ip());
         let found = self

@@ -77,7 +77,9 @@ fn a_message_is_left_and_its_owner_hears_it() {
         // It is told so, and the call ends.
         world.pass(6 * SECOND);
         assert_eq!(world.phones[bob.0].ends().len(), 1);
-        compare_with_saved("voicemail-message", &world.ladder.draw(&["bob", "exchange", "alice"]));
+        if language == Language::English {
+            compare_with_saved("voicemail-message", &world.ladder.draw(&["bob", "exchange", "alice"]));
+        }
 
         let call = world.call(alice, "*97");
         world.pass(2 * SECOND);

@@ -31,6 +31,36 @@ pub enum StoreError {
     /// A text is not a telephone number.
     #[error("{0:?} is no telephone number: digits, *, # and a leading + are allowed")]
     BadNumber(String),
+    /// These are no two ends of a range of numbers.
+    #[error(
+        "{first} to {last} is no range: two numbers of the same length, the smaller first, at most 10000 from each other"
+    )]
+    BadRange {
+        /// The one …
+        first: String,
+        /// … and the other.
+        last: String,
+    },
+    /// The account has, or has applied for, as many numbers as it may.
+    #[error("account {account} has, or waits for, as many numbers as it may have ({most})")]
+    NumberQuota {
+        /// The account.
+        account: AddressOfRecord,
+        /// How many that are.
+        most: usize,
+    },
+    /// Another account has applied for the number.
+    #[error("number {0} is wanted by another account already")]
+    NumberWanted(String),
+    /// All numbers belong to somebody, or somebody waits for them.
+    #[error("no number is free: add some to the pool first")]
+    NoFreeNumber,
+    /// There is no such application.
+    #[error("there is no application {0} for a number")]
+    NoRequest(u64),
+    /// The application was decided before.
+    #[error("the application {0} has been decided already")]
+    RequestDecided(u64),
     /// A text is not an address.
     #[error("{0}")]
     BadAddress(#[from] InvalidAddress),
@@ -108,7 +138,12 @@ impl StoreError {
     /// Whether something exists already or belongs to someone else (exit code 5).
     pub fn is_conflict(&self) -> bool {
         match self {
-            Self::AccountExists(_) | Self::NumberTaken { .. } => true,
+            Self::AccountExists(_)
+            | Self::NumberTaken { .. }
+            | Self::NumberQuota { .. }
+            | Self::NumberWanted(_)
+            | Self::NoFreeNumber
+            | Self::RequestDecided(_) => true,
             Self::Row { source, .. } => source.is_conflict(),
             _ => false,
         }
@@ -117,7 +152,7 @@ impl StoreError {
     /// Whether something that was named does not exist (exit code 4).
     pub fn is_not_found(&self) -> bool {
         match self {
-            Self::NoAccount(_) | Self::NoNumber(_) => true,
+            Self::NoAccount(_) | Self::NoNumber(_) | Self::NoRequest(_) => true,
             Self::Row { source, .. } => source.is_not_found(),
             _ => false,
         }

@@ -25,6 +25,7 @@ pub use csv::CsvError;
 pub use error::StoreError;
 pub use journal::{Journal, JournalError};
 pub use memory::MemoryStore;
+pub use number::request::{NumberEvent, NumberRequest, RequestState};
 pub use number::{StoredNumber, parse_number};
 pub use options::{Options, Use};
 pub use password::Password;

@@ -1,5 +1,7 @@
 //! Telephone numbers in the database.
 
+pub(crate) mod request;
+
 use offhook_exchange::directory::{AddressOfRecord, Delta, number_digits};
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Sqlite, Transaction};
@@ -59,6 +61,36 @@ impl Store {
         insert(&mut tx, &number, None).await?;
         tx.commit().await?;
         Ok(StoredNumber { number, account: None })
+    }
+
+    /// Adds the numbers from one to another, which belong to nobody yet; those that are known already stay as they are.
+    /// Returns the new ones.
+    ///
+    /// # Errors
+    /// If these are no numbers of the same length, the last is before the first, or there are more than 10,000.
+    pub async fn add_numbers(&self, first: &str, last: &str) -> Result<Vec<StoredNumber>, StoreError> {
+        let (first, last) = (parse_number(first)?, parse_number(last)?);
+        let range = || StoreError::BadRange { first: first.clone(), last: last.clone() };
+        let digits = |number: &str| number.trim_start_matches('+').parse::<u64>().ok();
+        let (from, to) = digits(&first).zip(digits(&last)).ok_or_else(range)?;
+        if first.len() != last.len() || first.starts_with('+') != last.starts_with('+') {
+            return Err(range());
+        }
+        if from > to || to - from >= MOST_AT_ONCE {
+            return Err(range());
+        }
+        let plus = if first.starts_with('+') { "+" } else { "" };
+        let width = first.len() - plus.len();
+        let mut tx = self.begin().await?;
+        let mut added = Vec::new();
+        for number in (from..=to).map(|number| format!("{plus}{number:0width$}")) {
+            if owner(&mut tx, &number).await?.is_none() {
+                insert(&mut tx, &number, None).await?;
+                added.push(StoredNumber { number, account: None });
+            }
+        }
+        tx.commit().await?;
+        Ok(added)
     }
 
     /// Gives a number to an account, whether it is new, free or `from_anyone`.
@@ -216,6 +248,9 @@ async fn put(
     .await?;
     Ok(())
 }
+
+/// Numbers that may be added together.
+const MOST_AT_ONCE: u64 = 10_000;
 
 #[cfg(test)]
 mod tests {

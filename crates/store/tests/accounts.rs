@@ -5,7 +5,9 @@
 use std::path::Path;
 
 use offhook_exchange::directory::{AddressOfRecord, Answering, Delta, Forward};
-use offhook_store::{AccountChange, NewAccount, Options, Password, Source, Store, StoreError, Use};
+use offhook_store::{
+    AccountChange, NewAccount, Options, Password, RequestState, Source, Store, StoreError, Use,
+};
 
 const NOW: u64 = 1_700_000_000;
 const REALM: &str = "example.com";
@@ -256,4 +258,71 @@ async fn what_cannot_be_called_or_kept_changes_nothing() {
     let changed = store.set_answering(&address("alice"), crowd).await;
     assert!(matches!(changed, Err(StoreError::TooManyBlocked(_))));
     assert!(store.answering(&address("alice")).await.unwrap().is_usual());
+}
+
+#[tokio::test]
+async fn a_number_is_applied_for_approved_and_released_and_has_a_history() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).await;
+    store.add_account(new("alice", None), NOW).await.unwrap();
+    store.add_account(new("bob", None), NOW).await.unwrap();
+    let added = store.add_numbers("+4930100", "+4930103").await.unwrap();
+    assert_eq!(added.len(), 4);
+    let (alice, bob) = (address("alice"), address("bob"));
+
+    let first = store.request_number(&alice, Some("+49 30 102"), 2, NOW).await.unwrap();
+    assert_eq!((first.number.as_deref(), &first.state), (Some("+4930102"), &RequestState::Waiting));
+    let wanted = store.request_number(&bob, Some("+4930102"), 2, NOW).await;
+    assert!(matches!(wanted, Err(StoreError::NumberWanted(_))));
+    let any = store.request_number(&alice, None, 2, NOW + 1).await.unwrap();
+    let quota = store.request_number(&alice, None, 2, NOW + 2).await;
+    assert!(matches!(quota, Err(StoreError::NumberQuota { most: 2, .. })));
+
+    let (approved, deltas) = store.approve_number(any.id, NOW + 3).await.unwrap();
+    assert_eq!((approved.number.as_deref(), approved.state), (Some("+4930100"), RequestState::Approved));
+    assert_eq!(deltas[0], Delta::Number("+4930100".into(), Some(alice.clone())));
+    let again = store.approve_number(any.id, NOW + 4).await;
+    assert!(matches!(again, Err(StoreError::RequestDecided(_))));
+    let rejected = store.reject_number(first.id, Some("one is enough"), NOW + 5).await.unwrap();
+    assert_eq!(rejected.state, RequestState::Rejected(Some("one is enough".into())));
+    assert!(store.number_requests(false).await.unwrap().is_empty());
+    assert_eq!(store.number_requests(true).await.unwrap().len(), 2);
+    assert!(matches!(store.approve_number(99, NOW).await, Err(StoreError::NoRequest(99))));
+
+    store.assign_number("+4930100", &bob, true).await.unwrap();
+    store.release_number("+4930100").await.unwrap();
+    store.remove_number("+4930100").await.unwrap();
+    let history = store.number_history("+4930100").await.unwrap();
+    let events: Vec<_> = history.iter().map(|one| (one.event.as_str(), one.account.clone())).collect();
+    let (a, b) = (Some(alice), Some(bob));
+    assert_eq!(
+        events,
+        [
+            ("added", None),
+            ("assigned", a.clone()),
+            ("released", a),
+            ("assigned", b.clone()),
+            ("released", b),
+            ("removed", None),
+        ]
+    );
+    assert!(matches!(store.number_history("4711").await, Err(StoreError::NoNumber(_))));
+}
+
+#[tokio::test]
+async fn a_range_has_two_ends_and_the_account_that_goes_gives_its_numbers_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).await;
+    for (first, last) in [("100", "99"), ("100", "+199"), ("100", "1000"), ("1", "a"), ("00000", "10000")] {
+        assert!(store.add_numbers(first, last).await.is_err(), "{first} to {last}");
+    }
+    assert_eq!(store.add_numbers("0098", "0101").await.unwrap()[0].number, "0098");
+    assert_eq!(store.add_numbers("0098", "0102").await.unwrap().len(), 1, "only the new one");
+    store.add_account(new("alice", None), NOW).await.unwrap();
+    let asked = store.request_number(&address("alice"), None, 1, NOW).await.unwrap();
+    store.approve_number(asked.id, NOW).await.unwrap();
+    store.remove_account(&address("alice")).await.unwrap();
+    let history = store.number_history("0098").await.unwrap();
+    assert_eq!(history.last().map(|one| one.event.as_str()), Some("released"));
+    assert!(store.number_requests(true).await.unwrap().is_empty(), "they go with the account");
 }

@@ -17,14 +17,16 @@ mod serve;
 mod site;
 pub mod trace;
 mod upgrade;
+mod voicemail;
 
 pub use certificates::{Certificate, Certificates};
 pub use exchange::{About, Exchange, Reply, TurnCredentials};
 pub use problem::Problem;
 pub use records::{
-    Account, AccountPatch, Answering, AnsweringPatch, ChangedAccount, Message, NewAccount, NewNumber, Number,
-    NumberPatch, Records,
+    Account, AccountPatch, Answering, AnsweringPatch, ChangedAccount, Message, NewAccount, NewNumber,
+    NewNumberRequest, Number, NumberEvent, NumberPatch, NumberRequest, Records,
 };
 pub use serve::{Front, Io, Secure, serve};
 pub use site::{Site, answer};
 pub use upgrade::{Sip, Upgraded};
+pub use voicemail::{VoiceMessage, Voicemail};

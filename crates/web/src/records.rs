@@ -36,6 +36,21 @@ pub trait Records: Send + Sync {
     fn numbers(&self) -> Reply<'_, Result<Vec<Number>, Problem>>;
     /// Adds a number, and assigns it where an account is named.
     fn add_number(&self, new: NewNumber) -> Reply<'_, Result<Number, Problem>>;
+    /// Adds the numbers from one to another to the pool; returns the new ones.
+    fn add_numbers(&self, first: String, last: String) -> Reply<'_, Result<Vec<Number>, Problem>>;
+    /// Applications for numbers: those that wait, or the decided ones too.
+    fn number_requests(&self, decided: bool) -> Reply<'_, Result<Vec<NumberRequest>, Problem>>;
+    /// Applies for a number; decided at once where a rule does that.
+    fn request_number(&self, new: NewNumberRequest) -> Reply<'_, Result<NumberRequest, Problem>>;
+    /// Decides an application: approved, or rejected.
+    fn decide_number(
+        &self,
+        id: u64,
+        approved: bool,
+        reason: Option<String>,
+    ) -> Reply<'_, Result<NumberRequest, Problem>>;
+    /// What has happened to a number, the oldest first.
+    fn number_history(&self, number: String) -> Reply<'_, Result<Vec<NumberEvent>, Problem>>;
     /// Assigns a number, or takes it away.
     fn change_number(&self, number: String, patch: NumberPatch) -> Reply<'_, Result<Number, Problem>>;
     /// Removes a number.
@@ -204,6 +219,47 @@ pub struct NewNumber {
     /// Whose it shall be.
     #[serde(default)]
     pub account: Option<String>,
+}
+
+/// An application for a number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NumberRequest {
+    /// By which it is known.
+    pub id: u64,
+    /// Who wants it.
+    pub account: String,
+    /// The number that is wanted, or was given; `null`: any.
+    pub number: Option<String>,
+    /// `waiting`, `approved` or `rejected`.
+    pub state: String,
+    /// Why it was rejected.
+    pub reason: Option<String>,
+    /// When it was made (RFC 3339) …
+    pub requested_at: String,
+    /// … and decided.
+    pub decided_at: Option<String>,
+}
+
+/// An application to be made.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewNumberRequest {
+    /// Who wants it.
+    pub account: String,
+    /// The number that is wanted; left out: any.
+    #[serde(default)]
+    pub number: Option<String>,
+}
+
+/// Something that happened to a number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NumberEvent {
+    /// `added`, `assigned`, `released` or `removed`.
+    pub event: String,
+    /// The account that it was assigned to, or taken from.
+    pub account: Option<String>,
+    /// When (RFC 3339).
+    pub at: String,
 }
 
 /// What is to become of a number.

@@ -10,7 +10,7 @@ use axum::routing::get;
 use axum::{Router, middleware};
 use tower_service::Service as _;
 
-use crate::{Certificates, Exchange, Problem, Records, api, auth, health};
+use crate::{Certificates, Exchange, Problem, Records, Voicemail, api, auth, health};
 
 /// What is served.
 #[derive(Clone)]
@@ -23,6 +23,8 @@ pub struct Site {
     pub records: Arc<dyn Records>,
     /// The certificates that are shown.
     pub certificates: Arc<dyn Certificates>,
+    /// The mailboxes of accounts.
+    pub voicemail: Arc<dyn Voicemail>,
 }
 
 /// The API without a socket, for commands while no server runs: status, and the body of the answer.

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use offhook_sip::{Method, Name, Request, Status};
+use offhook_sip_stack::ladder::first_codec;
 use offhook_sip_stack::transaction::ServerId;
 use offhook_sip_stack::usage::Body;
 use offhook_sip_stack::usage::invite::{InviteEvent, Party as Ender};
@@ -98,6 +99,7 @@ impl Call {
 
     /// The caller is answered with this description.
     pub(super) fn answer(&mut self, body: Body, anchor: Option<u64>, env: &mut Env<'_, '_>) {
+        let codec = first_codec(&body.bytes);
         self.caller.enter(env, |invite, stack| invite.accept(body, stack));
         let now = env.cx.now;
         self.answered = Some(now);
@@ -108,7 +110,16 @@ impl Call {
             call: self.about.call_id.clone(),
             after: now.duration_since(self.about.started),
             anchored: anchor.is_some(),
+            by: self.answered_by().to_owned(),
+            codec,
         });
+    }
+
+    fn answered_by(&self) -> &str {
+        match &self.with {
+            With::Phones(ring) => ring.answered_by().unwrap_or_default(),
+            With::End(_) => "exchange",
+        }
     }
 
     /// Ends the call for a reason of ours: a Reason value for who was answered, a status and words for who was not.

@@ -7,7 +7,9 @@ use offhook_sip_stack::usage::invite::Party as Ender;
 
 use super::Env;
 use super::call::{Call, With};
-use super::ring::Ring;
+use super::ring::{Branch, Ring};
+use crate::refusal::Refusal;
+use crate::trunks::Outbound;
 
 impl Call {
     /// Something came from one who is called.
@@ -34,6 +36,20 @@ impl Call {
     }
 }
 
+impl Outbound {
+    /// Counts it as a call of its trunk, which is returned.
+    ///
+    /// # Errors
+    /// If the trunk has as many as it may have.
+    pub(super) fn begin(&self, env: &mut Env<'_, '_>) -> Result<usize, Refusal> {
+        if let Some(trunk) = env.config.trunks.get(self.trunk) {
+            let begun = env.trunks.load.begin(self.trunk, trunk, self.emergency, env.cx.now);
+            begun.map_err(|limit| Refusal::new(Status::SERVICE_UNAVAILABLE, limit))?;
+        }
+        Ok(self.trunk)
+    }
+}
+
 impl Ring {
     /// The caller hears what comes from a trunk: from now on nobody else is tried, whose sound would take its place.
     pub(super) fn commit(&mut self, at: usize) {
@@ -45,8 +61,29 @@ impl Ring {
     }
 }
 
+impl Branch {
+    /// Whether its failure is that of its trunk, which takes note of it when no other server of it is left; `None`: it is a
+    /// phone.
+    pub(super) fn is_trunks_failure(
+        &self,
+        (by, status): (Ender, Status),
+        retry_after: Option<u32>,
+        is_last_server: bool,
+        env: &mut Env<'_, '_>,
+    ) -> Option<bool> {
+        let trunk = self.target.line.as_ref()?.trunk;
+        let failed = is_of_trunk(by, status, self.is_silent());
+        if !failed {
+            env.trunks.forgive(trunk);
+        } else if is_last_server {
+            shun(trunk, by, status, retry_after, env);
+        }
+        Some(failed)
+    }
+}
+
 /// Whether a failure is that of the trunk, so that another may carry the call; otherwise it is about the one who is called.
-pub(super) fn is_of_trunk(by: Ender, status: Status, silent: bool) -> bool {
+fn is_of_trunk(by: Ender, status: Status, silent: bool) -> bool {
     let of_ours = matches!(
         status,
         Status::UNAUTHORIZED
@@ -58,7 +95,7 @@ pub(super) fn is_of_trunk(by: Ender, status: Status, silent: bool) -> bool {
 }
 
 /// Others come before it for a while: as long as it says, or a minute if it was not there.
-pub(super) fn shun(trunk: usize, by: Ender, status: Status, retry_after: Option<u32>, env: &mut Env<'_, '_>) {
+fn shun(trunk: usize, by: Ender, status: Status, retry_after: Option<u32>, env: &mut Env<'_, '_>) {
     let time = match (by, retry_after) {
         (_, Some(seconds)) if status == Status::SERVICE_UNAVAILABLE => Duration::from_secs(seconds.into()),
         (Ender::Network | Ender::Us, _) => ABSENT,

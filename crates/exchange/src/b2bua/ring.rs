@@ -12,7 +12,7 @@ use super::call::{Call, NO_MEDIA, With};
 use super::leg::{self, Leg};
 use super::lines;
 use super::unanswered::{Kept, diversions};
-use super::{Env, usage};
+use super::{CallId, Env, usage};
 use crate::config::AnchorPolicy;
 use crate::context::Alarm;
 use crate::dispatch;
@@ -108,6 +108,11 @@ impl Ring {
         (ringing.next().is_none() && self.groups.is_empty()).then_some(at)
     }
 
+    /// The URI of the one who has answered.
+    pub(super) fn answered_by(&self) -> Option<&str> {
+        self.branches.get(self.winner?).map(|branch| branch.target.uri.as_str())
+    }
+
     fn fails(&mut self, status: Status, reason: &str, retry_after: Option<u32>) {
         if self.best.as_ref().is_none_or(|best| rank(status) < rank(best.status)) {
             self.best = Some(Failure { status, reason: reason.to_owned(), retry_after });
@@ -150,36 +155,15 @@ impl Call {
         let route = |one: &String| NameAddr::parse(one.clone().into());
         let routes = target.path.iter().map(route).collect::<Result<_, _>>();
         let routes = routes.map_err(|_| Status::TEMPORARILY_UNAVAILABLE)?;
-        let anchor = open_anchor(asked, &target, &self.about.call_id, env);
-        if let Some(anchor) = anchor.and_then(|one| env.anchors.get_mut(one, &self.about.call_id)) {
-            anchor.bridged = Some(self.id);
-        }
-        let body = match (&asked.body, anchor) {
-            (Some(body), Some(anchor)) if body.is_sdp() => {
-                let said = (PartyName::Caller, Role::Offer);
-                let call_id = &self.about.call_id;
-                match env.anchors.pass(anchor, call_id, said, &body.bytes, env.config, env.cx) {
-                    Ok(body) => Some(Body::sdp(body)),
-                    Err(refusal) => {
-                        env.anchors.close(anchor, env.cx);
-                        return Err(refusal);
-                    }
-                }
-            }
-            (body, _) => body.clone(),
-        };
         let line = target.line.clone();
-        if let Some(line) = &line
-            && let Some(trunk) = env.config.trunks.get(line.trunk)
-        {
-            let begun = env.trunks.load.begin(line.trunk, trunk, line.emergency, env.cx.now);
-            if let Err(limit) = begun {
-                if let Some(anchor) = anchor {
-                    env.anchors.close(anchor, env.cx);
-                }
-                return Err(Refusal::new(Status::SERVICE_UNAVAILABLE, limit));
+        let counted = line.as_ref().map(|line| line.begin(env)).transpose()?;
+        let (anchor, body) = match offer(asked, &target, (self.id, &self.about.call_id), env) {
+            Ok(offer) => offer,
+            Err(refusal) => {
+                counted.into_iter().for_each(|trunk| env.trunks.load.end(trunk));
+                return Err(refusal);
             }
-        }
+        };
         let random = format!("{:024x}", env.cx.rng.random::<u128>() >> 32);
         let settings = match &line {
             Some(line) => leg::settings_as(&line.contact, &target.party(), env.config),
@@ -217,17 +201,8 @@ impl Call {
         if line.is_some() {
             env.cx.timers.arm(env.cx.now + SILENCE, Alarm::Line(self.id, number));
         }
-        let counted = line.map(|line| line.trunk);
         let leg = Leg { usage, invite, authorizer };
-        ring.branches.push(Branch {
-            leg,
-            target,
-            anchor,
-            done: false,
-            given_up: None,
-            heard: false,
-            counted,
-        });
+        ring.branches.push(Branch::new(leg, target, anchor, counted));
         Ok(())
     }
 
@@ -343,15 +318,7 @@ impl Call {
             true => branch.next_server(by, status),
             false => branch.again(by, status, env),
         };
-        let failed = branch.target.line.as_ref().map(|line| {
-            let failed = lines::is_of_trunk(by, status, branch.is_silent());
-            match (failed, again.is_none()) {
-                (true, true) => lines::shun(line.trunk, by, status, retry_after, env),
-                (false, _) => env.trunks.forgive(line.trunk),
-                (true, false) => {}
-            }
-            failed
-        });
+        let failed = branch.is_trunks_failure((by, status), retry_after, again.is_none(), env);
         let (status, reason) = match (branch.given_up, failed) {
             (Some((status, reason)), _) => (status, reason.to_owned()),
             (None, Some(_)) => lines::told(by, status, reason),
@@ -401,6 +368,10 @@ impl Call {
 }
 
 impl Branch {
+    fn new(leg: Leg, target: Target, anchor: Option<u64>, counted: Option<usize>) -> Self {
+        Self { leg, target, anchor, done: false, given_up: None, heard: false, counted }
+    }
+
     /// It is no longer wanted.
     fn leave(&mut self, reason: &str, env: &mut Env<'_, '_>) {
         if std::mem::replace(&mut self.done, true) {
@@ -421,7 +392,7 @@ impl Branch {
     }
 
     /// Whether it was given up because nothing at all came from it.
-    fn is_silent(&self) -> bool {
+    pub(super) fn is_silent(&self) -> bool {
         self.given_up.is_some() && !self.heard
     }
 
@@ -463,6 +434,31 @@ fn told(by: Ender, status: Status, reason: &str) -> (Status, String) {
             (Status::TEMPORARILY_UNAVAILABLE, "The other side is somewhere else".to_owned())
         }
         (_, status) => (status, reason.to_owned()),
+    }
+}
+
+/// The offer to one who is called, and the anchor of its media.
+fn offer(
+    asked: &Asked,
+    target: &Target,
+    (call, call_id): (CallId, &str),
+    env: &mut Env<'_, '_>,
+) -> Result<(Option<u64>, Option<Body>), Refusal> {
+    let anchor = open_anchor(asked, target, call_id, env);
+    if let Some(anchor) = anchor.and_then(|one| env.anchors.get_mut(one, call_id)) {
+        anchor.bridged = Some(call);
+    }
+    let (Some(body), Some(number)) = (&asked.body, anchor) else { return Ok((anchor, asked.body.clone())) };
+    if !body.is_sdp() {
+        return Ok((anchor, Some(body.clone())));
+    }
+    let said = (PartyName::Caller, Role::Offer);
+    match env.anchors.pass(number, call_id, said, &body.bytes, env.config, env.cx) {
+        Ok(body) => Ok((anchor, Some(Body::sdp(body)))),
+        Err(refusal) => {
+            env.anchors.close(number, env.cx);
+            Err(refusal)
+        }
     }
 }
 

@@ -122,7 +122,10 @@ impl Core {
                 "A bridged call is not sent on to other domains",
             )),
             Way::Out(to) => self.outward(server, asking.answered_for(), to, cx),
-            Way::Trunks(by) => self.by_trunks(server, asking.answered_for(), by, cx),
+            Way::Trunks(by) => {
+                let by = by.sent_on(&asking);
+                self.by_trunks(server, asking.answered_for(), by, cx)
+            }
         }
     }
 
@@ -184,6 +187,7 @@ impl Core {
             let (bridged, mut env, _) = self.bridged(cx);
             return call.map(|call| bridged.heard(call, heard, &mut env)).unwrap_or_default();
         }
+        cx.out.events.extend(self.proxy.anchors.counted(&report));
         let Some((number, trouble)) = self.proxy.anchors.report(report, &self.config, cx.now) else { return };
         match self.proxy.anchors.bridged(number) {
             Some(call) => {
@@ -194,9 +198,10 @@ impl Core {
         }
     }
 
-    /// A folder of recordings holds these now; phones are told if it is a mailbox.
+    /// A folder of recordings holds these now. Every shard is shown it, so nobody needs to tell the others.
     pub(crate) fn mailbox(&mut self, folder: &str, files: &[String], cx: &mut Context<'_>) {
-        if let Some((account, new, old)) = self.services.mailbox(folder, files) {
+        let Some((account, new, old)) = self.services.mailbox(folder, files) else { return };
+        if self.directory.account(&account).is_some() {
             self.apply(Delta::Mailbox(account, Mailbox { new, old }), cx);
         }
     }
@@ -224,7 +229,7 @@ impl Core {
             return self.watch_due(cx);
         };
         if trunks::is_ours(owner.usage) {
-            self.tend(cx, |trunks, desk| trunks.timeout(owner.usage, deadline, desk));
+            self.tend(cx, |trunks, desk| trunks.timeout(owner, deadline, desk));
         } else {
             let (bridged, mut env, _) = self.bridged(cx);
             bridged.due(owner, deadline, &mut env);

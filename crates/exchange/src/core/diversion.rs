@@ -127,11 +127,13 @@ impl Core {
             let reason = format!("Calls are forwarded to {}, which is no address", diversion.to);
             return Err(Refusal::new(Status::NOT_FOUND, reason));
         };
+        let trunk =
+            asking.trunk.or_else(|| self.trunk_with_leg(&asking.request, &asking.caller, &asking.from));
         let mut edit = asking.request.edit();
         edit.set_uri(&uri).remove(Name::Diversion);
         edit.add(Name::Diversion, format_args!("<{by}>;reason={};counter=1", diversion.why.word()));
         before.iter().for_each(|value| _ = edit.add(Name::Diversion, value));
-        let asking = Asking { request: edit.finish(), diverted_by: Some(account), ..asking };
+        let asking = Asking { request: edit.finish(), diverted_by: Some(account), trunk, ..asking };
         let here = match &uri {
             Uri::Sip(uri) => self.config.is_here(uri, &asking.from),
             Uri::Tel(_) => true,

@@ -103,7 +103,7 @@ impl Core {
                     _ => None,
                 };
                 let Some(trunk) = trunk.filter(|trunk| !trunk.is_bridged()) else {
-                    return Ok(Way::Trunks(ByTrunks { choices, number, dialled, emergency }));
+                    return Ok(Way::Trunks(ByTrunks { choices, number, dialled, emergency, diverted: None }));
                 };
                 let numbering = plan.numbering(caller.account());
                 let asserted = caller.asserted_to(trunk, numbering);

@@ -15,7 +15,9 @@ use crate::locality::user_of;
 use crate::proxy::{Asking, Target};
 use crate::refusal::Refusal;
 use crate::route::{Choice, Trunk, TrunkAuth};
-use crate::trunks::{Desk, Dialled, Outbound, TrunkState, Trunks, contact_user};
+use crate::trunks::{
+    Desk, Dialled, Outbound, TrunkState, Trunks, contact_user, diverted, hides, is_looked_after,
+};
 
 /// A call on its way to whichever trunk takes it.
 pub(super) struct ByTrunks {
@@ -25,6 +27,16 @@ pub(super) struct ByTrunks {
     /// As the caller dialled it.
     pub(super) dialled: String,
     pub(super) emergency: bool,
+    /// Why the caller has sent the call on, if it is the one who did.
+    pub(super) diverted: Option<String>,
+}
+
+impl ByTrunks {
+    /// The same for a call that somebody may have sent on.
+    pub(super) fn sent_on(self, asking: &Asking) -> Self {
+        let diverted = asking.diverted_by.as_ref().and_then(|_| diverted(&asking.request));
+        Self { diverted, ..self }
+    }
 }
 
 /// A trunk by which a call came.
@@ -119,9 +131,10 @@ impl Core {
             let refusal = Refusal::new(Status::METHOD_NOT_ALLOWED, "Only calls go by this trunk");
             return Err(refusal.with(Name::Allow, "INVITE, ACK, CANCEL, BYE"));
         }
-        let ByTrunks { choices, number, dialled, emergency } = by;
-        let (request, caller) = (&asking.request, &asking.caller);
-        let call = Dialled { request, caller, number: &number, dialled: &dialled, emergency };
+        let ByTrunks { choices, number, dialled, emergency, diverted } = by;
+        let (private, caller) = (hides(&asking.request), &asking.caller);
+        let diverted = diverted.as_deref();
+        let call = Dialled { private, diverted, caller, number: &number, dialled: &dialled, emergency };
         let order = self.trunks.in_order(&choices, &self.config, cx.now, cx.rng);
         let targets: Vec<Target> =
             order.iter().zip((0..1_000).rev()).filter_map(|(at, q)| self.by_line(*at, q, call)).collect();
@@ -193,11 +206,16 @@ impl Core {
     }
 
     /// The trunks as an operator sees them.
-    pub(super) fn trunk_reports(&self) -> Vec<TrunkReport> {
+    pub(super) fn trunk_reports(&self, now: Instant) -> Vec<TrunkReport> {
         let report = |(at, trunk): (usize, &Trunk)| TrunkReport {
             name: trunk.name.clone(),
-            state: self.trunks.state(at).cloned().unwrap_or_default(),
+            server: trunk.next_hop().to_string(),
+            username: trunk.account().map(|account| account.username.clone()),
+            numbers: trunk.numbers.clone(),
+            max_calls: trunk.max_calls,
+            state: self.trunks.state(at).filter(|_| is_looked_after(trunk, &self.config)).cloned(),
             calls: self.trunks.load.calls(at),
+            busy: self.trunks.is_busy(at, now),
         };
         self.config.trunks.iter().enumerate().map(report).collect()
     }

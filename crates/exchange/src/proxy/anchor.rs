@@ -45,6 +45,8 @@ struct Opened {
     anchor: u64,
     /// Of a stream that ends here, the same pair twice.
     ports: [PortPair; 2],
+    /// Whose sound it was, and whether one of its sides was here, once the call is over that it is counted for.
+    counted: Option<(Box<str>, bool)>,
 }
 
 /// One call, or one branch of a call that rings at several phones.
@@ -270,7 +272,7 @@ impl Anchors {
             }
             None => {
                 let stream = self.open_stream(anchor, sender, remote, said.rtcp_mux, (content, ends), cx)?;
-                self.streams.insert(stream.id, Opened { anchor: number, ports: stream.ports });
+                self.streams.insert(stream.id, Opened { anchor: number, ports: stream.ports, counted: None });
                 anchor.streams[at] = Some(stream);
             }
         }
@@ -364,6 +366,10 @@ impl Anchors {
     /// Closes an anchor's streams. Its ports come home when the relay says so.
     pub(crate) fn close(&mut self, number: u64, cx: &mut Context<'_>) -> Option<Box<Anchor>> {
         let mut anchor = self.anchors.remove(&number)?;
+        let sound = anchor.streams.first().and_then(Option::as_ref).filter(|_| anchor.answered.is_some());
+        if let Some(opened) = sound.and_then(|stream| self.streams.get_mut(&stream.id)) {
+            opened.counted = Some((anchor.call_id.as_str().into(), anchor.ends_here));
+        }
         for stream in &mut anchor.streams {
             self.close_stream(stream.take(), cx);
         }

@@ -25,6 +25,7 @@ use std::time::Instant;
 
 use offhook_media::lease::PortBlock;
 use offhook_sip::{Headers, Method, Name, Request, Response, Status};
+use offhook_sip_stack::ladder::first_codec;
 use offhook_sip_stack::locate::Question;
 use offhook_sip_stack::transaction::{ClientId, ServerId, Transactions};
 use offhook_sip_stack::{IdMap, shrink};
@@ -263,7 +264,10 @@ impl Proxy {
         }
         if first {
             let after = cx.now.duration_since(context.started);
-            cx.event(Event::CallAnswered { call, after, anchored });
+            let target = context.branches[index].target.as_ref();
+            let by = target.map(|target| target.uri.clone()).unwrap_or_default();
+            let codec = first_codec(response.body());
+            cx.event(Event::CallAnswered { call, after, anchored, by, codec });
         }
     }
 

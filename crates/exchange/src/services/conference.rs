@@ -249,5 +249,5 @@ const SETTLE_MS: u32 = 500;
 const PATIENCE_MS: u32 = 15_000;
 const TRIES: u8 = 3;
 const LONGEST_PIN: usize = 32;
-const COMES: Clip = Clip::Tone { hz: 880, ms: 200 };
-const LEAVES: Clip = Clip::Tone { hz: 440, ms: 200 };
+const COMES: Clip = Clip::Tone { hz: 700, ms: 200 };
+const LEAVES: Clip = Clip::Tone { hz: 500, ms: 200 };

@@ -1,23 +1,21 @@
 //! Looking after a trunk: its servers in the DNS, our registration, whether it answers.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use offhook_sip::{Method, Name, NameAddr, Request, RequestBuilder, SipUri, Status, Uri};
+use offhook_sip::{NameAddr, Status};
 use offhook_sip_stack::auth::Authorizer;
-use offhook_sip_stack::locate::{DnsAnswer, Hop, Lookup, Question, Step};
+use offhook_sip_stack::locate::{DnsAnswer, Lookup, Question, Step};
 use offhook_sip_stack::transaction::TransactionEvent;
 use offhook_sip_stack::usage::{
-    Attempt, Registration, RegistrationEvent, RegistrationSettings, Settings, Stack,
+    Attempt, Invite, Registration, RegistrationEvent, RegistrationSettings, Stack, UsageId,
 };
 use offhook_sip_stack::{Flow, Transport};
 use rand::RngExt as _;
 
-use super::{Desk, TrunkHealth, TrunkRegistration, TrunkState, contact_user, usage};
-use crate::b2bua::settings_as;
-use crate::config::Config;
+use super::request::{expect, flows, lend, no_way, options, refusal, settings_towards};
+use super::trial::{Trial, TrunkTrial};
+use super::{Desk, TRIAL, TrunkHealth, TrunkRegistration, TrunkState, usage};
 use crate::context::{Alarm, Context};
-use crate::proxy::signed_route::Party;
 use crate::route::Trunk;
 
 /// What looks after one trunk.
@@ -34,6 +32,7 @@ pub(super) struct Keeper {
     leaving: Option<Instant>,
     asked: Option<Asked>,
     next_health: Option<Instant>,
+    trial: Option<Trial>,
     armed: Option<Instant>,
 }
 
@@ -55,6 +54,7 @@ impl Keeper {
             leaving: None,
             asked: None,
             next_health: None,
+            trial: None,
             armed: None,
         }
     }
@@ -86,7 +86,7 @@ impl Keeper {
         let is_due = |next: &mut Option<Instant>| next.take_if(|next| *next <= now).is_some();
         if is_due(&mut self.retry)
             && self.leaving.is_none()
-            && let Some(registration) = &mut self.registration
+            && let Some(registration) = self.registration.as_mut().filter(|one| !one.is_asking())
         {
             let (flows, authorizer) = (state.servers.clone(), &mut self.authorizer);
             expect(&flows, trunk, desk.cx);
@@ -94,6 +94,11 @@ impl Keeper {
         }
         if is_due(&mut self.next_health) && self.asked.is_none() {
             self.ask(at, trunk, state, desk);
+        }
+        if let Some(trial) = self.trial.as_mut().filter(|trial| trial.ends <= now)
+            && !trial.give_up(state, desk)
+        {
+            self.trial = None;
         }
         let questions =
             if is_due(&mut self.next_lookup) { self.look_up(trunk, state, desk) } else { Vec::new() };
@@ -103,7 +108,8 @@ impl Keeper {
 
     /// Lets the table wake it when something is due next.
     pub(super) fn arm(&mut self, at: usize, cx: &mut Context<'_>) {
-        let next = [self.next_lookup, self.next_health, self.retry].into_iter().flatten().min();
+        let trial = self.trial.as_ref().map(|trial| trial.ends).filter(|ends| *ends > cx.now);
+        let next = [self.next_lookup, self.next_health, self.retry, trial].into_iter().flatten().min();
         if let Some(next) = next.filter(|next| self.armed.is_none_or(|armed| *next < armed)) {
             cx.timers.arm(next, Alarm::Trunk(at));
             self.armed = Some(next);
@@ -348,15 +354,57 @@ impl Keeper {
         }
     }
 
-    /// Asks at once instead of later: for its servers, whether they answer, and to be registered if that has failed.
+    /// Asks at once instead of later: for its servers, whether they answer, and to be registered.
     pub(super) fn check(&mut self, at: usize, trunk: &Trunk, cx: &mut Context<'_>) {
         let now = cx.now;
         self.next_lookup = Some(now);
         self.next_health = trunk.health.map(|_| now).filter(|_| self.asked.is_none());
-        if self.retry.is_some() {
+        if self.registration.as_ref().is_some_and(|registration| !registration.is_asking()) {
             self.retry = Some(now);
         }
         self.arm(at, cx);
+    }
+
+    /// Calls a number, to see whether that is carried; one at a time.
+    pub(super) fn try_call(
+        &mut self,
+        at: usize,
+        (trunk, state): (&Trunk, &mut TrunkState),
+        number: &str,
+        desk: &mut Desk<'_, '_>,
+    ) {
+        if self.trial.is_some() || self.leaving.is_some() {
+            return;
+        }
+        match Trial::begin((UsageId(usage(at).0 | TRIAL), at), (trunk, state), number, desk) {
+            Ok(trial) => self.trial = Some(trial),
+            Err(why) => {
+                state.trial = Some(TrunkTrial::Failed(Status::SERVICE_UNAVAILABLE.code(), why));
+            }
+        }
+        self.arm(at, desk.cx);
+    }
+
+    /// Something happens to the trial.
+    pub(super) fn of_trial(
+        &mut self,
+        state: &mut TrunkState,
+        desk: &mut Desk<'_, '_>,
+        work: impl FnOnce(&mut Invite, &mut Stack<'_, '_>),
+    ) {
+        if let Some(trial) = &mut self.trial
+            && !trial.work(state, desk, work)
+        {
+            self.trial = None;
+        }
+    }
+
+    /// Whether it waits for an answer, or is about to ask.
+    pub(super) fn is_busy(&self, now: Instant) -> bool {
+        let due =
+            [self.next_lookup, self.next_health, self.retry].into_iter().flatten().any(|next| next <= now);
+        let asking = self.registration.as_ref().is_some_and(Registration::is_asking);
+        due || asking || self.lookup.is_some() || self.asked.is_some()
     }
 
     /// Takes our contact back, for the process ends.
@@ -386,93 +434,6 @@ impl crate::route::TrunkAccount {
     }
 }
 
-/// Lends the layers below.
-fn lend<R>(
-    authorizer: &mut Option<Authorizer>,
-    desk: &mut Desk<'_, '_>,
-    work: impl FnOnce(&mut Stack<'_, '_>) -> R,
-) -> R {
-    let mut cx = desk.cx.sip();
-    let mut stack = Stack {
-        cx: &mut cx,
-        transactions: desk.transactions,
-        timers: &mut desk.usages.timers,
-        claims: &mut desk.usages.claims,
-        authorizer: authorizer.as_mut(),
-        events: &mut desk.usages.events,
-    };
-    work(&mut stack)
-}
-
-/// Whoever answers at these addresses over TLS has to be the provider (RFC 5922 §4).
-fn expect(flows: &[Flow], trunk: &Trunk, cx: &mut Context<'_>) {
-    let domain = trunk.next_hop().host().to_string();
-    let secure = flows.iter().filter(|flow| flow.transport.is_secure());
-    cx.out.expected.extend(secure.map(|flow| (flow.remote, domain.clone())));
-}
-
-/// What our messages to a trunk's server say about us.
-fn settings_towards(flow: &Flow, trunk: &Trunk, config: &Config) -> Arc<Settings> {
-    let party = Party { flow: *flow, behind_nat: false };
-    settings_as(&contact_user(trunk, &config.key), &party, config)
-}
-
-/// The ways to servers that one Via and one Contact of ours fit.
-fn flows(hops: &[Hop], config: &Config) -> Vec<Flow> {
-    let is_us = |hop: &&Hop| {
-        let remote = hop.target.remote;
-        let own_port = config.listeners.iter().any(|one| one.address.port() == remote.port());
-        own_port
-            && (remote.ip() == hop.local
-                || config.listeners.iter().any(|one| one.address.ip() == remote.ip()))
-    };
-    let ways = hops.iter().filter(|hop| !is_us(hop));
-    let mut flows: Vec<Flow> =
-        ways.filter_map(|hop| Some(hop.target.flow(config.local_towards(hop)?))).take(MOST_SERVERS).collect();
-    if let Some(first) = flows.first().copied() {
-        flows.retain(|flow| flow.transport == first.transport && flow.local == first.local);
-    }
-    flows
-}
-
-fn options(trunk: &Trunk, flow: &Flow, settings: &Settings, cx: &mut Context<'_>) -> Request {
-    let (branch, tag, call_id) = (cx.sip().branch(), cx.sip().tag(), cx.sip().call_id());
-    let via = offhook_sip::Via::new(flow.transport.into(), settings.sent_by.clone(), &branch).with_rport();
-    let target: SipUri = trunk.server.clone().without_params();
-    let from = match trunk.account() {
-        Some(account) => target.clone().without_port().with_user(&account.username),
-        None => SipUri::new(None, settings.sent_by.host.clone()),
-    };
-    RequestBuilder::new(Method::Options, &Uri::from(target.clone()))
-        .header(Name::Via, via)
-        .header(Name::MaxForwards, 70)
-        .header(Name::From, NameAddr::new(from).with_tag(&tag))
-        .header(Name::To, NameAddr::new(target))
-        .header(Name::CallId, call_id)
-        .header(Name::CSeq, "1 OPTIONS")
-        .header(Name::Contact, &settings.contact)
-        .header(Name::Accept, "application/sdp")
-        .header(Name::UserAgent, &settings.agent)
-        .finish()
-}
-
-/// Why a registration is refused, in words that help.
-fn refusal(status: Status, reason: String) -> String {
-    match status {
-        Status::UNAUTHORIZED | Status::PROXY_AUTHENTICATION_REQUIRED => {
-            format!(
-                "{reason}: the user name or the password is wrong, or the realm is not the configured one"
-            )
-        }
-        Status::REQUEST_TIMEOUT => "no answer".to_owned(),
-        _ => reason,
-    }
-}
-
-fn no_way(trunk: &Trunk) -> String {
-    format!("no address of ours reaches {}, or it is our own", trunk.next_hop().host())
-}
-
 /// The resolver knows how long an answer is good, and asks nobody before.
 const LOOKUP_EVERY: Duration = Duration::from_secs(300);
 const LOOKUP_AGAIN: Duration = Duration::from_secs(30);
@@ -481,4 +442,3 @@ const LONGEST_SEARCH: Duration = Duration::from_secs(30);
 /// A refused registration is tried again so much later.
 const REFUSED_AGAIN: Duration = Duration::from_secs(3600);
 const LONGEST_FAREWELL: Duration = Duration::from_secs(4);
-const MOST_SERVERS: usize = 8;

@@ -26,7 +26,10 @@ pub(crate) struct Outbound {
 /// What a call is about, whatever trunk carries it.
 #[derive(Clone, Copy)]
 pub(crate) struct Dialled<'a> {
-    pub(crate) request: &'a Request,
+    /// Whether the caller wants not to be known to those it calls.
+    pub(crate) private: bool,
+    /// Why the caller has sent the call on, if it is the one who did, in the word of a Diversion header.
+    pub(crate) diverted: Option<&'a str>,
     pub(crate) caller: &'a Caller,
     /// As the plan has made it.
     pub(crate) number: &'a str,
@@ -43,9 +46,14 @@ impl Outbound {
         let host = trunk.server.host().clone();
         let uri = trunk.server.clone().with_user(&called).with_param("user", Some("phone"));
         let (from, asserted) = caller(trunk, call.caller, numbering, config);
-        let private = wants_privacy(call.request) || calls_itself_nobody(call.request);
+        let private = call.private;
         let mut headers = Vec::new();
         headers.push((Name::PAssertedIdentity.as_str().to_owned(), asserted.to_string()));
+        if let Some(reason) = call.diverted {
+            let by = NameAddr::new(asserted.uri.clone());
+            let diversion = format!("{by};reason={reason};counter=1");
+            headers.push((Name::Diversion.as_str().to_owned(), diversion));
+        }
         if private {
             // The provider knows who calls, and tells nobody (RFC 3325 §7).
             headers.push((Name::Privacy.as_str().to_owned(), "id".to_owned()));
@@ -104,6 +112,19 @@ fn caller(trunk: &Trunk, caller: &Caller, numbering: &Numbering, config: &Config
         Some(account) if account.from_username => (named(username), asserted),
         _ => (asserted.clone(), asserted),
     }
+}
+
+/// Why a call was sent on last (RFC 5806 §4), if it was.
+pub(crate) fn diverted(request: &Request) -> Option<String> {
+    let last = request.values(Name::Diversion).next()?;
+    let last = NameAddr::parse(last.to_vec().into()).ok()?.to_string();
+    let reason = last.split(';').find_map(|param| param.trim().strip_prefix("reason="))?;
+    Some(reason.to_owned())
+}
+
+/// Whether a caller wants not to be known to those it calls.
+pub(crate) fn hides(request: &Request) -> bool {
+    wants_privacy(request) || calls_itself_nobody(request)
 }
 
 fn calls_itself_nobody(request: &Request) -> bool {

@@ -5,6 +5,8 @@
 mod keeper;
 mod line;
 mod load;
+mod request;
+mod trial;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -15,7 +17,7 @@ use offhook_sip::digest::push_hex;
 use offhook_sip_stack::Flow;
 use offhook_sip_stack::locate::{DnsAnswer, Question};
 use offhook_sip_stack::transaction::{TransactionEvent, Transactions};
-use offhook_sip_stack::usage::UsageId;
+use offhook_sip_stack::usage::{UsageId, UsageOwner};
 use rand::{Rng, RngExt as _};
 use sha2::Sha256;
 
@@ -26,8 +28,9 @@ use crate::event::Event;
 use crate::io::ShardMessage;
 use crate::route::{Choice, Destination, Trunk};
 use keeper::Keeper;
-pub(crate) use line::{Dialled, Outbound, authorizer};
+pub(crate) use line::{Dialled, Outbound, authorizer, diverted, hides};
 use load::Load;
+pub use trial::TrunkTrial;
 
 /// What the shard that looks after a trunk knows of it; complete in itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,6 +47,8 @@ pub struct TrunkState {
     pub realm: Option<String>,
     /// Proxies that calls are to pass (RFC 3608), topmost first.
     pub service_route: Vec<String>,
+    /// The last call that was placed only to see whether it is carried.
+    pub trial: Option<TrunkTrial>,
     /// Unix seconds of the last answer, or of the end of waiting for one.
     pub checked_at: Option<u64>,
 }
@@ -253,15 +258,23 @@ impl Trunks {
     pub(crate) fn receive(&mut self, usage: UsageId, event: &TransactionEvent, desk: &mut Desk<'_, '_>) {
         desk.usages.claims.settle(event);
         self.work(place(usage), desk, |keeper, at, about, desk| {
-            keeper.receive(at, about, event, desk);
+            match usage.0 & TRIAL {
+                0 => keeper.receive(at, about, event, desk),
+                _ => keeper.of_trial(about.1, desk, |invite, stack| invite.receive(event.clone(), stack)),
+            }
             Vec::new()
         });
     }
 
     /// Takes a due deadline of a registration.
-    pub(crate) fn timeout(&mut self, usage: UsageId, deadline: Instant, desk: &mut Desk<'_, '_>) {
-        self.work(place(usage), desk, |keeper, _, (trunk, state), desk| {
-            keeper.timeout(deadline, (trunk, state), desk);
+    pub(crate) fn timeout(&mut self, owner: UsageOwner, deadline: Instant, desk: &mut Desk<'_, '_>) {
+        self.work(place(owner.usage), desk, |keeper, _, (trunk, state), desk| {
+            match owner.usage.0 & TRIAL {
+                0 => keeper.timeout(deadline, (trunk, state), desk),
+                _ => {
+                    keeper.of_trial(state, desk, |invite, stack| invite.timeout(owner.timer, deadline, stack))
+                }
+            }
             Vec::new()
         });
     }
@@ -284,6 +297,14 @@ impl Trunks {
         });
     }
 
+    /// Calls a number by a trunk, to see whether that is carried.
+    pub(crate) fn try_call(&mut self, at: usize, number: &str, desk: &mut Desk<'_, '_>) {
+        self.work(at, desk, |keeper, at, about, desk| {
+            keeper.try_call(at, about, number, desk);
+            Vec::new()
+        });
+    }
+
     /// Takes our contacts back, for the process ends.
     pub(crate) fn leave(&mut self, desk: &mut Desk<'_, '_>) {
         for at in self.kept() {
@@ -292,6 +313,12 @@ impl Trunks {
                 Vec::new()
             });
         }
+    }
+
+    /// Whether this shard looks after a trunk and waits for an answer.
+    pub(crate) fn is_busy(&self, at: usize, now: Instant) -> bool {
+        let keeper = self.lines.get(at).and_then(|line| line.keeper.as_ref());
+        keeper.is_some_and(|keeper| keeper.is_busy(now))
     }
 
     /// How many contacts of ours are being taken back.
@@ -333,7 +360,7 @@ impl Trunks {
 }
 
 /// Whether something has to be known of a trunk beside where each of its calls finds its server.
-fn is_looked_after(trunk: &Trunk, config: &Config) -> bool {
+pub(crate) fn is_looked_after(trunk: &Trunk, config: &Config) -> bool {
     let is_one_of_several = |to: &Destination| match to {
         Destination::Trunk(choices) => choices.len() > 1 && choices.iter().any(|one| one.trunk == trunk.name),
         Destination::Account(_) | Destination::Domain(_) | Destination::Reject(..) => false,
@@ -384,10 +411,12 @@ fn usage(at: usize) -> UsageId {
 }
 
 fn place(usage: UsageId) -> usize {
-    (usage.0 & !OURS) as usize
+    (usage.0 & !(OURS | TRIAL)) as usize
 }
 
 const OURS: u64 = 1 << 63;
+/// Of the call that shows whether calls are carried.
+const TRIAL: u64 = 1 << 32;
 /// Apart from the proxy's, and from those about who is calling.
 const QUESTION: u64 = 1 << 62;
 const LONGEST_SHUNNED: Duration = Duration::from_secs(3600);

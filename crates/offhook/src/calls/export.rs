@@ -110,8 +110,20 @@ fn field(value: &Value) -> String {
     format!("\"{guard}{}\"", text.replace('"', "\"\""))
 }
 
-const COLUMNS: [&str; 10] =
-    ["id", "from", "to", "started_at", "answered_at", "ended_at", "ended_by", "code", "reason", "legs"];
+const COLUMNS: [&str; 12] = [
+    "id",
+    "from",
+    "to",
+    "started_at",
+    "answered_at",
+    "ended_at",
+    "ended_by",
+    "code",
+    "reason",
+    "legs",
+    "q850",
+    "media",
+];
 /// With these a formula begins; the wide ones are read as the others where Chinese or Japanese is written.
 const FORMULA: [char; 10] = ['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'];
 const PATTERN: &str = "0000-00-00T00:00:00";

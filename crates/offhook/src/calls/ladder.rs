@@ -99,7 +99,7 @@ fn messages(answer: &Value) -> impl Iterator<Item = String> {
 }
 
 /// As text whose control characters do nothing to the terminal.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let text = text.replace("\r\n", "\n");
     text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '·' } else { c }).collect()
 }

@@ -189,6 +189,13 @@ pub const KEYS: &[Key] = &[
         "",
         "Of the times in routes, such as \"Europe/Berlin\"; default: the machine's",
     ),
+    key("numbers.quota", Kind::Count(0, 10_000), "3", "Numbers that an account may get by applying for them"),
+    key(
+        "numbers.approval",
+        Kind::Choice(&["operator", "automatic"]),
+        "\"operator\"",
+        "Who decides about applications for numbers; automatic: the first free number is given at once",
+    ),
     key("dns.servers", Kind::Servers, "", "DNS servers; default: those of the system"),
     key("dns.timeout", Kind::Time, "\"4s\"", "How long they may take to answer a question"),
     key(

@@ -78,6 +78,7 @@ impl Routine {
             | Event::Overload { .. }
             | Event::Trunk { .. }
             | Event::LegStarted { .. }
+            | Event::MediaEnded { .. }
             | Event::CallRinging { .. } => false,
         };
         if !everyday {
@@ -111,8 +112,11 @@ fn write(event: &Event) {
             tracing::info!(call_id = call, from, to, targets, "call started");
         }
         Event::CallRinging { call } => tracing::debug!(call, "a phone rings"),
+        Event::MediaEnded { call, packets: [from_caller, from_callee] } => {
+            tracing::debug!(call_id = call, from_caller, from_callee, "media ended");
+        }
         Event::LegStarted { call, leg } => tracing::debug!(call_id = call, leg, "leg started"),
-        Event::CallAnswered { call, after, anchored } => {
+        Event::CallAnswered { call, after, anchored, .. } => {
             tracing::info!(call_id = call, after_ms = after.as_millis() as u64, anchored, "call answered");
         }
         Event::CallFailed { call, status, reason, by } => {

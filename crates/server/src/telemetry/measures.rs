@@ -53,7 +53,7 @@ impl Measures {
             Event::Trunk { .. } => {}
             Event::AuthenticationFailed { .. } => add(&self.authentication_failures, 1),
             Event::Registered { .. } => add(&self.registrations, 1),
-            Event::LegStarted { .. } => {}
+            Event::LegStarted { .. } | Event::MediaEnded { .. } => {}
             Event::CallStarted { .. } => add(&self.calls_started, 1),
             Event::CallRinging { .. } => {}
             Event::CallAnswered { after, .. } => {

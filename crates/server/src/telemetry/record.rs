@@ -20,6 +20,8 @@ pub(crate) struct Records {
     data_dir: PathBuf,
     path: PathBuf,
     calls: HashMap<Box<str>, Call>,
+    /// Those that wait for the report of their media, which comes soon after their end.
+    ending: HashMap<Box<str>, Ending>,
     /// Not written yet.
     lines: String,
     /// The last line could not be written.
@@ -39,6 +41,9 @@ struct Call {
     started_at: Duration,
     answered_at: Option<Duration>,
     anchored: bool,
+    /// Who answered, and with which codec.
+    answered_by: Box<str>,
+    codec: Option<Box<str>>,
     /// Call-IDs of legs that have their own; most calls have none.
     call_ids: Vec<Box<str>>,
 }
@@ -53,6 +58,8 @@ impl Call {
             started_at,
             answered_at: None,
             anchored: false,
+            answered_by: "".into(),
+            codec: None,
             call_ids: Vec::new(),
         }
     }
@@ -81,6 +88,19 @@ struct Record<'a> {
     call_ids: Vec<Box<str>>,
     /// Where the sound of an answered call went: `relayed` or `direct`.
     media: Option<&'static str>,
+    /// The URI that answered; `exchange` where that is an end of ours.
+    answered_by: Option<&'a str>,
+    codec: Option<&'a str>,
+    /// Media packets that came from either side, where the sound was relayed.
+    packets_from_caller: Option<u64>,
+    packets_from_callee: Option<u64>,
+}
+
+/// A call that is over, but for the report of its media.
+struct Ending {
+    call: Call,
+    end: End,
+    unix: Duration,
 }
 
 /// How a call ended.
@@ -97,6 +117,7 @@ impl Records {
             data_dir: data_dir.to_owned(),
             path: data_dir.join(FILE_NAME),
             calls: HashMap::new(),
+            ending: HashMap::new(),
             lines: String::new(),
             failing: false,
             left: Vec::new(),
@@ -117,10 +138,18 @@ impl Records {
                     call.call_ids.push(leg.into());
                 }
             }
-            Event::CallAnswered { call, anchored, .. } => {
+            Event::MediaEnded { call, packets } => {
+                if let Some(Ending { call: ended, end, unix }) = self.ending.remove(call.as_str()) {
+                    shrink(&mut self.ending);
+                    self.add(unix, &call, &ended, end, packets);
+                }
+            }
+            Event::CallAnswered { call, anchored, by, codec, .. } => {
                 if let Some(call) = self.calls.get_mut(call.as_str()) {
                     call.answered_at = Some(unix);
                     call.anchored = anchored;
+                    call.answered_by = by.into();
+                    call.codec = codec.map(Into::into);
                 }
             }
             Event::CallFailed { call, status, reason, by } => {
@@ -153,10 +182,25 @@ impl Records {
         // A call of before a restart has its record already; its end is in the log.
         let Some(call) = self.calls.remove(id) else { return };
         shrink(&mut self.calls);
-        self.add(unix, id, &call, end);
+        if call.anchored && self.ending.len() < MOST_ENDING {
+            let before = self.ending.insert(id.into(), Ending { call, end, unix });
+            // One Call-ID twice: the first has waited long enough.
+            if let Some(Ending { call, end, unix }) = before {
+                self.add(unix, id, &call, end, [None; 2]);
+            }
+        } else {
+            self.add(unix, id, &call, end, [None; 2]);
+        }
     }
 
-    fn add(&mut self, unix: Duration, id: &str, call: &Call, end: End) {
+    /// Writes the calls that have waited for a report long enough.
+    pub(crate) fn settle(&mut self) {
+        for (id, Ending { call, end, unix }) in std::mem::take(&mut self.ending) {
+            self.add(unix, &id, &call, end, [None; 2]);
+        }
+    }
+
+    fn add(&mut self, unix: Duration, id: &str, call: &Call, end: End, packets: [Option<u64>; 2]) {
         let (from, to) = call.parties();
         let record = Record {
             id,
@@ -171,6 +215,10 @@ impl Records {
             q850: cause(end.code),
             legs: call.legs,
             call_ids: call.call_ids.clone(),
+            answered_by: Some(&*call.answered_by).filter(|by| !by.is_empty()),
+            codec: call.codec.as_deref(),
+            packets_from_caller: packets[0],
+            packets_from_callee: packets[1],
             media: call.answered_at.map(|_| if call.anchored { "relayed" } else { "direct" }),
         };
         // Texts and numbers alone: it cannot fail.
@@ -211,6 +259,7 @@ impl Records {
     /// written down elsewhere.
     pub(crate) fn leave(&mut self, file: PathBuf) {
         self.left.push(file);
+        self.settle();
         self.flush();
         if self.failing || self.carry_over().is_err() {
             return;
@@ -234,7 +283,13 @@ impl Records {
             }
             if let Some(at) = call.answered_at {
                 let after = at.saturating_sub(call.started_at);
-                let answered = Event::CallAnswered { call: id(), after, anchored: call.anchored };
+                let answered = Event::CallAnswered {
+                    call: id(),
+                    after,
+                    anchored: call.anchored,
+                    by: call.answered_by.to_string(),
+                    codec: call.codec.as_deref().map(str::to_owned),
+                };
                 ledger::encode(&mut entries, at, &answered);
             }
         }
@@ -243,9 +298,10 @@ impl Records {
 
     /// Ends all calls that are not over: the process that had them is gone.
     pub(super) fn close_all(&mut self, unix: Duration) {
+        self.settle();
         for (id, call) in std::mem::take(&mut self.calls) {
             let (code, reason) = if call.answered_at.is_some() { (200, LOST) } else { (503, LOST_EARLY) };
-            self.add(unix, &id, &call, End { by: None, code, reason: reason.to_owned() });
+            self.add(unix, &id, &call, End { by: None, code, reason: reason.to_owned() }, [None; 2]);
         }
     }
 
@@ -313,6 +369,8 @@ fn cause(code: u16) -> u8 {
 /// The file in the data directory.
 pub(crate) const FILE_NAME: &str = "cdr.ndjson";
 const MOST_CALLS: usize = 100_000;
+/// Reports come within milliseconds.
+const MOST_ENDING: usize = 10_000;
 /// Octets of records that wait for a disk.
 const MOST_WAITING: usize = 64 << 20;
 const LOST: &str = "The exchange stopped before the call ended";
@@ -322,6 +380,8 @@ const KEPT: usize = 1 << 16;
 
 #[cfg(test)]
 mod tests {
+    use offhook_exchange::event::EndedBy;
+
     use super::*;
 
     #[test]
@@ -340,5 +400,41 @@ mod tests {
         assert!(!records.calls.contains_key("0") && records.calls.contains_key("100000"));
         let call = &records.calls["99999"];
         assert_eq!((call.parties(), call.legs), (("<sip:a@b>;tag=1", "<sip:c@d>"), 3));
+    }
+
+    #[test]
+    fn a_relayed_call_is_written_once_with_the_report_of_its_media_or_without_if_none_comes() {
+        let mut records = Records::new(Path::new("/nowhere"));
+        let seconds = Duration::from_secs;
+        for id in ["heard", "unheard"] {
+            let call = || id.to_owned();
+            let started = Event::CallStarted { call: call(), from: "a".into(), to: "b".into(), targets: 1 };
+            records.take(seconds(1), started);
+            let (after, by, codec) = (seconds(1), "sip:b@192.0.2.1".into(), Some("pcma".into()));
+            records.take(seconds(2), Event::CallAnswered { call: call(), after, anchored: true, by, codec });
+            records.take(seconds(3), Event::CallEnded { call: call(), by: EndedBy::Caller });
+        }
+        assert_eq!(records.lines, "");
+        for _ in 0..2 {
+            records.take(seconds(4), Event::MediaEnded { call: "heard".into(), packets: [Some(7), Some(0)] });
+        }
+        records.settle();
+        records.take(seconds(5), Event::MediaEnded { call: "unheard".into(), packets: [Some(1), Some(1)] });
+        records.settle();
+        let written: Vec<Value> =
+            records.lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(written.len(), 2);
+        let told =
+            |record: &Value| (record["packets_from_caller"].clone(), record["packets_from_callee"].clone());
+        assert_eq!(told(&written[0]), (7.into(), 0.into()));
+        assert_eq!(told(&written[1]), (Value::Null, Value::Null));
+        for record in &written {
+            assert_eq!(record["ended_at"], "1970-01-01T00:00:03.000Z");
+            assert_eq!(
+                (&record["codec"], &record["answered_by"]),
+                (&"pcma".into(), &"sip:b@192.0.2.1".into())
+            );
+            assert_eq!((&record["media"], &record["q850"]), (&"relayed".into(), &16.into()));
+        }
     }
 }

@@ -158,3 +158,14 @@ fn a_list_of_accounts_is_imported_whole_or_not_at_all_and_exported_without_passw
     assert!(csv.contains("sip:b@example.com,,B,2,b@x.org") && !csv.contains("pw"), "{csv}");
     server.stop();
 }
+
+#[test]
+fn there_are_no_trunks_unless_they_are_declared() {
+    let data = tempfile::tempdir().unwrap();
+    let server = server(data.path(), &[]);
+    assert_eq!(ask(&server, "GET", "/trunks", &Value::Null), (200, json!({ "trunks": [] })));
+    let none = (404, json!("there is no trunk provider"));
+    assert_eq!(ask(&server, "GET", "/trunks/provider", &Value::Null), none);
+    assert_eq!(ask(&server, "POST", "/trunks/provider/check", &Value::Null), none);
+    server.stop();
+}

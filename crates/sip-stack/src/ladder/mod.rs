@@ -13,7 +13,7 @@ pub use language::Language;
 pub use mask::mask_secrets;
 pub use picture::{Picture, Step};
 pub use reader::{Reader, Reading};
-pub use sound::{Sound, sound};
+pub use sound::{Sound, first_codec, sound};
 pub use words::of_status;
 
 /// Which way a message went, as one of the parties sees it.

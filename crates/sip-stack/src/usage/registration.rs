@@ -102,6 +102,11 @@ impl Registration {
         matches!(self.state, State::Registered { .. })
     }
 
+    /// Whether a request is under way.
+    pub fn is_asking(&self) -> bool {
+        matches!(self.state, State::Asking { .. })
+    }
+
     /// The way to the registrar.
     pub fn flow(&self) -> Option<Flow> {
         match &self.state {

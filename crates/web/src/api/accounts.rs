@@ -54,7 +54,8 @@ pub(crate) async fn remove(
     State(site): State<Site>,
     Path(address): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    site.records.remove_account(address).await?;
+    site.records.remove_account(address.clone()).await?;
+    site.voicemail.forget(&address)?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -10,7 +10,10 @@ mod ladder;
 mod messages;
 mod numbers;
 mod status;
+mod trace;
+mod trunks;
 mod turn;
+mod voicemail;
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -26,7 +29,14 @@ pub(crate) fn routes() -> Router<Site> {
         .route("/accounts/export", get(accounts::export))
         .route("/accounts/{address}", get(accounts::show).patch(accounts::change).delete(accounts::remove))
         .route("/accounts/{address}/answering", get(accounts::answering).patch(accounts::change_answering))
+        .route("/accounts/{address}/voicemail", get(voicemail::list))
+        .route("/accounts/{address}/voicemail/{id}", get(voicemail::sound).delete(voicemail::remove))
         .route("/numbers", get(numbers::list).post(numbers::add))
+        .route("/numbers/ranges", post(numbers::add_range))
+        .route("/numbers/requests", get(numbers::requests).post(numbers::request))
+        .route("/numbers/requests/{id}/approve", post(numbers::approve))
+        .route("/numbers/requests/{id}/reject", post(numbers::reject))
+        .route("/numbers/{number}/history", get(numbers::history))
         .route("/numbers/{number}", axum::routing::patch(numbers::change).delete(numbers::remove))
         .route("/devices", get(devices::list))
         .route("/messages", get(messages::list))
@@ -36,9 +46,14 @@ pub(crate) fn routes() -> Router<Site> {
         .route("/calls/explain", get(explain::last))
         .route("/calls/{id}/explain", get(explain::show))
         .route("/calls/{id}/ladder", get(ladder::show))
+        .route("/trace", get(trace::follow))
         .route("/certificates", get(certificates::list))
         .route("/certificates/renew", post(certificates::renew))
         .route("/config/reload", post(certificates::reload))
+        .route("/trunks", get(trunks::list))
+        .route("/trunks/{name}", get(trunks::show))
+        .route("/trunks/{name}/call", post(trunks::call))
+        .route("/trunks/{name}/check", post(trunks::check))
         .route("/turn/credentials", get(turn::credentials))
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is nothing here") })
         .method_not_allowed_fallback(|| async {

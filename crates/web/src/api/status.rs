@@ -22,6 +22,7 @@ pub(crate) async fn show(State(site): State<Site>) -> Result<Json<Value>, Proble
     shown["free_port_pairs"] = json!(status.free_ports);
     let mut troubles = site.records.troubles();
     troubles.extend(site.exchange.ready().err());
+    troubles.extend(super::trunks::troubles(&site).await);
     shown["troubles"] = json!(troubles);
     Ok(Json(shown))
 }

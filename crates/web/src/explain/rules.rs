@@ -376,6 +376,21 @@ pub(super) const REMARKS: &[Rule] = &[
         ("BYE 没有得到应答：对方可能以为通话仍在继续。", ""),
     ),
     rule(
+        "silent-caller",
+        |facts| silent(facts, &["from the caller", "from either"]).then(|| vec![facts.caller.name.clone()]),
+        SILENT,
+        SILENT_CHINESE,
+    ),
+    rule(
+        "silent-callee",
+        |facts| {
+            silent(facts, &["from the one who was called", "from either"])
+                .then(|| vec![facts.winner().map(|leg| leg.party.name.clone()).unwrap_or_default()])
+        },
+        SILENT,
+        SILENT_CHINESE,
+    ),
+    rule(
         "repeated",
         |facts| (facts.repeated > 2).then(|| vec![facts.repeated.to_string()]),
         ("{0} messages came more than once: the network loses messages, or our answers do not arrive.", ""),
@@ -458,6 +473,23 @@ fn normal(facts: &Facts) -> Option<Vec<String>> {
         End { by: By::Callee(party), .. } => Some(vec![party.name.clone()]),
         End { by: By::Exchange, .. } => None,
     }
+}
+
+const SILENT: Words = (
+    "No sound came from {0} to the exchange.",
+    "Its microphone is off, or a firewall or NAT drops its sound: let UDP to media.ports through. If {0} is behind a NAT, check sip.external_address.",
+);
+const SILENT_CHINESE: Words = (
+    "交换机没有收到来自 {0} 的声音。",
+    "其麦克风关闭，或防火墙/NAT 丢弃其声音：请放行到 media.ports 的 UDP；若 {0} 在 NAT 之后，请检查 sip.external_address。",
+);
+
+/// Whether there is such a remark about a call that was long enough for some sound.
+fn silent(facts: &Facts, words: &[&str]) -> bool {
+    let lasted =
+        facts.end.as_ref().zip(facts.answer.as_ref()).map(|(end, answer)| end.at.saturating_sub(answer.at));
+    let told = words.iter().any(|words| facts.has_note(&format!("no sound came {words}")));
+    told && lasted.is_some_and(|lasted| lasted >= std::time::Duration::from_secs(1))
 }
 
 /// Direct sound to an address that only its owner's network knows.

@@ -239,10 +239,20 @@ fn every_remark_is_made_when_it_holds_and_only_then() {
     assert!(remarks(&with(&["b< BYE", "a< 200 BYE OK"])).is_empty());
     assert_eq!(remarks(&with(&["b< BYE"])), ["bye-unanswered"]);
     assert_eq!(remarks(&with(&["a< ACK", "a< ACK", "a< ACK"])), ["repeated"]);
+    let over = ["a< ACK", "b< BYE", "a< 200 BYE OK"];
+    let silent = |note: &'static str| remarks(&with(&[&over[..], &[note]].concat()));
+    assert_eq!(silent("· no sound came from the caller"), ["silent-caller"]);
+    assert_eq!(silent("· no sound came from the one who was called"), ["silent-callee"]);
+    assert_eq!(silent("· no sound came from either side"), ["silent-caller", "silent-callee"]);
+    let short =
+        ["a< INVITE", "a> 200 INVITE OK", "b< BYE", "a< 200 BYE OK", "· no sound came from either side"];
+    assert!(remarks(&short).is_empty());
     let direct = "· answered: the sound goes directly between the phones";
     assert_eq!(remarks(&with(&[direct])), ["private-address", "direct-sound"]);
     let all = REMARKS.iter().map(|rule| rule.name);
-    assert_eq!(all.collect::<Vec<_>>(), ["bye-unanswered", "repeated", "private-address", "direct-sound"]);
+    let expected =
+        ["bye-unanswered", "silent-caller", "silent-callee", "repeated", "private-address", "direct-sound"];
+    assert_eq!(all.collect::<Vec<_>>(), expected);
 }
 
 #[test]

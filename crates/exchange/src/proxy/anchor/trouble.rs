@@ -7,6 +7,7 @@ use offhook_sip::Status;
 
 use super::{Anchors, Opened, SET_ASIDE};
 use crate::config::Config;
+use crate::event::Event;
 
 /// Why a call cannot go on with the media that it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +52,15 @@ impl Trouble {
 }
 
 impl Anchors {
+    /// What a report of the relay tells of the sound of a call that is over.
+    pub(crate) fn counted(&self, report: &Report) -> Option<Event> {
+        let Report::Closed { stream, counters, .. } = report else { return None };
+        let (call, ends_here) = self.streams.get(stream)?.counted.as_ref()?;
+        let [caller, callee] = [counters[0].received, counters[1].received];
+        let packets = [Some(caller), (!ends_here).then_some(callee)];
+        Some(Event::MediaEnded { call: call.to_string(), packets })
+    }
+
     /// Takes a report of the relay; returns the anchor whose call cannot go on because of it, and why.
     pub(crate) fn report(&mut self, report: Report, config: &Config, now: Instant) -> Option<(u64, Trouble)> {
         match report {
@@ -70,14 +80,14 @@ impl Anchors {
             }
             // It was never opened, so nothing will say that it is closed.
             Report::Refused { stream, .. } => {
-                let Opened { anchor, ports } = self.streams.remove(&stream)?;
+                let Opened { anchor, ports, .. } = self.streams.remove(&stream)?;
                 for pair in ports {
                     self.lease.set_aside(now, pair, SET_ASIDE);
                 }
                 Some((anchor, Trouble::NoPort))
             }
             Report::PortUnavailable { stream, port } => {
-                let Opened { anchor, ports } = self.streams.get(&stream)?;
+                let Opened { anchor, ports, .. } = self.streams.get(&stream)?;
                 for pair in ports.iter().filter(|one| one.contains(port)) {
                     self.lease.set_aside(now, *pair, SET_ASIDE);
                 }

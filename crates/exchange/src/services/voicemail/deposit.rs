@@ -2,9 +2,9 @@
 
 use offhook_media::voice::Recording;
 
-use super::contents::Message;
 use super::{Next, Settings};
 use crate::b2bua::{CallId, Calls, Point};
+use crate::mailbox::Message;
 use crate::speech::{Language, Speech};
 
 /// One who leaves a message: it hears the greeting, then is recorded.

@@ -3,9 +3,9 @@
 use offhook_media::voice::{Clip, Recording};
 
 use super::Next;
-use super::contents::{Contents, GREETING};
 use crate::b2bua::{CallId, Calls, Point};
 use crate::io::FileRequest;
+use crate::mailbox::{Contents, GREETING};
 use crate::speech::{Language, Speech};
 
 /// One who hears its messages.

@@ -4,7 +4,6 @@
 //! A mailbox is a folder of files, which the driver shows to every shard ([`Service::mailbox`]); what changes in it, it
 //! changes.
 
-mod contents;
 mod deposit;
 mod listen;
 
@@ -16,8 +15,8 @@ use offhook_media::voice::Clip;
 use super::{Kind, Service, Settings as All, Verdict, Why};
 use crate::b2bua::{CallId, Calls, Endpoint, Point};
 use crate::directory::{AddressOfRecord, Answering, RING_SECONDS};
+use crate::mailbox::{self, Contents, folder};
 use crate::speech::{Language, Speech};
-use contents::{Contents, folder};
 use deposit::Deposit;
 use listen::Listening;
 
@@ -95,7 +94,7 @@ impl Voicemail {
                 self.visits.insert(call, Visit::Goes);
             } else {
                 let speech = match contents.greeting {
-                    true => speech.clip(Clip::File(format!("{folder}/{}", contents::GREETING).into())),
+                    true => speech.clip(Clip::File(format!("{folder}/{}", mailbox::GREETING).into())),
                     false => standard_greeting(speech, &number),
                 };
                 calls.play(call, speech.beep().clips());
@@ -191,7 +190,7 @@ impl Service for Voicemail {
         } else {
             self.boxes.insert(folder.to_owned(), contents);
         }
-        contents::owner(folder).map(|account| (account, new, old))
+        mailbox::owner(folder).map(|account| (account, new, old))
     }
 }
 

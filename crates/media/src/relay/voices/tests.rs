@@ -8,6 +8,7 @@ use crate::tone::{Tone, analyse};
 use crate::voice::file::Request;
 use crate::voice::{Clip, Lost, Recording};
 use offhook_rtp::NtpTime;
+use proptest::prelude::*;
 use std::net::SocketAddr;
 
 const EVENT: EventFormat = EventFormat { payload_type: 101, clock_rate: 8000 };
@@ -266,4 +267,74 @@ fn who_is_in_a_room_knows_how_many_others_are_and_may_close_it() {
     assert_eq!(join(&mut world, 2), [(2, room(0))]);
     world.order(phones[3], Order::Lock(true));
     assert_eq!(join(&mut world, 3), [(2, room(1)), (3, room(1))], "who is not in it cannot lock it");
+}
+
+fn any_order() -> impl Strategy<Value = Order> {
+    let clip = prop_oneof![
+        Just(Clip::Prompt("en/1".into())),
+        Just(Clip::Prompt("none".into())),
+        any::<bool>().prop_map(|known| Clip::File(if known { "known" } else { "unknown" }.into())),
+        (any::<u16>(), 0..200u32).prop_map(|(hz, ms)| Clip::Tone { hz, ms }),
+        (0..200u32).prop_map(Clip::Silence),
+    ];
+    let recording =
+        (0..300u32, 0..300u32, 0..300u32).prop_map(|(most_ms, silence_ms, least_ms)| Order::Record {
+            order: most_ms,
+            recording: Recording { file: "r".into(), most_ms, silence_ms, least_ms },
+        });
+    prop_oneof![
+        prop::collection::vec(clip, 0..4).prop_map(|clips| Order::Play { order: clips.len() as u32, clips }),
+        recording,
+        Just(Order::Stop),
+        (0..2u64, any::<bool>(), 0..3u16).prop_map(|(room, muted, most)| Order::Join { room, muted, most }),
+        any::<bool>().prop_map(Order::Lock),
+        Just(Order::Leave),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    /// Whatever is ordered in whatever sequence, every recording that begins ends once, every file that is asked for is
+    /// waited for, and nothing is left.
+    #[test]
+    fn orders_in_any_sequence_come_to_an_end(steps in prop::collection::vec((0..3usize, any_order(), 0..8u64), 0..40)) {
+        let mut world = World::new();
+        let phones: Vec<_> = (0..3).map(|n| world.phone("PCMA", n != 1, 440.0)).collect();
+        let (mut asked, mut begun, mut ended) = (0, 0, 0);
+        for (phone, order, frames) in steps {
+            world.order(phones[phone], order);
+            world.pass(FRAME * frames as u32);
+            for request in std::mem::take(&mut world.files) {
+                let answer = match request {
+                    Request::Load { stream, file } => {
+                        asked += 1;
+                        let sound = (*file == *"known").then(|| vec![7; 3000].into());
+                        Some(Answer::Loaded { stream, file, sound })
+                    }
+                    Request::Begin { .. } => {
+                        begun += 1;
+                        None
+                    }
+                    Request::Sound { .. } => None,
+                    Request::End { stream, order, .. } => {
+                        ended += 1;
+                        Some(Answer::Recorded { stream, order, outcome: Ok(1) })
+                    }
+                };
+                if let Some(answer) = answer {
+                    world.relay.handle(world.now, Input::File(answer), &mut world.out);
+                }
+            }
+            world.deliver();
+        }
+        for phone in phones {
+            world.command(Command::Close { stream: phone });
+        }
+        ended += world.files.iter().filter(|request| matches!(request, Request::End { .. })).count();
+        begun += world.files.iter().filter(|request| matches!(request, Request::Begin { .. })).count();
+        prop_assert_eq!(begun, ended);
+        prop_assert!(asked <= 40 * 4);
+        prop_assert!(world.relay.is_empty() && world.relay.next_deadline().is_none());
+        prop_assert!(world.relay.voices.rooms.is_empty() && world.relay.voices.seats.is_empty());
+    }
 }

@@ -18,8 +18,9 @@ pub(in super::super) fn encode(out: &mut Vec<u8>, unix: Duration, event: &Event)
         Event::LegStarted { call, leg } => {
             entry.head(LEG, unix, call).text(leg);
         }
-        Event::CallAnswered { call, after, anchored } => {
+        Event::CallAnswered { call, after, anchored, by, codec } => {
             entry.head(ANSWERED, unix, call).number(after.as_micros() as u64).number(u64::from(*anchored));
+            entry.text(by).text(codec.as_deref().unwrap_or_default());
         }
         Event::CallFailed { call, status, reason, by } => {
             let by = by.map_or(0, |by| number_of(by) + 1);
@@ -28,7 +29,9 @@ pub(in super::super) fn encode(out: &mut Vec<u8>, unix: Duration, event: &Event)
         Event::CallEnded { call, by } => {
             entry.head(ENDED, unix, call).number(number_of(*by));
         }
-        Event::Dropped { .. }
+        // It may come after the record, which it is for.
+        Event::MediaEnded { .. }
+        | Event::Dropped { .. }
         | Event::Refused { .. }
         | Event::Overload { .. }
         | Event::AuthenticationFailed { .. }
@@ -62,7 +65,9 @@ fn event(mut entry: Reader<'_>) -> Option<(Duration, Event)> {
         LEG => Event::LegStarted { call, leg: entry.text()? },
         ANSWERED => {
             let after = Duration::from_micros(entry.number()?);
-            Event::CallAnswered { call, after, anchored: entry.number()? != 0 }
+            let anchored = entry.number()? != 0;
+            let (by, codec) = (entry.text()?, Some(entry.text()?).filter(|codec| !codec.is_empty()));
+            Event::CallAnswered { call, after, anchored, by, codec }
         }
         FAILED => {
             let status = Status::new(entry.number()?.try_into().ok()?)?;

@@ -13,7 +13,13 @@ fn started(call: &str) -> Event {
 }
 
 fn answered(call: &str) -> Event {
-    Event::CallAnswered { call: call.into(), after: Duration::from_millis(1_500), anchored: true }
+    Event::CallAnswered {
+        call: call.into(),
+        after: Duration::from_millis(1_500),
+        anchored: false,
+        by: "sip:c@e".into(),
+        codec: None,
+    }
 }
 
 fn ended(call: &str) -> Event {

@@ -5,26 +5,27 @@ use crate::directory::AddressOfRecord;
 
 /// One mailbox.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Contents {
+pub struct Contents {
     /// The new ones first, each kind in the order in which they came.
-    pub(super) messages: Vec<Message>,
+    pub messages: Vec<Message>,
     /// Whether its owner has recorded a greeting.
-    pub(super) greeting: bool,
+    pub greeting: bool,
 }
 
 /// A message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Message {
-    pub(super) is_new: bool,
+pub struct Message {
+    /// Whether nobody has heard it.
+    pub is_new: bool,
     /// When it was left, in Unix seconds.
-    pub(super) at: u64,
+    pub at: u64,
     /// The name of its file in the folder of its kind.
     name: String,
 }
 
 impl Contents {
     /// From the names of its files within its folder. Others than ours are not looked at.
-    pub(super) fn read(files: &[String]) -> Self {
+    pub fn read(files: &[String]) -> Self {
         let mut contents = Self { messages: Vec::new(), greeting: files.iter().any(|file| file == GREETING) };
         contents.messages = files.iter().filter_map(|file| Message::read(file)).collect();
         contents.messages.sort_by(|a, b| (!a.is_new, a.at, &a.name).cmp(&(!b.is_new, b.at, &b.name)));
@@ -32,7 +33,7 @@ impl Contents {
     }
 
     /// How many are new, and how many are not.
-    pub(super) fn count(&self) -> (u32, u32) {
+    pub fn count(&self) -> (u32, u32) {
         let new = self.messages.iter().filter(|one| one.is_new).count();
         (new as u32, (self.messages.len() - new) as u32)
     }
@@ -52,26 +53,31 @@ impl Message {
     }
 
     /// A new one; `unique` tells it from others of the same second.
-    pub(super) fn new(at: u64, unique: u64, caller: &str) -> Self {
+    pub fn new(at: u64, unique: u64, caller: &str) -> Self {
         let caller: String =
             caller.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '+').take(32).collect();
         Self { is_new: true, at, name: format!("{at:010}-{unique:x}-{caller}.wav") }
     }
 
     /// Who left it: a number, or letters of a name.
-    pub(super) fn caller(&self) -> &str {
+    pub fn caller(&self) -> &str {
         self.name.trim_end_matches(".wav").splitn(3, '-').nth(2).unwrap_or_default()
     }
 
-    /// Its file.
-    pub(super) fn file(&self, folder: &str) -> String {
+    /// By which it is known, new or not.
+    pub fn id(&self) -> &str {
+        self.name.trim_end_matches(".wav")
+    }
+
+    /// Its file, in the place of all mailboxes.
+    pub fn file(&self, folder: &str) -> String {
         format!("{folder}/{}/{}", if self.is_new { NEW } else { OLD }, self.name)
     }
 }
 
 /// The folder of an account's mailbox. Signs that mean something to a file system are escaped, so that no two accounts
 /// share one and none leads elsewhere.
-pub(super) fn folder(account: &AddressOfRecord) -> String {
+pub fn folder(account: &AddressOfRecord) -> String {
     let mut folder = String::new();
     for byte in account.as_str().bytes() {
         match byte {
@@ -85,7 +91,7 @@ pub(super) fn folder(account: &AddressOfRecord) -> String {
 }
 
 /// The account of a folder, if it is one's.
-pub(super) fn owner(folder: &str) -> Option<AddressOfRecord> {
+pub fn owner(folder: &str) -> Option<AddressOfRecord> {
     let mut bytes = Vec::with_capacity(folder.len());
     let mut rest = folder.bytes();
     while let Some(byte) = rest.next() {
@@ -101,7 +107,7 @@ pub(super) fn owner(folder: &str) -> Option<AddressOfRecord> {
 }
 
 /// The recorded greeting.
-pub(super) const GREETING: &str = "greeting.wav";
+pub const GREETING: &str = "greeting.wav";
 const NEW: &str = "new";
 const OLD: &str = "old";
 

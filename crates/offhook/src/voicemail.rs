@@ -1,0 +1,85 @@
+//! `offhook voicemail`: the messages in a mailbox.
+
+use std::fs;
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+use crate::account::Flags;
+use crate::api::{Api, segment};
+use crate::exit::Failure;
+use crate::print;
+
+/// What to do with messages.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Voicemail {
+    /// Lists the messages in the mailbox of an account, new ones first
+    #[command(after_help = "Example: offhook voicemail list sip:alice@example.com --json")]
+    List {
+        /// Whose
+        address: String,
+        #[command(flatten)]
+        common: Flags,
+    },
+    /// Writes a message into a WAV file
+    #[command(
+        after_help = "Example: offhook voicemail save sip:alice@example.com 1800000000-1-1002 message.wav"
+    )]
+    Save {
+        /// Whose
+        address: String,
+        /// Which, as `list` shows it
+        id: String,
+        /// Where to
+        file: PathBuf,
+        #[command(flatten)]
+        common: Flags,
+    },
+    /// Deletes a message
+    #[command(after_help = "Example: offhook voicemail delete sip:alice@example.com 1800000000-1-1002")]
+    Delete {
+        /// Whose
+        address: String,
+        /// Which, as `list` shows it
+        id: String,
+        #[command(flatten)]
+        common: Flags,
+    },
+}
+
+impl Voicemail {
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::List { address, common } => {
+                let answer = Api::open(&common.place)?.ask("GET", &path(&address), None)?;
+                if common.json {
+                    print::line(&answer.to_string());
+                } else {
+                    let columns = [
+                        ("MESSAGE", "id"),
+                        ("NEW", "new"),
+                        ("FROM", "from"),
+                        ("AT", "at"),
+                        ("SECONDS", "seconds"),
+                    ];
+                    print::objects(&answer, "messages", &columns);
+                }
+            }
+            Self::Save { address, id, file, common } => {
+                let path = format!("{}/{}", path(&address), segment(&id));
+                let sound = Api::open(&common.place)?.send("GET", &path, Vec::new())?;
+                fs::write(&file, sound)
+                    .map_err(|error| Failure::other(format!("{}: {error}", file.display())))?;
+            }
+            Self::Delete { address, id, common } => {
+                let path = format!("{}/{}", path(&address), segment(&id));
+                Api::open(&common.place)?.ask("DELETE", &path, None)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn path(address: &str) -> String {
+    format!("/api/v1/accounts/{}/voicemail", segment(address))
+}

@@ -1,0 +1,135 @@
+//! Mailboxes, as the API sees them: the folders that the thread of recordings writes.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use offhook_exchange::directory::AddressOfRecord;
+use offhook_exchange::mailbox::{Contents, Message, folder};
+use offhook_media::recorder;
+use offhook_web::calendar::rfc3339;
+use offhook_web::{Problem, VoiceMessage, Voicemail};
+
+use crate::recordings::{Files, list};
+
+/// The mailboxes of a place.
+pub(crate) struct Mailboxes {
+    pub(crate) place: PathBuf,
+    /// Who is to know of changes, where a server runs.
+    pub(crate) files: Option<Files>,
+}
+
+/// Where messages are.
+pub(crate) fn place(data_dir: &Path) -> PathBuf {
+    data_dir.join("voicemail")
+}
+
+impl Mailboxes {
+    fn folder(account: &str) -> Result<String, Problem> {
+        let account = AddressOfRecord::parse(account).map_err(|error| Problem::bad(error.to_string()))?;
+        Ok(folder(&account))
+    }
+
+    /// A message and its file. What is asked for is compared with names that are there, and leads nowhere else.
+    fn find(&self, account: &str, id: &str) -> Result<(String, PathBuf), Problem> {
+        let folder = Self::folder(account)?;
+        let contents = Contents::read(&list(&self.place, &folder));
+        let message = contents.messages.iter().find(|one| one.id() == id);
+        let message = message.ok_or_else(|| Problem::not_found(format!("there is no message {id}")))?;
+        let file = self.place.join(message.file(&folder));
+        Ok((folder, file))
+    }
+
+    fn shown(&self, folder: &str, message: &Message) -> VoiceMessage {
+        let file = File::open(self.place.join(message.file(folder)));
+        VoiceMessage {
+            id: message.id().to_owned(),
+            new: message.is_new,
+            from: message.caller().to_owned(),
+            at: rfc3339(Duration::from_secs(message.at)),
+            seconds: file.ok().and_then(|file| recorder::seconds(BufReader::new(file))).unwrap_or_default(),
+        }
+    }
+}
+
+impl Voicemail for Mailboxes {
+    fn list(&self, account: &str) -> Result<Vec<VoiceMessage>, Problem> {
+        let folder = Self::folder(account)?;
+        let contents = Contents::read(&list(&self.place, &folder));
+        Ok(contents.messages.iter().map(|message| self.shown(&folder, message)).collect())
+    }
+
+    fn sound(&self, account: &str, id: &str) -> Result<Vec<u8>, Problem> {
+        let (_, file) = self.find(account, id)?;
+        fs::read(file).map_err(|error| failed(id, &error))
+    }
+
+    fn remove(&self, account: &str, id: &str) -> Result<(), Problem> {
+        let (folder, file) = self.find(account, id)?;
+        fs::remove_file(file).map_err(|error| failed(id, &error))?;
+        if let Some(files) = &self.files {
+            files.changed(folder);
+        }
+        Ok(())
+    }
+
+    fn forget(&self, account: &str) -> Result<(), Problem> {
+        let folder = Self::folder(account)?;
+        match fs::remove_dir_all(self.place.join(&folder)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(Problem::failed(format!("the mailbox of {account}: {error}")))
+            }
+            _ => {
+                if let Some(files) = &self.files {
+                    files.changed(folder);
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+fn failed(id: &str, error: &io::Error) -> Problem {
+    match error.kind() {
+        // It was heard or deleted in this moment.
+        io::ErrorKind::NotFound => Problem::not_found(format!("there is no message {id} any more")),
+        _ => Problem::failed(format!("message {id}: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_listed_read_and_deleted_and_a_mailbox_ends_with_its_account() {
+        let place = std::env::temp_dir().join(format!("offhook-mailboxes-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&place);
+        let mailboxes = Mailboxes { place: place.clone(), files: None };
+        let alice = "sip:alice@example.com";
+        assert_eq!(mailboxes.list(alice).unwrap(), []);
+        for (folder, name) in [("old", "0000000005-1-1002"), ("new", "0000000009-2-1003")] {
+            let folder = place.join("alice@example.com").join(folder);
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(folder.join(format!("{name}.wav")), b"no sound").unwrap();
+        }
+        let listed = mailboxes.list(alice).unwrap();
+        let told: Vec<_> = listed.iter().map(|one| (one.from.as_str(), one.new, one.at.as_str())).collect();
+        assert_eq!(
+            told,
+            [("1003", true, "1970-01-01T00:00:09.000Z"), ("1002", false, "1970-01-01T00:00:05.000Z")]
+        );
+        assert_eq!(mailboxes.sound(alice, "0000000009-2-1003").unwrap(), b"no sound");
+        for id in ["../new/0000000009-2-1003", "greeting", ""] {
+            assert_eq!(mailboxes.sound(alice, id).unwrap_err().status, 404, "{id}");
+        }
+        mailboxes.remove(alice, "0000000009-2-1003").unwrap();
+        assert_eq!(mailboxes.remove(alice, "0000000009-2-1003").unwrap_err().status, 404);
+        mailboxes.forget(alice).unwrap();
+        mailboxes.forget(alice).unwrap();
+        assert_eq!(mailboxes.list(alice).unwrap(), []);
+        assert_eq!(mailboxes.forget("nobody").unwrap_err().status, 400);
+        let _ = fs::remove_dir_all(&place);
+    }
+}

@@ -1,0 +1,121 @@
+//! A provider of telephone lines, as one server: it registers customers by digest and answers their calls itself.
+
+use std::net::{IpAddr, SocketAddr};
+
+use bytes::Bytes;
+use offhook_sip::digest::{self, Algorithm, Parts, Qop};
+use offhook_sip::{Message, Method, Name, Request, Response, Status};
+
+/// One server of a provider. Each answer takes no time; nothing is sent again.
+#[derive(Debug)]
+pub struct Provider {
+    /// Its name in ladders.
+    pub name: String,
+    /// Where it is.
+    pub address: SocketAddr,
+    /// What it does.
+    pub manners: Manners,
+    /// The Contact of the customer, as it was registered.
+    pub registered: Option<String>,
+    issued: u32,
+}
+
+/// What a provider does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manners {
+    /// Asks for credentials once, and serves those who have them.
+    Serves,
+    /// Asks for credentials, whatever it is given.
+    NeverContent,
+    /// Registers, and answers calls with this.
+    Refuses(u16),
+    /// Says nothing.
+    Silent,
+}
+
+impl Provider {
+    /// The customer's user name, and its password.
+    pub const USER: (&'static str, &'static str) = ("t0815", "secret");
+
+    pub(crate) fn new(name: &str, ip: IpAddr) -> Self {
+        let address = SocketAddr::new(ip, 5060);
+        Self { name: name.into(), address, manners: Manners::Serves, registered: None, issued: 0 }
+    }
+
+    /// What it answers to a message.
+    pub(crate) fn take(&mut self, bytes: Bytes) -> Vec<Bytes> {
+        let Ok(Message::Request(request)) = Message::parse(bytes) else { return Vec::new() };
+        if self.manners == Manners::Silent {
+            return Vec::new();
+        }
+        let answers = match request.method() {
+            Method::Register | Method::Invite if !self.is_content_with(&request) => vec![self.ask(&request)],
+            Method::Register => vec![self.register(&request)],
+            Method::Invite => self.invite(&request),
+            Method::Ack => Vec::new(),
+            _ => vec![answer(&request, Status::OK).finish()],
+        };
+        answers.into_iter().map(|answer| answer.bytes().clone()).collect()
+    }
+
+    fn is_content_with(&self, request: &Request) -> bool {
+        let name = match request.method() {
+            Method::Register => Name::Authorization,
+            _ => Name::ProxyAuthorization,
+        };
+        let given = request.credentials(name).flatten().next();
+        self.manners != Manners::NeverContent
+            && given.is_some_and(|given| {
+                let (user, password) = Self::USER;
+                let text = |value: Option<std::borrow::Cow<'_, str>>| value.unwrap_or_default().into_owned();
+                let (nc, cnonce) = (text(given.nc()), text(given.cnonce()));
+                let (nonce, uri) = (text(given.nonce()), text(given.uri()));
+                let qop = Some(Qop::Auth { nc: &nc, cnonce: &cnonce });
+                let parts = Parts { nonce: &nonce, method: request.method().as_str(), uri: &uri, qop };
+                let ha1 = digest::ha1(Algorithm::Md5, user, &self.name, password);
+                given.response().as_deref() == Some(&digest::response(Algorithm::Md5, &ha1, &parts))
+            })
+    }
+
+    fn ask(&mut self, request: &Request) -> Response {
+        self.issued += 1;
+        let (status, name) = match request.method() {
+            Method::Register => (Status::UNAUTHORIZED, Name::WwwAuthenticate),
+            _ => (Status::PROXY_AUTHENTICATION_REQUIRED, Name::ProxyAuthenticate),
+        };
+        let challenge =
+            format!("Digest realm=\"{}\", nonce=\"{}\", qop=\"auth\", algorithm=MD5", self.name, self.issued);
+        answer(request, status).header(name, challenge).finish()
+    }
+
+    fn register(&mut self, request: &Request) -> Response {
+        let contact = String::from_utf8_lossy(request.raw(Name::Contact).unwrap_or_default()).into_owned();
+        let expires = request.expires().unwrap_or(600);
+        self.registered = (expires > 0).then(|| contact.clone());
+        answer(request, Status::OK).header(Name::Contact, format!("{contact};expires={expires}")).finish()
+    }
+
+    fn invite(&self, request: &Request) -> Vec<Response> {
+        let refused = match self.manners {
+            Manners::Refuses(code) => Status::new(code),
+            Manners::Serves | Manners::NeverContent | Manners::Silent => None,
+        };
+        if let Some(status) = refused {
+            return vec![answer(request, status).finish()];
+        }
+        let ip = self.address.ip();
+        let sdp = format!(
+            "v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"
+        );
+        let contact = format!("<sip:gateway@{}>", self.address);
+        let with = |status| answer(request, status).header(Name::Contact, &contact);
+        vec![
+            with(Status::RINGING).finish(),
+            with(Status::OK).body("application/sdp", sdp.as_bytes()).finish(),
+        ]
+    }
+}
+
+fn answer(request: &Request, status: Status) -> offhook_sip::ResponseBuilder {
+    Response::to_request(request, status).to_tag("provider").copy_record_route(request)
+}

@@ -1,0 +1,164 @@
+//! Calls by trunks with a password: registration, the provider's challenges, and what happens when a provider fails.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use std::time::Duration;
+
+use offhook_exchange::command::TrunkReport;
+use offhook_exchange::config::Config;
+use offhook_exchange::route::countries::Country;
+use offhook_exchange::route::{
+    Choice, Destination, Numbering, Pattern, Rule, Trunk, TrunkAccount, TrunkAuth,
+};
+use offhook_exchange::trunks::TrunkRegistration;
+use offhook_sim::{Manners, PhoneId, Provider, World, compare_with_saved};
+use offhook_sip::{SipUri, Uri};
+use offhook_sip_stack::auth::Password;
+use offhook_ua::Command;
+
+const SECOND: Duration = Duration::from_secs(1);
+const NUMBER: &str = "sip:030-987654@example.com";
+
+fn uri(text: &str) -> SipUri {
+    match text.parse() {
+        Ok(Uri::Sip(uri)) => uri,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Lines of these providers, tried in this order.
+fn lines(config: &mut Config, providers: &[&str]) {
+    config.plan.numbering = Numbering::of(Country::of("DE").unwrap());
+    for name in providers {
+        let (username, password) = Provider::USER;
+        let account = TrunkAccount {
+            username: username.into(),
+            auth_username: None,
+            password: Password::new(password),
+            realm: None,
+            registrar: uri(&format!("sip:{name}")),
+            expires: Some(600),
+            from_username: false,
+        };
+        let auth = TrunkAuth::Password(Box::new(account));
+        config.trunks.push(Trunk::new(name, uri(&format!("sip:{name}:5060")), auth));
+    }
+    let choice =
+        |(at, name): (usize, &&str)| Choice { trunk: (*name).into(), priority: at as u32, weight: 1 };
+    config.plan.rules.push(Rule {
+        name: "outside".into(),
+        patterns: vec![Pattern::parse("+*").unwrap()],
+        callers: Vec::new(),
+        domains: Vec::new(),
+        from: Vec::new(),
+        windows: Vec::new(),
+        to: Destination::Trunk(providers.iter().enumerate().map(choice).collect()),
+        strip: 0,
+        prepend: String::new(),
+    });
+}
+
+/// Alice is registered, and so are the exchange's lines, as far as these manners let it.
+fn world(seed: u64, shards: u8, providers: &[(&str, Manners)]) -> (World, PhoneId) {
+    let names: Vec<&str> = providers.iter().map(|(name, _)| *name).collect();
+    let mut world = World::new(seed, |config| {
+        config.shards = shards;
+        lines(config, &names);
+    });
+    let alice = world.phone("alice", None);
+    for (name, manners) in providers {
+        let at = world.provider(name);
+        world.providers[at].manners = *manners;
+    }
+    world.register(alice);
+    (world, alice)
+}
+
+fn reports(world: &mut World) -> Vec<TrunkReport> {
+    let now = world.now();
+    world.office.trunks(now)
+}
+
+/// Everything is over: no call is left, and no trunk has one.
+fn is_over(mut world: World) {
+    world.pass(240 * SECOND);
+    assert!(reports(&mut world).iter().all(|one| one.calls == 0));
+    let now = world.now();
+    let status = world.office.status(now);
+    assert_eq!((status.ringing, status.anchored), (0, 0));
+}
+
+#[test]
+fn a_line_is_registered_with_the_challenge_answered_and_refreshed() {
+    let (mut world, _) = world(1, 1, &[("provider.test", Manners::Serves)]);
+    compare_with_saved("trunk-registers", &world.ladder.draw(&["exchange", "provider.test"]));
+    let contact = world.providers[0].registered.clone().unwrap();
+    assert!(contact.starts_with("<sip:line-") && contact.contains("@192.0.2.1"), "{contact}");
+    assert!(matches!(
+        reports(&mut world)[0].state.as_ref().unwrap().registration,
+        TrunkRegistration::Until(_)
+    ));
+    world.begin_ladder();
+    world.pass(600 * SECOND);
+    assert!(world.ladder.draw(&["exchange", "provider.test"]).contains("REGISTER"));
+}
+
+#[test]
+fn a_call_answers_the_providers_challenge_and_the_caller_sees_nothing_of_it() {
+    for shards in [1, 3] {
+        let (mut world, alice) = world(2, shards, &[("provider.test", Manners::Serves)]);
+        world.begin_ladder();
+        let call = world.call(alice, NUMBER);
+        world.pass(3 * SECOND);
+        world.command(alice, Command::Hangup { call });
+        world.pass(SECOND);
+        if shards == 1 {
+            compare_with_saved("trunk-call", &world.ladder.draw(&["alice", "exchange", "provider.test"]));
+        }
+        assert_eq!(world.phones[alice.0].ends()[0].0, 200);
+        is_over(world);
+    }
+}
+
+#[test]
+fn a_password_that_is_refused_for_ever_ends_with_the_reason() {
+    let (mut world, alice) = world(3, 1, &[("provider.test", Manners::NeverContent)]);
+    compare_with_saved("trunk-refused", &world.ladder.draw(&["exchange", "provider.test"]));
+    world.begin_ladder();
+    world.pass(1_800 * SECOND);
+    assert!(
+        !world.ladder.draw(&["exchange", "provider.test"]).contains("REGISTER"),
+        "not tried at once again"
+    );
+    let state = reports(&mut world)[0].state.clone().unwrap();
+    assert!(state.usable().unwrap_err().contains("the user name or the password is wrong"));
+    world.call(alice, NUMBER);
+    world.pass(2 * SECOND);
+    assert_eq!(world.phones[alice.0].ends()[0].0, 502);
+    is_over(world);
+}
+
+#[test]
+fn the_second_provider_carries_what_the_first_cannot() {
+    let providers = [("one.test", Manners::Refuses(503)), ("two.test", Manners::Serves)];
+    let (mut world, alice) = world(4, 1, &providers);
+    world.begin_ladder();
+    let call = world.call(alice, NUMBER);
+    world.pass(3 * SECOND);
+    world.command(alice, Command::Hangup { call });
+    world.pass(SECOND);
+    compare_with_saved("trunk-failover", &world.ladder.draw(&["alice", "exchange", "one.test", "two.test"]));
+    assert_eq!(world.phones[alice.0].ends()[0].0, 200);
+    is_over(world);
+}
+
+#[test]
+fn a_provider_that_falls_silent_is_passed_over_within_seconds() {
+    let (mut world, alice) = world(5, 2, &[("one.test", Manners::Serves), ("two.test", Manners::Serves)]);
+    world.providers[0].manners = Manners::Silent;
+    let call = world.call(alice, NUMBER);
+    world.pass(5 * SECOND);
+    world.command(alice, Command::Hangup { call });
+    world.pass(SECOND);
+    assert_eq!(world.phones[alice.0].ends()[0].0, 200);
+    is_over(world);
+}

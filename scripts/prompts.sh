@@ -20,7 +20,7 @@ speak() { # language voice words-a-minute
   grep -v '^#' "$folder/$1.txt" | while IFS="$(printf '\t')" read -r name text; do
     espeak-ng -b 1 -v "$2" -s "$3" -p 40 -w "$work/spoken.wav" "$text" </dev/null
     # Without the silence around it, as loud as the others.
-    sox "$work/spoken.wav" -r 16000 -c 1 "$work/even.wav" \
+    sox -D "$work/spoken.wav" -r 16000 -c 1 "$work/even.wav" \
       silence 1 0.01 0.3% reverse silence 1 0.01 0.3% pad 0.04 0.04 reverse gain -n -4 </dev/null
     opusenc --quiet --discard-comments --discard-pictures --padding 0 --bitrate 16 --framesize 20 --speech \
       --serial 1 "$work/even.wav" "$folder/$1/$name.opus" </dev/null

@@ -47,11 +47,15 @@ fn files(world: &World) -> Vec<&str> {
         .collect()
 }
 
-/// Whether a phone has heard a tone within the last seconds: its frequency is the strongest of one of them.
+/// Whether a phone has heard a tone within the last seconds: half of one of them is hardly anything else.
 fn heard(world: &World, phone: PhoneId, hz: f32, seconds: usize) -> bool {
     let heard = &world.phones[phone.0].heard;
     let last = &heard[heard.len().saturating_sub(seconds * 8000)..];
-    let is_tone = |piece: &[i16]| (offhook_media::tone::analyse(piece, 8000).dominant_hz - hz).abs() < 5.0;
+    let is_tone = |piece: &[i16]| {
+        let heard = offhook_media::tone::analyse(piece, 8000);
+        // Speech has such a frequency for a moment, among others.
+        (heard.dominant_hz - hz).abs() < 5.0 && heard.share > 0.7
+    };
     last.chunks_exact(4000).any(is_tone)
 }
 

@@ -19,6 +19,21 @@ impl Refusal {
         Self { status, reason: reason.into(), headers: Vec::new(), proven: false }
     }
 
+    /// The one who is called does not want the call.
+    pub(crate) fn declined(reason: &str) -> Self {
+        Self::new(Status::DECLINE, reason)
+    }
+
+    /// The one who is called wants to know who calls (RFC 5079).
+    pub(crate) fn anonymous() -> Self {
+        Status::ANONYMITY_DISALLOWED.into()
+    }
+
+    /// The one who is called cannot take the call now.
+    pub(crate) fn busy(reason: &str) -> Self {
+        Self::new(Status::BUSY_HERE, reason)
+    }
+
     /// The same for someone who has proven who it is.
     pub(crate) fn proven(self) -> Self {
         Self { proven: true, ..self }

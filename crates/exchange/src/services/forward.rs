@@ -1,7 +1,5 @@
 //! Call forwarding (RFC 5359 §2.5–2.7), do not disturb, and callers that are turned away: as an account has set it.
 
-use offhook_sip::Status;
-
 use super::{Diversion, Kind, Service, Verdict, Why};
 use crate::b2bua::{CallId, Calls};
 use crate::refusal::Refusal;
@@ -19,17 +17,16 @@ impl Service for Forward {
     fn routed(&mut self, call: CallId, calls: &mut Calls<'_, '_, '_>) -> Verdict {
         let Some(answering) = calls.answering(call) else { return Verdict::Continue };
         if calls.is_blocked(call) {
-            return Verdict::Reject(Refusal::new(Status::DECLINE, "Calls from this caller are not taken"));
+            return Verdict::Reject(Refusal::declined("Calls from this caller are not taken"));
         }
         if answering.reject_anonymous && calls.is_anonymous(call) {
-            return Verdict::Reject(Status::ANONYMITY_DISALLOWED.into());
+            return Verdict::Reject(Refusal::anonymous());
         }
         if let Some(to) = &answering.forward.always {
             return Verdict::Divert(Diversion { to: to.clone(), why: Why::Always });
         }
         if answering.do_not_disturb {
-            let refusal = Refusal::new(Status::BUSY_HERE, "Do not disturb");
-            return Verdict::Unanswered(Why::DoNotDisturb, refusal);
+            return Verdict::Unanswered(Why::DoNotDisturb, Refusal::busy("Do not disturb"));
         }
         let forward = &answering.forward;
         if forward.no_answer.is_some() {

@@ -1,4 +1,5 @@
-//! What providers publish of how their lines are set up. Plain data; what a customer is told by its provider comes first.
+//! How lines of some providers are set up, as a starting point. Nobody here has checked them with each provider; what a
+//! customer is told by its own comes first.
 
 use serde_json::json;
 
@@ -66,7 +67,9 @@ pub(super) fn print(provider: Option<&str>, as_json: bool) -> Result<(), Failure
             print::line(&json!({ "presets": all }).to_string());
         } else {
             print::table(&["PROVIDER", "COUNTRY", "SERVER", "USER NAME"], &rows);
-            print::line("From what the providers have published; what yours tells you comes first.");
+            print::line(
+                "A starting point that was not checked with the providers; what yours tells you comes first.",
+            );
         }
         return Ok(());
     };
@@ -83,7 +86,10 @@ pub(super) fn print(provider: Option<&str>, as_json: bool) -> Result<(), Failure
 
 fn block(preset: &Preset) -> String {
     let mut lines = vec![
-        format!("# {}: from what the provider has published; what it tells you comes first", preset.name),
+        format!(
+            "# {}: a starting point that was not checked with the provider; what it tells you comes first",
+            preset.name
+        ),
         "[[trunk]]".to_owned(),
         format!("name = {:?}", preset.name),
         format!("server = {:?}", preset.server),

@@ -74,7 +74,7 @@ fn a_caller_that_is_gone_stops_the_ringing() {
 fn only_100_and_no_408_answers_a_request_other_than_invite() {
     let mut bench = Bench::with(open);
     bench.register("bob", BOB);
-    bench.send(ALICE, &request("MESSAGE", "sip:bob@example.com", "alice", ALICE, "", ""));
+    bench.send(ALICE, &request("OPTIONS", "sip:bob@example.com", "alice", ALICE, "", ""));
     let got = bench.request(BOB);
     bench.send(BOB, &reply(&got, 183, "tbob", "", ""));
     bench.pass(Duration::from_secs(70));

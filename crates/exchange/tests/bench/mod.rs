@@ -13,6 +13,7 @@ use offhook_exchange::config::{AnchorPolicy, Config, Epoch, Key, Listener};
 use offhook_exchange::directory::{Account, AddressOfRecord, Delta, Secrets};
 use offhook_exchange::event::Event;
 use offhook_exchange::io::{Input, Outbox, ShardMessage, StoreRequest};
+use offhook_exchange::message::{TextAnswer, TextRequest};
 use offhook_media::command as media;
 use offhook_media::lease::PortBlock;
 use offhook_sip::digest::{self, Algorithm, Parts, Qop};
@@ -121,6 +122,12 @@ impl Bench {
         self.questions.append(&mut self.out.resolves);
         self.expected.append(&mut self.out.expected);
         self.answers.extend(self.out.answers.drain(..).map(|(_, answer)| answer));
+        // Nothing is kept on a table.
+        for (ticket, asked) in std::mem::take(&mut self.out.texts) {
+            if matches!(asked, TextRequest::Keep(_) | TextRequest::Next(..)) {
+                self.input(Input::Stored(ticket, TextAnswer::Failed));
+            }
+        }
     }
 
     /// Answers all questions: names have this address and nothing else.

@@ -6,7 +6,6 @@ import socket
 from . import tone
 from .failure import Failure
 from .process import Process
-from .wire import LOOPBACK
 
 CALLER_HZ, CALLEE_HZ = 440, 880
 
@@ -74,7 +73,8 @@ def _is_free(port):
     for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
         with socket.socket(socket.AF_INET, kind) as probe:
             try:
-                probe.bind((LOOPBACK, port))
+                # On every address: some things listen on other loopback addresses.
+                probe.bind(("", port))
             except OSError:
                 return False
     return True

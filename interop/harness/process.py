@@ -1,13 +1,14 @@
 """A child process with its logs in files, ended by its own id."""
 
 import os
+import signal
 import subprocess
 
 from .failure import Failure
 
 
 class Process:
-    """Runs `argv` in `folder`; `NAME.out` and `NAME.err` there hold what it said."""
+    """Runs `argv` in `folder`; `NAME.out` and `NAME.err` there hold what it said. What it starts itself ends with it."""
 
     def __init__(self, name, argv, folder, stdin=subprocess.DEVNULL, stdout=None):
         self.name = name
@@ -19,7 +20,8 @@ class Process:
             err.flush()
             self.child = subprocess.Popen(
                 self.argv, cwd=folder, env=_environment(folder), stdin=stdin,
-                stdout=out if stdout is None else stdout, stderr=err)
+                stdout=out if stdout is None else stdout, stderr=err,
+                start_new_session=True)
 
     def ended(self):
         """The exit status, or None while it runs."""
@@ -40,12 +42,21 @@ class Process:
                 self.child.wait(seconds)
             except subprocess.TimeoutExpired:
                 self.kill()
+        self._end_group()
         return self.child.returncode
 
     def kill(self):
         """Ends it with no chance to say goodbye."""
         self.child.kill()
         self.child.wait(5)
+        self._end_group()
+
+    def _end_group(self):
+        """Ends what the child has started and left behind."""
+        try:
+            os.killpg(self.child.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
 
     def said(self):
         """Both outputs so far, as text."""

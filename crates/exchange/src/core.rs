@@ -462,7 +462,7 @@ impl Core {
                 self.apply(delta, cx);
                 if let Some((address, bindings)) = bindings.filter(|(one, _)| self.is_home(one, cx)) {
                     // To others what we said of it before may come after the command.
-                    self.change(address, bindings, cx);
+                    self.change(&address, bindings, cx);
                 }
                 Answer::Done
             }

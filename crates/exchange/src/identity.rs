@@ -138,11 +138,13 @@ pub(crate) fn asserted(request: &Request, caller: &Caller) -> Option<String> {
 
 /// Whether those who are called shall not know who calls (RFC 3323 §4.2, RFC 3325 §9.3).
 pub(crate) fn wants_privacy(request: &Request) -> bool {
-    request.tokens(Name::Privacy).any(|token| {
-        token
-            .split(';')
-            .any(|one| ["id", "user", "header"].iter().any(|it| one.trim().eq_ignore_ascii_case(it)))
-    })
+    asks_privacy(request, &["id", "user", "header"])
+}
+
+/// Whether a request asks for one of these kinds of privacy (RFC 3323 §4.2).
+pub(crate) fn asks_privacy(request: &Request, kinds: &[&str]) -> bool {
+    let mut asked = request.tokens(Name::Privacy).flat_map(|token| token.split(';'));
+    asked.any(|one| kinds.iter().any(|kind| one.trim().eq_ignore_ascii_case(kind)))
 }
 
 /// Removes what only a trusted element may say.

@@ -162,14 +162,9 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
 
     /// What a call that arrives asks to be hidden.
     pub(crate) fn privacy(&self, call: CallId) -> Privacy {
-        let mut privacy = Privacy::default();
-        let Some(arriving) = self.arriving(call) else { return privacy };
-        for word in arriving.asking.request.tokens(Name::Privacy).flat_map(|token| token.split(';')) {
-            let is = |known: &str| word.trim().eq_ignore_ascii_case(known);
-            privacy.user |= is("user");
-            privacy.place |= is("header") || is("session");
-        }
-        privacy
+        let Some(arriving) = self.arriving(call) else { return Privacy::default() };
+        let asks = |kinds: &[&str]| identity::asks_privacy(&arriving.asking.request, kinds);
+        Privacy { user: asks(&["user"]), place: asks(&["header", "session"]) }
     }
 
     /// How the account that is called wants its calls answered, if not as usual.
@@ -186,10 +181,7 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
     pub(crate) fn is_anonymous(&self, call: CallId) -> bool {
         let Some(arriving) = self.arriving(call) else { return false };
         let request = &arriving.asking.request;
-        let hides = request
-            .tokens(Name::Privacy)
-            .flat_map(|token| token.split(';'))
-            .any(|word| ["user", "id"].iter().any(|one| word.trim().eq_ignore_ascii_case(one)));
+        let hides = identity::asks_privacy(request, &["user", "id"]);
         let nobody = request.from().is_ok_and(|from| match &from.uri {
             Uri::Sip(uri) => {
                 let host = uri.host().to_string();

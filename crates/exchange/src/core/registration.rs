@@ -99,14 +99,13 @@ impl Core {
             let contacts = bindings.0.len();
             cx.event(Event::Registered { account: record.clone(), contacts, from: flow.remote });
             let asked = self.inquiries.whom(&record, &bindings, &self.config);
-            let account = record.clone();
-            self.change(record, bindings, cx);
+            self.change(&record, bindings, cx);
             self.transactions.respond(server, answer, &mut cx.sip());
-            self.deliver(&account, cx);
+            self.deliver(&record, cx);
             if let Some(known) = known {
-                let mut new = self.directory.bindings(&account);
+                let mut new = self.directory.bindings(&record);
                 new.0.retain(|one| !known.contains(&one.flow));
-                self.show_mailbox(&account, &new, cx);
+                self.show_mailbox(&record, &new, cx);
             }
             for (record, binding) in asked {
                 self.inquiries.ask(record, &binding, &self.config, &mut self.transactions, cx);
@@ -128,11 +127,11 @@ impl Core {
     }
 
     /// An account's bindings are now these: here, in the journal, and at all other shards.
-    pub(super) fn change(&mut self, record: AddressOfRecord, bindings: Bindings, cx: &mut Context<'_>) {
+    pub(super) fn change(&mut self, record: &AddressOfRecord, bindings: Bindings, cx: &mut Context<'_>) {
         self.directory.bind(record.clone(), &bindings);
-        self.tell_bindings(&record, &bindings, cx);
+        self.tell_bindings(record, &bindings, cx);
         cx.out.store.push(StoreRequest::Bindings(record.clone(), bindings));
-        self.touched(&record, Package::shows_contacts, cx);
+        self.touched(record, Package::shows_contacts, cx);
     }
 
     pub(super) fn tell_bindings(&self, record: &AddressOfRecord, bindings: &Bindings, cx: &mut Context<'_>) {

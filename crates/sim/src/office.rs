@@ -114,6 +114,16 @@ impl Office {
             .collect()
     }
 
+    /// An operator or a program asks for something.
+    pub(crate) fn ask(&mut self, now: Instant, command: &Command) -> (Vec<Answer>, Vec<Sent>) {
+        self.answers.clear();
+        let shards = 0..self.shards.len();
+        let sent =
+            shards.flat_map(|shard| self.input(now, shard, Input::Command(Ticket(0), command.clone())));
+        let sent = sent.collect();
+        (std::mem::take(&mut self.answers), sent)
+    }
+
     /// The process is killed and started again: what it remembers is what it had stored.
     pub(crate) fn kill_and_restart(&mut self, now: Instant) {
         self.restarts += 1;

@@ -1,5 +1,6 @@
 //! Value-added services. Each is a file that implements [`Service`] and a line in [`SERVICES`].
 
+mod click;
 mod clock;
 mod conference;
 mod echo;
@@ -20,8 +21,16 @@ pub use conference::Settings as ConferenceSettings;
 pub use voicemail::Settings as VoicemailSettings;
 
 /// All services, in the order in which they are asked about a call.
-pub const SERVICES: &[Kind] =
-    &[echo::KIND, clock::KIND, conference::KIND, forward::KIND, voicemail::KIND, privacy::KIND, trunk::KIND];
+pub const SERVICES: &[Kind] = &[
+    echo::KIND,
+    clock::KIND,
+    conference::KIND,
+    click::KIND,
+    forward::KIND,
+    voicemail::KIND,
+    privacy::KIND,
+    trunk::KIND,
+];
 
 /// What a service is.
 pub struct Kind {
@@ -70,6 +79,11 @@ pub(crate) trait Service: Send {
 
     /// Something has happened to a call that the service has.
     fn point(&mut self, _call: CallId, _point: Point, _calls: &mut Calls<'_, '_, '_>) {}
+
+    /// Somebody wants an account to talk with another, as if it had dialled; false if the service does not see to that.
+    fn wish(&mut self, _account: &AddressOfRecord, _to: &str, _calls: &mut Calls<'_, '_, '_>) -> bool {
+        false
+    }
 
     /// A folder of recordings holds these files now; returns whose mailbox it is, with its new messages and the others.
     fn mailbox(&mut self, _folder: &str, _files: &[String]) -> Option<(AddressOfRecord, u32, u32)> {
@@ -199,6 +213,19 @@ impl Services {
         if let Some(service) = self.0.get_mut(service) {
             service.point(call, point, &mut calls);
         }
+    }
+
+    /// Somebody wants an account to talk with another; false if no service sees to that.
+    pub(crate) fn wish(
+        &mut self,
+        table: &mut Table,
+        env: &mut Env<'_, '_>,
+        (account, to): (&AddressOfRecord, &str),
+    ) -> bool {
+        self.0.iter_mut().enumerate().any(|(number, service)| {
+            let mut calls = Calls::at_point(table, env, number);
+            service.wish(account, to, &mut calls)
+        })
     }
 
     /// Tells all of them what a folder of recordings holds now.

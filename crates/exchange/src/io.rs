@@ -8,6 +8,7 @@ use offhook_media::command as media;
 use offhook_sip_stack::Flow;
 use offhook_sip_stack::locate::{DnsAnswer, Question};
 
+pub use crate::b2bua::Halves;
 use crate::command::{Answer, Command, Ticket};
 use crate::directory::{AddressOfRecord, Bindings, Delta};
 use crate::event::Event;
@@ -115,6 +116,8 @@ pub enum ShardMessage {
         /// What is known.
         state: Box<TrunkState>,
     },
+    /// Of halves of calls that are connected, or are to be.
+    Halves(Halves),
     /// How many calls a trunk has at a shard, for its limits.
     TrunkLoad {
         /// The shard that counted.
@@ -136,6 +139,7 @@ impl ShardMessage {
             Self::Datagram { .. }
                 | Self::Line { .. }
                 | Self::TextKept { .. }
+                | Self::Halves(_)
                 | Self::Delta(Delta::Mailbox(..))
         )
     }

@@ -355,7 +355,7 @@ pub const KEYS: &[Key] = &[
     key(
         "trace.memory",
         Kind::Text,
-        "\"8 MiB\"",
+        "\"4 MiB\"",
         "Memory for the messages that passed lately, for ladders and explanations; \"off\": they are not kept",
     ),
     key("store.url", Kind::Text, "\"sqlite:offhook.db\"", "The database, in the data directory"),

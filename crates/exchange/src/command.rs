@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::directory::Delta;
+use crate::directory::{AddressOfRecord, Delta};
 use crate::trunks::TrunkState;
 
 /// The number under which a command's answer returns; chosen by whoever asks.
@@ -22,6 +22,9 @@ pub enum Command {
     Devices,
     /// Ends the calls with this Call-ID, of which the shard holds state.
     HangUp(String),
+    /// Calls an account, and when somebody answers there, whom it is to talk with: a number, a name or a URI, as if the
+    /// account had dialled that. Answered with [`Answer::Done`], or [`Answer::Refused`].
+    Connect(AddressOfRecord, String),
     /// How the trunks are.
     Trunks,
     /// Looks after the trunk of this name at once: its servers, its registration if that has failed, whether it answers.
@@ -37,6 +40,8 @@ pub enum Command {
 pub enum Answer {
     /// It was done.
     Done,
+    /// It cannot be done, for this reason.
+    Refused(&'static str),
     /// See [`Command::Status`].
     Status(Status),
     /// See [`Command::Calls`].
@@ -66,6 +71,7 @@ impl Answer {
                 }
                 Self::Trunks(trunks)
             }
+            (Self::Done, refused @ Self::Refused(_)) => refused,
             (one, _) => one,
         }
     }

@@ -1,6 +1,7 @@
 //! Chooses who deals with a request: the registrar, the proxy, or ourselves.
 
 mod bridged;
+mod dialled;
 mod diversion;
 mod message;
 mod outward;
@@ -482,6 +483,7 @@ impl Core {
                 Answer::Calls(calls)
             }
             Command::HangUp(call_id) => Answer::HungUp(self.hang_up(&call_id, cx)),
+            Command::Connect(account, to) => self.connect(&account, &to, cx),
             Command::Trunks => Answer::Trunks(self.trunk_reports(cx.now)),
             Command::TryTrunk(name, number) => {
                 let at = self.config.trunks.iter().position(|trunk| trunk.name == name);

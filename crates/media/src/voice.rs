@@ -64,6 +64,8 @@ pub enum Order {
     Lock(bool),
     /// Leaves the room.
     Leave,
+    /// Presses a key, as an event where that is agreed, else as tones.
+    Press(char),
 }
 
 /// A piece of what is said.

@@ -94,6 +94,11 @@ impl Office {
         deltas.into_iter().for_each(|delta| self.store(now, delta));
     }
 
+    /// An account gets one more number.
+    pub fn number(&mut self, now: Instant, user: &str, number: &str) {
+        self.store(now, Delta::Number(number.into(), Some(AddressOfRecord::new(user, "example.com"))));
+    }
+
     /// An account wants its calls answered like this.
     pub fn answering(&mut self, now: Instant, user: &str, answering: Answering) {
         self.store(now, Delta::Answering(AddressOfRecord::new(user, "example.com"), answering));
@@ -112,6 +117,16 @@ impl Office {
                 self.input(now, shard, Input::Command(Ticket(0), Command::Apply(delta.clone())))
             })
             .collect()
+    }
+
+    /// An operator or a program asks for something.
+    pub(crate) fn ask(&mut self, now: Instant, command: &Command) -> (Vec<Answer>, Vec<Sent>) {
+        self.answers.clear();
+        let shards = 0..self.shards.len();
+        let sent =
+            shards.flat_map(|shard| self.input(now, shard, Input::Command(Ticket(0), command.clone())));
+        let sent = sent.collect();
+        (std::mem::take(&mut self.answers), sent)
     }
 
     /// The process is killed and started again: what it remembers is what it had stored.

@@ -208,7 +208,11 @@ impl Core {
 
     /// Tells services what has happened to their calls, and what comes of that.
     pub(crate) fn tell_services(&mut self, cx: &mut Context<'_>) {
-        while !self.usages.points.is_empty() {
+        while !self.usages.points.is_empty()
+            || !self.usages.wanted.is_empty()
+            || !self.usages.given.is_empty()
+        {
+            self.call_for_services(cx);
             for (call, service, point) in std::mem::take(&mut self.usages.points) {
                 let (bridged, mut env, services) = self.bridged(cx);
                 services.point(bridged, &mut env, (call, service, point));

@@ -180,6 +180,7 @@ fn found(
                 refused: 0,
                 domain: Some(domain.clone()),
                 asserted: locating.asserted.clone(),
+                account: None,
                 line: None,
                 alternatives: Vec::new(),
             }),

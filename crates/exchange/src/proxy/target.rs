@@ -10,7 +10,7 @@ use offhook_sip_stack::Flow;
 use super::protection::Manner;
 use super::signed_route::Party;
 use crate::config::{AnchorPolicy, Config};
-use crate::directory::Binding;
+use crate::directory::{AddressOfRecord, Binding};
 use crate::trunks::Outbound;
 
 /// One place to try.
@@ -34,6 +34,8 @@ pub(crate) struct Target {
     pub(crate) domain: Option<String>,
     /// Who the caller is, for a trunk (RFC 3325).
     pub(crate) asserted: Option<String>,
+    /// Whose phone it is, for calls in which we are an endpoint.
+    pub(crate) account: Option<AddressOfRecord>,
     /// What is said to the trunk whose server it is, by a leg of ours.
     pub(crate) line: Option<Arc<Outbound>>,
     /// Other flows of the same device, or other servers of the same domain, the one to try next first (RFC 5626 §5.3): not before this one has failed.
@@ -80,6 +82,7 @@ impl From<&Binding> for Target {
             refused: 0,
             domain: None,
             asserted: None,
+            account: None,
             line: None,
             alternatives: Vec::new(),
         }

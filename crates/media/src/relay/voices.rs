@@ -45,7 +45,11 @@ impl Voices {
                 room.into_iter().for_each(|room| room.locked = *locked);
             }
             Order::Leave => self.leave(stream, out),
-            Order::Agree { .. } | Order::Play { .. } | Order::Record { .. } | Order::Stop => {}
+            Order::Agree { .. }
+            | Order::Play { .. }
+            | Order::Record { .. }
+            | Order::Stop
+            | Order::Press(_) => {}
         }
         true
     }

@@ -105,6 +105,7 @@ impl Call {
         self.answered = Some(now);
         if let Some(anchor) = anchor {
             env.anchors.answered_by_us(anchor, now);
+            env.anchors.attend(anchor, env.config, env.cx);
         }
         env.cx.event(Event::CallAnswered {
             call: self.about.call_id.clone(),

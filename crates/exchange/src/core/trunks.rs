@@ -141,6 +141,9 @@ impl Core {
         if targets.is_empty() {
             return Err(Refusal::new(Status::BAD_GATEWAY, self.why_none(&order)));
         }
+        let concern = self.concern(&asking, None);
+        let targets: Vec<Target> =
+            targets.into_iter().map(|target| Target { concern: concern.clone(), ..target }).collect();
         if asking.bridged.is_some() {
             self.send_on(Onward { server, asking, account: None, targets, rings_for: None }, cx);
             return Ok(());
@@ -169,6 +172,7 @@ impl Core {
             domain: Some(domain.clone()),
             asserted: None,
             line: Some(std::sync::Arc::clone(&line)),
+            concern: None,
             alternatives: Vec::new(),
         });
         let first = servers.next()?;

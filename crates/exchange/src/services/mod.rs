@@ -5,23 +5,37 @@ mod conference;
 mod echo;
 mod forward;
 mod privacy;
+mod recording;
+mod supervise;
 mod trunk;
 mod voicemail;
 
 use std::time::Duration;
 
 use crate::b2bua::{Arriving, CallId, Calls, Env, Point, Table};
+use crate::command::{Guest, Moderation};
 use crate::config::Config;
 use crate::directory::AddressOfRecord;
 use crate::proxy::Target;
 use crate::refusal::Refusal;
 use crate::speech::Language;
 pub use conference::Settings as ConferenceSettings;
+pub use recording::{Announce, Settings as RecordingSettings};
+pub use supervise::Settings as SuperviseSettings;
 pub use voicemail::Settings as VoicemailSettings;
 
 /// All services, in the order in which they are asked about a call.
-pub const SERVICES: &[Kind] =
-    &[echo::KIND, clock::KIND, conference::KIND, forward::KIND, voicemail::KIND, privacy::KIND, trunk::KIND];
+pub const SERVICES: &[Kind] = &[
+    echo::KIND,
+    clock::KIND,
+    conference::KIND,
+    recording::KIND,
+    supervise::KIND,
+    forward::KIND,
+    voicemail::KIND,
+    privacy::KIND,
+    trunk::KIND,
+];
 
 /// What a service is.
 pub struct Kind {
@@ -45,6 +59,10 @@ pub struct Settings {
     pub conference: ConferenceSettings,
     /// Of voicemail.
     pub voicemail: VoicemailSettings,
+    /// Of supervision.
+    pub supervise: SuperviseSettings,
+    /// Of recording.
+    pub recording: RecordingSettings,
     /// What is spoken.
     pub language: Language,
 }
@@ -56,6 +74,8 @@ impl Default for Settings {
             clock_number: Some("*60".into()),
             conference: ConferenceSettings::default(),
             voicemail: VoicemailSettings::default(),
+            supervise: SuperviseSettings::default(),
+            recording: RecordingSettings::default(),
             language: Language::default(),
         }
     }
@@ -74,6 +94,16 @@ pub(crate) trait Service: Send {
     /// A folder of recordings holds these files now; returns whose mailbox it is, with its new messages and the others.
     fn mailbox(&mut self, _folder: &str, _files: &[String]) -> Option<(AddressOfRecord, u32, u32)> {
         None
+    }
+
+    /// Who is in its rooms.
+    fn guests(&self, _calls: &Calls<'_, '_, '_>) -> Vec<Guest> {
+        Vec::new()
+    }
+
+    /// Something is to happen in a room of it; returns to how many it did.
+    fn moderate(&mut self, _asked: &Moderation, _calls: &mut Calls<'_, '_, '_>) -> usize {
+        0
     }
 
     /// It is known whom a call is for, and which phones that has, if any.
@@ -199,6 +229,21 @@ impl Services {
         if let Some(service) = self.0.get_mut(service) {
             service.point(call, point, &mut calls);
         }
+    }
+
+    /// Who is in rooms.
+    pub(crate) fn guests(&self, table: &mut Table, env: &mut Env<'_, '_>) -> Vec<Guest> {
+        let calls = Calls::at_point(table, env, 0);
+        self.0.iter().flat_map(|service| service.guests(&calls)).collect()
+    }
+
+    /// Does something in a room; returns to how many it happened.
+    pub(crate) fn moderate(&mut self, table: &mut Table, env: &mut Env<'_, '_>, asked: &Moderation) -> usize {
+        let mut done = 0;
+        for (number, service) in self.0.iter_mut().enumerate() {
+            done += service.moderate(asked, &mut Calls::at_point(table, env, number));
+        }
+        done
     }
 
     /// Tells all of them what a folder of recordings holds now.

@@ -13,6 +13,7 @@ use crate::directory::{AddressOfRecord, Bindings, Delta};
 use crate::event::Event;
 use crate::message::{TextAnswer, TextRequest};
 use crate::presence::Line;
+use crate::proxy::anchor::Supervise;
 use crate::trunks::TrunkState;
 
 /// What a shard is told. Each comes with the moment at which it is handled.
@@ -115,6 +116,15 @@ pub enum ShardMessage {
         /// What is known.
         state: Box<TrunkState>,
     },
+    /// A supervisor of the shard that says so wants to hear a call.
+    Supervise(Supervise),
+    /// To the supervisor's shard: in this room it is heard now, or it is over.
+    Supervised {
+        /// The room.
+        room: u64,
+        /// Whether it is heard.
+        heard: bool,
+    },
     /// How many calls a trunk has at a shard, for its limits.
     TrunkLoad {
         /// The shard that counted.
@@ -136,6 +146,8 @@ impl ShardMessage {
             Self::Datagram { .. }
                 | Self::Line { .. }
                 | Self::TextKept { .. }
+                | Self::Supervise(_)
+                | Self::Supervised { .. }
                 | Self::Delta(Delta::Mailbox(..))
         )
     }

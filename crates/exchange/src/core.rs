@@ -459,7 +459,8 @@ impl Core {
                     | Delta::Number(..)
                     | Delta::Mailbox(..)
                     | Delta::Texts(..)
-                    | Delta::Answering(..) => None,
+                    | Delta::Answering(..)
+                    | Delta::Rights(..) => None,
                 };
                 self.apply(delta, cx);
                 if let Some((address, bindings)) = bindings.filter(|(one, _)| self.is_home(one, cx)) {
@@ -485,6 +486,11 @@ impl Core {
             }
             Command::HangUp(call_id) => Answer::HungUp(self.hang_up(&call_id, cx)),
             Command::Connect(account, to) => self.connect(&account, &to, cx),
+            Command::Conferences => {
+                let (bridged, mut env, services) = self.bridged(cx);
+                Answer::Conferences(services.guests(bridged, &mut env))
+            }
+            Command::Moderate(asked) => Answer::Moderated(self.moderate(&asked, cx)),
             Command::Trunks => Answer::Trunks(self.trunk_reports(cx.now)),
             Command::TryTrunk(name, number) => {
                 let at = self.config.trunks.iter().position(|trunk| trunk.name == name);

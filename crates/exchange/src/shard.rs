@@ -76,6 +76,10 @@ impl Shard {
             Input::FromShard(ShardMessage::Line { shard, account, line }) => {
                 self.core.has_line(shard, &account, line, &mut cx);
             }
+            Input::FromShard(ShardMessage::Supervise(asked)) => self.core.supervise_here(&asked, &mut cx),
+            Input::FromShard(ShardMessage::Supervised { room, heard }) => {
+                self.core.supervised(room, heard, &mut cx);
+            }
             Input::FromShard(ShardMessage::Activity { shard, account, calls }) => {
                 self.core.active_elsewhere(shard, account, calls);
             }

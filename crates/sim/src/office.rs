@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use offhook_exchange::Shard;
 use offhook_exchange::command::{Answer, Command, Device, LiveCall, Status, Ticket, TrunkReport};
 use offhook_exchange::config::{Config, Epoch, Key, Listener};
-use offhook_exchange::directory::{Account, AddressOfRecord, Answering, Bindings, Delta, Secrets};
+use offhook_exchange::directory::{Account, AddressOfRecord, Answering, Bindings, Delta, Rights, Secrets};
 use offhook_exchange::dispatch;
 use offhook_exchange::event::Event;
 use offhook_exchange::io::{Input, Outbox, ShardMessage, StoreRequest};
@@ -102,6 +102,11 @@ impl Office {
     /// An account wants its calls answered like this.
     pub fn answering(&mut self, now: Instant, user: &str, answering: Answering) {
         self.store(now, Delta::Answering(AddressOfRecord::new(user, "example.com"), answering));
+    }
+
+    /// An account may do this beside calling.
+    pub fn rights(&mut self, now: Instant, user: &str, rights: Rights) {
+        self.store(now, Delta::Rights(AddressOfRecord::new(user, "example.com"), rights));
     }
 
     /// A fact is changed in the store, and the shards learn of it.

@@ -79,6 +79,9 @@ pub enum StoreError {
     /// So many callers may be turned away, no more.
     #[error("at most {0} callers can be turned away")]
     TooManyBlocked(usize),
+    /// So many accounts may be supervised by one, no more.
+    #[error("an account supervises at most {0} others by name; a * at the end stands for many")]
+    TooManySupervised(usize),
     /// Phones ring for at least a second, and at most this long.
     #[error("phones ring for 1 to {0} seconds")]
     BadRingSeconds(u16),

@@ -149,6 +149,7 @@ impl Call {
         self.answered = Some(now);
         if let Some(anchor) = anchor {
             env.anchors.answered_by_us(anchor, now);
+            env.anchors.attend(anchor, env.config, env.cx);
         }
         self.tell_answered(anchor.is_some(), codec, env);
     }

@@ -249,6 +249,12 @@ impl End {
         self.order(Order::Record { order: self.recording, recording }, env);
     }
 
+    pub(super) fn record_room(&mut self, recording: Option<Recording>, env: &mut Env<'_, '_>) {
+        self.recording += u32::from(recording.is_some());
+        let order = self.recording;
+        self.order(Order::RecordRoom(recording.map(|recording| (order, recording))), env);
+    }
+
     /// What is heard of it, if it is about the last order of its kind.
     pub(super) fn point(&self, heard: Heard) -> Option<Point> {
         match heard {

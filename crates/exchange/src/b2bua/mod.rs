@@ -2,7 +2,7 @@
 //!
 //! A call is taken by a service, which then has its verbs; what nobody takes is forwarded by the proxy.
 
-mod agreed;
+pub(crate) mod agreed;
 mod bridge;
 mod call;
 mod dial;
@@ -190,6 +190,11 @@ impl Table {
                 self.trouble(call, anchor, Trouble::Held, env);
             }
         }
+    }
+
+    /// What a supervisor listened to is over.
+    pub(crate) fn unsupervised(&mut self, call: CallId, env: &mut Env<'_, '_>) {
+        Calls::at_point(self, env, 0).hang_up(call);
     }
 
     /// Ends the calls that the one who called knows by this Call-ID; returns how many there are.

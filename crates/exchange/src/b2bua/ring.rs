@@ -490,6 +490,7 @@ fn offer(
     env: &mut Env<'_, '_>,
 ) -> Result<Made, Refusal> {
     let anchor = open_anchor(party, target, call_id, env);
+    anchor.into_iter().for_each(|number| env.anchors.concerns(number, target.concern.as_ref()));
     if let Some(anchor) = anchor.and_then(|one| env.anchors.get_mut(one, call_id)) {
         anchor.bridged = Some(call);
     }
@@ -510,7 +511,8 @@ fn offer(
 
 /// Media goes through us unless that is forbidden: a session that is direct shows each side where the other is.
 fn open_anchor(caller: Party, target: &Target, call_id: &str, env: &mut Env<'_, '_>) -> Option<u64> {
-    if env.config.anchor == AnchorPolicy::Never {
+    let recorded = target.concern.as_ref().is_some_and(|concern| concern.wants_anchor());
+    if env.config.anchor == AnchorPolicy::Never && !recorded {
         return None;
     }
     let manner = |party: &Party, refused, said| {

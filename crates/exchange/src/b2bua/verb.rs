@@ -157,6 +157,13 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
         found.map(|account| account.address.clone())
     }
 
+    /// Whether an account may listen to the calls of another.
+    pub(crate) fn may_supervise(&self, by: &AddressOfRecord, account: &AddressOfRecord) -> bool {
+        let number = self.number_of(account);
+        let names = [account.user(), account.as_str(), number.as_str()];
+        self.env.directory.rights(by).is_some_and(|rights| rights.may_supervise(&names))
+    }
+
     /// The number of an account, or else its user if that is one.
     pub(crate) fn number_of(&self, account: &AddressOfRecord) -> String {
         let number = self.env.directory.account(account).and_then(|account| account.number.clone());

@@ -10,7 +10,9 @@ use super::end::End;
 use super::far::Halves;
 use super::verb::Calls;
 use super::{CallId, Env, Table, place};
+use crate::directory::AddressOfRecord;
 use crate::io::{FileRequest, ShardMessage};
+use crate::proxy::anchor::{How, Supervise, room};
 use crate::proxy::keys;
 
 /// A moment of a call at which the service that has it may do something.
@@ -90,6 +92,12 @@ impl Calls<'_, '_, '_> {
         self.with_end(call, |end, env| end.play(clips, env));
     }
 
+    /// Lets the caller hear music, in place of what is being said, until something else is to be said. There is always some:
+    /// of the exchange's folder of music, or a melody.
+    pub(crate) fn music(&mut self, call: CallId) {
+        self.play(call, vec![Clip::Music]);
+    }
+
     /// Records what the caller says; [`Point::Recorded`] follows, unless the call ends before.
     pub(crate) fn record(&mut self, call: CallId, recording: Recording) {
         self.with_end(call, |end, env| end.record(recording, env));
@@ -109,6 +117,16 @@ impl Calls<'_, '_, '_> {
     /// Lets nobody else into the room that the caller sits in, or lets them in again.
     pub(crate) fn lock(&mut self, call: CallId, locked: bool) {
         self.with_end(call, |end, env| end.order(Order::Lock(locked), env));
+    }
+
+    /// Records all that is said in the room that the caller sits in, or no longer.
+    pub(crate) fn record_room(&mut self, call: CallId, recording: Option<Recording>) {
+        self.with_end(call, |end, env| end.record_room(recording, env));
+    }
+
+    /// The Call-ID of the one who called.
+    pub(crate) fn call_id(&self, call: CallId) -> Option<String> {
+        self.table.calls.get(&call).map(|one| one.about.call_id.clone())
     }
 
     /// Ends a call that was answered, or that somebody is being called by.
@@ -133,6 +151,41 @@ impl Calls<'_, '_, '_> {
     /// Changes a file of recordings.
     pub(crate) fn file(&mut self, request: FileRequest) {
         self.env.cx.out.files.push(request);
+    }
+
+    /// Whoever has a call of the account is asked to let the caller hear it; `None`: no longer. What comes of it shows in
+    /// [`Calls::is_supervising`].
+    pub(crate) fn supervise(
+        &mut self,
+        call: CallId,
+        (account, by): (&AddressOfRecord, &AddressOfRecord),
+        how: Option<How>,
+    ) {
+        let Env { config, anchors, cx, .. } = &mut *self.env;
+        let room = room(u64::from(cx.shard) << 56 | call.0);
+        let asked = Supervise { room, account: account.clone(), by: by.clone(), how };
+        if how.is_none() {
+            anchors.supervisors.remove(&room);
+        }
+        let before = anchors.supervisors.get(&room).copied().unwrap_or(false);
+        let here = anchors.supervise(&asked, config, cx);
+        if how.is_some() {
+            anchors.supervisors.insert(room, here || before);
+        }
+        if !here {
+            cx.tell_others(config.shards, &ShardMessage::Supervise(asked));
+        }
+    }
+
+    /// Whether the caller can hear the call that it wants to.
+    pub(crate) fn is_supervising(&self, call: CallId) -> bool {
+        self.env.anchors.supervisors.get(&room(self.unique(call))) == Some(&true)
+    }
+
+    /// The caller hears the call that it supervises, and is heard as far as that goes.
+    pub(crate) fn sit_with_supervised(&mut self, call: CallId, how: How) {
+        let room = room(self.unique(call));
+        self.join(call, room, how == How::Listen, 2);
     }
 
     fn with_end(&mut self, call: CallId, work: impl FnOnce(&mut End, &mut Env<'_, '_>)) {

@@ -148,7 +148,8 @@ impl Core {
         if !planned && (asking.caller.account().is_none() || !self.config.other_domains) {
             return Err(Refusal::new(Status::FORBIDDEN, "Other domains are not reached from here"));
         }
-        let outward = Outward { asking, to: uri, planned, emergency, asserted };
+        let concern = self.concern(&asking, None);
+        let outward = Outward { asking, to: uri, planned, emergency, asserted, concern };
         self.proxy.start_elsewhere(server, outward, &self.config, &mut self.transactions, cx)
     }
 }

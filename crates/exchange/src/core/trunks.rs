@@ -131,7 +131,10 @@ impl Core {
             let refusal = Refusal::new(Status::METHOD_NOT_ALLOWED, "Only calls go by this trunk");
             return Err(refusal.with(Name::Allow, "INVITE, ACK, CANCEL, BYE"));
         }
+        let concern = self.concern(&asking, None);
         let targets = self.lines(&by, hides(&asking.request), &asking.caller, cx)?;
+        let targets: Vec<Target> =
+            targets.into_iter().map(|target| Target { concern: concern.clone(), ..target }).collect();
         let ByTrunks { dialled, emergency, .. } = by;
         if asking.bridged.is_some() {
             self.send_on(Onward { server, asking, account: None, targets, rings_for: None }, cx);
@@ -182,6 +185,7 @@ impl Core {
             asserted: None,
             account: None,
             line: Some(std::sync::Arc::clone(&line)),
+            concern: None,
             alternatives: Vec::new(),
         });
         let first = servers.next()?;

@@ -7,6 +7,7 @@ use offhook_sdp::Profile;
 use offhook_sip::Uri;
 use offhook_sip_stack::Flow;
 
+use super::anchor::Concern;
 use super::protection::Manner;
 use super::signed_route::Party;
 use crate::config::{AnchorPolicy, Config};
@@ -38,6 +39,8 @@ pub(crate) struct Target {
     pub(crate) account: Option<AddressOfRecord>,
     /// What is said to the trunk whose server it is, by a leg of ours.
     pub(crate) line: Option<Arc<Outbound>>,
+    /// Whom the call concerns, if somebody of ours may have to hear it.
+    pub(crate) concern: Option<Arc<Concern>>,
     /// Other flows of the same device, or other servers of the same domain, the one to try next first (RFC 5626 §5.3): not before this one has failed.
     pub(crate) alternatives: Vec<Target>,
 }
@@ -84,6 +87,7 @@ impl From<&Binding> for Target {
             asserted: None,
             account: None,
             line: None,
+            concern: None,
             alternatives: Vec::new(),
         }
     }

@@ -8,6 +8,8 @@ mod forward;
 mod park;
 mod pickup;
 mod privacy;
+mod recording;
+mod supervise;
 mod transfer;
 mod trunk;
 mod voicemail;
@@ -15,6 +17,7 @@ mod voicemail;
 use std::time::Duration;
 
 use crate::b2bua::{Arriving, CallId, Calls, Env, Point, Table};
+use crate::command::{Guest, Moderation};
 use crate::config::Config;
 use crate::directory::AddressOfRecord;
 use crate::proxy::Target;
@@ -22,6 +25,8 @@ use crate::refusal::Refusal;
 use crate::speech::Language;
 pub use conference::Settings as ConferenceSettings;
 pub use park::Settings as ParkSettings;
+pub use recording::{Announce, Settings as RecordingSettings};
+pub use supervise::Settings as SuperviseSettings;
 pub use voicemail::Settings as VoicemailSettings;
 
 /// All services, in the order in which they are asked about a call.
@@ -33,6 +38,8 @@ pub const SERVICES: &[Kind] = &[
     pickup::KIND,
     transfer::KIND,
     click::KIND,
+    recording::KIND,
+    supervise::KIND,
     forward::KIND,
     voicemail::KIND,
     privacy::KIND,
@@ -67,6 +74,10 @@ pub struct Settings {
     pub park: ParkSettings,
     /// Of voicemail.
     pub voicemail: VoicemailSettings,
+    /// Of supervision.
+    pub supervise: SuperviseSettings,
+    /// Of recording.
+    pub recording: RecordingSettings,
     /// What is spoken.
     pub language: Language,
 }
@@ -81,6 +92,8 @@ impl Default for Settings {
             pickup_number: Some("*8".into()),
             park: ParkSettings::default(),
             voicemail: VoicemailSettings::default(),
+            supervise: SuperviseSettings::default(),
+            recording: RecordingSettings::default(),
             language: Language::default(),
         }
     }
@@ -130,6 +143,16 @@ pub(crate) trait Service: Send {
 
     /// A call that had an end of ours is over, whosever it was.
     fn over(&mut self, _call: CallId) {}
+
+    /// Who is in its rooms.
+    fn guests(&self, _calls: &Calls<'_, '_, '_>) -> Vec<Guest> {
+        Vec::new()
+    }
+
+    /// Something is to happen in a room of it; returns to how many it did.
+    fn moderate(&mut self, _asked: &Moderation, _calls: &mut Calls<'_, '_, '_>) -> usize {
+        0
+    }
 
     /// It is known whom a call is for, and which phones that has, if any.
     fn routed(&mut self, _call: CallId, _calls: &mut Calls<'_, '_, '_>) -> Verdict {
@@ -307,6 +330,21 @@ impl Services {
             let mut calls = Calls::at_point(table, env, number);
             service.wish(account, to, &mut calls)
         })
+    }
+
+    /// Who is in rooms.
+    pub(crate) fn guests(&self, table: &mut Table, env: &mut Env<'_, '_>) -> Vec<Guest> {
+        let calls = Calls::at_point(table, env, 0);
+        self.0.iter().flat_map(|service| service.guests(&calls)).collect()
+    }
+
+    /// Does something in a room; returns to how many it happened.
+    pub(crate) fn moderate(&mut self, table: &mut Table, env: &mut Env<'_, '_>, asked: &Moderation) -> usize {
+        let mut done = 0;
+        for (number, service) in self.0.iter_mut().enumerate() {
+            done += service.moderate(asked, &mut Calls::at_point(table, env, number));
+        }
+        done
     }
 
     /// Tells all of them what a folder of recordings holds now.

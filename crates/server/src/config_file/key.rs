@@ -363,6 +363,44 @@ pub const KEYS: &[Key] = &[
         "What is pressed in a call before a number and # to transfer the other party; \"off\": nothing",
     ),
     key(
+        "services.supervise.listen",
+        Kind::Text,
+        "\"*901\"",
+        "What is dialled before a number to listen to its call, by accounts that may; \"off\": nothing",
+    ),
+    key(
+        "services.supervise.whisper",
+        Kind::Text,
+        "\"*902\"",
+        "The same to be heard by the one at that number only; \"off\": nothing",
+    ),
+    key("services.supervise.barge", Kind::Text, "\"*903\"", "The same to be heard by both; \"off\": nothing"),
+    key(
+        "services.recording.toggle",
+        Kind::Text,
+        "\"*1\"",
+        "What an account that records on demand presses in a call to begin and end that; \"off\": nothing",
+    ),
+    key(
+        "services.recording.pause",
+        Kind::Text,
+        "\"*3\"",
+        "What is pressed to record silence for a while, and both sides again; \"off\": nothing",
+    ),
+    key(
+        "services.recording.announce",
+        Kind::Choice(&["beep", "silent"]),
+        "\"beep\"",
+        "What both sides hear when a recording begins, pauses or ends",
+    ),
+    key("services.recording.longest", Kind::Time, "\"4h\"", "The longest recording"),
+    key(
+        "services.recording.keep_days",
+        Kind::Count(0, 36_500),
+        "0",
+        "After how many days the recording of a call is deleted; 0: never",
+    ),
+    key(
         "services.voicemail.number",
         Kind::Text,
         "\"*97\"",
@@ -385,7 +423,7 @@ pub const KEYS: &[Key] = &[
     key(
         "trace.memory",
         Kind::Text,
-        "\"8 MiB\"",
+        "\"4 MiB\"",
         "Memory for the messages that passed lately, for ladders and explanations; \"off\": they are not kept",
     ),
     key("store.url", Kind::Text, "\"sqlite:offhook.db\"", "The database, in the data directory"),

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use offhook_exchange::services::{self, ConferenceSettings, ParkSettings, SERVICES, VoicemailSettings};
+use offhook_exchange::services::{
+    self, Announce, ConferenceSettings, ParkSettings, RecordingSettings, SERVICES, SuperviseSettings,
+    VoicemailSettings,
+};
 use offhook_exchange::speech::Language;
 
 use super::account::reveal;
@@ -58,6 +61,11 @@ impl Meaning<'_> {
             let help = Some("keys of a phone: digits, * and #".to_owned());
             self.mistake("services.transfer.code", "this cannot be pressed".into(), help);
         }
+        let supervise = SuperviseSettings {
+            listen: self.dialled("services.supervise.listen"),
+            whisper: self.dialled("services.supervise.whisper"),
+            barge: self.dialled("services.supervise.barge"),
+        };
         services::Settings {
             echo_number,
             clock_number,
@@ -66,6 +74,8 @@ impl Meaning<'_> {
             pickup_number,
             transfer_code,
             voicemail,
+            supervise,
+            recording: self.recording(),
             language,
         }
     }
@@ -109,6 +119,34 @@ impl Meaning<'_> {
             moderator_pin: self.pin("services.conference.moderator_pin"),
             most: self.count("services.conference.most") as u16,
         }
+    }
+
+    fn recording(&mut self) -> RecordingSettings {
+        let longest = self.time("services.recording.longest");
+        if longest < Duration::from_secs(60) || longest > Duration::from_secs(24 * 3600) {
+            let help = Some("from a minute to a day".to_owned());
+            self.mistake("services.recording.longest", "that is no length of a recording".into(), help);
+        }
+        let announce = match self.text("services.recording.announce").as_deref() {
+            Some("silent") => Announce::Silent,
+            _ => Announce::Beep,
+        };
+        RecordingSettings {
+            toggle: self.keys("services.recording.toggle"),
+            pause: self.keys("services.recording.pause"),
+            announce,
+            longest,
+        }
+    }
+
+    /// What is pressed in a call, or nothing if it is off.
+    fn keys(&mut self, path: &'static str) -> Option<String> {
+        let keys = self.text(path).filter(|keys| keys != "off")?;
+        if !(2..=8).contains(&keys.len()) || !keys.chars().all(|c| c.is_ascii_digit() || "*#".contains(c)) {
+            let help = Some("2 to 8 keys of 0 to 9, * and #; or \"off\"".to_owned());
+            self.mistake(path, format!("{keys:?} is not what one presses in a call"), help);
+        }
+        Some(keys)
     }
 
     /// What is entered by keys to prove something.

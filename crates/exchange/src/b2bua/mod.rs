@@ -13,6 +13,7 @@ mod leg;
 mod lines;
 mod pickup;
 mod refer;
+mod replace;
 mod ring;
 mod unanswered;
 mod verb;
@@ -40,6 +41,7 @@ pub use far::Halves;
 pub(crate) use leg::{settings, settings_as};
 pub(crate) use pickup::PickUp;
 pub(crate) use refer::Refer;
+pub(crate) use replace::Replacing;
 pub(crate) use unanswered::{Onward, Unanswered};
 pub(crate) use verb::{Arriving, Called, Calls, Endpoint, Shown};
 pub(crate) use voice::{Dialled, Point};
@@ -75,6 +77,8 @@ pub(crate) struct Usages {
     pub(crate) refers: Vec<Refer>,
     /// Those who are transferred into the place of another at a service.
     pub(crate) given: Vec<(CallId, CallId)>,
+    /// Those who are to take the place of others.
+    pub(crate) replacing: Vec<Replacing>,
     /// Calls that ring and are to be taken.
     pub(crate) pickups: Vec<PickUp>,
     /// What has come of calling somebody for a transfer, by the call of the one who is transferred.

@@ -256,7 +256,6 @@ impl Call {
             ring.commit(at);
         }
         let mut alone = ring.only() == Some(at);
-        self.rang |= status != Status::TRYING;
         if let Some(kept) = &mut ring.kept {
             kept.rang |= status != Status::TRYING;
             // Somebody else may yet take the call, and then the session.

@@ -50,6 +50,9 @@ impl Core {
         (user, uri): (Option<String>, &Uri),
         cx: &mut Context<'_>,
     ) -> Result<(), Refusal> {
+        if *asking.request.method() == Method::Invite && self.replace(server, &asking, cx)? {
+            return Ok(());
+        }
         let called = Called { dialled: user.clone().unwrap_or_default(), ..Called::default() };
         if self.incoming(server, &asking, &called, cx)? {
             return Ok(());
@@ -265,6 +268,7 @@ impl Core {
             || !self.usages.wanted.is_empty()
             || !self.usages.given.is_empty()
             || !self.usages.pickups.is_empty()
+            || !self.usages.replacing.is_empty()
         {
             self.call_for_services(cx);
             for (call, service, point) in std::mem::take(&mut self.usages.points) {

@@ -24,6 +24,7 @@ impl Core {
             bridged.replaced_at((stays, call), taken, &mut env);
         }
         self.pick_up(cx);
+        self.replace_parties(cx);
         for wanted in std::mem::take(&mut self.usages.wanted) {
             if self.given(&wanted, cx) {
                 continue;
@@ -55,7 +56,7 @@ impl Core {
         if let Halves::Parked { slot, shard, call } = said {
             return services.parked(slot, call.map(|call| (shard, CallId(call))));
         }
-        if matches!(said, Halves::PickUp { .. }) {
+        if matches!(said, Halves::PickUp { .. } | Halves::Replace { .. }) {
             return self.picked_up_from_far(said, cx);
         }
         bridged.far(said, &mut env);

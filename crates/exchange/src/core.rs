@@ -5,6 +5,7 @@ mod dialled;
 mod diversion;
 mod message;
 mod outward;
+mod pickup;
 mod presence;
 mod registration;
 mod trunks;

@@ -160,3 +160,40 @@ fn who_gives_up_while_parked_is_gone() {
     assert_eq!(world.phones[carol.0].ends()[0].0, 404);
     nothing_is_left(&mut world);
 }
+
+#[test]
+fn a_call_is_fetched_whatever_shards_it_and_the_other_are_of() {
+    let mut elsewhere = 0;
+    for seed in 20..28 {
+        let mut world = World::new(seed, |config| config.shards = 3);
+        let [alice, bob, carol] = [("alice", 440.0), ("bob", 1000.0), ("carol", 600.0)].map(|(name, hz)| {
+            let phone = world.phone(name, None);
+            world.phones[phone.0].sings = Some(hz);
+            world.register(phone);
+            phone
+        });
+        world.private_call(alice, "bob");
+        world.pass(6 * SECOND);
+        transfer(&mut world, bob, "700");
+        world.pass(8 * SECOND);
+        let told = callers(&world, bob);
+        let slot =
+            told.iter().find_map(|from| from.strip_prefix("sip:")?.split('@').next()).unwrap_or_default();
+        let slot =
+            told.last().map_or(slot, |from| from.trim_start_matches("sip:").split('@').next().unwrap());
+        world.call(carol, slot);
+        world.pass(5 * SECOND);
+        hears(&world, carol, 440.0);
+        hears(&world, alice, 600.0);
+        let now = world.now();
+        elsewhere +=
+            usize::from(world.office.each_status(now).iter().filter(|one| one.anchored > 0).count() > 1);
+        let (ends, stays) = if seed % 2 == 0 { (carol, alice) } else { (alice, carol) };
+        let call = theirs(&world, ends);
+        world.command(ends, Command::Hangup { call });
+        world.pass(SECOND);
+        assert!(world.phones[stays.0].ua.calls().is_empty(), "the other half ends too");
+        nothing_is_left(&mut world);
+    }
+    assert!(elsewhere > 0, "some of them were of two shards");
+}

@@ -36,6 +36,8 @@ pub(super) struct Call {
     pub(super) former: Vec<Leg>,
     /// The other half, with whose party this one talks: see [`super::halves`].
     pub(super) partner: Option<CallId>,
+    /// The same in another shard: that, and the number of the call there.
+    pub(super) far: Option<(u8, u64)>,
     /// Who is being called for it.
     pub(super) dials: Vec<CallId>,
     /// For whom it calls somebody, as long as nobody has answered.

@@ -157,6 +157,7 @@ impl Table {
             service: Some(service),
             former: Vec::new(),
             partner: None,
+            far: None,
             dials: Vec::new(),
             dialled_for: for_call,
             referral: None,

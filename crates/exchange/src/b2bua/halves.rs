@@ -100,7 +100,7 @@ impl Table {
 impl Call {
     /// Whether its party has an end of ours and may be connected with another.
     pub(super) fn is_half(&self) -> bool {
-        !self.ended && self.answered.is_some() && matches!(self.with, With::End(_))
+        !self.ended && self.answered.is_some() && self.far.is_none() && matches!(self.with, With::End(_))
     }
 
     /// From two legs that talk with each other to one with an end of ours, to which it is invited; returns the other,
@@ -153,6 +153,7 @@ impl Call {
 
     /// Lets go those with whom its party talks, and who are being called for it.
     pub(super) fn let_go(&mut self, reason: Option<&str>, env: &mut Env<'_, '_>) {
+        self.let_far_go(reason, env);
         let others = self.partner.take().into_iter().chain(self.dials.drain(..));
         env.usages.let_go.extend(others.map(|one| (one, reason.map(str::to_owned))));
     }
@@ -170,5 +171,5 @@ impl Call {
 }
 
 /// Rooms that nobody dials.
-const OURS: u64 = 1 << 63;
+pub(super) const OURS: u64 = 1 << 63;
 const ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";

@@ -7,9 +7,11 @@ mod bridge;
 mod call;
 mod dial;
 mod end;
+mod far;
 mod halves;
 mod leg;
 mod lines;
+mod pickup;
 mod refer;
 mod ring;
 mod unanswered;
@@ -34,7 +36,9 @@ use crate::proxy::{OPERATOR, OPERATOR_REASON};
 use crate::trunks::Trunks;
 use call::Call;
 pub(crate) use dial::{Dial, ShownAs, Wanted};
+pub use far::Halves;
 pub(crate) use leg::{settings, settings_as};
+pub(crate) use pickup::PickUp;
 pub(crate) use refer::Refer;
 pub(crate) use unanswered::{Onward, Unanswered};
 pub(crate) use verb::{Arriving, Called, Calls, Endpoint, Shown};
@@ -71,6 +75,8 @@ pub(crate) struct Usages {
     pub(crate) refers: Vec<Refer>,
     /// Those who are transferred into the place of another at a service.
     pub(crate) given: Vec<(CallId, CallId)>,
+    /// Calls that ring and are to be taken.
+    pub(crate) pickups: Vec<PickUp>,
     /// What has come of calling somebody for a transfer, by the call of the one who is transferred.
     pub(crate) referral_news: Vec<(CallId, Dialled)>,
     /// Calls whose phones have gone before those have answered to whom they are transferred.
@@ -272,8 +278,8 @@ impl Table {
     /// The calls that have not ended, oldest first.
     pub(crate) fn live<'t>(&'t self, cx: &Context<'_>) -> impl Iterator<Item = LiveCall> + use<'t> {
         let epoch = cx.epoch;
-        let is_one = |call: &&Box<Call>| !call.has_ended() && !call.about.is_leg;
-        self.calls.values().filter(is_one).map(move |call| call.live(epoch))
+        let calls = self.calls.values().filter(|call| !call.has_ended() && !call.about.is_leg);
+        calls.map(move |call| call.live(epoch))
     }
 
     /// Whether there is no call, and nothing that is left of one.

@@ -122,8 +122,8 @@ impl Table {
 
     /// Whether a leg talks with a service and nobody else.
     fn is_with_service(&self, (call, leg): (CallId, u8)) -> bool {
-        let is_alone = |one: &&Box<Call>| one.is_half() && one.partner.is_none() && one.is_first(leg);
-        self.calls.get(&call).filter(is_alone).is_some()
+        let one = self.calls.get(&call);
+        one.is_some_and(|one| one.is_half() && one.partner.is_none() && one.is_first(leg))
     }
 
     /// The service of another call of the phone has taken the one who is transferred, or has not.

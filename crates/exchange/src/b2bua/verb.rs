@@ -387,6 +387,7 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
             service,
             former: Vec::new(),
             partner: None,
+            far: None,
             dials: Vec::new(),
             dialled_for: None,
             referral: None,

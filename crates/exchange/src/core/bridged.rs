@@ -264,6 +264,7 @@ impl Core {
         while !self.usages.points.is_empty()
             || !self.usages.wanted.is_empty()
             || !self.usages.given.is_empty()
+            || !self.usages.pickups.is_empty()
         {
             self.call_for_services(cx);
             for (call, service, point) in std::mem::take(&mut self.usages.points) {

@@ -5,7 +5,7 @@ use offhook_sip::{Status, Uri};
 use super::Core;
 use super::diversion::destination;
 use super::outward::Way;
-use crate::b2bua::{Dial, Wanted};
+use crate::b2bua::{CallId, Dial, Halves, Wanted};
 use crate::command::Answer;
 use crate::config::Authentication;
 use crate::context::Context;
@@ -23,6 +23,7 @@ impl Core {
             let taken = services.replaced(bridged, &mut env, (stays, call));
             bridged.replaced_at((stays, call), taken, &mut env);
         }
+        self.pick_up(cx);
         for wanted in std::mem::take(&mut self.usages.wanted) {
             if self.given(&wanted, cx) {
                 continue;
@@ -46,6 +47,18 @@ impl Core {
             bridged.given(call, &mut env);
         }
         given
+    }
+
+    /// Another shard says something of halves of calls.
+    pub(crate) fn halves(&mut self, said: Halves, cx: &mut Context<'_>) {
+        let (bridged, mut env, services) = self.bridged(cx);
+        if let Halves::Parked { slot, shard, call } = said {
+            return services.parked(slot, call.map(|call| (shard, CallId(call))));
+        }
+        if matches!(said, Halves::PickUp { .. }) {
+            return self.picked_up_from_far(said, cx);
+        }
+        bridged.far(said, &mut env);
     }
 
     fn is_of_ours(&self, uri: &Uri) -> bool {

@@ -6,6 +6,7 @@ mod conference;
 mod echo;
 mod forward;
 mod park;
+mod pickup;
 mod privacy;
 mod recording;
 mod supervise;
@@ -34,6 +35,7 @@ pub const SERVICES: &[Kind] = &[
     clock::KIND,
     conference::KIND,
     park::KIND,
+    pickup::KIND,
     transfer::KIND,
     click::KIND,
     recording::KIND,
@@ -64,6 +66,8 @@ pub struct Settings {
     pub clock_number: Option<String>,
     /// Of rooms in which all hear each other.
     pub conference: ConferenceSettings,
+    /// What is dialled to take a call that rings; `None`: nothing.
+    pub pickup_number: Option<String>,
     /// What is pressed in a call to transfer the other party; `None`: nothing.
     pub transfer_code: Option<String>,
     /// Of call park.
@@ -85,6 +89,7 @@ impl Default for Settings {
             clock_number: Some("*60".into()),
             conference: ConferenceSettings::default(),
             transfer_code: Some("*2".into()),
+            pickup_number: Some("*8".into()),
             park: ParkSettings::default(),
             voicemail: VoicemailSettings::default(),
             supervise: SuperviseSettings::default(),
@@ -119,6 +124,9 @@ pub(crate) trait Service: Send {
     fn replaced(&mut self, _call: CallId, _by: CallId, _calls: &mut Calls<'_, '_, '_>) -> bool {
         false
     }
+
+    /// A call waits in a slot of call park, in another shard; `None`: it is free.
+    fn parked(&mut self, _slot: u32, _call: Option<(u8, CallId)>) {}
 
     /// Somebody wants an account to talk with another, as if it had dialled; false if the service does not see to that.
     fn wish(&mut self, _account: &AddressOfRecord, _to: &str, _calls: &mut Calls<'_, '_, '_>) -> bool {
@@ -278,6 +286,11 @@ impl Services {
         if ended {
             self.0.iter_mut().for_each(|service| service.over(call));
         }
+    }
+
+    /// Tells all of them who waits in a slot in another shard.
+    pub(crate) fn parked(&mut self, slot: u32, call: Option<(u8, CallId)>) {
+        self.0.iter_mut().for_each(|service| service.parked(slot, call));
     }
 
     /// Lets a call take the place of another at the service that has that; false if it does not want that.

@@ -43,6 +43,8 @@ struct Park {
     settings: Settings,
     language: Language,
     slots: BTreeMap<u32, Parked>,
+    /// Those in other shards.
+    far: BTreeMap<u32, (u8, CallId)>,
     /// Those who are called to be told where they have parked.
     told: BTreeMap<CallId, u32>,
 }
@@ -60,7 +62,7 @@ struct Parked {
 impl Park {
     fn new(settings: &All) -> Self {
         let (settings, language) = (settings.park.clone(), settings.language);
-        Self { settings, language, slots: BTreeMap::new(), told: BTreeMap::new() }
+        Self { settings, language, slots: BTreeMap::new(), far: BTreeMap::new(), told: BTreeMap::new() }
     }
 
     fn is_number(&self, dialled: &str) -> bool {
@@ -72,12 +74,21 @@ impl Park {
         (self.settings.number.is_some() && self.settings.slots.contains(&slot)).then_some(slot)
     }
 
-    fn free(&self) -> Option<u32> {
-        self.settings.slots.clone().find(|slot| !self.slots.contains_key(slot))
+    /// A slot that is free: each shard takes first those that no other takes first.
+    fn free(&self, (shard, shards): (u8, u8)) -> Option<u32> {
+        let is_free = |slot: &u32| !self.slots.contains_key(slot) && !self.far.contains_key(slot);
+        let all = || self.settings.slots.clone().filter(is_free);
+        all().find(|slot| slot % u32::from(shards.max(1)) == u32::from(shard)).or_else(|| all().next())
     }
 
-    fn put(&mut self, slot: u32, call: CallId, by: Option<AddressOfRecord>) {
+    fn put(&mut self, slot: u32, call: CallId, by: Option<AddressOfRecord>, calls: &mut Calls<'_, '_, '_>) {
         self.slots.insert(slot, Parked { call, by, rounds: 0, rings_back: false });
+        calls.tell_parked(slot, Some(call));
+    }
+
+    fn empty(&mut self, slot: u32, calls: &mut Calls<'_, '_, '_>) {
+        self.slots.remove(&slot);
+        calls.tell_parked(slot, None);
     }
 
     /// Calls the one who has parked a call, to say where that is.
@@ -89,6 +100,13 @@ impl Park {
 
     /// Somebody dials a slot.
     fn fetch(&mut self, call: CallId, slot: u32, calls: &mut Calls<'_, '_, '_>) -> Verdict {
+        if let Some(far) = self.far.get(&slot) {
+            let answered = calls.answer(call, Endpoint::Voice);
+            if answered.is_ok() {
+                calls.connect_far(call, *far);
+            }
+            return answered.into();
+        }
         let Some(parked) = self.slots.get(&slot).map(|parked| parked.call) else {
             return Verdict::Reject(Refusal::new(
                 offhook_sip::Status::NOT_FOUND,
@@ -97,7 +115,7 @@ impl Park {
         };
         let answered = calls.answer(call, Endpoint::Voice);
         if answered.is_ok() && calls.connect(call, parked) {
-            self.slots.remove(&slot);
+            self.empty(slot, calls);
         }
         answered.into()
     }
@@ -128,7 +146,9 @@ impl Service for Park {
         if !self.is_number(&dialled) {
             return Verdict::Continue;
         }
-        let Some(slot) = self.free() else { return Verdict::Reject(Refusal::busy("All slots are taken")) };
+        let Some(slot) = self.free(calls.shard()) else {
+            return Verdict::Reject(Refusal::busy("All slots are taken"));
+        };
         let by = calls.referred_by(call);
         let answered = calls.answer(call, Endpoint::Voice);
         if answered.is_ok() {
@@ -140,7 +160,7 @@ impl Service for Park {
                 }
                 None => calls.play(call, where_it_is(slot, self.language)),
             }
-            self.put(slot, call, by);
+            self.put(slot, call, by, calls);
         }
         answered.into()
     }
@@ -151,16 +171,23 @@ impl Service for Park {
         (to, by): (&str, Option<&AddressOfRecord>),
         calls: &mut Calls<'_, '_, '_>,
     ) -> bool {
-        let Some(slot) = self.free().filter(|_| self.is_number(to)) else { return false };
+        let Some(slot) = self.free(calls.shard()).filter(|_| self.is_number(to)) else { return false };
         if !calls.take(call) {
             return false;
         }
-        self.put(slot, call, by.cloned());
+        self.put(slot, call, by.cloned(), calls);
         calls.play(call, round());
         if let Some(by) = by {
             self.tell(slot, by, calls);
         }
         true
+    }
+
+    fn parked(&mut self, slot: u32, call: Option<(u8, CallId)>) {
+        match call {
+            Some(call) => _ = self.far.insert(slot, call),
+            None => _ = self.far.remove(&slot),
+        }
     }
 
     fn replaced(&mut self, call: CallId, by: CallId, calls: &mut Calls<'_, '_, '_>) -> bool {
@@ -170,6 +197,8 @@ impl Service for Park {
             return false;
         }
         (parked.call, parked.by, parked.rounds) = (by, account, 0);
+        let slot = self.slots.iter().find(|(_, parked)| parked.call == by).map(|(slot, _)| *slot);
+        slot.into_iter().for_each(|slot| calls.tell_parked(slot, Some(by)));
         calls.play(by, round());
         true
     }
@@ -192,7 +221,7 @@ impl Service for Park {
         let Some(slot) = slot else { return };
         match point {
             Point::Played => self.waits(slot, calls),
-            Point::Dialled(Dialled::Answered(_)) | Point::Ended => _ = self.slots.remove(&slot),
+            Point::Dialled(Dialled::Answered(_)) | Point::Ended => self.empty(slot, calls),
             Point::Dialled(Dialled::Failed(_)) => {
                 if let Some(parked) = self.slots.get_mut(&slot) {
                     (parked.rounds, parked.rings_back) = (0, false);

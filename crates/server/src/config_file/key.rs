@@ -333,6 +333,36 @@ pub const KEYS: &[Key] = &[
     ),
     key("services.conference.most", Kind::Count(2, 1000), "100", "How many may be in a room"),
     key(
+        "services.park.number",
+        Kind::Text,
+        "\"700\"",
+        "What a call is transferred to that is to be parked; \"off\": no call is",
+    ),
+    key(
+        "services.park.slots",
+        Kind::Text,
+        "\"701-720\"",
+        "What is dialled to fetch a parked call, first and last",
+    ),
+    key(
+        "services.park.time",
+        Kind::Time,
+        "\"2m\"",
+        "After so long a parked call rings back at who parked it",
+    ),
+    key(
+        "services.pickup.number",
+        Kind::Text,
+        "\"*8\"",
+        "What is dialled to take a call that rings in one's pickup group, alone or before a number; \"off\": none is",
+    ),
+    key(
+        "services.transfer.code",
+        Kind::Text,
+        "\"*2\"",
+        "What is pressed in a call before a number and # to transfer the other party; \"off\": nothing",
+    ),
+    key(
         "services.supervise.listen",
         Kind::Text,
         "\"*901\"",

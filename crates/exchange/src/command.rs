@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::directory::Delta;
+use crate::directory::{AddressOfRecord, Delta};
 use crate::trunks::TrunkState;
 
 /// The number under which a command's answer returns; chosen by whoever asks.
@@ -26,6 +26,9 @@ pub enum Command {
     Conferences,
     /// Something is to happen to those in a room; answered with how many it happened to.
     Moderate(Moderation),
+    /// Calls an account, and when somebody answers there, whom it is to talk with: a number, a name or a URI, as if the
+    /// account had dialled that. Answered with [`Answer::Done`], or [`Answer::Refused`].
+    Connect(AddressOfRecord, String),
     /// How the trunks are.
     Trunks,
     /// Looks after the trunk of this name at once: its servers, its registration if that has failed, whether it answers.
@@ -41,6 +44,8 @@ pub enum Command {
 pub enum Answer {
     /// It was done.
     Done,
+    /// It cannot be done, for this reason.
+    Refused(&'static str),
     /// See [`Command::Status`].
     Status(Status),
     /// See [`Command::Calls`].
@@ -79,6 +84,7 @@ impl Answer {
                 }
                 Self::Trunks(trunks)
             }
+            (Self::Done, refused @ Self::Refused(_)) => refused,
             (one, _) => one,
         }
     }

@@ -1,6 +1,7 @@
 //! Chooses who deals with a request: the registrar, the proxy, or ourselves.
 
 mod bridged;
+mod dialled;
 mod diversion;
 mod message;
 mod outward;
@@ -488,6 +489,7 @@ impl Core {
                 Answer::Conferences(services.guests(bridged, &mut env))
             }
             Command::Moderate(asked) => Answer::Moderated(self.moderate(&asked, cx)),
+            Command::Connect(account, to) => self.connect(&account, &to, cx),
             Command::Trunks => Answer::Trunks(self.trunk_reports(cx.now)),
             Command::TryTrunk(name, number) => {
                 let at = self.config.trunks.iter().position(|trunk| trunk.name == name);

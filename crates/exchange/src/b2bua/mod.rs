@@ -5,7 +5,9 @@
 pub(crate) mod agreed;
 mod bridge;
 mod call;
+mod dial;
 mod end;
+mod halves;
 mod leg;
 mod lines;
 mod ring;
@@ -16,6 +18,7 @@ mod voice;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
+use offhook_media::voice::Clip;
 use offhook_sip::Request;
 use offhook_sip_stack::transaction::{TransactionEvent, Transactions};
 use offhook_sip_stack::usage::{Claims, InviteEvent, UsageId, UsageOwner};
@@ -30,10 +33,11 @@ use crate::proxy::anchor::{Anchors, Trouble};
 use crate::proxy::{OPERATOR, OPERATOR_REASON};
 use crate::trunks::Trunks;
 use call::Call;
+pub(crate) use dial::{Dial, ShownAs, Wanted};
 pub(crate) use leg::{settings, settings_as};
 pub(crate) use unanswered::{Onward, Unanswered};
 pub(crate) use verb::{Arriving, Called, Calls, Endpoint, Shown};
-pub(crate) use voice::Point;
+pub(crate) use voice::{Dialled, Point};
 
 /// The number of a bridged call, never used twice by one shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -58,6 +62,14 @@ pub(crate) struct Usages {
     pub(crate) unanswered: Vec<CallId>,
     /// For the services of these numbers.
     pub(crate) points: Vec<(CallId, usize, Point)>,
+    /// Whom services want called.
+    pub(crate) wanted: Vec<Wanted>,
+    /// Calls that wait, and those who have answered for them.
+    pub(crate) to_connect: Vec<(CallId, CallId)>,
+    /// Calls that end because others have, with the value of a Reason header.
+    pub(crate) let_go: Vec<(CallId, Option<String>)>,
+    /// Those whose partner holds them, or no longer.
+    pub(crate) held: Vec<(CallId, bool)>,
 }
 
 /// What is lent to the calls for the time of one input.
@@ -185,8 +197,32 @@ impl Table {
         ended.len()
     }
 
-    /// Lets legs say what they have to say until they are silent, and forgets the call if it is over.
+    /// Lets legs say what they have to say until they are silent, and forgets the call if it is over; the same for those
+    /// that end with it.
     fn settle(&mut self, touched: CallId, env: &mut Env<'_, '_>) {
+        self.settle_one(touched, env);
+        self.connect_answered(env);
+        self.play_to_held(env);
+        while let Some((call, reason)) = env.usages.let_go.pop() {
+            if let Some(call) = self.calls.get_mut(&call) {
+                call.hang_up_with(reason.as_deref(), env);
+            }
+            self.settle_one(call, env);
+        }
+    }
+
+    /// Who is held by the one that it is connected with hears music meanwhile.
+    fn play_to_held(&mut self, env: &mut Env<'_, '_>) {
+        for (call, held) in std::mem::take(&mut env.usages.held) {
+            let partner = self.calls.get(&call).and_then(|call| call.partner);
+            let partner = partner.and_then(|partner| self.calls.get_mut(&partner));
+            if let Some(call::With::End(end)) = partner.map(|partner| &mut partner.with) {
+                end.play(if held { vec![Clip::Music] } else { Vec::new() }, env);
+            }
+        }
+    }
+
+    fn settle_one(&mut self, touched: CallId, env: &mut Env<'_, '_>) {
         while !env.usages.events.is_empty() {
             for (usage, event) in std::mem::take(&mut env.usages.events) {
                 let (call, leg) = place(usage);
@@ -229,7 +265,8 @@ impl Table {
     /// The calls that have not ended, oldest first.
     pub(crate) fn live<'t>(&'t self, cx: &Context<'_>) -> impl Iterator<Item = LiveCall> + use<'t> {
         let epoch = cx.epoch;
-        self.calls.values().filter(|call| !call.has_ended()).map(move |call| call.live(epoch))
+        let is_one = |call: &&Box<Call>| !call.has_ended() && !call.about.is_leg;
+        self.calls.values().filter(is_one).map(move |call| call.live(epoch))
     }
 
     /// Whether there is no call, and nothing that is left of one.

@@ -2,7 +2,7 @@
 
 use offhook_media::command::{Heard, Order};
 use offhook_media::voice::{Clip, Closed, Lost, Recording};
-use offhook_sip::Request;
+use offhook_sip::{Request, Status};
 use offhook_sip_stack::usage::UsageId;
 
 use super::call::With;
@@ -10,7 +10,6 @@ use super::end::End;
 use super::verb::Calls;
 use super::{CallId, Env, Table, place};
 use crate::directory::AddressOfRecord;
-use crate::event::EndedBy;
 use crate::io::{FileRequest, ShardMessage};
 use crate::proxy::anchor::{How, Supervise, room};
 use crate::proxy::keys;
@@ -28,8 +27,22 @@ pub(crate) enum Point {
     Room(u16),
     /// It cannot come into a room.
     Closed(Closed),
+    /// Something has come of calling somebody ([`Calls::dial`], [`Calls::originate`]).
+    Dialled(Dialled),
     /// The call is over.
     Ended,
+}
+
+/// What has come of calling somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialled {
+    /// A phone rings.
+    Ringing,
+    /// Somebody has answered, in this call, which the service has from now on. Where it was called for another call, both
+    /// are connected.
+    Answered(CallId),
+    /// Nobody has.
+    Failed(Status),
 }
 
 impl Table {
@@ -37,19 +50,32 @@ impl Table {
     pub(crate) fn heard(&mut self, call: CallId, heard: Heard, env: &mut Env<'_, '_>) {
         let Some(one) = self.calls.get_mut(&call).filter(|one| !one.has_ended()) else { return };
         let (With::End(end), Some(service)) = (&mut one.with, one.service) else { return };
-        if let Some(point) = end.point(heard) {
-            env.usages.points.push((call, service, point));
+        let is_event = end.has_events();
+        let Some(point) = end.point(heard) else { return };
+        if let (Point::Digit(key), Some(partner), true) = (&point, one.partner, is_event) {
+            self.press(partner, *key, env);
+        }
+        env.usages.points.push((call, service, point));
+    }
+
+    /// The party of another half hears a key that is not in the sound.
+    fn press(&mut self, partner: CallId, key: char, env: &mut Env<'_, '_>) {
+        if let Some(With::End(end)) = self.calls.get_mut(&partner).map(|one| &mut one.with) {
+            end.order(Order::Press(key), env);
         }
     }
 
     /// A key that signalling brought, if the leg is of an end of ours.
-    pub(super) fn pressed(&self, usage: UsageId, request: &Request, env: &mut Env<'_, '_>) {
+    pub(super) fn pressed(&mut self, usage: UsageId, request: &Request, env: &mut Env<'_, '_>) {
         let (call, _) = place(usage);
         let Some(one) = self.calls.get(&call) else { return };
         let (With::End(_), Some(service)) = (&one.with, one.service) else { return };
         let press = keys::pressed(request).and_then(|press| KEYS.chars().nth(press.event.into()));
-        if let Some(key) = press {
-            env.usages.points.push((call, service, Point::Digit(key)));
+        let Some(key) = press else { return };
+        let partner = one.partner;
+        env.usages.points.push((call, service, Point::Digit(key)));
+        if let Some(partner) = partner {
+            self.press(partner, key, env);
         }
     }
 }
@@ -62,6 +88,7 @@ impl Calls<'_, '_, '_> {
 
     /// Lets the caller hear music, in place of what is being said, until something else is to be said. There is always some:
     /// of the exchange's folder of music, or a melody.
+    #[allow(dead_code, reason = "for services whose callers wait")]
     pub(crate) fn music(&mut self, call: CallId) {
         self.play(call, vec![Clip::Music]);
     }
@@ -97,11 +124,11 @@ impl Calls<'_, '_, '_> {
         self.table.calls.get(&call).map(|one| one.about.call_id.clone())
     }
 
-    /// Ends a call that was answered.
+    /// Ends a call that was answered, or that somebody is being called by.
     pub(crate) fn hang_up(&mut self, call: CallId) {
+        self.env.usages.wanted.retain(|wanted| wanted.call != call);
         if let Some(one) = self.table.calls.get_mut(&call).filter(|one| !one.has_ended()) {
-            one.finish(Some(EndedBy::Exchange), (offhook_sip::Status::OK, "Done"), self.env);
-            one.caller.enter(self.env, |invite, stack| invite.hangup_because(None, stack));
+            one.hang_up_with(None, self.env);
         }
         self.table.settle(call, self.env);
     }

@@ -185,6 +185,7 @@ fn found(
                 refused: 0,
                 domain: Some(domain.clone()),
                 asserted: locating.asserted.clone(),
+                account: None,
                 line: None,
                 concern: locating.concern.clone(),
                 alternatives: Vec::new(),

@@ -11,7 +11,7 @@ use super::anchor::Concern;
 use super::protection::Manner;
 use super::signed_route::Party;
 use crate::config::{AnchorPolicy, Config};
-use crate::directory::Binding;
+use crate::directory::{AddressOfRecord, Binding};
 use crate::trunks::Outbound;
 
 /// One place to try.
@@ -35,6 +35,8 @@ pub(crate) struct Target {
     pub(crate) domain: Option<String>,
     /// Who the caller is, for a trunk (RFC 3325).
     pub(crate) asserted: Option<String>,
+    /// Whose phone it is, for calls in which we are an endpoint.
+    pub(crate) account: Option<AddressOfRecord>,
     /// What is said to the trunk whose server it is, by a leg of ours.
     pub(crate) line: Option<Arc<Outbound>>,
     /// Whom the call concerns, if somebody of ours may have to hear it.
@@ -83,6 +85,7 @@ impl From<&Binding> for Target {
             refused: 0,
             domain: None,
             asserted: None,
+            account: None,
             line: None,
             concern: None,
             alternatives: Vec::new(),

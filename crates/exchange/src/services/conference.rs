@@ -195,7 +195,12 @@ impl Service for Conference {
             (Step::Inside(_), Point::Digit(key)) => guest.command(call, key, (settings, *language), calls),
             (
                 Step::Pin { .. } | Step::Enters | Step::Inside(_) | Step::Goes,
-                Point::Digit(_) | Point::Played | Point::Recorded(_) | Point::Room(_) | Point::Closed(_),
+                Point::Digit(_)
+                | Point::Played
+                | Point::Recorded(_)
+                | Point::Room(_)
+                | Point::Closed(_)
+                | Point::Dialled(_),
             ) => {}
         }
     }

@@ -1,9 +1,12 @@
 //! Value-added services. Each is a file that implements [`Service`] and a line in [`SERVICES`].
 
+mod click;
 mod clock;
 mod conference;
 mod echo;
 mod forward;
+mod intercom;
+mod page;
 mod privacy;
 mod recording;
 mod supervise;
@@ -20,6 +23,7 @@ use crate::proxy::Target;
 use crate::refusal::Refusal;
 use crate::speech::Language;
 pub use conference::Settings as ConferenceSettings;
+pub use page::Page;
 pub use recording::{Announce, Settings as RecordingSettings};
 pub use supervise::Settings as SuperviseSettings;
 pub use voicemail::Settings as VoicemailSettings;
@@ -31,6 +35,9 @@ pub const SERVICES: &[Kind] = &[
     conference::KIND,
     recording::KIND,
     supervise::KIND,
+    click::KIND,
+    intercom::KIND,
+    page::KIND,
     forward::KIND,
     voicemail::KIND,
     privacy::KIND,
@@ -59,6 +66,10 @@ pub struct Settings {
     pub conference: ConferenceSettings,
     /// Of voicemail.
     pub voicemail: VoicemailSettings,
+    /// What is dialled before the number of an account whose phones are to answer by themselves; `None`: nothing is.
+    pub intercom: Option<String>,
+    /// Groups of phones to which one speaks.
+    pub pages: Vec<Page>,
     /// Of supervision.
     pub supervise: SuperviseSettings,
     /// Of recording.
@@ -74,6 +85,8 @@ impl Default for Settings {
             clock_number: Some("*60".into()),
             conference: ConferenceSettings::default(),
             voicemail: VoicemailSettings::default(),
+            intercom: Some("*80".into()),
+            pages: Vec::new(),
             supervise: SuperviseSettings::default(),
             recording: RecordingSettings::default(),
             language: Language::default(),
@@ -90,6 +103,11 @@ pub(crate) trait Service: Send {
 
     /// Something has happened to a call that the service has.
     fn point(&mut self, _call: CallId, _point: Point, _calls: &mut Calls<'_, '_, '_>) {}
+
+    /// Somebody wants an account to talk with another, as if it had dialled; false if the service does not see to that.
+    fn wish(&mut self, _account: &AddressOfRecord, _to: &str, _calls: &mut Calls<'_, '_, '_>) -> bool {
+        false
+    }
 
     /// A folder of recordings holds these files now; returns whose mailbox it is, with its new messages and the others.
     fn mailbox(&mut self, _folder: &str, _files: &[String]) -> Option<(AddressOfRecord, u32, u32)> {
@@ -244,6 +262,19 @@ impl Services {
             done += service.moderate(asked, &mut Calls::at_point(table, env, number));
         }
         done
+    }
+
+    /// Somebody wants an account to talk with another; false if no service sees to that.
+    pub(crate) fn wish(
+        &mut self,
+        table: &mut Table,
+        env: &mut Env<'_, '_>,
+        (account, to): (&AddressOfRecord, &str),
+    ) -> bool {
+        self.0.iter_mut().enumerate().any(|(number, service)| {
+            let mut calls = Calls::at_point(table, env, number);
+            service.wish(account, to, &mut calls)
+        })
     }
 
     /// Tells all of them what a folder of recordings holds now.

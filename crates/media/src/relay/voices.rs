@@ -56,7 +56,11 @@ impl Voices {
                     (stream, Take::new(stream, (order, recording), (RATE, 1), &mut out.files))
                 });
             }
-            Order::Agree { .. } | Order::Play { .. } | Order::Record { .. } | Order::Stop => {}
+            Order::Agree { .. }
+            | Order::Play { .. }
+            | Order::Record { .. }
+            | Order::Stop
+            | Order::Press(_) => {}
         }
         true
     }

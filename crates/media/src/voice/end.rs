@@ -76,6 +76,7 @@ impl Voice {
             // Of rooms the relay knows more.
             Order::Lock(_) | Order::RecordRoom(_) => {}
             Order::Leave => self.seat = None,
+            Order::Press(key) => _ = self.session.dial(key, KEY),
         }
     }
 
@@ -204,6 +205,8 @@ fn tones(settings: &Settings) -> Option<(Resampler, Detector)> {
     needed.then(|| (Resampler::new(RATE, SAMPLE_RATE), Detector::new()))
 }
 
+/// How long a key is pressed that somebody else has pressed.
+const KEY: Duration = Duration::from_millis(160);
 /// In place of the phone's address, which the relay knows.
 const PHONE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9);
 /// Our CNAME (RFC 7022 §3): whoever hears us hears nobody else of us in this session.

@@ -10,13 +10,16 @@ mod demo;
 mod device;
 mod doctor;
 mod exit;
+mod lines;
 mod number;
 mod place;
 mod print;
+mod rates;
 mod route;
 mod serve;
 mod services;
 mod softphone;
+mod spending;
 mod status;
 mod trace;
 mod trunk;
@@ -83,6 +86,9 @@ enum Command {
     /// Telephone numbers and whose they are
     #[command(subcommand)]
     Number(number::Number),
+    /// Rates: what calls by trunks cost
+    #[command(subcommand)]
+    Rates(rates::Rates),
     /// Routes: where calls go that are for no account
     #[command(subcommand)]
     Route(route::Route),
@@ -125,6 +131,7 @@ fn main() -> ExitCode {
         Command::Config(config) => finish(config.run()),
         Command::Account(account) => finish(account.run()),
         Command::Number(number) => finish(number.run()),
+        Command::Rates(rates) => finish(rates.run()),
         Command::Route(route) => finish(route.run()),
         Command::Trunk(trunk) => finish(trunk.run()),
         Command::Device(device) => finish(device.run()),

@@ -76,6 +76,9 @@ pub enum StoreError {
     /// So many callers may be turned away, no more.
     #[error("at most {0} callers can be turned away")]
     TooManyBlocked(usize),
+    /// An account may have at least one call.
+    #[error("an account may have 1 to {0} calls at a time")]
+    BadCalls(u32),
     /// Phones ring for at least a second, and at most this long.
     #[error("phones ring for 1 to {0} seconds")]
     BadRingSeconds(u16),

@@ -16,7 +16,7 @@ mod voice;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
-use offhook_sip::Request;
+use offhook_sip::{Request, Status};
 use offhook_sip_stack::transaction::{TransactionEvent, Transactions};
 use offhook_sip_stack::usage::{Claims, InviteEvent, UsageId, UsageOwner};
 use offhook_sip_stack::{Timers, shrink};
@@ -165,6 +165,19 @@ impl Table {
                 self.trouble(call, anchor, Trouble::Held, env);
             }
         }
+    }
+
+    /// The Call-ID of a call that goes on.
+    pub(crate) fn call_id(&self, call: CallId) -> Option<&str> {
+        self.calls.get(&call).filter(|call| !call.has_ended()).map(|call| call.about.call_id.as_str())
+    }
+
+    /// Ends a call for a reason of ours.
+    pub(crate) fn end(&mut self, call: CallId, reason: &str, refusal: (Status, &str), env: &mut Env<'_, '_>) {
+        if let Some(one) = self.calls.get_mut(&call).filter(|call| !call.has_ended()) {
+            one.hang_up(reason, refusal, env);
+        }
+        self.settle(call, env);
     }
 
     /// Ends the calls that the one who called knows by this Call-ID; returns how many there are.

@@ -14,7 +14,7 @@ use crate::identity::Caller;
 use crate::locality::user_of;
 use crate::proxy::{Asking, Target};
 use crate::refusal::Refusal;
-use crate::route::{Choice, Trunk, TrunkAuth};
+use crate::route::{Choice, Lines, Trunk, TrunkAuth};
 use crate::trunks::{
     Desk, Dialled, Outbound, TrunkState, Trunks, contact_user, diverted, hides, is_looked_after,
 };
@@ -132,16 +132,22 @@ impl Core {
             return Err(refusal.with(Name::Allow, "INVITE, ACK, CANCEL, BYE"));
         }
         let ByTrunks { choices, number, dialled, emergency, diverted } = by;
+        let charge = self.afford(&asking, &number, emergency, cx)?;
+        let charged = charge.as_ref().map(|charge| charge.id);
         let (private, caller) = (hides(&asking.request), &asking.caller);
         let diverted = diverted.as_deref();
-        let call = Dialled { private, diverted, caller, number: &number, dialled: &dialled, emergency };
+        let cost = self.cost(charge, &number);
+        let call =
+            Dialled { private, diverted, caller, number: &number, dialled: &dialled, emergency, cost: &cost };
         let order = self.trunks.in_order(&choices, &self.config, cx.now, cx.rng);
         let targets: Vec<Target> =
             order.iter().zip((0..1_000).rev()).filter_map(|(at, q)| self.by_line(*at, q, call)).collect();
         if targets.is_empty() {
+            self.forgo(charged, cx);
             return Err(Refusal::new(Status::BAD_GATEWAY, self.why_none(&order)));
         }
-        if asking.bridged.is_some() {
+        if let Some(call) = asking.bridged {
+            self.charge(charged, call, cx);
             self.send_on(Onward { server, asking, account: None, targets, rings_for: None }, cx);
             return Ok(());
         }
@@ -149,7 +155,9 @@ impl Core {
         let arriving = Arriving { server, asking: &asking, called: &called, targets };
         let (bridged, mut env, _) = self.bridged(cx);
         let (id, mut calls) = Calls::new(bridged, &mut env, arriving);
-        calls.bridge(id, Shown::AsItSays)
+        let begun = calls.bridge(id, Shown::AsItSays);
+        self.charge(charged, id, cx);
+        begun
     }
 
     /// A trunk as a target: its first server, the others being alternatives.
@@ -182,6 +190,28 @@ impl Core {
             Some(format!("The trunk {} cannot be used: {}", trunk.name, state.usable().err()?))
         };
         order.iter().find_map(why).unwrap_or_else(|| "The plan names a trunk that is not there".into())
+    }
+
+    /// Other rules and lines are in force from now on. What belongs to calls under way stays: a line that is no longer there,
+    /// or is elsewhere, keeps its place for them, and takes no new ones.
+    pub(super) fn take_over(&mut self, lines: &Lines, cx: &mut Context<'_>) {
+        self.config.plan = lines.plan.clone();
+        let mut new = lines.trunks.clone();
+        for at in 0..self.config.trunks.len() {
+            let old = &self.config.trunks[at];
+            if old.retired {
+                continue;
+            }
+            match new.iter().position(|one| one.is_same_line(old)) {
+                Some(found) => self.config.trunks[at] = new.remove(found),
+                None => {
+                    self.tend(cx, |trunks, desk| trunks.retire(at, desk));
+                    self.config.trunks[at].retire();
+                }
+            }
+        }
+        self.config.trunks.extend(new);
+        self.trunks.refresh(&self.config, cx);
     }
 
     /// Lends what looking after trunks takes.
@@ -217,7 +247,7 @@ impl Core {
             calls: self.trunks.load.calls(at),
             busy: self.trunks.is_busy(at, now),
         };
-        self.config.trunks.iter().enumerate().map(report).collect()
+        self.config.trunks.iter().enumerate().filter(|(_, trunk)| !trunk.retired).map(report).collect()
     }
 }
 

@@ -78,6 +78,8 @@ impl Directory {
             Delta::Answering(address, answering) => {
                 self.answering.insert(address, answering);
             }
+            // Kept where calls are counted.
+            Delta::Limits(..) => {}
         }
     }
 

@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
 use offhook_media::voice::Clip;
-use offhook_sip::Request;
+use offhook_sip::{Request, Status};
 use offhook_sip_stack::transaction::{TransactionEvent, Transactions};
 use offhook_sip_stack::usage::{Claims, InviteEvent, UsageId, UsageOwner};
 use offhook_sip_stack::{Timers, shrink};
@@ -198,6 +198,19 @@ impl Table {
     /// What a supervisor listened to is over.
     pub(crate) fn unsupervised(&mut self, call: CallId, env: &mut Env<'_, '_>) {
         Calls::at_point(self, env, 0).hang_up(call);
+    }
+
+    /// The Call-ID of a call that goes on.
+    pub(crate) fn call_id(&self, call: CallId) -> Option<&str> {
+        self.calls.get(&call).filter(|call| !call.has_ended()).map(|call| call.about.call_id.as_str())
+    }
+
+    /// Ends a call for a reason of ours.
+    pub(crate) fn end(&mut self, call: CallId, reason: &str, refusal: (Status, &str), env: &mut Env<'_, '_>) {
+        if let Some(one) = self.calls.get_mut(&call).filter(|call| !call.has_ended()) {
+            one.hang_up(reason, refusal, env);
+        }
+        self.settle(call, env);
     }
 
     /// Ends the calls that the one who called knows by this Call-ID; returns how many there are.

@@ -101,6 +101,8 @@ impl Exchange for AtRest {
             | Command::Status
             | Command::Calls
             | Command::HangUp(_)
+            | Command::Conferences
+            | Command::Moderate(_)
             | Command::Trunks
             | Command::CheckTrunk(_)
             | Command::Lines(_)

@@ -42,6 +42,8 @@ pub(crate) fn keep(recorder: &mut Recorder, unix: Duration, event: &Event) {
         | Event::CallRefused { .. }
         | Event::Overload { .. }
         | Event::Trunk { .. }
+        | Event::Recording { .. }
+        | Event::Supervised { .. }
         | Event::AuthenticationFailed { .. }
         | Event::Registered { .. } => {}
     }

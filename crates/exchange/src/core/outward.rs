@@ -36,17 +36,12 @@ pub(super) struct To {
     /// Who the caller is, for a trunk.
     asserted: Option<String>,
     /// Which trunk that is.
-    by: Option<ByOne>,
+    by: Option<Box<ByOne>>,
 }
 
-/// The one trunk of a call that is forwarded.
+/// The one trunk of a call that is forwarded, and the number as the trunk is told it.
 struct ByOne {
-    trunk: String,
-    /// As the plan has made it.
-    number: String,
-    /// As the caller dialled it.
-    dialled: String,
-    /// As the trunk is told it.
+    by: ByTrunks,
     sent: String,
 }
 
@@ -75,6 +70,18 @@ impl Core {
         now: u64,
     ) -> Result<Way, Refusal> {
         let came = caller.account().is_none().then(|| self.trunk_of(request, from)).flatten();
+        self.way_to(user, uri, caller, came, now)
+    }
+
+    /// The same for a call that may have come by a trunk.
+    pub(super) fn way_to(
+        &self,
+        user: Option<String>,
+        uri: &Uri,
+        caller: &Caller,
+        came: Option<Came<'_>>,
+        now: u64,
+    ) -> Result<Way, Refusal> {
         let renamed;
         let (user, uri) = match &came {
             Some(Came { trunk, number: None, .. })
@@ -124,7 +131,8 @@ impl Core {
                 let asserted = caller.asserted_to(trunk, numbering);
                 let sent = trunk.dialling.called(&number, &dialled, numbering);
                 let uri = by(trunk, &sent);
-                let by = Some(ByOne { trunk: trunk.name.clone(), number, dialled, sent });
+                let by = ByTrunks { choices, number, dialled, emergency, diverted: None };
+                let by = Some(Box::new(ByOne { by, sent }));
                 Ok(Way::Out(To { uri, planned, emergency, asserted, by }))
             }
             Decision::Refused(status, reason) => Err(Refusal::new(status, reason)),
@@ -155,20 +163,24 @@ impl Core {
         }
         let by = by.filter(|_| *asking.request.method() == Method::Invite);
         let charge = match &by {
-            Some(by) => self.afford(&asking, &by.number, emergency, cx)?,
+            Some(one) => {
+                let call = asking.request.call_id().unwrap_or_default();
+                self.afford(&asking.caller, call, &one.by, cx)?
+            }
             None => None,
         };
         let (id, rates) = (charge.as_ref().map(|charge| charge.id), &self.proxy.active.spending.rates);
-        let sent = by.map(|by| Event::CallSent {
+        let sent = by.map(|one| Event::CallSent {
             call: asking.request.call_id().unwrap_or_default().to_owned(),
-            trunk: by.trunk,
-            dialled: by.dialled,
-            sent: by.sent,
+            price: rates.price(&one.by.number),
+            trunk: one.by.choices.into_iter().next().map(|only| only.trunk).unwrap_or_default(),
+            dialled: one.by.dialled,
+            sent: one.sent,
             charged: charge.as_ref().map(|charge| (charge.account.clone(), charge.day)),
-            price: rates.price(&by.number),
             currency: rates.currency().to_owned(),
         });
-        let outward = Outward { asking, to: uri, planned, emergency, asserted, charge, sent };
+        let concern = self.concern(&asking, None);
+        let outward = Outward { asking, to: uri, planned, emergency, asserted, charge, sent, concern };
         let started = self.proxy.start_elsewhere(server, outward, &self.config, &mut self.transactions, cx);
         if let (Err(_), Some(id)) = (&started, id) {
             self.proxy.active.spending.over(id, cx.epoch.unix(cx.now));

@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 use offhook_sip::Status;
 
 use super::Core;
+use super::trunks::ByTrunks;
 use crate::b2bua::CallId;
 use crate::context::{Alarm, Context};
 use crate::directory::AddressOfRecord;
 use crate::event::EndedBy;
-use crate::proxy::Asking;
+use crate::identity::Caller;
 use crate::refusal::Refusal;
 use crate::spending::{Charge, Reached, Share, alarm};
 use crate::trunks::Cost;
@@ -22,15 +23,15 @@ impl Core {
     /// 403 if that account has spent what it may.
     pub(super) fn afford(
         &mut self,
-        asking: &Asking,
-        number: &str,
-        emergency: bool,
+        caller: &Caller,
+        call: &str,
+        by: &ByTrunks,
         cx: &mut Context<'_>,
     ) -> Result<Option<Charge>, Refusal> {
-        let Some(account) = asking.caller.account().filter(|_| !emergency) else { return Ok(None) };
-        let admitted = self.proxy.active.spending.admit(account, number, cx.epoch.unix(cx.now));
+        let Some(account) = caller.account().filter(|_| !by.emergency) else { return Ok(None) };
+        let admitted = self.proxy.active.spending.admit(account, &by.number, cx.epoch.unix(cx.now));
         admitted.map(Some).map_err(|barred| {
-            let (call, what) = (asking.request.call_id().unwrap_or_default(), barred.to_string());
+            let what = barred.to_string();
             cx.event(alarm(call, account, what.clone(), false));
             Refusal::new(Status::FORBIDDEN, what)
         })

@@ -16,7 +16,7 @@ use crate::proxy::{Asking, Target};
 use crate::refusal::Refusal;
 use crate::route::{Choice, Lines, Trunk, TrunkAuth};
 use crate::trunks::{
-    Desk, Dialled, Outbound, TrunkState, Trunks, contact_user, diverted, hides, is_looked_after,
+    Cost, Desk, Dialled, Outbound, TrunkState, Trunks, contact_user, diverted, hides, is_looked_after,
 };
 
 /// A call on its way to whichever trunk takes it.
@@ -131,21 +131,15 @@ impl Core {
             let refusal = Refusal::new(Status::METHOD_NOT_ALLOWED, "Only calls go by this trunk");
             return Err(refusal.with(Name::Allow, "INVITE, ACK, CANCEL, BYE"));
         }
-        let ByTrunks { choices, number, dialled, emergency, diverted } = by;
-        let charge = self.afford(&asking, &number, emergency, cx)?;
+        let charge = self.afford(&asking.caller, asking.request.call_id().unwrap_or_default(), &by, cx)?;
         let charged = charge.as_ref().map(|charge| charge.id);
-        let (private, caller) = (hides(&asking.request), &asking.caller);
-        let diverted = diverted.as_deref();
-        let cost = self.cost(charge, &number);
-        let call =
-            Dialled { private, diverted, caller, number: &number, dialled: &dialled, emergency, cost: &cost };
-        let order = self.trunks.in_order(&choices, &self.config, cx.now, cx.rng);
+        let cost = self.cost(charge, &by.number);
+        let concern = self.concern(&asking, None);
+        let targets = self.lines(&by, &cost, hides(&asking.request), &asking.caller, cx);
+        let targets = targets.inspect_err(|_| self.forgo(charged, cx))?;
         let targets: Vec<Target> =
-            order.iter().zip((0..1_000).rev()).filter_map(|(at, q)| self.by_line(*at, q, call)).collect();
-        if targets.is_empty() {
-            self.forgo(charged, cx);
-            return Err(Refusal::new(Status::BAD_GATEWAY, self.why_none(&order)));
-        }
+            targets.into_iter().map(|target| Target { concern: concern.clone(), ..target }).collect();
+        let ByTrunks { dialled, emergency, .. } = by;
         if let Some(call) = asking.bridged {
             self.charge(charged, call, cx);
             self.send_on(Onward { server, asking, account: None, targets, rings_for: None }, cx);
@@ -158,6 +152,27 @@ impl Core {
         let begun = calls.bridge(id, Shown::AsItSays);
         self.charge(charged, id, cx);
         begun
+    }
+
+    /// The trunks that may carry a call, in the order in which they are tried.
+    pub(super) fn lines(
+        &self,
+        by: &ByTrunks,
+        cost: &Cost,
+        private: bool,
+        caller: &Caller,
+        cx: &mut Context<'_>,
+    ) -> Result<Vec<Target>, Refusal> {
+        let ByTrunks { choices, number, dialled, emergency, diverted } = by;
+        let (diverted, emergency) = (diverted.as_deref(), *emergency);
+        let call = Dialled { private, diverted, caller, number, dialled, emergency, cost };
+        let order = self.trunks.in_order(choices, &self.config, cx.now, cx.rng);
+        let targets: Vec<Target> =
+            order.iter().zip((0..1_000).rev()).filter_map(|(at, q)| self.by_line(*at, q, call)).collect();
+        if targets.is_empty() {
+            return Err(Refusal::new(Status::BAD_GATEWAY, self.why_none(&order)));
+        }
+        Ok(targets)
     }
 
     /// A trunk as a target: its first server, the others being alternatives.
@@ -176,7 +191,9 @@ impl Core {
             refused: 0,
             domain: Some(domain.clone()),
             asserted: None,
+            account: None,
             line: Some(std::sync::Arc::clone(&line)),
+            concern: None,
             alternatives: Vec::new(),
         });
         let first = servers.next()?;

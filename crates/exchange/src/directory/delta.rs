@@ -1,6 +1,6 @@
 //! Changes of the directory.
 
-use super::{Account, AddressOfRecord, Answering, Bindings, Mailbox};
+use super::{Account, AddressOfRecord, Answering, Bindings, Mailbox, Rights};
 use crate::spending::Limits;
 
 /// A change of one fact, complete in itself: applying it twice is the same as once.
@@ -22,4 +22,6 @@ pub enum Delta {
     Answering(AddressOfRecord, Answering),
     /// An account may do so much.
     Limits(AddressOfRecord, Limits),
+    /// An account has these rights now.
+    Rights(AddressOfRecord, Rights),
 }

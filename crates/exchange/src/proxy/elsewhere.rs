@@ -3,6 +3,7 @@
 //! While the DNS is asked, the request is a context without branches: it can be cancelled like any other.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use offhook_sip::{SipUri, Status, Uri};
@@ -11,6 +12,7 @@ use offhook_sip_stack::transaction::{ServerId, Transactions};
 use offhook_sip_stack::{Flow, Transport};
 
 use super::Proxy;
+use super::anchor::Concern;
 use super::launch::Asking;
 use super::response_context::{Kind, ResponseContext};
 use super::shunned::Shunned;
@@ -36,6 +38,8 @@ pub(crate) struct Outward {
     pub(crate) charge: Option<Charge>,
     /// What is told of a call by a trunk.
     pub(crate) sent: Option<Event>,
+    /// Whom the call concerns, if somebody of ours may have to hear it.
+    pub(crate) concern: Option<Arc<Concern>>,
 }
 
 /// The search for a domain's servers.
@@ -44,6 +48,7 @@ pub(crate) struct Locating {
     to: SipUri,
     planned: bool,
     asserted: Option<String>,
+    concern: Option<Arc<Concern>>,
 }
 
 impl Proxy {
@@ -59,7 +64,7 @@ impl Proxy {
         transactions: &mut Transactions,
         cx: &mut Context<'_>,
     ) -> Result<(), Refusal> {
-        let Outward { asking, to, planned, emergency, asserted, charge, sent } = outward;
+        let Outward { asking, to, planned, emergency, asserted, charge, sent, concern } = outward;
         let to = to.without_headers();
         let most_calls = if emergency { usize::MAX } else { config.max_calls_per_account };
         let (lookup, questions) =
@@ -67,7 +72,7 @@ impl Proxy {
         let (number, mut context) = self.begin(server, asking, 1, most_calls, transactions, cx)?;
         context.charge = charge.map(|charge| charge.id);
         cx.out.events.extend(sent);
-        context.locating = Some(Box::new(Locating { lookup, to, planned, asserted }));
+        context.locating = Some(Box::new(Locating { lookup, to, planned, asserted, concern }));
         self.ask(number, questions, cx);
         cx.timers.arm(cx.now + LONGEST_SEARCH, Alarm::Search(number));
         self.contexts.insert(number, context);
@@ -188,7 +193,9 @@ fn found(
                 refused: 0,
                 domain: Some(domain.clone()),
                 asserted: locating.asserted.clone(),
+                account: None,
                 line: None,
+                concern: locating.concern.clone(),
                 alternatives: Vec::new(),
             }),
             Err(status) => why = Some(status),

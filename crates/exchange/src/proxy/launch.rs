@@ -260,7 +260,9 @@ impl Proxy {
         };
         let manners = [manner(&caller.flow, 0, None), manner(&callee.flow, target.refused, target.media)];
         // A phone that refused the caller's own offer may accept what the relay makes of it.
-        let must = || target.refused > 0 || must_anchor(request, caller, &callee, manners, config);
+        let recorded = target.concern.as_ref().is_some_and(|concern| concern.wants_anchor());
+        let must =
+            || recorded || target.refused > 0 || must_anchor(request, caller, &callee, manners, config);
         let is_direct = *request.method() != Method::Invite || !must();
         if is_direct && !is_charged {
             return Ok((None, None));
@@ -270,6 +272,7 @@ impl Proxy {
         if let Some(anchor) = self.anchors.get_mut(number, call_id) {
             anchor.is_direct = is_direct;
         }
+        self.anchors.concerns(number, target.concern.as_ref());
         if is_direct || !is_sdp(request) {
             return Ok((Some(number), None));
         }

@@ -57,6 +57,8 @@ struct Call {
     came_by: Option<Box<str>>,
     /// Why we have ended it, if it is what its account has spent.
     stopped: Option<Box<str>>,
+    /// Apart: most calls are heard by nobody else.
+    heard: Option<Box<HeardBy>>,
 }
 
 /// A call that has left by a trunk.
@@ -67,6 +69,17 @@ struct Sent {
     charged: Option<(AddressOfRecord, i32)>,
     price: Option<Price>,
     currency: String,
+    /// When.
+    at: Duration,
+}
+
+/// Who or what else has heard a call.
+#[derive(Clone, Default)]
+struct HeardBy {
+    /// Its files among the recordings.
+    recording: Vec<String>,
+    /// Who has listened, and how far.
+    supervised_by: Vec<String>,
 }
 
 impl Call {
@@ -85,12 +98,15 @@ impl Call {
             sent: None,
             came_by: None,
             stopped: None,
+            heard: None,
         }
     }
 
     /// The seconds for which it is charged that ended at this Unix time; `None`: nobody answered.
     fn seconds(&self, ended: Duration) -> Option<u64> {
-        Some(seconds(ended.saturating_sub(self.answered_at?)))
+        // A service may have placed it by a trunk long after it had answered the caller.
+        let began = self.sent.as_ref().map_or(Duration::ZERO, |sent| sent.at).max(self.answered_at?);
+        Some(seconds(ended.saturating_sub(began)))
     }
 
     /// What it has cost, if that is known.
@@ -139,6 +155,12 @@ struct Record<'a> {
     charged: Option<String>,
     cost: Option<String>,
     currency: Option<&'a str>,
+    /// The files of its recordings.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    recording: &'a [String],
+    /// Who has listened to it, and how: `sip:boss@example.com listen`.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    supervised_by: &'a [String],
 }
 
 /// A call that is over, but for the report of its media.
@@ -202,12 +224,29 @@ impl Records {
             }
             Event::CallSent { call, trunk, dialled, sent, charged, price, currency } => {
                 if let Some(call) = self.calls.get_mut(call.as_str()) {
-                    call.sent = Some(Box::new(Sent { trunk, dialled, sent, charged, price, currency }));
+                    call.sent =
+                        Some(Box::new(Sent { trunk, dialled, sent, charged, price, currency, at: unix }));
                 }
             }
             Event::SpendingStopped { call, what, ended: true, .. } => {
                 if let Some(call) = self.calls.get_mut(call.as_str()) {
                     call.stopped = Some(what.into());
+                }
+            }
+            Event::Recording { call, what: Ok(file) } => {
+                if let Some(call) = self.calls.get_mut(call.as_str()) {
+                    let heard = call.heard.get_or_insert_default();
+                    if heard.recording.len() < MOST_HEARD && !heard.recording.contains(&file) {
+                        heard.recording.push(file);
+                    }
+                }
+            }
+            Event::Supervised { call, by, how } => {
+                if let Some(call) = self.calls.get_mut(call.as_str()) {
+                    let heard = call.heard.get_or_insert_default();
+                    if heard.supervised_by.len() < MOST_HEARD {
+                        heard.supervised_by.push(format!("{by} {how}"));
+                    }
                 }
             }
             Event::MediaEnded { call, packets } => {
@@ -234,7 +273,8 @@ impl Records {
                 let reason = stopped.map_or_else(|| "OK".to_owned(), String::from);
                 self.end(unix, &call, End { by, code: 200, reason });
             }
-            Event::Dropped { .. }
+            Event::Recording { .. }
+            | Event::Dropped { .. }
             | Event::Refused { .. }
             | Event::Overload { .. }
             | Event::SpendingStopped { .. }
@@ -284,8 +324,11 @@ impl Records {
             let spent = Spent { seconds, money: cost.unwrap_or_default() };
             self.spent.add(id, call.started_at, (account, *day), spent);
         }
+        let heard = call.heard.as_deref();
         let record = Record {
             id,
+            recording: heard.map(|heard| heard.recording.as_slice()).unwrap_or_default(),
+            supervised_by: heard.map(|heard| heard.supervised_by.as_slice()).unwrap_or_default(),
             from,
             to,
             started_at: rfc3339(call.started_at),
@@ -376,7 +419,7 @@ impl Records {
                 ledger::encode(&mut entries, call.started_at, &came);
             }
             if let Some(sent) = &call.sent {
-                let Sent { trunk, dialled, sent, charged, price, currency } = &**sent;
+                let Sent { trunk, dialled, sent, charged, price, currency, at } = &**sent;
                 let sent = Event::CallSent {
                     call: id(),
                     trunk: trunk.clone(),
@@ -386,7 +429,11 @@ impl Records {
                     price: *price,
                     currency: currency.clone(),
                 };
-                ledger::encode(&mut entries, call.started_at, &sent);
+                ledger::encode(&mut entries, *at, &sent);
+            }
+            for file in call.heard.iter().flat_map(|heard| &heard.recording) {
+                let recording = Event::Recording { call: id(), what: Ok(file.clone()) };
+                ledger::encode(&mut entries, call.started_at, &recording);
             }
             if let Some(at) = call.answered_at {
                 let after = at.saturating_sub(call.started_at);
@@ -477,6 +524,8 @@ fn cause(code: u16) -> u8 {
 /// The file in the data directory.
 pub(crate) const FILE_NAME: &str = "cdr.ndjson";
 const MOST_CALLS: usize = 100_000;
+/// Recordings and listeners of one call that are named.
+const MOST_HEARD: usize = 50;
 /// Reports come within milliseconds.
 const MOST_ENDING: usize = 10_000;
 /// Octets of records that wait for a disk.

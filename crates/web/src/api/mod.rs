@@ -3,6 +3,7 @@
 mod accounts;
 mod calls;
 mod certificates;
+mod conferences;
 mod devices;
 mod explain;
 mod input;
@@ -10,6 +11,7 @@ mod ladder;
 mod lines;
 mod messages;
 mod numbers;
+mod recordings;
 mod spending;
 mod status;
 mod trace;
@@ -34,6 +36,7 @@ pub(crate) fn routes() -> Router<Site> {
         .route("/accounts/{address}/limits", get(spending::limits).patch(spending::change_limits))
         .route("/accounts/{address}/spending", get(spending::of_account))
         .route("/spending", get(spending::list))
+        .route("/accounts/{address}/rights", get(accounts::rights).patch(accounts::change_rights))
         .route("/accounts/{address}/voicemail", get(voicemail::list))
         .route("/accounts/{address}/voicemail/{id}", get(voicemail::sound).delete(voicemail::remove))
         .route("/numbers", get(numbers::list).post(numbers::add))
@@ -45,6 +48,11 @@ pub(crate) fn routes() -> Router<Site> {
         .route("/numbers/{number}", axum::routing::patch(numbers::change).delete(numbers::remove))
         .route("/devices", get(devices::list))
         .route("/messages", get(messages::list))
+        .route("/conferences", get(conferences::list))
+        .route("/conferences/{room}", get(conferences::show).patch(conferences::change))
+        .route("/conferences/{room}/{guest}", delete(conferences::kick).patch(conferences::change_guest))
+        .route("/recordings", get(recordings::list))
+        .route("/recordings/{id}", get(recordings::sound).delete(recordings::remove))
         .route("/calls", get(calls::live))
         .route("/calls/{id}", delete(calls::hang_up))
         .route("/calls/ladder", get(ladder::last))

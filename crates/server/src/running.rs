@@ -101,6 +101,7 @@ impl Exchange for AtRest {
             | Command::Status
             | Command::Calls
             | Command::HangUp(_)
+            | Command::Connect(..)
             | Command::Conferences
             | Command::Moderate(_)
             | Command::Trunks

@@ -101,6 +101,8 @@ impl Notes {
             Event::CallRefused { .. } => self.refusals.has_room(unix.as_secs()),
             Event::Overload { .. }
             | Event::Trunk { .. }
+            | Event::Recording { .. }
+            | Event::Supervised { .. }
             | Event::AuthenticationFailed { .. }
             | Event::CallStarted { .. }
             | Event::LegStarted { .. }

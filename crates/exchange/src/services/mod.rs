@@ -5,6 +5,8 @@ mod clock;
 mod conference;
 mod echo;
 mod forward;
+mod intercom;
+mod page;
 mod park;
 mod pickup;
 mod privacy;
@@ -24,6 +26,7 @@ use crate::proxy::Target;
 use crate::refusal::Refusal;
 use crate::speech::Language;
 pub use conference::Settings as ConferenceSettings;
+pub use page::Page;
 pub use park::Settings as ParkSettings;
 pub use recording::{Announce, Settings as RecordingSettings};
 pub use supervise::Settings as SuperviseSettings;
@@ -40,6 +43,8 @@ pub const SERVICES: &[Kind] = &[
     click::KIND,
     recording::KIND,
     supervise::KIND,
+    intercom::KIND,
+    page::KIND,
     forward::KIND,
     voicemail::KIND,
     privacy::KIND,
@@ -74,6 +79,10 @@ pub struct Settings {
     pub park: ParkSettings,
     /// Of voicemail.
     pub voicemail: VoicemailSettings,
+    /// What is dialled before the number of an account whose phones are to answer by themselves; `None`: nothing is.
+    pub intercom: Option<String>,
+    /// Groups of phones to which one speaks.
+    pub pages: Vec<Page>,
     /// Of supervision.
     pub supervise: SuperviseSettings,
     /// Of recording.
@@ -92,6 +101,8 @@ impl Default for Settings {
             pickup_number: Some("*8".into()),
             park: ParkSettings::default(),
             voicemail: VoicemailSettings::default(),
+            intercom: Some("*80".into()),
+            pages: Vec::new(),
             supervise: SuperviseSettings::default(),
             recording: RecordingSettings::default(),
             language: Language::default(),

@@ -325,6 +325,10 @@ impl Call {
         let call = self.about.call_id.clone();
         let operator = self.by_operator.then_some(EndedBy::Operator);
         if self.about.is_leg {
+            let has_tried = matches!(&self.with, With::Phones(ring) if ring.has_tried_trunks());
+            if has_tried && self.answered.is_none() {
+                env.cx.event(Event::CallStayed { call });
+            }
             return;
         }
         env.cx.event(match self.answered {

@@ -113,8 +113,12 @@ impl Ring {
 
     /// Whether the one who has answered is reached by a trunk.
     pub(super) fn is_by_trunk(&self) -> bool {
-        let winner = self.winner.and_then(|at| self.branches.get(at));
-        winner.is_some_and(|branch| branch.target.line.is_some())
+        self.winner.is_some_and(|at| self.is_trunk(at))
+    }
+
+    /// Whether a branch leads to a trunk.
+    pub(super) fn is_trunk(&self, at: usize) -> bool {
+        self.branches.get(at).is_some_and(|branch| branch.target.line.is_some())
     }
 
     /// Whether the call was to leave by a trunk.

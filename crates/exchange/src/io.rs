@@ -11,6 +11,7 @@ use offhook_sip_stack::locate::{DnsAnswer, Question};
 use crate::command::{Answer, Command, Ticket};
 use crate::directory::{AddressOfRecord, Bindings, Delta};
 use crate::event::Event;
+use crate::keep::Keep;
 use crate::message::{TextAnswer, TextRequest};
 use crate::presence::Line;
 use crate::trunks::TrunkState;
@@ -108,6 +109,15 @@ pub enum ShardMessage {
         /// Its calls there.
         calls: u32,
     },
+    /// In how many calls a member of a group is at a shard.
+    Member {
+        /// The shard that counted.
+        shard: u8,
+        /// The member.
+        account: AddressOfRecord,
+        /// Its calls there.
+        calls: u32,
+    },
     /// What the shard that looks after a trunk knows of it.
     Trunk {
         /// The trunk's place in the configuration.
@@ -162,6 +172,8 @@ pub struct Outbox {
     pub answers: Vec<(Ticket, Answer)>,
     /// Questions to the store about text messages, with the number by which the answer comes back.
     pub texts: Vec<(u64, TextRequest)>,
+    /// What services want kept, with the number by which [`Command::Kept`] answers.
+    pub keeps: Vec<(u64, Keep)>,
     /// Changes to files of recordings.
     pub files: Vec<FileRequest>,
     /// What happened, for logs, metrics and call records.

@@ -79,6 +79,9 @@ impl Shard {
             Input::FromShard(ShardMessage::Activity { shard, account, calls }) => {
                 self.core.active_elsewhere(shard, account, calls);
             }
+            Input::FromShard(ShardMessage::Member { shard, account, calls }) => {
+                self.core.member_elsewhere(shard, account, calls, now);
+            }
             Input::FromShard(ShardMessage::Trunk { trunk, state }) => self.core.note_trunk(trunk, *state),
             Input::FromShard(ShardMessage::TrunkLoad { shard, trunk, calls, begun }) => {
                 self.core.note_trunk_load(shard, trunk, calls, begun, now);
@@ -94,6 +97,7 @@ impl Shard {
         }
         self.core.attend(&mut cx);
         self.core.tell_services(&mut cx);
+        self.core.follow_members(events, &cx);
         self.core.tell_activity(&mut cx);
         self.core.follow_calls(events, &mut cx);
     }

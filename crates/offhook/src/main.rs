@@ -10,6 +10,7 @@ mod demo;
 mod device;
 mod doctor;
 mod exit;
+mod group;
 mod number;
 mod place;
 mod print;
@@ -89,6 +90,9 @@ enum Command {
     /// Trunks: lines to other telephone networks
     #[command(subcommand)]
     Trunk(trunk::Trunk),
+    /// Ring groups: one number for several accounts
+    #[command(subcommand)]
+    Group(group::Group),
     /// Phones that are registered
     #[command(subcommand)]
     Device(device::Device),
@@ -127,6 +131,7 @@ fn main() -> ExitCode {
         Command::Number(number) => finish(number.run()),
         Command::Route(route) => finish(route.run()),
         Command::Trunk(trunk) => finish(trunk.run()),
+        Command::Group(group) => finish(group.run()),
         Command::Device(device) => finish(device.run()),
         Command::Calls(calls) => finish(calls.run(everywhere.language())),
         Command::Trace(trace) => finish(trace.run(everywhere.language())),

@@ -7,6 +7,7 @@ mod certificates;
 mod clock;
 pub mod config_file;
 mod host;
+mod keeps;
 mod machine;
 mod media_identity;
 mod media_thread;

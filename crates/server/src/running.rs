@@ -88,6 +88,8 @@ impl Exchange for AtRest {
             | Command::Status
             | Command::Calls
             | Command::HangUp(_)
+            | Command::Groups
+            | Command::Kept { .. }
             | Command::Trunks
             | Command::CheckTrunk(_)
             | Command::TryTrunk(..) => None,

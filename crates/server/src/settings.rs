@@ -1,9 +1,11 @@
 //! The configuration as meant: settings that belong together and cannot be wrong.
 
 mod account;
+mod group;
 mod messages;
 mod plan;
 mod presence;
+mod schedule;
 mod services;
 mod trace;
 mod trunk;

@@ -1,7 +1,7 @@
 //! The store as the API sees it; what changes there, the shards learn.
 
 use offhook_exchange::command::Command;
-use offhook_exchange::directory::{AddressOfRecord, Delta, Forward, RING_SECONDS};
+use offhook_exchange::directory::{AddressOfRecord, Also, Delta, Forward, HoursOf, RING_SECONDS};
 use offhook_exchange::message::KeptText;
 use offhook_store::{
     AccountChange, ChangedAccount, NewAccount, Password, RequestState, Source, Store, StoreError,
@@ -10,7 +10,7 @@ use offhook_store::{
 use offhook_web::calendar::rfc3339;
 use offhook_web::{
     Account, AccountPatch, Answering, AnsweringPatch, Message, NewNumber, NewNumberRequest, Number,
-    NumberEvent, NumberPatch, NumberRequest, Problem, Records, Reply,
+    NumberEvent, NumberPatch, NumberRequest, Problem, Records, Reply, RingsAlso,
 };
 
 use crate::clock;
@@ -316,6 +316,10 @@ fn shown_answering(answering: offhook_exchange::directory::Answering) -> Answeri
         do_not_disturb: answering.do_not_disturb,
         reject_anonymous: answering.reject_anonymous,
         blocked: answering.blocked,
+        allowed: answering.allowed,
+        also: answering.also.into_iter().map(|one| RingsAlso { to: one.to, after: one.after }).collect(),
+        schedule: answering.hours.as_ref().map(|hours| hours.schedule.clone()),
+        closed: answering.hours.map(|hours| hours.otherwise),
     }
 }
 
@@ -339,6 +343,13 @@ fn apply(patch: AnsweringPatch, to: &mut offhook_exchange::directory::Answering)
     if let Some(blocked) = patch.blocked {
         to.blocked = blocked;
     }
+    to.allowed = patch.allowed.unwrap_or_else(|| std::mem::take(&mut to.allowed));
+    if let Some(also) = patch.also {
+        to.also = also.into_iter().map(|one| Also { to: one.to, after: one.after }).collect();
+    }
+    let (schedule, otherwise) = to.hours.take().map(|it| (it.schedule, it.otherwise)).unzip();
+    let hours = patch.schedule.unwrap_or(schedule).zip(patch.closed.unwrap_or(otherwise));
+    to.hours = hours.map(|(schedule, otherwise)| HoursOf { schedule, otherwise });
 }
 
 fn shown_text(stored: StoredText) -> Message {
@@ -394,6 +405,7 @@ fn problem(error: StoreError) -> Problem {
         | StoreError::EmptyPassword
         | StoreError::BadDestination(_)
         | StoreError::TooManyBlocked(_)
+        | StoreError::TooManyAlso(_)
         | StoreError::BadRingSeconds(_)
         | StoreError::Row { .. }
         | StoreError::Csv(_) => Problem::bad(text),

@@ -74,8 +74,11 @@ pub enum StoreError {
     #[error("{0:?} is nobody to be called: a number, a name, an address or a URI is expected")]
     BadDestination(String),
     /// So many callers may be turned away, no more.
-    #[error("at most {0} callers can be turned away")]
+    #[error("at most {0} callers can be turned away, and as many allowed")]
     TooManyBlocked(usize),
+    /// So many others may ring for one call, no more.
+    #[error("at most {0} others can ring as well")]
+    TooManyAlso(usize),
     /// Phones ring for at least a second, and at most this long.
     #[error("phones ring for 1 to {0} seconds")]
     BadRingSeconds(u16),

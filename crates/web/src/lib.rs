@@ -24,7 +24,7 @@ pub use exchange::{About, Exchange, Reply, TurnCredentials};
 pub use problem::Problem;
 pub use records::{
     Account, AccountPatch, Answering, AnsweringPatch, ChangedAccount, Message, NewAccount, NewNumber,
-    NewNumberRequest, Number, NumberEvent, NumberPatch, NumberRequest, Records,
+    NewNumberRequest, Number, NumberEvent, NumberPatch, NumberRequest, Records, RingsAlso,
 };
 pub use serve::{Front, Io, Secure, serve};
 pub use site::{Site, answer};

@@ -205,6 +205,11 @@ impl Table {
         }
     }
 
+    /// The service that has a call.
+    pub(crate) fn service(&self, call: CallId) -> Option<usize> {
+        self.calls.get(&call)?.service
+    }
+
     fn insert(&mut self, call: Call, env: &mut Env<'_, '_>) {
         let id = call.id;
         self.calls.insert(id, Box::new(call));

@@ -169,6 +169,8 @@ impl Core {
             domain: Some(domain.clone()),
             asserted: None,
             line: Some(std::sync::Arc::clone(&line)),
+            member: None,
+            after: None,
             alternatives: Vec::new(),
         });
         let first = servers.next()?;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use offhook_sip::Status;
 
+use super::members::Members;
 use crate::directory::AddressOfRecord;
 use crate::identity::Caller;
 use crate::refusal::Refusal;
@@ -16,12 +17,20 @@ pub(crate) struct Activity {
     elsewhere: HashMap<AddressOfRecord, BTreeMap<u8, u32>>,
     /// Accounts whose number here may have changed since the others were told.
     untold: Vec<AddressOfRecord>,
+    /// Who of groups is in a call.
+    pub(crate) members: Members,
 }
 
 impl Activity {
     /// For one of so many shards.
     pub(crate) fn new(shards: u8) -> Self {
-        Self { shards, here: HashMap::new(), elsewhere: HashMap::new(), untold: Vec::new() }
+        Self {
+            shards,
+            here: HashMap::new(),
+            elsewhere: HashMap::new(),
+            untold: Vec::new(),
+            members: Members::default(),
+        }
     }
 
     /// Counts one more call of the caller's account and returns that; a caller without one is not counted.
@@ -80,7 +89,7 @@ impl Activity {
 
     /// Whether no call is counted here.
     pub(crate) fn is_empty(&self) -> bool {
-        self.here.is_empty()
+        self.here.is_empty() && self.members.is_idle()
     }
 
     fn is_to_be_told(&mut self, account: &AddressOfRecord) {

@@ -181,6 +181,8 @@ fn found(
                 domain: Some(domain.clone()),
                 asserted: locating.asserted.clone(),
                 line: None,
+                member: None,
+                after: None,
                 alternatives: Vec::new(),
             }),
             Err(status) => why = Some(status),

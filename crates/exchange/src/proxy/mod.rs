@@ -10,6 +10,7 @@ mod hangup;
 pub(crate) mod in_dialog;
 pub(crate) mod keys;
 mod launch;
+mod members;
 mod no_common_format;
 pub(crate) mod protection;
 mod response_context;
@@ -43,12 +44,13 @@ pub(crate) use elsewhere::{Outward, SILENCE};
 use hangup::Dialog;
 pub(crate) use hangup::{OPERATOR, OPERATOR_REASON};
 pub(crate) use launch::{Asking, Forwarding, is_behind_nat};
+use members::Members;
 use no_common_format::explained;
 pub(crate) use response_context::rank;
 use response_context::{Branch, Kind, ResponseContext};
 use shunned::Shunned;
 use signed_route::PartyName;
-pub(crate) use target::{Target, by_preference, of_bindings};
+pub(crate) use target::{Member, Target, by_preference, is_due, of_bindings};
 pub(crate) use unanswered::{Attended, Unanswered, deflection, why_unanswered};
 
 /// Requests under way and calls whose media goes through us.
@@ -70,7 +72,9 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    pub(crate) fn new(shard: u8, shards: u8, ports: &[PortBlock]) -> Self {
+    pub(crate) fn new(shard: u8, config: &Config, ports: &[PortBlock]) -> Self {
+        let mut active = Activity::new(config.shards);
+        active.members = Members::new(config.services.members());
         Self {
             shard,
             issued: 0,
@@ -82,7 +86,7 @@ impl Proxy {
             unanswered: Vec::new(),
             taken: Vec::new(),
             anchors: Anchors::new(shard, ports),
-            active: Activity::new(shards),
+            active,
         }
     }
 
@@ -141,7 +145,8 @@ impl Proxy {
                     Some((status, reason)) => context.failed_with(status, reason, &cx.sip().tag()),
                     None => context.failed(explained(&context.request, passed, config)),
                 }
-                if status.class() == 6 {
+                // Who declines speaks for itself, not for its group.
+                if status.class() == 6 && !context.hunts() {
                     context.groups.clear();
                     cancel_pending(&mut context, None, transactions, cx);
                 }
@@ -248,6 +253,9 @@ impl Proxy {
         let Kind::Initial { caller, from, counted } = &mut context.kind else { return };
         let account = caller.account().cloned().filter(|_| std::mem::take(counted));
         let branch = &context.branches[index];
+        if let Some(member) = branch.target.as_ref().and_then(|target| target.member.as_ref()) {
+            self.active.members.begin(&call, &member.account, cx.now);
+        }
         let anchor = branch.anchor.and_then(|number| self.anchors.get_mut(number, &call));
         let anchored = anchor.is_some();
         match anchor {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use offhook_exchange::services::{self, ConferenceSettings, SERVICES, VoicemailSettings};
+use offhook_exchange::services::{self, CodeSettings, ConferenceSettings, SERVICES, VoicemailSettings};
 use offhook_exchange::speech::Language;
 
 use super::account::reveal;
@@ -51,7 +51,36 @@ impl Meaning<'_> {
         let (echo_number, clock_number) =
             (self.dialled("services.echo.number"), self.dialled("services.clock.number"));
         let conference = self.conference();
-        services::Settings { echo_number, clock_number, conference, voicemail, language }
+        let schedules = self.schedules();
+        let groups = self.groups(&schedules);
+        let codes = self.codes();
+        services::Settings {
+            codes,
+            echo_number,
+            clock_number,
+            conference,
+            voicemail,
+            schedules,
+            groups,
+            language,
+        }
+    }
+
+    fn codes(&mut self) -> CodeSettings {
+        let codes = CODES.map(|path| {
+            let code = self.dialled(path)?;
+            if code.strip_prefix('*').is_none_or(|rest| rest.is_empty() || rest.contains('*')) {
+                let help = Some("such as \"*21\": # in place of the * ends what it begins".to_owned());
+                self.mistake(path, format!("{code:?} does not begin with its only *"), help);
+            }
+            Some(code)
+        });
+        for (at, path) in CODES.into_iter().enumerate() {
+            if codes[at].is_some() && codes[..at].contains(&codes[at]) {
+                self.mistake(path, "that is another code already".into(), None);
+            }
+        }
+        CodeSettings::new(codes)
     }
 
     fn conference(&mut self) -> ConferenceSettings {
@@ -105,3 +134,11 @@ impl Meaning<'_> {
         Some(number)
     }
 }
+
+const CODES: [&str; 5] = [
+    "services.codes.always",
+    "services.codes.busy",
+    "services.codes.no_answer",
+    "services.codes.unreachable",
+    "services.codes.do_not_disturb",
+];

@@ -5,6 +5,7 @@ mod calls;
 mod certificates;
 mod devices;
 mod explain;
+mod groups;
 mod input;
 mod ladder;
 mod messages;
@@ -38,6 +39,7 @@ pub(crate) fn routes() -> Router<Site> {
         .route("/numbers/requests/{id}/reject", post(numbers::reject))
         .route("/numbers/{number}/history", get(numbers::history))
         .route("/numbers/{number}", axum::routing::patch(numbers::change).delete(numbers::remove))
+        .route("/groups", get(groups::list))
         .route("/devices", get(devices::list))
         .route("/messages", get(messages::list))
         .route("/calls", get(calls::live))

@@ -1,10 +1,12 @@
 //! Chooses who deals with a request: the registrar, the proxy, or ourselves.
 
 mod bridged;
+mod dialled;
 mod diversion;
 mod hunt;
 mod message;
 mod outward;
+mod pickup;
 mod presence;
 mod registration;
 mod trunks;
@@ -477,7 +479,8 @@ impl Core {
                     | Delta::Texts(..)
                     | Delta::Answering(..)
                     | Delta::Agent(..)
-                    | Delta::WakeUp(..) => None,
+                    | Delta::WakeUp(..)
+                    | Delta::Rights(..) => None,
                 };
                 self.apply(delta, cx);
                 if let Some((address, bindings)) = bindings.filter(|(one, _)| self.is_home(one, cx)) {
@@ -502,6 +505,12 @@ impl Core {
                 Answer::Calls(calls)
             }
             Command::HangUp(call_id) => Answer::HungUp(self.hang_up(&call_id, cx)),
+            Command::Connect(account, to) => self.connect(&account, &to, cx),
+            Command::Conferences => {
+                let (bridged, mut env, services) = self.bridged(cx);
+                Answer::Conferences(services.guests(bridged, &mut env))
+            }
+            Command::Moderate(asked) => Answer::Moderated(self.moderate(&asked, cx)),
             Command::Trunks => Answer::Trunks(self.trunk_reports(cx.now)),
             Command::TryTrunk(name, number) => {
                 let at = self.config.trunks.iter().position(|trunk| trunk.name == name);

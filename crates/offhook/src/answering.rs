@@ -50,6 +50,9 @@ pub(crate) struct Wish {
     /// Calls go on to there at other times
     #[arg(long, value_name = "PLACE", requires = "schedule")]
     closed: Option<String>,
+    /// Members of this group may take its calls while they ring, and it theirs; "" for none
+    #[arg(long, value_name = "GROUP")]
+    pickup_group: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -75,6 +78,7 @@ impl Wish {
             ("forward_unreachable", self.unreachable),
             ("schedule", self.schedule),
             ("closed", self.closed),
+            ("pickup_group", self.pickup_group),
         ];
         for (key, place) in places.into_iter().filter_map(|(key, place)| Some((key, place?))) {
             patch[key] = if place.is_empty() { Value::Null } else { json!(place) };
@@ -153,6 +157,7 @@ fn show(answering: &Value, json: bool) {
         ("Taken only from", texts("allowed")),
         ("Rings as well", joined(list("also").map(rings).collect())),
         ("Takes calls", hours),
+        ("Pickup group", place("pickup_group")),
     ] {
         print::line(&format!("{head:<20} {text}"));
     }

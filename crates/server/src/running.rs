@@ -90,6 +90,8 @@ impl Exchange for AtRest {
             | Command::HangUp(_)
             | Command::Groups
             | Command::Kept { .. }
+            | Command::Conferences
+            | Command::Moderate(_)
             | Command::Trunks
             | Command::CheckTrunk(_)
             | Command::TryTrunk(..) => None,

@@ -80,6 +80,7 @@ fn read(row: &SqliteRow, address: &AddressOfRecord) -> Result<Answering, StoreEr
         allowed: list("allowed")?,
         also: also.into_iter().map(|(to, after)| Also { to, after }).collect(),
         hours: hours.map(|(schedule, otherwise)| HoursOf { schedule, otherwise }),
+        pickup_group: row.try_get("pickup_group")?,
     })
 }
 
@@ -110,6 +111,7 @@ async fn put(
         .bind(serde_json::to_string(&also).unwrap_or_else(|_| "[]".into()))
         .bind(hours.map(|hours| &hours.schedule))
         .bind(hours.map(|hours| &hours.otherwise))
+        .bind(&answering.pickup_group)
         .execute(&mut **tx)
         .await?;
     Ok(())
@@ -127,6 +129,12 @@ fn check(answering: &Answering) -> Result<(), StoreError> {
         if target.is_empty() || target.len() > 255 || target.contains(odd) {
             return Err(StoreError::BadDestination(target.clone()));
         }
+    }
+    let odd = |c: char| !(c.is_alphanumeric() || "-_.".contains(c));
+    if let Some(group) = &answering.pickup_group
+        && (group.is_empty() || group.len() > 64 || group.contains(odd))
+    {
+        return Err(StoreError::BadGroup(group.clone()));
     }
     if answering.blocked.len() > MOST_BLOCKED || answering.allowed.len() > MOST_BLOCKED {
         return Err(StoreError::TooManyBlocked(MOST_BLOCKED));
@@ -151,5 +159,5 @@ const MOST_BLOCKED: usize = 200;
 /// Each of them is called for every call.
 const MOST_ALSO: usize = 5;
 const INSERT: &str = "INSERT INTO answering (account, always, busy, no_answer, unreachable, ring_seconds, do_not_disturb, \
-                      reject_anonymous, blocked, allowed, also, schedule, closed) \
-                      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+                      reject_anonymous, blocked, allowed, also, schedule, closed, pickup_group) \
+                      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";

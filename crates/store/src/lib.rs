@@ -17,6 +17,7 @@ mod memory;
 mod number;
 mod options;
 mod password;
+mod rights;
 mod sqlite;
 mod text;
 mod writer;

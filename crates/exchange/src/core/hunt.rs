@@ -95,7 +95,8 @@ impl Core {
         let found = self.targets(place.address.user(), &uri, now);
         let phones = found.ok().and_then(|found| found.phones.ok()).unwrap_or_default();
         let member = Arc::new(Member { account: account.address.clone(), shown: group.name.clone() });
-        let of = |target| Target { member: Some(Arc::clone(&member)), ..target };
+        let concern = self.concern(asking, Some(&account.address));
+        let of = |target| Target { member: Some(Arc::clone(&member)), concern: concern.clone(), ..target };
         phones.into_iter().map(of).collect()
     }
 

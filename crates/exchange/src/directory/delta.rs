@@ -1,6 +1,6 @@
 //! Changes of the directory.
 
-use super::{Account, AddressOfRecord, Answering, Bindings, Mailbox};
+use super::{Account, AddressOfRecord, Answering, Bindings, Mailbox, Rights};
 
 /// How an agent of a queue is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,4 +34,6 @@ pub enum Delta {
     Agent(String, AddressOfRecord, AgentState),
     /// When an account is to be woken, in Unix seconds; for services, who keep it.
     WakeUp(AddressOfRecord, Option<u64>),
+    /// An account has these rights now.
+    Rights(AddressOfRecord, Rights),
 }

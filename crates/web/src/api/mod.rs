@@ -3,6 +3,7 @@
 mod accounts;
 mod calls;
 mod certificates;
+mod conferences;
 mod devices;
 mod explain;
 mod groups;
@@ -10,6 +11,7 @@ mod input;
 mod ladder;
 mod messages;
 mod numbers;
+mod recordings;
 mod status;
 mod trace;
 mod trunks;
@@ -30,6 +32,7 @@ pub(crate) fn routes() -> Router<Site> {
         .route("/accounts/export", get(accounts::export))
         .route("/accounts/{address}", get(accounts::show).patch(accounts::change).delete(accounts::remove))
         .route("/accounts/{address}/answering", get(accounts::answering).patch(accounts::change_answering))
+        .route("/accounts/{address}/rights", get(accounts::rights).patch(accounts::change_rights))
         .route("/accounts/{address}/voicemail", get(voicemail::list))
         .route("/accounts/{address}/voicemail/{id}", get(voicemail::sound).delete(voicemail::remove))
         .route("/numbers", get(numbers::list).post(numbers::add))
@@ -42,6 +45,11 @@ pub(crate) fn routes() -> Router<Site> {
         .route("/groups", get(groups::list))
         .route("/devices", get(devices::list))
         .route("/messages", get(messages::list))
+        .route("/conferences", get(conferences::list))
+        .route("/conferences/{room}", get(conferences::show).patch(conferences::change))
+        .route("/conferences/{room}/{guest}", delete(conferences::kick).patch(conferences::change_guest))
+        .route("/recordings", get(recordings::list))
+        .route("/recordings/{id}", get(recordings::sound).delete(recordings::remove))
         .route("/calls", get(calls::live))
         .route("/calls/{id}", delete(calls::hang_up))
         .route("/calls/ladder", get(ladder::last))

@@ -90,6 +90,7 @@ impl Exchange for AtRest {
             | Command::HangUp(_)
             | Command::Groups
             | Command::Kept { .. }
+            | Command::Connect(..)
             | Command::Conferences
             | Command::Moderate(_)
             | Command::Trunks

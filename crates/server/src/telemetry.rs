@@ -75,6 +75,8 @@ impl Notes {
             Event::Registered { .. } => self.has_room_for_registration(unix.as_secs()),
             Event::Overload { .. }
             | Event::Trunk { .. }
+            | Event::Recording { .. }
+            | Event::Supervised { .. }
             | Event::AuthenticationFailed { .. }
             | Event::CallStarted { .. }
             | Event::LegStarted { .. }

@@ -220,6 +220,11 @@ impl Call {
             Some(body) => end.answer(body, env),
             None => end.offer(env),
         };
+        let holds = end.is_held();
+        let before = std::mem::replace(&mut end.holds, holds);
+        if self.partner.is_some() && before != holds {
+            env.usages.held.push((self.id, holds));
+        }
         self.enter_first(env, |invite, stack| match answer {
             Ok(answer) => invite.answer(answer, stack),
             Err(refusal) => invite.refuse(refusal.status, &[], stack),

@@ -30,7 +30,7 @@ use crate::refusal::Refusal;
 use stream::Stream;
 use tap::Tap;
 pub(crate) use tap::{Concern, file_name, of_room, room};
-pub use tap::{How, Supervise};
+pub(crate) use tap::{How, Supervise};
 pub(crate) use trouble::Trouble;
 
 /// The calls, and branches of calls, whose media goes through us or ends here.

@@ -7,6 +7,8 @@ mod conference;
 mod echo;
 mod forward;
 mod group;
+mod intercom;
+mod page;
 mod park;
 mod pickup;
 mod privacy;
@@ -31,6 +33,7 @@ pub use codes::Settings as CodeSettings;
 pub use conference::Settings as ConferenceSettings;
 pub(crate) use group::Hunt;
 pub use group::{Group, Hours, Strategy};
+pub use page::Page;
 pub use park::Settings as ParkSettings;
 pub use recording::{Announce, Settings as RecordingSettings};
 pub use supervise::Settings as SuperviseSettings;
@@ -49,6 +52,8 @@ pub const SERVICES: &[Kind] = &[
     click::KIND,
     recording::KIND,
     supervise::KIND,
+    intercom::KIND,
+    page::KIND,
     forward::KIND,
     voicemail::KIND,
     privacy::KIND,
@@ -89,6 +94,10 @@ pub struct Settings {
     pub schedules: Vec<Arc<Schedule>>,
     /// The groups.
     pub groups: Vec<Group>,
+    /// What is dialled before the number of an account whose phones are to answer by themselves; `None`: nothing is.
+    pub intercom: Option<String>,
+    /// Groups of phones to which one speaks.
+    pub pages: Vec<Page>,
     /// Of supervision.
     pub supervise: SuperviseSettings,
     /// Of recording.
@@ -110,6 +119,8 @@ impl Default for Settings {
             voicemail: VoicemailSettings::default(),
             schedules: Vec::new(),
             groups: Vec::new(),
+            intercom: Some("*80".into()),
+            pages: Vec::new(),
             supervise: SuperviseSettings::default(),
             recording: RecordingSettings::default(),
             language: Language::default(),

@@ -378,6 +378,12 @@ pub const KEYS: &[Key] = &[
         "What is pressed in a call before a number and # to transfer the other party; \"off\": nothing",
     ),
     key(
+        "services.intercom.number",
+        Kind::Text,
+        "\"*80\"",
+        "What is dialled before a number whose phones are to answer by themselves, by accounts that may; \"off\": nothing",
+    ),
+    key(
         "services.supervise.listen",
         Kind::Text,
         "\"*901\"",
@@ -553,6 +559,12 @@ pub(super) const TRUNK: &[Key] = &[
     key("networks", Kind::Networks, "", "Where its calls come from, beside the addresses of the server"),
 ];
 
+/// The keys of `[[page]]`.
+pub(super) const PAGE: &[Key] = &[
+    key("number", Kind::Text, "", "What accounts dial that may make phones answer by themselves"),
+    key("members", Kind::Texts, "", "Numbers and names of the accounts whose phones let it be heard"),
+];
+
 /// The keys of `[[route]]`.
 pub(super) const ROUTE: &[Key] = &[
     key("name", Kind::Text, "", "Its name"),
@@ -582,6 +594,7 @@ pub const OBJECTS: &[(&str, &[Key], Option<&str>)] = &[
     ("account", ACCOUNT, None),
     ("trunk", TRUNK, None),
     ("route", ROUTE, None),
+    ("page", PAGE, None),
     ("schedule", super::answering_key::SCHEDULE, None),
     ("group", super::answering_key::GROUP, None),
 ];

@@ -25,6 +25,18 @@ pub enum Command {
     Devices,
     /// Ends the calls with this Call-ID, of which the shard holds state.
     HangUp(String),
+    /// What a service of this shard wanted kept is in the store, or cannot be; its change has been told before. Answered
+    /// with [`Answer::Done`].
+    Kept {
+        /// The shard that asked.
+        shard: u8,
+        /// The number of its question.
+        ticket: u64,
+        /// Whether it is kept.
+        is_kept: bool,
+    },
+    /// How the groups are.
+    Groups,
     /// Calls an account, and when somebody answers there, whom it is to talk with: a number, a name or a URI, as if the
     /// account had dialled that. Answered with [`Answer::Done`], or [`Answer::Refused`].
     Connect(AddressOfRecord, String),
@@ -63,6 +75,8 @@ pub enum Answer {
     Devices(Vec<Device>),
     /// How many calls are ended by [`Command::HangUp`].
     HungUp(usize),
+    /// See [`Command::Groups`].
+    Groups(Vec<GroupReport>),
     /// See [`Command::Conferences`].
     Conferences(Vec<Guest>),
     /// See [`Command::Moderate`].
@@ -210,6 +224,38 @@ pub struct TrunkReport {
     pub calls: u32,
     /// Whether an answer of it is being waited for.
     pub busy: bool,
+}
+
+/// A group as an operator sees it, in the order of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupReport {
+    /// What is dialled for it.
+    pub number: String,
+    /// Its name.
+    pub name: String,
+    /// In which order its members ring.
+    pub strategy: &'static str,
+    /// Whether it takes calls now.
+    pub is_open: bool,
+    /// Where calls go that nobody takes.
+    pub then: Option<String>,
+    /// Its members.
+    pub members: Vec<MemberReport>,
+}
+
+/// A member of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberReport {
+    /// As the configuration names it.
+    pub member: String,
+    /// Its account; `None`: there is none.
+    pub account: Option<String>,
+    /// How many of its phones are registered.
+    pub phones: usize,
+    /// How many calls it is in.
+    pub calls: u32,
+    /// Whether it does not want to be disturbed.
+    pub do_not_disturb: bool,
 }
 
 /// A registered contact.

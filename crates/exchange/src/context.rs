@@ -30,6 +30,12 @@ pub(crate) enum Alarm {
     Search(u64),
     /// A server of another domain has been silent: context and branch.
     Silence(u64, usize),
+    /// Something is due for the service of this number, by which it knows what.
+    Service(usize, u64),
+    /// Others ring as well, who are to ring after so many seconds: context.
+    Also(u64, u16),
+    /// The same for a bridged call: to so many it had gone on before.
+    AlsoBridged(CallId, u32, u16),
     /// Nobody has answered for as long as the one who is called wants to be rung: context.
     NoAnswer(u64),
     /// The same for a bridged call: to so many it had gone on before.

@@ -3,6 +3,7 @@
 mod bridged;
 mod dialled;
 mod diversion;
+mod hunt;
 mod message;
 mod outward;
 mod pickup;
@@ -29,7 +30,7 @@ use offhook_sip_stack::{CloseConnection, Flow, transport};
 
 use rand::RngExt as _;
 
-use crate::b2bua::{Table, Usages};
+use crate::b2bua::{CallId, Table, Usages};
 use crate::command::{self, Answer, Command, Ticket};
 use crate::config::Config;
 use crate::context::{Alarm, Context};
@@ -326,6 +327,7 @@ impl Core {
             begun: None,
             bridged: None,
             diverted_by: None,
+            hunt: None,
         };
         let started = match here {
             true if matches!(asking.request.method(), Method::Subscribe | Method::Publish) => {
@@ -400,6 +402,17 @@ impl Core {
             Alarm::NoAnswer(context) => {
                 self.proxy.rung_out(context, &self.config, &mut self.transactions, cx);
             }
+            Alarm::Service(service, what) => {
+                let (bridged, mut env, services) = self.bridged(cx);
+                services.due(bridged, &mut env, (service, what));
+            }
+            Alarm::Also(context, after) => {
+                self.proxy.also_rings(context, after, &self.config, &mut self.transactions, cx);
+            }
+            Alarm::AlsoBridged(call, round, after) => {
+                let (bridged, mut env, _) = self.bridged(cx);
+                bridged.also_rings(call, (round, after), &mut env);
+            }
             Alarm::RungOut(call, round) => {
                 let (bridged, mut env, _) = self.bridged(cx);
                 bridged.rung_out(call, round, &mut env);
@@ -416,6 +429,7 @@ impl Core {
             Alarm::Trunk(at) => self.tend(cx, |trunks, desk| trunks.due(at, desk)),
             Alarm::Sweep => {
                 self.proxy.end_held(&self.config, &mut self.transactions, cx);
+                self.proxy.active.members.forget_old(cx.now);
                 let (bridged, mut env, _) = self.bridged(cx);
                 bridged.end_held(&mut env);
                 let expired = self.directory.forget_expired(cx.unix());
@@ -478,6 +492,10 @@ impl Core {
                 self.proxy.active.spending.limit(account.clone(), none, cx.epoch.unix(cx.now));
                 self.account_gone(&account, cx);
             }
+            Delta::Agent(..) | Delta::WakeUp(..) => {
+                let (bridged, mut env, services) = self.bridged(cx);
+                services.changed(bridged, &mut env, &delta);
+            }
             other => self.directory.apply(other),
         }
     }
@@ -494,6 +512,8 @@ impl Core {
                     | Delta::Mailbox(..)
                     | Delta::Texts(..)
                     | Delta::Answering(..)
+                    | Delta::Agent(..)
+                    | Delta::WakeUp(..)
                     | Delta::Rights(..)
                     | Delta::Limits(..) => None,
                 };
@@ -553,6 +573,14 @@ impl Core {
                 let now = cx.epoch.unix(cx.now);
                 Answer::Spending(self.proxy.active.spending.reports(account.as_ref(), now))
             }
+            Command::Kept { shard, ticket, is_kept } => {
+                if shard == cx.shard {
+                    let (bridged, mut env, services) = self.bridged(cx);
+                    services.kept(bridged, &mut env, (CallId(ticket), is_kept));
+                }
+                Answer::Done
+            }
+            Command::Groups => Answer::Groups(self.group_reports(cx)),
             Command::Devices => Answer::Devices(self.directory.devices(cx.unix())),
         };
         cx.out.answers.push((ticket, answer));
@@ -566,6 +594,7 @@ impl Core {
     /// Tells the other shards of the accounts whose number of calls has changed here.
     pub(crate) fn tell_activity(&mut self, cx: &mut Context<'_>) {
         self.proxy.tell_activity(self.config.shards, cx);
+        self.tell_members(cx);
         self.trunks.tell_load(&self.config, cx);
         self.tell_spending(cx);
     }

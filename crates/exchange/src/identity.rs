@@ -130,6 +130,19 @@ pub(crate) fn assert(edit: &mut Edit<Request>, request: &Request, caller: &Calle
     }
 }
 
+/// Puts the name of a group before the caller's, for those who answer for several.
+pub(crate) fn show_group(edit: &mut Edit<Request>, request: &Request, group: &str) {
+    let Ok(from) = request.from() else { return };
+    edit.set(Name::From, of_group(&from.detach(), group));
+}
+
+/// A caller's name under that of a group; who has none is shown by its user.
+pub(crate) fn of_group(from: &NameAddr, group: &str) -> NameAddr {
+    let name = String::from_utf8_lossy(&from.display_name()).into_owned();
+    let name = if name.is_empty() { user_of(&from.uri).unwrap_or_default() } else { name };
+    from.clone().with_display_name(&format!("{group}: {name}"))
+}
+
 /// What a phone may be told of who sent a request.
 pub(crate) fn asserted(request: &Request, caller: &Caller) -> Option<String> {
     // A caller that wants privacy is not named to a phone, which is outside of the trust domain (§7).

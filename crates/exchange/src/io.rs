@@ -12,6 +12,7 @@ pub use crate::b2bua::Halves;
 use crate::command::{Answer, Command, Ticket};
 use crate::directory::{AddressOfRecord, Bindings, Delta};
 use crate::event::Event;
+use crate::keep::Keep;
 use crate::message::{TextAnswer, TextRequest};
 use crate::presence::Line;
 use crate::proxy::anchor::Supervise;
@@ -122,6 +123,15 @@ pub enum ShardMessage {
         /// What is known.
         share: Box<Share>,
     },
+    /// In how many calls a member of a group is at a shard.
+    Member {
+        /// The shard that counted.
+        shard: u8,
+        /// The member.
+        account: AddressOfRecord,
+        /// Its calls there.
+        calls: u32,
+    },
     /// What the shard that looks after a trunk knows of it.
     Trunk {
         /// The trunk's place in the configuration.
@@ -190,6 +200,8 @@ pub struct Outbox {
     pub answers: Vec<(Ticket, Answer)>,
     /// Questions to the store about text messages, with the number by which the answer comes back.
     pub texts: Vec<(u64, TextRequest)>,
+    /// What services want kept, with the number by which [`Command::Kept`] answers.
+    pub keeps: Vec<(u64, Keep)>,
     /// Changes to files of recordings.
     pub files: Vec<FileRequest>,
     /// What happened, for logs, metrics and call records.

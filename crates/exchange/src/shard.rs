@@ -83,6 +83,9 @@ impl Shard {
             Input::FromShard(ShardMessage::Activity { shard, account, calls }) => {
                 self.core.active_elsewhere(shard, account, calls);
             }
+            Input::FromShard(ShardMessage::Member { shard, account, calls }) => {
+                self.core.member_elsewhere(shard, account, calls, now);
+            }
             Input::FromShard(ShardMessage::Halves(said)) => self.core.halves(said, &mut cx),
             Input::FromShard(ShardMessage::Spending { shard, account, day, share }) => {
                 self.core.note_spending(shard, account, day, *share, &mut cx);
@@ -102,6 +105,7 @@ impl Shard {
         }
         self.core.attend(&mut cx);
         self.core.tell_services(&mut cx);
+        self.core.follow_members(events, &cx);
         self.core.tell_activity(&mut cx);
         self.core.follow_calls(events, &mut cx);
     }

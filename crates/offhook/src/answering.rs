@@ -38,6 +38,18 @@ pub(crate) struct Wish {
     /// … and no longer
     #[arg(long, value_name = "CALLER")]
     unblock: Vec<String>,
+    /// Calls are taken of callers with this number or address only, and of others that are named so; '' ends that
+    #[arg(long, value_name = "CALLER")]
+    allow: Vec<String>,
+    /// Another who rings as well, at once or after some seconds, such as 1005=10; '' ends that
+    #[arg(long, value_name = "PLACE[=SECONDS]")]
+    also: Vec<String>,
+    /// The schedule of the configuration at whose times calls are taken; '' ends that
+    #[arg(long, value_name = "NAME", requires = "closed")]
+    schedule: Option<String>,
+    /// Calls go on to there at other times
+    #[arg(long, value_name = "PLACE", requires = "schedule")]
+    closed: Option<String>,
     /// Members of this group may take its calls while they ring, and it theirs; "" for none
     #[arg(long, value_name = "GROUP")]
     pickup_group: Option<String>,
@@ -64,6 +76,8 @@ impl Wish {
             ("forward_busy", self.busy),
             ("forward_no_answer", self.no_answer),
             ("forward_unreachable", self.unreachable),
+            ("schedule", self.schedule),
+            ("closed", self.closed),
             ("pickup_group", self.pickup_group),
         ];
         for (key, place) in places.into_iter().filter_map(|(key, place)| Some((key, place?))) {
@@ -81,6 +95,14 @@ impl Wish {
         }
         if let Some(blocked) = blocked {
             patch["blocked"] = json!(blocked);
+        }
+        if !self.allow.is_empty() {
+            let named: Vec<_> = self.allow.into_iter().filter(|one| !one.is_empty()).collect();
+            patch["allowed"] = json!(named);
+        }
+        if !self.also.is_empty() {
+            let named = self.also.iter().filter(|one| !one.is_empty());
+            patch["also"] = json!(named.map(|one| also(one)).collect::<Result<Vec<_>, _>>()?);
         }
         let changes = patch.as_object().is_some_and(|patch| !patch.is_empty());
         let answering = match changes {
@@ -101,15 +123,29 @@ impl Wish {
     }
 }
 
+/// Who rings as well: `1005`, `1005=10`.
+fn also(text: &str) -> Result<Value, Failure> {
+    let (to, after) = text.split_once('=').unwrap_or((text, "0"));
+    let after: u16 = after.parse().map_err(|_| {
+        Failure::new(crate::exit::USAGE, format!("{text:?}: after = stand seconds, such as 1005=10"))
+    })?;
+    Ok(json!({ "to": to, "after": after }))
+}
+
 fn show(answering: &Value, json: bool) {
     if json {
         return print::line(&answering.to_string());
     }
     let place = |key: &str| answering[key].as_str().unwrap_or("–").to_owned();
     let switch = |key: &str| if answering[key] == true { "yes" } else { "no" }.to_owned();
-    let blocked: Vec<_> =
-        answering["blocked"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    let blocked = if blocked.is_empty() { "–".to_owned() } else { blocked.join(", ") };
+    let joined = |all: Vec<String>| if all.is_empty() { "–".to_owned() } else { all.join(", ") };
+    let list = |key: &str| answering[key].as_array().into_iter().flatten();
+    let texts = |key: &str| joined(list(key).filter_map(Value::as_str).map(str::to_owned).collect());
+    let rings = |one: &Value| format!("{} after {} s", one["to"].as_str().unwrap_or_default(), one["after"]);
+    let hours = match answering["schedule"].as_str() {
+        Some(schedule) => format!("{schedule}, else {}", place("closed")),
+        None => "always".to_owned(),
+    };
     for (head, text) in [
         ("All calls go to", place("forward_always")),
         ("Busy", place("forward_busy")),
@@ -117,7 +153,10 @@ fn show(answering: &Value, json: bool) {
         ("Unreachable", place("forward_unreachable")),
         ("Do not disturb", switch("do_not_disturb")),
         ("Anonymous rejected", switch("reject_anonymous")),
-        ("Turned away", blocked),
+        ("Turned away", texts("blocked")),
+        ("Taken only from", texts("allowed")),
+        ("Rings as well", joined(list("also").map(rings).collect())),
+        ("Takes calls", hours),
         ("Pickup group", place("pickup_group")),
     ] {
         print::line(&format!("{head:<20} {text}"));

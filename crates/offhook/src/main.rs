@@ -11,6 +11,7 @@ mod demo;
 mod device;
 mod doctor;
 mod exit;
+mod group;
 mod lines;
 mod number;
 mod place;
@@ -98,6 +99,9 @@ enum Command {
     /// Trunks: lines to other telephone networks
     #[command(subcommand)]
     Trunk(trunk::Trunk),
+    /// Ring groups: one number for several accounts
+    #[command(subcommand)]
+    Group(group::Group),
     /// Phones that are registered
     #[command(subcommand)]
     Device(device::Device),
@@ -143,6 +147,7 @@ fn main() -> ExitCode {
         Command::Rates(rates) => finish(rates.run()),
         Command::Route(route) => finish(route.run()),
         Command::Trunk(trunk) => finish(trunk.run()),
+        Command::Group(group) => finish(group.run()),
         Command::Device(device) => finish(device.run()),
         Command::Calls(calls) => finish(calls.run(everywhere.language())),
         Command::Trace(trace) => finish(trace.run(everywhere.language())),

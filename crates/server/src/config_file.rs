@@ -3,6 +3,7 @@
 //!
 //! Later sources win: built-in, `offhook.toml`, `conf.d/*.toml`, `OFFHOOK_…`, flags. Every mistake is found at once.
 
+mod answering_key;
 mod key;
 mod mistake;
 mod schema;
@@ -41,7 +42,7 @@ pub struct Written {
     values: BTreeMap<&'static str, Entry>,
     /// Keys that were written, but not so that they could be read.
     unreadable: Vec<&'static str>,
-    /// `[[account]]`, `[[trunk]]` and `[[route]]`, in order.
+    /// Those of [`OBJECTS`], in order.
     pub objects: Vec<Object>,
     /// Things that are odd, but harmless.
     pub warnings: Vec<String>,
@@ -60,10 +61,10 @@ pub struct Entry {
     pub place: Place,
 }
 
-/// An `[[account]]`, `[[trunk]]` or `[[route]]`.
+/// An `[[account]]`, a `[[trunk]]` or the like.
 #[derive(Clone, Debug)]
 pub struct Object {
-    /// Which of the three.
+    /// Which of [`OBJECTS`].
     pub list: &'static str,
     /// Its values.
     pub values: BTreeMap<&'static str, Entry>,

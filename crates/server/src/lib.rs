@@ -8,6 +8,7 @@ mod certificates;
 mod clock;
 pub mod config_file;
 mod host;
+mod keeps;
 mod lines;
 mod machine;
 mod media_identity;

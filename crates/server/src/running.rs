@@ -101,6 +101,8 @@ impl Exchange for AtRest {
             | Command::Status
             | Command::Calls
             | Command::HangUp(_)
+            | Command::Groups
+            | Command::Kept { .. }
             | Command::Connect(..)
             | Command::Conferences
             | Command::Moderate(_)

@@ -1,10 +1,12 @@
 //! The configuration as meant: settings that belong together and cannot be wrong.
 
 mod account;
+mod group;
 mod lines;
 mod messages;
 mod plan;
 mod presence;
+mod schedule;
 mod services;
 mod spending;
 mod trace;

@@ -24,6 +24,7 @@ use offhook_udp_batch::{Interest, Poller, Ready, ReceiveBatch, Waker};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::keeps::Wanted;
 use crate::others::{FromOthers, Others};
 use crate::pace::Pace;
 use crate::recordings::{Files, Shown};
@@ -51,6 +52,7 @@ pub(crate) struct SignalThread {
     pub(crate) resolved: (Mailbox<Resolved>, Receiver<Resolved>),
     /// The way of questions about text messages, and that of their answers.
     pub(crate) texts: mpsc::Sender<Asked>,
+    pub(crate) keeps: mpsc::Sender<Wanted>,
     pub(crate) stored: (Mailbox<Stored>, Receiver<Stored>),
     pub(crate) media: Mailbox<media::Command>,
     /// The way to files of recordings, and what folders of them hold.
@@ -411,6 +413,11 @@ impl SignalThread {
     }
 
     fn ask_store(&mut self) {
+        for (ticket, keep) in self.state.out.keeps.drain(..) {
+            if self.keeps.try_send(Wanted { shard: self.number, ticket, keep }).is_err() {
+                tracing::warn!("too much waits for the database: what somebody set by telephone is lost");
+            }
+        }
         for (ticket, request) in self.state.out.texts.drain(..) {
             let asked = Asked { ticket, request, answered: self.stored.0.clone() };
             if let Err(TrySendError::Full(mut asked) | TrySendError::Closed(mut asked)) =

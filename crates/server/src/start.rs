@@ -31,6 +31,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::certificates::{CertificateError, Certificates, Shown};
 use crate::host::{Host, Station};
+use crate::keeps;
 use crate::lines::{self, LineDesk};
 use crate::media_identity::media_identity;
 use crate::media_thread::MediaThread;
@@ -129,10 +130,13 @@ pub(crate) fn start(mut settings: Settings) -> Result<Server, StartError> {
     };
     let (to_texts, asked) = texts::channel();
     runtime.spawn(texts::run(store.clone(), terms, asked));
+    let (to_keeps, wanted) = keeps::channel();
     let abroad = Abroad { resolver, tls: tls_client(&settings)? };
     let facts = Facts { deltas: &deltas, spent: &spent };
-    let parts = start_threads(&settings, &config, identity, (doors, abroad), &facts, journals, to_texts)?;
+    let parts =
+        start_threads(&settings, &config, identity, (doors, abroad), &facts, journals, (to_texts, to_keeps))?;
     let Parts { shards, streams, measures, mut threads } = parts;
+    runtime.spawn(keeps::run(store.clone(), shards.clone(), wanted));
     let sites = http.iter().chain(&https);
     let turn = start_turn(turn, &settings, &realm, secret, &listeners, sites)?.map(|turn| threads.keep(turn));
     runtime.spawn(shown.clone().keep());
@@ -402,7 +406,7 @@ fn start_threads(
     (doors, abroad): (Doors, Abroad),
     facts: &Facts<'_>,
     journals: Vec<Journal>,
-    texts: tokio::sync::mpsc::Sender<texts::Asked>,
+    (texts, keeps): (tokio::sync::mpsc::Sender<texts::Asked>, tokio::sync::mpsc::Sender<keeps::Wanted>),
 ) -> Result<Parts, StartError> {
     let shards = settings.threads;
     let signal = (0..shards).map(|number| Sleeper::start(&thread_name(number, shards), Host::run));
@@ -464,6 +468,7 @@ fn start_threads(
             resolver: abroad.resolver.clone(),
             resolved: Mailbox::new(wakers[usize::from(number)].clone()),
             texts: texts.clone(),
+            keeps: keeps.clone(),
             stored: Mailbox::new(wakers[usize::from(number)].clone()),
             media: to_media.clone(),
             files: (recordings.clone(), shown),
@@ -476,7 +481,7 @@ fn start_threads(
         });
     }
     // The ways of the signal threads are all that is left: when they end, the others do.
-    drop((notes, to_media, texts));
+    drop((notes, to_media, texts, keeps));
     let records = telemetry::Records::new(&settings.data_dir);
     let telemetry = spawn("offhook-log", move || telemetry::run(&noted, records))?;
     let listeners = Listeners { media: media_files, shards: folders };

@@ -1,7 +1,9 @@
 //! The store as the API sees it; what changes there, the shards learn.
 
 use offhook_exchange::command::Command;
-use offhook_exchange::directory::{AddressOfRecord, Delta, Forward, RING_SECONDS, Record, Rights};
+use offhook_exchange::directory::{
+    AddressOfRecord, Also, Delta, Forward, HoursOf, RING_SECONDS, Record, Rights,
+};
 use offhook_exchange::message::KeptText;
 use offhook_exchange::spending::{self, Money};
 use offhook_store::{
@@ -12,6 +14,7 @@ use offhook_web::calendar::rfc3339;
 use offhook_web::{
     Account, AccountPatch, Answering, AnsweringPatch, Limits, LimitsPatch, Line, LineKind, Message,
     NewNumber, NewNumberRequest, Number, NumberEvent, NumberPatch, NumberRequest, Problem, Records, Reply,
+    RingsAlso,
 };
 
 use crate::clock;
@@ -413,6 +416,10 @@ fn shown_answering(answering: offhook_exchange::directory::Answering) -> Answeri
         do_not_disturb: answering.do_not_disturb,
         reject_anonymous: answering.reject_anonymous,
         blocked: answering.blocked,
+        allowed: answering.allowed,
+        also: answering.also.into_iter().map(|one| RingsAlso { to: one.to, after: one.after }).collect(),
+        schedule: answering.hours.as_ref().map(|hours| hours.schedule.clone()),
+        closed: answering.hours.map(|hours| hours.otherwise),
         pickup_group: answering.pickup_group,
     }
 }
@@ -442,6 +449,13 @@ fn apply(patch: AnsweringPatch, to: &mut offhook_exchange::directory::Answering)
     if let Some(blocked) = patch.blocked {
         to.blocked = blocked;
     }
+    to.allowed = patch.allowed.unwrap_or_else(|| std::mem::take(&mut to.allowed));
+    if let Some(also) = patch.also {
+        to.also = also.into_iter().map(|one| Also { to: one.to, after: one.after }).collect();
+    }
+    let (schedule, otherwise) = to.hours.take().map(|it| (it.schedule, it.otherwise)).unzip();
+    let hours = patch.schedule.unwrap_or(schedule).zip(patch.closed.unwrap_or(otherwise));
+    to.hours = hours.map(|(schedule, otherwise)| HoursOf { schedule, otherwise });
     if let Some(group) = patch.pickup_group {
         to.pickup_group = group;
     }
@@ -501,6 +515,7 @@ fn problem(error: StoreError) -> Problem {
         | StoreError::BadDestination(_)
         | StoreError::BadGroup(_)
         | StoreError::TooManyBlocked(_)
+        | StoreError::TooManyAlso(_)
         | StoreError::TooManySupervised(_)
         | StoreError::BadRingSeconds(_)
         | StoreError::BadCalls(_)

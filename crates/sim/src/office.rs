@@ -13,6 +13,7 @@ use offhook_exchange::directory::{Account, AddressOfRecord, Answering, Bindings,
 use offhook_exchange::dispatch;
 use offhook_exchange::event::Event;
 use offhook_exchange::io::{Input, Outbox, ShardMessage, StoreRequest};
+use offhook_exchange::keep::Keep;
 use offhook_media::lease::PortBlock;
 use offhook_media::relay::{self, Relay};
 use offhook_sip::digest::{Algorithm, ha1};
@@ -216,6 +217,7 @@ impl Office {
     }
 
     fn carry_out(&mut self, now: Instant, shard: usize, mut out: Outbox) -> Vec<Sent> {
+        let keeps = std::mem::take(&mut out.keeps);
         for (ticket, question) in out.resolves.drain(..) {
             self.dns.ask(now, shard, ticket, question);
         }
@@ -256,7 +258,32 @@ impl Office {
         for shard in woken {
             sent.extend(self.input(now, shard, Input::Deadline));
         }
+        for (ticket, keep) in keeps {
+            let delta = self.keep(keep);
+            sent.extend(self.tell(now, &delta));
+            let kept = Command::Kept { shard: shard as u8, ticket, is_kept: true };
+            sent.extend(self.input(now, shard, Input::Command(Ticket(0), kept)));
+        }
         sent
+    }
+
+    /// Keeps what a service wants kept; returns what has changed.
+    fn keep(&mut self, keep: Keep) -> Delta {
+        let delta = match keep {
+            Keep::Answering(account, change) => {
+                let before = self.accounts.iter().rev().find_map(|delta| match delta {
+                    Delta::Answering(one, answering) if *one == account => Some(answering.clone()),
+                    _ => None,
+                });
+                let mut answering = before.unwrap_or_default();
+                change.apply(&mut answering);
+                Delta::Answering(account, answering)
+            }
+            Keep::Agent(queue, account, state) => Delta::Agent(queue, account, state),
+            Keep::WakeUp(account, at) => Delta::WakeUp(account, at),
+        };
+        self.accounts.push(delta.clone());
+        delta
     }
 
     fn transmit(&self, out: &mut Outbox) -> Vec<Sent> {

@@ -1,6 +1,6 @@
 //! How accounts want their calls answered, in the database.
 
-use offhook_exchange::directory::{AddressOfRecord, Answering, Delta, Forward};
+use offhook_exchange::directory::{AddressOfRecord, Also, Answering, Delta, Forward, HoursOf};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Row as _, Sqlite, Transaction};
 
@@ -59,9 +59,13 @@ async fn select(
 }
 
 fn read(row: &SqliteRow, address: &AddressOfRecord) -> Result<Answering, StoreError> {
-    let blocked: String = row.try_get("blocked")?;
-    let blocked = serde_json::from_str(&blocked)
-        .map_err(|_| StoreError::Damaged { table: "answering", key: address.to_string() })?;
+    let damaged = |_| StoreError::Damaged { table: "answering", key: address.to_string() };
+    let list = |column| {
+        let text: String = row.try_get(column)?;
+        serde_json::from_str(&text).map_err(damaged)
+    };
+    let also: Vec<(String, u16)> = serde_json::from_str(row.try_get("also")?).map_err(damaged)?;
+    let hours = row.try_get::<Option<String>, _>("schedule")?.zip(row.try_get("closed")?);
     Ok(Answering {
         forward: Forward {
             always: row.try_get("always")?,
@@ -72,7 +76,10 @@ fn read(row: &SqliteRow, address: &AddressOfRecord) -> Result<Answering, StoreEr
         ring_seconds: row.try_get::<Option<i64>, _>("ring_seconds")?.and_then(|one| one.try_into().ok()),
         do_not_disturb: row.try_get("do_not_disturb")?,
         reject_anonymous: row.try_get("reject_anonymous")?,
-        blocked,
+        blocked: list("blocked")?,
+        allowed: list("allowed")?,
+        also: also.into_iter().map(|(to, after)| Also { to, after }).collect(),
+        hours: hours.map(|(schedule, otherwise)| HoursOf { schedule, otherwise }),
         pickup_group: row.try_get("pickup_group")?,
     })
 }
@@ -87,7 +94,10 @@ async fn put(
         return Ok(());
     }
     let forward = &answering.forward;
-    sqlx::query("INSERT INTO answering VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+    let list = |list: &[String]| serde_json::to_string(list).unwrap_or_else(|_| "[]".into());
+    let also: Vec<_> = answering.also.iter().map(|one| (&one.to, one.after)).collect();
+    let hours = answering.hours.as_ref();
+    sqlx::query(INSERT)
         .bind(address.as_str())
         .bind(&forward.always)
         .bind(&forward.busy)
@@ -96,7 +106,11 @@ async fn put(
         .bind(answering.ring_seconds.map(i64::from))
         .bind(answering.do_not_disturb)
         .bind(answering.reject_anonymous)
-        .bind(serde_json::to_string(&answering.blocked).unwrap_or_else(|_| "[]".into()))
+        .bind(list(&answering.blocked))
+        .bind(list(&answering.allowed))
+        .bind(serde_json::to_string(&also).unwrap_or_else(|_| "[]".into()))
+        .bind(hours.map(|hours| &hours.schedule))
+        .bind(hours.map(|hours| &hours.otherwise))
         .bind(&answering.pickup_group)
         .execute(&mut **tx)
         .await?;
@@ -107,7 +121,10 @@ async fn put(
 fn check(answering: &Answering) -> Result<(), StoreError> {
     let Forward { always, busy, no_answer, unreachable } = &answering.forward;
     let all = [always, busy, no_answer, unreachable];
-    for target in all.into_iter().flatten().chain(&answering.blocked) {
+    let also = answering.also.iter().map(|one| &one.to);
+    let closed = answering.hours.iter().map(|hours| &hours.otherwise);
+    let callers = answering.blocked.iter().chain(&answering.allowed);
+    for target in all.into_iter().flatten().chain(also).chain(closed).chain(callers) {
         let odd = |c: char| c.is_whitespace() || c.is_control() || "<>\"".contains(c);
         if target.is_empty() || target.len() > 255 || target.contains(odd) {
             return Err(StoreError::BadDestination(target.clone()));
@@ -119,8 +136,14 @@ fn check(answering: &Answering) -> Result<(), StoreError> {
     {
         return Err(StoreError::BadGroup(group.clone()));
     }
-    if answering.blocked.len() > MOST_BLOCKED {
+    if answering.blocked.len() > MOST_BLOCKED || answering.allowed.len() > MOST_BLOCKED {
         return Err(StoreError::TooManyBlocked(MOST_BLOCKED));
+    }
+    if answering.also.len() > MOST_ALSO {
+        return Err(StoreError::TooManyAlso(MOST_ALSO));
+    }
+    if answering.also.iter().any(|one| one.after > MOST_RING_SECONDS) {
+        return Err(StoreError::BadRingSeconds(MOST_RING_SECONDS));
     }
     match answering.ring_seconds {
         Some(seconds) if !(1..=MOST_RING_SECONDS).contains(&seconds) => {
@@ -133,3 +156,8 @@ fn check(answering: &Answering) -> Result<(), StoreError> {
 /// Phones ring no longer in any case (Timer C, RFC 3261 §16.6).
 const MOST_RING_SECONDS: u16 = 180;
 const MOST_BLOCKED: usize = 200;
+/// Each of them is called for every call.
+const MOST_ALSO: usize = 5;
+const INSERT: &str = "INSERT INTO answering (account, always, busy, no_answer, unreachable, ring_seconds, do_not_disturb, \
+                      reject_anonymous, blocked, allowed, also, schedule, closed, pickup_group) \
+                      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";

@@ -77,8 +77,11 @@ pub enum StoreError {
     #[error("{0:?} is no name of a pickup group: up to 64 letters, digits, -, _ and .")]
     BadGroup(String),
     /// So many callers may be turned away, no more.
-    #[error("at most {0} callers can be turned away")]
+    #[error("at most {0} callers can be turned away, and as many allowed")]
     TooManyBlocked(usize),
+    /// So many others may ring for one call, no more.
+    #[error("at most {0} others can ring as well")]
+    TooManyAlso(usize),
     /// So many accounts may be supervised by one, no more.
     #[error("an account supervises at most {0} others by name; a * at the end stands for many")]
     TooManySupervised(usize),

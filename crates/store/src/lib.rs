@@ -11,6 +11,7 @@ mod columns;
 mod csv;
 mod error;
 mod journal;
+mod keep;
 mod limits;
 mod line;
 mod lock;

@@ -22,7 +22,7 @@ use crate::journal::track::Track;
 use crate::lock::DirectoryLock;
 use crate::writer::Writer;
 use crate::{Journal, Options, StoreError, Use};
-use crate::{account, answering, limits, number, options, rights, text};
+use crate::{account, answering, keep, limits, number, options, rights, text};
 
 /// An open store. Copies share it.
 #[derive(Clone, Debug)]
@@ -105,6 +105,7 @@ impl Store {
         let numbers = number::select_all(&mut tx).await?;
         let texts = text::waiting(&mut tx, now).await?;
         let answering = answering::select_all(&mut tx).await?;
+        let kept = keep::select_all(&mut tx).await?;
         let rights = rights::select_all(&mut tx).await?;
         let limits = limits::select_all(&mut tx).await?;
         // The files after the moment from which the accounts are: what an account must forget is written before it.
@@ -116,6 +117,7 @@ impl Store {
         let owned = numbers.into_iter().filter(|stored| stored.account.is_some());
         deltas.extend(owned.map(|stored| Delta::Number(stored.number, stored.account)));
         deltas.extend(answering);
+        deltas.extend(kept);
         deltas.extend(rights);
         deltas.extend(limits);
         deltas.extend(texts);

@@ -28,7 +28,7 @@ pub use problem::Problem;
 pub use records::{
     Account, AccountPatch, Answering, AnsweringPatch, ChangedAccount, Limits, LimitsPatch, Line, LineKind,
     Message, NewAccount, NewNumber, NewNumberRequest, Number, NumberEvent, NumberPatch, NumberRequest,
-    Records,
+    Records, RingsAlso,
 };
 pub use rights::{Rights, RightsPatch};
 pub use serve::{Front, Io, Secure, serve};

@@ -195,6 +195,25 @@ pub struct Answering {
     pub blocked: Vec<String>,
     /// The group whose calls the account may take while they ring, and whose members may take its own.
     pub pickup_group: Option<String>,
+    /// The same for the only ones whose calls are taken; empty: anybody's.
+    pub allowed: Vec<String>,
+    /// Who rings as well.
+    pub also: Vec<RingsAlso>,
+    /// The schedule at whose times calls are taken; none: always.
+    pub schedule: Option<String>,
+    /// Whom calls go on to at other times.
+    pub closed: Option<String>,
+}
+
+/// Who rings beside an account's own phones.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RingsAlso {
+    /// A number, the name of an account, or a SIP URI.
+    pub to: String,
+    /// After so many seconds.
+    #[serde(default)]
+    pub after: u16,
 }
 
 /// What is to become of that: a field that is left out stays, `null` empties it.
@@ -221,6 +240,16 @@ pub struct AnsweringPatch {
     pub reject_anonymous: Option<bool>,
     /// See [`Answering::blocked`].
     pub blocked: Option<Vec<String>>,
+    /// See [`Answering::allowed`].
+    pub allowed: Option<Vec<String>>,
+    /// See [`Answering::also`].
+    pub also: Option<Vec<RingsAlso>>,
+    /// See [`Answering::schedule`]; without [`Answering::closed`] it means nothing.
+    #[serde(default, deserialize_with = "named")]
+    pub schedule: Option<Option<String>>,
+    /// See [`Answering::closed`].
+    #[serde(default, deserialize_with = "named")]
+    pub closed: Option<Option<String>>,
     /// See [`Answering::pickup_group`].
     #[serde(default, deserialize_with = "named")]
     pub pickup_group: Option<Option<String>>,

@@ -18,6 +18,7 @@ use crate::config::AnchorPolicy;
 use crate::context::Alarm;
 use crate::dispatch;
 use crate::event::{EndedBy, Event};
+use crate::identity;
 use crate::proxy::Target;
 use crate::proxy::anchor::Role;
 use crate::proxy::protection::Manner;
@@ -158,7 +159,7 @@ impl Call {
         }
     }
 
-    fn launch(&mut self, target: Target, env: &mut Env<'_, '_>) {
+    pub(super) fn launch(&mut self, target: Target, env: &mut Env<'_, '_>) {
         let Err(refusal) = self.try_launch(target, env) else { return };
         if let With::Phones(ring) = &mut self.with {
             ring.fails(refusal.status, &refusal.reason, None);
@@ -197,6 +198,10 @@ impl Call {
             Some(line) => (&line.from, &line.to, &line.headers),
             None => (&asked.from, &asked.to, &asked.headers),
         };
+        let from = match &target.member {
+            Some(member) => identity::of_group(from, &member.shown),
+            None => from.clone(),
+        };
         let call_id = dispatch::call_id(env.cx.shard, &random);
         env.cx.event(Event::LegStarted { call: self.about.call_id.clone(), leg: call_id.clone() });
         env.cx.out.events.extend(line.as_ref().map(|line| line.sent(&self.about.call_id, env.config)));
@@ -204,7 +209,7 @@ impl Call {
             call_id: Some(call_id),
             max_forwards: asked.max_forwards,
             target: uri,
-            from: from.clone(),
+            from,
             to: to.clone(),
             routes,
             headers: headers.clone(),
@@ -295,6 +300,9 @@ impl Call {
             branch.leave(COMPLETED_ELSEWHERE, env);
         }
         let won = ring.branches.get(at);
+        if let Some(member) = won.and_then(|branch| branch.target.member.as_ref()) {
+            env.active.members.begin(&self.about.call_id, &member.account, env.cx.now);
+        }
         if let Some(line) = won.and_then(|branch| branch.target.line.as_ref()) {
             env.trunks.forgive(line.trunk);
         }
@@ -362,7 +370,9 @@ impl Call {
         if again.is_none() {
             ring.fails(status, &reason, retry_after);
         }
-        if status.class() == 6 {
+        // Who declines speaks for itself, not for its group.
+        let hunts = ring.kept.as_ref().is_some_and(|kept| kept.asking.hunt.is_some());
+        if status.class() == 6 && !hunts {
             ring.groups.clear();
             for branch in &mut ring.branches {
                 branch.leave(COMPLETED_ELSEWHERE, env);

@@ -14,7 +14,7 @@ use super::{CallId, Env, Table};
 use crate::context::Alarm;
 use crate::directory::AddressOfRecord;
 use crate::proxy::signed_route::Party;
-use crate::proxy::{Asking, Target, by_preference, is_behind_nat, why_unanswered};
+use crate::proxy::{Asking, Target, by_preference, is_behind_nat, is_due, why_unanswered};
 use crate::refusal::Refusal;
 use crate::services::Why;
 
@@ -95,7 +95,12 @@ impl Call {
     /// Arms the alarm for when its phones have rung long enough.
     pub(super) fn wait_for_answer(&self, rings_for: Option<Duration>, env: &mut Env<'_, '_>) {
         let With::Phones(ring) = &self.with else { return };
-        if let (Some(rings_for), Some(kept)) = (rings_for, &ring.kept) {
+        let Some(kept) = &ring.kept else { return };
+        for after in ring.groups.iter().filter_map(|group| group.first()?.after) {
+            let alarm = Alarm::AlsoBridged(self.id, kept.round, after);
+            env.cx.timers.arm(env.cx.now + Duration::from_secs(after.into()), alarm);
+        }
+        if let Some(rings_for) = rings_for {
             env.cx.timers.arm(env.cx.now + rings_for, Alarm::RungOut(self.id, kept.round));
         }
     }
@@ -111,6 +116,21 @@ impl Call {
         for branch in ring.branches.iter_mut().filter(|one| !one.done) {
             branch.given_up.get_or_insert((Status::REQUEST_TIMEOUT, "Nobody answered"));
             branch.leg.enter(env, |invite, stack| invite.hangup(stack));
+        }
+    }
+
+    /// The time has come for those who ring as well, after so many seconds.
+    fn also_rings(&mut self, (round, after): (u32, u16), env: &mut Env<'_, '_>) {
+        let With::Phones(ring) = &mut self.with else { return };
+        let is_current = ring.kept.as_ref().is_some_and(|kept| kept.round == round);
+        if !is_current || ring.winner.is_some() || self.ended {
+            return;
+        }
+        while let With::Phones(ring) = &mut self.with
+            && ring.groups.front().is_some_and(|group| is_due(group, after))
+            && let Some(group) = ring.groups.pop_front()
+        {
+            group.into_iter().for_each(|target| self.launch(target, env));
         }
     }
 
@@ -190,6 +210,14 @@ impl Table {
                 Some(refusal) => one.refuse_caller((refusal.status, &refusal.reason), Vec::new(), env),
                 None => one.unanswered(env),
             }
+        }
+        self.settle(call, env);
+    }
+
+    /// See [`Alarm::AlsoBridged`].
+    pub(crate) fn also_rings(&mut self, call: CallId, which: (u32, u16), env: &mut Env<'_, '_>) {
+        if let Some(one) = self.calls.get_mut(&call) {
+            one.also_rings(which, env);
         }
         self.settle(call, env);
     }

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use offhook_sip::{Host, Name, NameAddr, SipUri, Status, Uri};
+use offhook_sip::{Host, Name, NameAddr, SipUri, Status};
 use offhook_sip_stack::dialog::MAX_FORWARDS;
 use offhook_sip_stack::transaction::ServerId;
 use offhook_sip_stack::usage::{Body, Invite};
+use rand::RngExt as _;
 
 use super::call::{About, CALLER, Call, With};
 use super::end::End;
@@ -21,6 +22,7 @@ use crate::locality::user_of;
 use crate::proxy::signed_route::Party;
 use crate::proxy::{Asking, Target, is_behind_nat};
 use crate::refusal::Refusal;
+use crate::screening;
 use crate::trunks;
 
 /// The calls, lent to a service for one point.
@@ -92,7 +94,8 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
         arriving: Arriving<'c>,
     ) -> (CallId, Self) {
         let id = arriving.asking.bridged.unwrap_or_else(|| table.next());
-        (id, Self { table, env, arriving: Some((id, arriving)), rings_for: None, service: 0 })
+        let rings_for = arriving.asking.hunt.as_ref().map(|hunt| Some(hunt.group.rings_for));
+        (id, Self { table, env, arriving: Some((id, arriving)), rings_for, service: 0 })
     }
 
     /// For a point in the life of a call.
@@ -152,6 +155,17 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
         }
     }
 
+    /// When the last call of a member of a group ended: `None` before anything else, for one that has had none.
+    pub(crate) fn free_since(&self, member: &str) -> Option<std::time::Instant> {
+        let address = AddressOfRecord::parse(member).ok().or_else(|| self.account_of(member))?;
+        self.env.active.members.free_since(&address)
+    }
+
+    /// A number by chance.
+    pub(crate) fn chance(&mut self) -> u32 {
+        self.env.cx.rng.random()
+    }
+
     /// The account that is reached by a number or a user.
     pub(crate) fn account_of(&self, user: &str) -> Option<AddressOfRecord> {
         let Env { config, directory, .. } = &*self.env;
@@ -202,40 +216,13 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
     /// Whether a caller does not show who it is.
     pub(crate) fn is_anonymous(&self, call: CallId) -> bool {
         let Some(arriving) = self.arriving(call) else { return false };
-        let request = &arriving.asking.request;
-        let hides = identity::asks_privacy(request, &["user", "id"]);
-        let nobody = request.from().is_ok_and(|from| match &from.uri {
-            Uri::Sip(uri) => {
-                let host = uri.host().to_string();
-                host.eq_ignore_ascii_case("anonymous.invalid")
-                    || uri.user().is_some_and(|user| user.eq_ignore_ascii_case("anonymous"))
-            }
-            Uri::Tel(_) | Uri::Other(_) => false,
-        });
-        hides || nobody
+        screening::is_anonymous(&arriving.asking.request)
     }
 
     /// Whether the account that is called turns this caller away.
     pub(crate) fn is_blocked(&self, call: CallId) -> bool {
         let Some((arriving, answering)) = self.arriving(call).zip(self.answering(call)) else { return false };
-        let account = match &arriving.asking.caller {
-            Caller::Account(account) => Some(account),
-            Caller::Unproven | Caller::Stranger => None,
-        };
-        let proven = account.is_some_and(|account| {
-            let number = account.number.as_deref().unwrap_or_default();
-            answering.blocks(number, account.address.as_str())
-                || answering.blocks(account.address.user(), account.address.as_str())
-        });
-        let claimed = arriving.asking.request.from().is_ok_and(|from| match &from.uri {
-            Uri::Sip(uri) => {
-                let user = uri.user_unescaped().unwrap_or_default();
-                answering.blocks(&user, AddressOfRecord::new(&user, &uri.host().to_string()).as_str())
-            }
-            Uri::Tel(uri) => answering.blocks(&uri.digits(), &uri.digits()),
-            Uri::Other(_) => false,
-        });
-        proven || claimed
+        screening::is_turned_away(answering, &arriving.asking.caller, &arriving.asking.request)
     }
 
     /// Services are asked again when nobody takes a call that is on its way to phones; after they have rung for this

@@ -1,5 +1,7 @@
 //! Ends of ours that speak and listen: what a service may ask of them, and what they have to say.
 
+use std::time::Duration;
+
 use offhook_media::command::{Heard, Order};
 use offhook_media::voice::{Clip, Closed, Lost, Recording};
 use offhook_sip::{Request, Status};
@@ -10,8 +12,10 @@ use super::end::End;
 use super::far::Halves;
 use super::verb::Calls;
 use super::{CallId, Env, Table, place};
+use crate::context::Alarm;
 use crate::directory::AddressOfRecord;
 use crate::io::{FileRequest, ShardMessage};
+use crate::keep::Keep;
 use crate::proxy::anchor::{How, Supervise, room};
 use crate::proxy::keys;
 
@@ -147,6 +151,18 @@ impl Calls<'_, '_, '_> {
     /// A number that no other call of the exchange has had at this second.
     pub(crate) fn unique(&self, call: CallId) -> u64 {
         u64::from(self.env.cx.shard) << 56 | call.0
+    }
+
+    /// Has something kept in the store; [`Service::kept`](crate::services) follows, if the call is there then.
+    pub(crate) fn remember(&mut self, call: CallId, keep: Keep) {
+        self.env.cx.out.keeps.push((call.0, keep));
+    }
+
+    /// Tells the service after some time that it has come.
+    #[expect(dead_code, reason = "queues and wake-up calls are about to use it")]
+    pub(crate) fn remind(&mut self, after: Duration, what: u64) {
+        let alarm = Alarm::Service(self.service, what);
+        self.env.cx.timers.arm(self.env.cx.now + after, alarm);
     }
 
     /// Changes a file of recordings.

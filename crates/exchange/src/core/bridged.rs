@@ -13,7 +13,7 @@ use super::whereabouts::Found;
 use crate::b2bua::{Arriving, CallId, Called, Env, Onward, Table};
 use crate::command::Moderation;
 use crate::context::Context;
-use crate::directory::{AddressOfRecord, Delta, Mailbox};
+use crate::directory::{AddressOfRecord, Also, Delta, Mailbox};
 use crate::event::Event;
 use crate::identity::Caller;
 use crate::io::ShardMessage;
@@ -21,7 +21,7 @@ use crate::locality::user_of;
 use crate::proxy::anchor::{Concern, Supervise, of_room};
 use crate::proxy::{Asking, Attended, Forwarding, Target};
 use crate::refusal::Refusal;
-use crate::services::{Outcome, Services, Why};
+use crate::services::{Incoming, Outcome, Services, Why};
 use crate::trunks;
 
 impl Core {
@@ -78,9 +78,14 @@ impl Core {
         if *asking.request.method() == Method::Invite && self.replace(server, &asking, cx)? {
             return Ok(());
         }
-        let called = Called { dialled: user.clone().unwrap_or_default(), ..Called::default() };
-        if self.incoming(server, &asking, &called, cx)? {
-            return Ok(());
+        // A trunk's way of writing a number is not how it is known here.
+        let came = asking.caller.account().is_none().then(|| self.trunk_of(&asking.request, &asking.from));
+        let dialled = came.flatten().and_then(|came| came.number).or_else(|| user.clone());
+        let called = Called { dialled: dialled.unwrap_or_default(), ..Called::default() };
+        match self.incoming(server, &asking, &called, cx)? {
+            Incoming::Passed => {}
+            Incoming::Hunt(hunt) => return self.begin_hunt(server, asking, hunt, cx),
+            Incoming::Handled => return Ok(()),
         }
         // Where a call may go is for the one to say who has sent it there.
         let sender = asking.diverted_by.clone().map(Caller::Account);
@@ -108,9 +113,10 @@ impl Core {
         let account = found.account.clone();
         let answering = account.as_ref().and_then(|account| self.directory.answering(account)).cloned();
         let called = Called { account, answering, ..called };
-        let none = found.phones.as_ref().err().cloned();
+        let also = self.also(&called, asking.caller.account(), cx.unix());
+        let none = found.phones.as_ref().err().filter(|_| also.is_empty()).cloned();
         let concern = self.concern(&asking, called.account.as_ref());
-        let phones = found.phones.unwrap_or_default().into_iter();
+        let phones = found.phones.unwrap_or_default().into_iter().chain(also);
         let phones = phones.map(|phone| Target { concern: concern.clone(), ..phone }).collect();
         let outcome = self.routed(server, &asking, &called, phones, cx)?;
         let outcome = match (outcome, none) {
@@ -130,14 +136,38 @@ impl Core {
                 Ok(())
             }
             (Outcome::Phones(targets, rings_for), account) => {
-                let attended =
-                    account.zip(rings_for).map(|(account, rings_for)| Attended { account, rings_for });
+                let attended = account.zip(rings_for).map(|(account, rings_for)| Attended {
+                    account,
+                    rings_for,
+                    hunt: None,
+                });
                 let forwarding = Forwarding { asking, targets, attended };
                 self.proxy.start(server, forwarding, &self.config, &mut self.transactions, cx)
             }
-            (Outcome::Diverted(diversion), Some(by)) => self.divert(server, asking, &by, &diversion, cx),
+            (Outcome::Diverted(diversion), Some(by)) => {
+                let by = self.directory.account(&by).cloned().ok_or(Status::NOT_FOUND)?;
+                self.divert(server, asking, by, &diversion, cx)
+            }
             _ => Ok(()),
         }
+    }
+
+    /// The phones of those who ring as well for an account, unless one of them is the caller.
+    fn also(&self, called: &Called, caller: Option<&AddressOfRecord>, now: u64) -> Vec<Target> {
+        let named = called.answering.iter().flat_map(|answering| &answering.also);
+        let phones = |also: &Also| {
+            let account = self.named(&also.to)?;
+            let busy = self.directory.answering(&account.address).is_some_and(|one| one.do_not_disturb);
+            let is_other = Some(&account.address) != called.account.as_ref();
+            if busy || Some(&account.address) == caller || !is_other {
+                return None;
+            }
+            let uri = account.address.to_string().parse().ok()?;
+            let phones = self.targets(account.address.user(), &uri, now).ok()?.phones.ok()?;
+            let of = |target| Target { after: Some(also.after), ..target };
+            Some(phones.into_iter().map(of).collect::<Vec<_>>())
+        };
+        named.filter_map(phones).flatten().collect()
     }
 
     /// Whom a call concerns, if its sound may have to be heard by us: because of the caller, of the account that is
@@ -189,16 +219,16 @@ impl Core {
         bridged.go_on(call, onward, &mut env);
     }
 
-    /// Lets services take a call whose caller is known; true if one has.
+    /// Lets services take a call whose caller is known.
     fn incoming(
         &mut self,
         server: ServerId,
         asking: &Asking,
         called: &Called,
         cx: &mut Context<'_>,
-    ) -> Result<bool, Refusal> {
+    ) -> Result<Incoming, Refusal> {
         if *asking.request.method() != Method::Invite || self.draining {
-            return Ok(false);
+            return Ok(Incoming::Passed);
         }
         let arriving = Arriving { server, asking, called, targets: Vec::new() };
         let (bridged, mut env, services) = self.bridged(cx);
@@ -206,7 +236,7 @@ impl Core {
     }
 
     /// Lets services take a call of which it is known whom it is for.
-    fn routed(
+    pub(super) fn routed(
         &mut self,
         server: ServerId,
         asking: &Asking,

@@ -7,7 +7,7 @@ use super::Core;
 use super::outward::Way;
 use crate::b2bua::{self, Called};
 use crate::context::Context;
-use crate::directory::AddressOfRecord;
+use crate::directory::{Account, AddressOfRecord};
 use crate::event::Event;
 use crate::locality::user_of;
 use crate::proxy::{Asking, Unanswered};
@@ -62,6 +62,10 @@ impl Core {
         (why, deflection): (Why, Option<String>),
         cx: &mut Context<'_>,
     ) -> Result<bool, Refusal> {
+        let mut asking = asking;
+        if let Some(hunt) = asking.hunt.take() {
+            return self.hunt(server, asking, hunt, cx);
+        }
         let uri = asking.request.uri().ok();
         let dialled = uri.as_ref().and_then(user_of).unwrap_or_default();
         let account = account.or_else(|| self.account_of(&dialled, uri.as_ref()?));
@@ -74,7 +78,8 @@ impl Core {
         match (outcome, &called.account) {
             (None, _) | (Some(Outcome::Diverted(_)), None) => Ok(false),
             (Some(Outcome::Diverted(diversion)), Some(account)) => {
-                self.divert(server, asking, account, &diversion, cx).map(|()| true)
+                let by = self.directory.account(account).cloned().ok_or(Status::NOT_FOUND)?;
+                self.divert(server, asking, by, &diversion, cx).map(|()| true)
             }
             (Some(_), _) => Ok(true),
         }
@@ -102,10 +107,11 @@ impl Core {
         &mut self,
         server: ServerId,
         asking: Asking,
-        by: &AddressOfRecord,
+        account: Account,
         diversion: &Diversion,
         cx: &mut Context<'_>,
     ) -> Result<(), Refusal> {
+        let by = &account.address;
         let before: Vec<String> = asking
             .request
             .values(Name::Diversion)
@@ -122,7 +128,6 @@ impl Core {
         if before.len() >= MOST_DIVERSIONS || before.iter().any(is_by) {
             return Err(Refusal::new(Status::LOOP_DETECTED, "This call is forwarded in a circle"));
         }
-        let Some(account) = self.directory.account(by).cloned() else { return Err(Status::NOT_FOUND.into()) };
         let Some(uri) = destination(&diversion.to, by.host()) else {
             let reason = format!("Calls are forwarded to {}, which is no address", diversion.to);
             return Err(Refusal::new(Status::NOT_FOUND, reason));
@@ -133,7 +138,8 @@ impl Core {
         edit.set_uri(&uri).remove(Name::Diversion);
         edit.add(Name::Diversion, format_args!("<{by}>;reason={};counter=1", diversion.why.word()));
         before.iter().for_each(|value| _ = edit.add(Name::Diversion, value));
-        let asking = Asking { request: edit.finish(), diverted_by: Some(account), trunk, ..asking };
+        let request = edit.finish();
+        let asking = Asking { request, diverted_by: Some(account), trunk, ..asking };
         let here = match &uri {
             Uri::Sip(uri) => self.config.is_here(uri, &asking.from),
             Uri::Tel(_) => true,

@@ -45,7 +45,7 @@ impl Core {
                 Ok(())
             }
             (Some(account), Ok(targets)) => {
-                let attended = Some(Attended { account, rings_for: Some(PATIENCE) });
+                let attended = Some(Attended { account, rings_for: Some(PATIENCE), hunt: None });
                 let forwarding = Forwarding { asking, targets, attended };
                 self.proxy.start(server, forwarding, &self.config, &mut self.transactions, cx)
             }

@@ -250,13 +250,9 @@ impl Core {
             let tracked = &mut self.presence.tracked;
             match &cx.out.events[at] {
                 Event::CallStarted { call, from, to, .. } => {
-                    let account = |text: &str| {
-                        let address = NameAddr::parse(text.to_owned().into()).ok()?;
-                        let user = user_of(&address.uri)?;
-                        let host = address.uri.as_sip().map(|uri| uri.host().to_string()).unwrap_or_default();
-                        let found = self.directory.find(&user, &host, &self.config.domains);
-                        found.map(|account| account.address.clone())
-                    };
+                    let domains = &self.config.domains;
+                    let account =
+                        |text: &str| self.directory.named_by(text, domains).map(|one| one.address.clone());
                     told.extend(tracked.begin(call, account(from), account(to), cx.now));
                 }
                 Event::CallRinging { call } => told.extend(tracked.step(call, Step::Rings)),

@@ -197,6 +197,8 @@ impl Core {
             asserted: None,
             account: None,
             line: Some(std::sync::Arc::clone(&line)),
+            member: None,
+            after: None,
             concern: None,
             alternatives: Vec::new(),
         });

@@ -18,6 +18,30 @@ pub struct Answering {
     pub blocked: Vec<String>,
     /// The group whose calls it may take while they ring, and whose members may take its own.
     pub pickup_group: Option<String>,
+    /// The same for the only ones whose calls are taken; empty: those of anybody.
+    pub allowed: Vec<String>,
+    /// Who rings as well.
+    pub also: Vec<Also>,
+    /// When calls are taken at all.
+    pub hours: Option<HoursOf>,
+}
+
+/// Who rings beside an account's own phones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Also {
+    /// A number, the name of an account, or a SIP URI of ours.
+    pub to: String,
+    /// After so many seconds; sooner if the phones before have failed.
+    pub after: u16,
+}
+
+/// The hours of an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HoursOf {
+    /// The name of the schedule. One that is not configured is always open.
+    pub schedule: String,
+    /// Where calls go at other times.
+    pub otherwise: String,
 }
 
 /// Where calls go, by why they are not answered: a number, the name of an account, or a SIP or tel URI.
@@ -46,15 +70,24 @@ impl Answering {
 
     /// Whether a caller with this user part, at this address (`user@host`), is turned away.
     pub fn blocks(&self, user: &str, address: &str) -> bool {
-        self.blocked.iter().any(|one| {
-            let one = one.strip_prefix("sip:").or_else(|| one.strip_prefix("tel:")).unwrap_or(one);
-            let is = |text: &str| match one.strip_suffix('*') {
-                Some(begin) => text.starts_with(begin),
-                None => text == one,
-            };
-            is(user) || is(address)
-        })
+        is_among(&self.blocked, user, address)
     }
+
+    /// Whether such a caller is one of those whose calls alone are taken.
+    pub fn allows(&self, user: &str, address: &str) -> bool {
+        is_among(&self.allowed, user, address)
+    }
+}
+
+fn is_among(list: &[String], user: &str, address: &str) -> bool {
+    list.iter().any(|one| {
+        let one = one.strip_prefix("sip:").or_else(|| one.strip_prefix("tel:")).unwrap_or(one);
+        let is = |text: &str| match one.strip_suffix('*') {
+            Some(begin) => text.starts_with(begin),
+            None => text == one,
+        };
+        is(user) || is(address)
+    })
 }
 
 /// For how many seconds phones ring before a call goes on to where it is forwarded to.

@@ -3,6 +3,17 @@
 use super::{Account, AddressOfRecord, Answering, Bindings, Mailbox, Rights};
 use crate::spending::Limits;
 
+/// How an agent of a queue is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AgentState {
+    /// No calls.
+    LoggedOut,
+    /// Calls.
+    LoggedIn,
+    /// No calls for the time being.
+    Paused,
+}
+
 /// A change of one fact, complete in itself: applying it twice is the same as once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Delta {
@@ -20,6 +31,10 @@ pub enum Delta {
     Texts(AddressOfRecord, bool),
     /// An account wants its calls answered like this now.
     Answering(AddressOfRecord, Answering),
+    /// How an agent of a queue is now; for services, who keep it.
+    Agent(String, AddressOfRecord, AgentState),
+    /// When an account is to be woken, in Unix seconds; for services, who keep it.
+    WakeUp(AddressOfRecord, Option<u64>),
     /// An account has these rights now.
     Rights(AddressOfRecord, Rights),
     /// An account may do so much.

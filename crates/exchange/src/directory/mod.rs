@@ -13,18 +13,18 @@ mod rights;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use offhook_sip::Uri;
+use offhook_sip::{NameAddr, Uri};
 use offhook_sip_stack::{ConnectionId, Flow, shrink};
 
 use crate::command::Device;
-use crate::locality::address_of;
+use crate::locality::{address_of, user_of};
 
 use packed::Packed;
 
 pub use account::{Account, AddressOfRecord, InvalidAddress, Secrets, number_digits};
-pub use answering::{Answering, Forward, RING_SECONDS};
+pub use answering::{Also, Answering, Forward, HoursOf, RING_SECONDS};
 pub use binding::{Binding, Bindings};
-pub use delta::Delta;
+pub use delta::{AgentState, Delta};
 pub use mailbox::Mailbox;
 pub use rights::{Record, Rights};
 
@@ -77,6 +77,7 @@ impl Directory {
             Delta::Texts(address, false) => {
                 self.texts.remove(&address);
             }
+            Delta::Agent(..) | Delta::WakeUp(..) => {}
             Delta::Answering(address, answering) if answering.is_usual() => {
                 self.answering.remove(&address);
             }
@@ -139,6 +140,13 @@ impl Directory {
         by_name(host)
             .or_else(|| domains.iter().find_map(|domain| by_name(domain)))
             .or_else(|| self.by_number(user))
+    }
+
+    /// The account that the value of a From or To names.
+    pub(crate) fn named_by(&self, value: &str, domains: &[String]) -> Option<&Account> {
+        let address = NameAddr::parse(value.to_owned().into()).ok()?;
+        let host = address.uri.as_sip().map(|uri| uri.host().to_string()).unwrap_or_default();
+        self.find(&user_of(&address.uri)?, &host, domains)
     }
 
     /// The account that holds a number, written with or without visual separators (RFC 3966 §5.1.1).

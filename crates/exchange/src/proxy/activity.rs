@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use offhook_sip::Status;
 
+use super::members::Members;
 use crate::config::Config;
 use crate::directory::AddressOfRecord;
 use crate::identity::Caller;
@@ -20,6 +21,8 @@ pub(crate) struct Activity {
     untold: Vec<AddressOfRecord>,
     /// What those that leave by trunks cost.
     pub(crate) spending: Spending,
+    /// Who of groups is in a call.
+    pub(crate) members: Members,
 }
 
 impl Activity {
@@ -31,6 +34,7 @@ impl Activity {
             elsewhere: HashMap::new(),
             untold: Vec::new(),
             spending: Spending::new(shard, config),
+            members: Members::new(config.services.members()),
         }
     }
 
@@ -92,7 +96,7 @@ impl Activity {
 
     /// Whether no call is counted here.
     pub(crate) fn is_empty(&self) -> bool {
-        self.here.is_empty() && self.spending.is_idle()
+        self.here.is_empty() && self.spending.is_idle() && self.members.is_idle()
     }
 
     fn is_to_be_told(&mut self, account: &AddressOfRecord) {

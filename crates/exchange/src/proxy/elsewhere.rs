@@ -195,6 +195,8 @@ fn found(
                 asserted: locating.asserted.clone(),
                 account: None,
                 line: None,
+                member: None,
+                after: None,
                 concern: locating.concern.clone(),
                 alternatives: Vec::new(),
             }),

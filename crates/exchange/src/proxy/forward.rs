@@ -33,6 +33,9 @@ pub(crate) fn to_target(
     edit.set_uri(&changes.target.uri);
     forget_credentials(&mut edit, request, config);
     identity::assert(&mut edit, request, changes.caller, changes.target.asserted.as_deref());
+    if let Some(member) = &changes.target.member {
+        identity::show_group(&mut edit, request, &member.shown);
+    }
     // RFC 5393 §5.3.3.1: every request that is sent on has one.
     edit.set(Name::MaxBreadth, changes.max_breadth);
     for route in changes.target.path.iter().rev() {

@@ -1,7 +1,7 @@
 //! Requests on their way out (RFC 3261 §16.6).
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use offhook_sip::{Method, Name, Request, Response, Status};
 use offhook_sip_stack::Flow;
@@ -27,6 +27,7 @@ use crate::event::{EndedBy, Event};
 use crate::identity::{self, Caller};
 use crate::refusal::Refusal;
 use crate::registrar::behind_nat;
+use crate::services::Hunt;
 
 /// A request that starts something, and who wants that.
 #[derive(Clone)]
@@ -43,6 +44,8 @@ pub(crate) struct Asking {
     pub(crate) bridged: Option<CallId>,
     /// Who has sent it on to where it goes now, and answers for that.
     pub(crate) diverted_by: Option<Account>,
+    /// What is left of the group that it calls.
+    pub(crate) hunt: Option<Box<Hunt>>,
 }
 
 impl Asking {
@@ -85,6 +88,9 @@ impl Proxy {
         let count = groups.iter().map(Vec::len).sum();
         let (number, mut context) =
             self.begin(server, asking, count, config.max_calls_per_account, transactions, cx)?;
+        for after in groups.iter().filter_map(|group| group.first()?.after) {
+            cx.timers.arm(cx.now + Duration::from_secs(after.into()), Alarm::Also(number, after));
+        }
         context.groups = groups;
         if let Some(attended) = attended {
             if let Some(rings_for) = attended.rings_for {

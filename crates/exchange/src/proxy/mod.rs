@@ -10,6 +10,7 @@ mod hangup;
 pub(crate) mod in_dialog;
 pub(crate) mod keys;
 mod launch;
+mod members;
 mod no_common_format;
 pub(crate) mod protection;
 mod response_context;
@@ -48,7 +49,7 @@ pub(crate) use response_context::rank;
 use response_context::{Branch, Kind, ResponseContext};
 use shunned::Shunned;
 use signed_route::PartyName;
-pub(crate) use target::{Target, by_preference, of_bindings};
+pub(crate) use target::{Member, Target, by_preference, is_due, of_bindings};
 pub(crate) use unanswered::{Attended, Unanswered, deflection, why_unanswered};
 
 /// Requests under way and calls whose media goes through us.
@@ -141,7 +142,8 @@ impl Proxy {
                     Some((status, reason)) => context.failed_with(status, reason, &cx.sip().tag()),
                     None => context.failed(explained(&context.request, passed, config)),
                 }
-                if status.class() == 6 {
+                // Who declines speaks for itself, not for its group.
+                if status.class() == 6 && !context.hunts() {
                     context.groups.clear();
                     cancel_pending(&mut context, None, transactions, cx);
                 }
@@ -252,6 +254,9 @@ impl Proxy {
         let unix = cx.epoch.unix(cx.now);
         charge.into_iter().for_each(|charge| self.active.spending.answered(charge, unix));
         let branch = &context.branches[index];
+        if let Some(member) = branch.target.as_ref().and_then(|target| target.member.as_ref()) {
+            self.active.members.begin(&call, &member.account, cx.now);
+        }
         let anchor = branch.anchor.and_then(|number| self.anchors.get_mut(number, &call));
         let anchored = anchor.as_ref().is_some_and(|anchor| !anchor.is_direct);
         match anchor {

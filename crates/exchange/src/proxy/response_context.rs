@@ -133,6 +133,11 @@ impl ResponseContext {
         self.request.call_id().unwrap_or_default()
     }
 
+    /// Whether it is a call to a group.
+    pub(crate) fn hunts(&self) -> bool {
+        self.attended.as_ref().is_some_and(|attended| attended.hunt.is_some())
+    }
+
     /// Whether nothing more can come of the branches tried so far.
     pub(crate) fn all_done(&self) -> bool {
         self.locating.is_none() && self.branches.iter().all(|branch| branch.done)

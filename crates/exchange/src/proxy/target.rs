@@ -39,10 +39,22 @@ pub(crate) struct Target {
     pub(crate) account: Option<AddressOfRecord>,
     /// What is said to the trunk whose server it is, by a leg of ours.
     pub(crate) line: Option<Arc<Outbound>>,
+    /// The member of a group whose phone it is, for a call to that group.
+    pub(crate) member: Option<Arc<Member>>,
+    /// After so many seconds it rings, whatever those before it do; `None`: when they have failed.
+    pub(crate) after: Option<u16>,
     /// Whom the call concerns, if somebody of ours may have to hear it.
     pub(crate) concern: Option<Arc<Concern>>,
     /// Other flows of the same device, or other servers of the same domain, the one to try next first (RFC 5626 §5.3): not before this one has failed.
     pub(crate) alternatives: Vec<Target>,
+}
+
+/// Whose phone rings for a group.
+#[derive(Clone, Debug)]
+pub(crate) struct Member {
+    pub(crate) account: AddressOfRecord,
+    /// What is shown before the caller's name.
+    pub(crate) shown: String,
 }
 
 impl Target {
@@ -87,6 +99,8 @@ impl From<&Binding> for Target {
             asserted: None,
             account: None,
             line: None,
+            member: None,
+            after: None,
             concern: None,
             alternatives: Vec::new(),
         }
@@ -108,15 +122,25 @@ pub(crate) fn of_bindings<'a>(bindings: impl DoubleEndedIterator<Item = &'a Bind
     targets.into_iter().map(|(_, target)| target).collect()
 }
 
-/// Targets of the same preference ring together, the preferred ones first (§16.6).
+/// Targets of the same preference ring together, the preferred ones first (§16.6). Those who ring as well, after some time, come
+/// after all of these.
 pub(crate) fn by_preference(mut targets: Vec<Target>) -> VecDeque<Vec<Target>> {
-    targets.sort_by_key(|target| std::cmp::Reverse(target.q));
+    targets.sort_by_key(|target| (target.after, std::cmp::Reverse(target.q)));
     let mut groups: VecDeque<Vec<Target>> = VecDeque::new();
     for target in targets {
+        let together = |one: &Target| match target.after {
+            None => one.after.is_none() && one.q == target.q,
+            after => one.after == after,
+        };
         match groups.back_mut() {
-            Some(group) if group[0].q == target.q => group.push(target),
+            Some(group) if together(&group[0]) => group.push(target),
             _ => groups.push_back(vec![target]),
         }
     }
     groups
+}
+
+/// Whether targets are to ring by now, so many seconds after the first.
+pub(crate) fn is_due(group: &[Target], seconds: u16) -> bool {
+    group.first().and_then(|target| target.after).is_some_and(|after| after <= seconds)
 }

@@ -7,11 +7,11 @@ use offhook_sip_stack::Flow;
 use offhook_sip_stack::transaction::{ServerId, Transactions};
 
 use super::response_context::{Kind, ResponseContext};
-use super::{Asking, Proxy, cancel_pending};
+use super::{Asking, Proxy, cancel_pending, is_due};
 use crate::config::Config;
 use crate::context::Context;
 use crate::directory::AddressOfRecord;
-use crate::services::Why;
+use crate::services::{Hunt, Why};
 
 /// Whose call it is that may go on.
 #[derive(Clone, Debug)]
@@ -19,6 +19,8 @@ pub(crate) struct Attended {
     pub(crate) account: AddressOfRecord,
     /// For how long its phones ring; `None`: as long as they may.
     pub(crate) rings_for: Option<Duration>,
+    /// What is left of the group whose members ring.
+    pub(crate) hunt: Option<Box<Hunt>>,
 }
 
 /// A call that nobody has taken.
@@ -106,7 +108,8 @@ impl Proxy {
             let deflection = context.deflection();
             let Kind::Initial { caller, from, counted } = &mut context.kind else { continue };
             let counted = caller.account().cloned().filter(|_| std::mem::take(counted));
-            let asking = asking(&context.request, from.flow, caller, context.started);
+            let hunt = context.attended.as_mut().and_then(|attended| attended.hunt.take());
+            let asking = Asking { hunt, ..asking(&context.request, from.flow, caller, context.started) };
             let unanswered = Unanswered { number, server: context.server, asking, account, why, deflection };
             self.release(counted.as_ref());
             return Some(unanswered);
@@ -173,6 +176,24 @@ impl Proxy {
         }
     }
 
+    /// The time has come for those who ring as well, after so many seconds.
+    pub(crate) fn also_rings(
+        &mut self,
+        number: u64,
+        after: u16,
+        config: &Config,
+        transactions: &mut Transactions,
+        cx: &mut Context<'_>,
+    ) {
+        let Some(mut context) = self.contexts.remove(&number) else { return };
+        if context.is_new_call() && !context.cancelled && !context.settled {
+            while context.groups.front().is_some_and(|group| is_due(group, after)) {
+                self.next_group(number, &mut context, config, transactions, cx);
+            }
+        }
+        self.settle(number, context, config, transactions, cx);
+    }
+
     /// Its phones have rung for as long as they were to.
     pub(crate) fn rung_out(
         &mut self,
@@ -208,5 +229,6 @@ fn asking(request: &Request, from: Flow, caller: &crate::identity::Caller, begun
         bridged: None,
         begun: Some(begun),
         diverted_by: None,
+        hunt: None,
     }
 }

@@ -1,17 +1,23 @@
 //! Call forwarding (RFC 5359 §2.5–2.7), do not disturb, and callers that are turned away: as an account has set it.
 
+use std::sync::Arc;
+
 use super::{Diversion, Kind, Service, Verdict, Why};
 use crate::b2bua::{CallId, Calls};
+use crate::directory::Answering;
 use crate::refusal::Refusal;
+use crate::schedule::Schedule;
 
 pub(super) const KIND: Kind = Kind {
     name: "forward",
     summary: "sends calls on, or turns them away, as each account has set it",
     number: |_| None,
-    make: |_| Box::new(Forward),
+    make: |settings| Box::new(Forward { schedules: settings.schedules.clone() }),
 };
 
-struct Forward;
+struct Forward {
+    schedules: Vec<Arc<Schedule>>,
+}
 
 impl Service for Forward {
     fn routed(&mut self, call: CallId, calls: &mut Calls<'_, '_, '_>) -> Verdict {
@@ -21,6 +27,9 @@ impl Service for Forward {
         }
         if answering.reject_anonymous && calls.is_anonymous(call) {
             return Verdict::Reject(Refusal::anonymous());
+        }
+        if let Some(to) = self.closed(answering, calls.clock().0) {
+            return Verdict::Divert(Diversion { to: to.to_owned(), why: Why::Always });
         }
         if let Some(to) = &answering.forward.always {
             return Verdict::Divert(Diversion { to: to.clone(), why: Why::Always });
@@ -48,5 +57,14 @@ impl Service for Forward {
             Why::Deflected => &None,
         };
         to.clone().map_or(Verdict::Continue, |to| Verdict::Divert(Diversion { to, why }))
+    }
+}
+
+impl Forward {
+    /// Where calls go at a time at which they are not taken.
+    fn closed<'a>(&self, answering: &'a Answering, now: u64) -> Option<&'a str> {
+        let hours = answering.hours.as_ref()?;
+        let schedule = self.schedules.iter().find(|one| one.name == hours.schedule)?;
+        (!schedule.is_open(now)).then_some(hours.otherwise.as_str())
     }
 }

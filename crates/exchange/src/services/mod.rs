@@ -2,9 +2,11 @@
 
 mod click;
 mod clock;
+mod codes;
 mod conference;
 mod echo;
 mod forward;
+mod group;
 mod intercom;
 mod page;
 mod park;
@@ -16,16 +18,21 @@ mod transfer;
 mod trunk;
 mod voicemail;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::b2bua::{Arriving, CallId, Calls, Env, Point, Table};
 use crate::command::{Guest, Moderation};
 use crate::config::Config;
-use crate::directory::AddressOfRecord;
+use crate::directory::{AddressOfRecord, Delta};
 use crate::proxy::Target;
 use crate::refusal::Refusal;
+use crate::schedule::Schedule;
 use crate::speech::Language;
+pub use codes::Settings as CodeSettings;
 pub use conference::Settings as ConferenceSettings;
+pub(crate) use group::Hunt;
+pub use group::{Group, Hours, Strategy};
 pub use page::Page;
 pub use park::Settings as ParkSettings;
 pub use recording::{Announce, Settings as RecordingSettings};
@@ -36,7 +43,9 @@ pub use voicemail::Settings as VoicemailSettings;
 pub const SERVICES: &[Kind] = &[
     echo::KIND,
     clock::KIND,
+    codes::KIND,
     conference::KIND,
+    group::KIND,
     park::KIND,
     pickup::KIND,
     transfer::KIND,
@@ -69,6 +78,8 @@ pub struct Settings {
     pub echo_number: Option<String>,
     /// What is dialled for the speaking clock; `None`: there is none.
     pub clock_number: Option<String>,
+    /// Codes that change where one's calls go.
+    pub codes: CodeSettings,
     /// Of rooms in which all hear each other.
     pub conference: ConferenceSettings,
     /// What is dialled to take a call that rings; `None`: nothing.
@@ -79,6 +90,10 @@ pub struct Settings {
     pub park: ParkSettings,
     /// Of voicemail.
     pub voicemail: VoicemailSettings,
+    /// Hours by which others go.
+    pub schedules: Vec<Arc<Schedule>>,
+    /// The groups.
+    pub groups: Vec<Group>,
     /// What is dialled before the number of an account whose phones are to answer by themselves; `None`: nothing is.
     pub intercom: Option<String>,
     /// Groups of phones to which one speaks.
@@ -96,17 +111,31 @@ impl Default for Settings {
         Self {
             echo_number: Some("*43".into()),
             clock_number: Some("*60".into()),
+            codes: CodeSettings::default(),
             conference: ConferenceSettings::default(),
             transfer_code: Some("*2".into()),
             pickup_number: Some("*8".into()),
             park: ParkSettings::default(),
             voicemail: VoicemailSettings::default(),
+            schedules: Vec::new(),
+            groups: Vec::new(),
             intercom: Some("*80".into()),
             pages: Vec::new(),
             supervise: SuperviseSettings::default(),
             recording: RecordingSettings::default(),
             language: Language::default(),
         }
+    }
+}
+
+impl Settings {
+    /// The members of groups, by all names that the configuration gives them, addresses without their scheme.
+    pub(crate) fn members(&self) -> impl Iterator<Item = String> {
+        let member = |member: &String| match AddressOfRecord::parse(member) {
+            Ok(address) => address.as_str().to_owned(),
+            Err(_) => member.clone(),
+        };
+        self.groups.iter().flat_map(|group| &group.members).map(member)
     }
 }
 
@@ -120,6 +149,14 @@ pub(crate) trait Service: Send {
     /// Something has happened to a call that the service has.
     fn point(&mut self, _call: CallId, _point: Point, _calls: &mut Calls<'_, '_, '_>) {}
 
+    /// What the service wanted kept for a call is in the store, or cannot be.
+    fn kept(&mut self, _call: CallId, _is_kept: bool, _calls: &mut Calls<'_, '_, '_>) {}
+
+    /// A fact that services keep has changed.
+    fn changed(&mut self, _delta: &Delta, _calls: &mut Calls<'_, '_, '_>) {}
+
+    /// A time has come that the service has set by [`Calls::remind`].
+    fn due(&mut self, _what: u64, _calls: &mut Calls<'_, '_, '_>) {}
     /// A call is sent to what may be a number of the service, for an account if one is known: a service that takes it says so
     /// by [`Calls::take`].
     fn given(
@@ -186,6 +223,8 @@ pub(crate) enum Verdict {
     Unanswered(Why, Refusal),
     /// It goes to somebody else.
     Divert(Diversion),
+    /// It is for members of a group; only of [`Service::incoming`].
+    Hunt(Box<Hunt>),
     /// The service has dealt with it by its verbs.
     Handled,
 }
@@ -229,6 +268,16 @@ impl Why {
     }
 }
 
+/// What services have made of a call that came in.
+pub(crate) enum Incoming {
+    /// Nothing.
+    Passed,
+    /// See [`Verdict::Hunt`].
+    Hunt(Box<Hunt>),
+    /// A service has dealt with it.
+    Handled,
+}
+
 /// What services have made of a call that was on its way to phones.
 pub(crate) enum Outcome {
     /// It rings there; services are asked again if nobody takes it and one has said so, after so long.
@@ -255,7 +304,7 @@ impl Services {
         Self(SERVICES.iter().map(|kind| (kind.make)(&config.services)).collect())
     }
 
-    /// Asks them about a call, one after the other; false if none has dealt with it.
+    /// Asks them about a call, one after the other.
     ///
     /// # Errors
     /// What the caller is told when one of them wants it to go no further.
@@ -264,17 +313,18 @@ impl Services {
         table: &mut Table,
         env: &mut Env<'_, '_>,
         arriving: Arriving<'_>,
-    ) -> Result<bool, Refusal> {
+    ) -> Result<Incoming, Refusal> {
         let (call, mut calls) = Calls::new(table, env, arriving);
         for (number, service) in self.0.iter_mut().enumerate() {
             calls.service = number;
             match service.incoming(call, &mut calls) {
                 Verdict::Continue | Verdict::Divert(_) => {}
                 Verdict::Reject(refusal) | Verdict::Unanswered(_, refusal) => return Err(refusal),
-                Verdict::Handled => return Ok(true),
+                Verdict::Hunt(hunt) => return Ok(Incoming::Hunt(hunt)),
+                Verdict::Handled => return Ok(Incoming::Handled),
             }
         }
-        Ok(false)
+        Ok(Incoming::Passed)
     }
 
     /// Tells the service that has a call what has happened to it.
@@ -358,6 +408,29 @@ impl Services {
         done
     }
 
+    /// Tells the service that has a call what became of what it wanted kept.
+    pub(crate) fn kept(&mut self, table: &mut Table, env: &mut Env<'_, '_>, (call, is_kept): (CallId, bool)) {
+        let Some(number) = table.service_of(call) else { return };
+        let mut calls = Calls::at_point(table, env, number);
+        if let Some(service) = self.0.get_mut(number) {
+            service.kept(call, is_kept, &mut calls);
+        }
+    }
+
+    /// Tells all of them of a fact.
+    pub(crate) fn changed(&mut self, table: &mut Table, env: &mut Env<'_, '_>, delta: &Delta) {
+        for (number, service) in self.0.iter_mut().enumerate() {
+            service.changed(delta, &mut Calls::at_point(table, env, number));
+        }
+    }
+
+    /// Tells a service that a time has come.
+    pub(crate) fn due(&mut self, table: &mut Table, env: &mut Env<'_, '_>, (number, what): (usize, u64)) {
+        if let Some(service) = self.0.get_mut(number) {
+            service.due(what, &mut Calls::at_point(table, env, number));
+        }
+    }
+
     /// Tells all of them what a folder of recordings holds now.
     pub(crate) fn mailbox(&mut self, folder: &str, files: &[String]) -> Option<(AddressOfRecord, u32, u32)> {
         self.0.iter_mut().filter_map(|service| service.mailbox(folder, files)).last()
@@ -411,7 +484,7 @@ impl Services {
 /// What a verdict means for a call that is for somebody; `None`: nothing.
 fn outcome(verdict: Verdict) -> Result<Option<Outcome>, Refusal> {
     Ok(match verdict {
-        Verdict::Continue => None,
+        Verdict::Continue | Verdict::Hunt(_) => None,
         Verdict::Reject(refusal) => return Err(refusal),
         Verdict::Unanswered(why, refusal) => Some(Outcome::Unanswered(why, refusal)),
         Verdict::Divert(diversion) => Some(Outcome::Diverted(diversion)),

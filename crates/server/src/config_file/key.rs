@@ -96,7 +96,7 @@ impl Kind {
     }
 }
 
-const fn key(path: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Key {
+pub(super) const fn key(path: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Key {
     Key { path, kind, default, doc, inert: None }
 }
 
@@ -321,6 +321,21 @@ pub const KEYS: &[Key] = &[
         Kind::Text,
         "\"*60\"",
         "What accounts dial to hear the date and the time; \"off\": there is no speaking clock",
+    ),
+    key(
+        "services.codes.always",
+        Kind::Text,
+        "\"*21\"",
+        "What accounts dial, and * and a number, to send all their calls there; # in place of its * ends that; or \"off\"",
+    ),
+    key("services.codes.busy", Kind::Text, "\"*67\"", "The same for calls to someone busy"),
+    key("services.codes.no_answer", Kind::Text, "\"*61\"", "The same for calls that nobody answers"),
+    key("services.codes.unreachable", Kind::Text, "\"*62\"", "The same for calls to someone without a phone"),
+    key(
+        "services.codes.do_not_disturb",
+        Kind::Text,
+        "\"*26\"",
+        "What accounts dial so that no phone of theirs rings; # in place of its * ends that; or \"off\"",
     ),
     key(
         "services.conference.rooms",
@@ -597,5 +612,11 @@ pub(super) const ROUTE: &[Key] = &[
 ];
 
 /// The lists of objects: name, keys, and why declaring one changes nothing in this version.
-pub const OBJECTS: &[(&str, &[Key], Option<&str>)] =
-    &[("account", ACCOUNT, None), ("trunk", TRUNK, None), ("route", ROUTE, None), ("page", PAGE, None)];
+pub const OBJECTS: &[(&str, &[Key], Option<&str>)] = &[
+    ("account", ACCOUNT, None),
+    ("trunk", TRUNK, None),
+    ("route", ROUTE, None),
+    ("page", PAGE, None),
+    ("schedule", super::answering_key::SCHEDULE, None),
+    ("group", super::answering_key::GROUP, None),
+];

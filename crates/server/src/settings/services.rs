@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use offhook_exchange::services::{
-    self, Announce, ConferenceSettings, Page, ParkSettings, RecordingSettings, SERVICES, SuperviseSettings,
-    VoicemailSettings,
+    self, Announce, CodeSettings, ConferenceSettings, Page, ParkSettings, RecordingSettings, SERVICES,
+    SuperviseSettings, VoicemailSettings,
 };
 use offhook_exchange::speech::Language;
 
@@ -55,6 +55,9 @@ impl Meaning<'_> {
         let (echo_number, clock_number) =
             (self.dialled("services.echo.number"), self.dialled("services.clock.number"));
         let conference = self.conference();
+        let schedules = self.schedules();
+        let groups = self.groups(&schedules);
+        let codes = self.codes();
         let park = self.park();
         let (pickup_number, transfer_code) =
             (self.dialled("services.pickup.number"), self.dialled("services.transfer.code"));
@@ -68,6 +71,9 @@ impl Meaning<'_> {
             barge: self.dialled("services.supervise.barge"),
         };
         services::Settings {
+            codes,
+            schedules,
+            groups,
             echo_number,
             clock_number,
             conference,
@@ -81,6 +87,23 @@ impl Meaning<'_> {
             recording: self.recording(),
             language,
         }
+    }
+
+    fn codes(&mut self) -> CodeSettings {
+        let codes = CODES.map(|path| {
+            let code = self.dialled(path)?;
+            if code.strip_prefix('*').is_none_or(|rest| rest.is_empty() || rest.contains('*')) {
+                let help = Some("such as \"*21\": # in place of the * ends what it begins".to_owned());
+                self.mistake(path, format!("{code:?} does not begin with its only *"), help);
+            }
+            Some(code)
+        });
+        for (at, path) in CODES.into_iter().enumerate() {
+            if codes[at].is_some() && codes[..at].contains(&codes[at]) {
+                self.mistake(path, "that is another code already".into(), None);
+            }
+        }
+        CodeSettings::new(codes)
     }
 
     fn park(&mut self) -> ParkSettings {
@@ -210,3 +233,10 @@ fn is_dialled(number: &str) -> bool {
 
 /// Phones that one page calls at a time.
 const MOST_MEMBERS: usize = 200;
+const CODES: [&str; 5] = [
+    "services.codes.always",
+    "services.codes.busy",
+    "services.codes.no_answer",
+    "services.codes.unreachable",
+    "services.codes.do_not_disturb",
+];

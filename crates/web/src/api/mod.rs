@@ -6,6 +6,7 @@ mod certificates;
 mod conferences;
 mod devices;
 mod explain;
+mod groups;
 mod input;
 mod ladder;
 mod lines;
@@ -46,6 +47,7 @@ pub(crate) fn routes() -> Router<Site> {
         .route("/numbers/requests/{id}/reject", post(numbers::reject))
         .route("/numbers/{number}/history", get(numbers::history))
         .route("/numbers/{number}", axum::routing::patch(numbers::change).delete(numbers::remove))
+        .route("/groups", get(groups::list))
         .route("/devices", get(devices::list))
         .route("/messages", get(messages::list))
         .route("/conferences", get(conferences::list))

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use offhook_exchange::config::AnchorPolicy;
+use offhook_exchange::directory::{AddressOfRecord, Answering};
 use offhook_ua::{CallId, Command, Event};
 use rand::RngExt as _;
 
@@ -21,6 +22,8 @@ pub struct Plan {
     pub steps: usize,
     /// How many shards the exchange has.
     pub shards: u8,
+    /// Whether users also transfer, park, fetch and pick up calls.
+    pub moves: bool,
 }
 
 /// What became of the calls of a sweep.
@@ -44,7 +47,10 @@ pub fn run(seed: u64, plan: Plan) -> Result<Outcome, String> {
     let mut world = world(seed, plan);
     let mut placed: Vec<(PhoneId, CallId)> = Vec::new();
     for _ in 0..plan.steps {
-        act(&mut world, &mut placed);
+        match plan.moves && world.rng.random_range(0..3) == 0 {
+            true => move_call(&mut world, &mut placed),
+            false => act(&mut world, &mut placed),
+        }
         let pause = world.rng.random_range(0..3_000);
         world.pass(Duration::from_millis(pause));
     }
@@ -81,6 +87,11 @@ fn world(seed: u64, plan: Plan) -> World {
             2 => Habit::Refuse(486),
             _ => Habit::Ignore,
         };
+        if plan.moves {
+            world.equip(id, |config| config.accept_transfers = true);
+            let (now, pickup_group) = (world.now(), Some("all".to_owned()));
+            world.office.answering(now, &name, Answering { pickup_group, ..Answering::default() });
+        }
         world.phones[id.0].habit = habit;
         world.command(id, Command::Register);
     }
@@ -113,6 +124,40 @@ fn act(world: &mut World, placed: &mut Vec<(PhoneId, CallId)>) {
             if let Ok(target) = target {
                 world.command(id, Command::Options { request, target });
             }
+        }
+        _ => {}
+    }
+}
+
+/// One thing that some user does with calls that others may have a part in.
+fn move_call(world: &mut World, placed: &mut Vec<(PhoneId, CallId)>) {
+    let id = PhoneId(world.rng.random_range(0..world.phones.len()));
+    let whom = world.rng.random_range(0..world.phones.len() + 1);
+    let calls = world.phones[id.0].ua.calls();
+    let mut some = || (!calls.is_empty()).then(|| calls[world.rng.random_range(0..calls.len())]);
+    let (one, other) = (some(), some());
+    let transfer = |world: &mut World, call, target: String| {
+        if let Ok(target) = target.parse() {
+            world.command(id, Command::Transfer { call, target });
+        }
+    };
+    match (world.rng.random_range(0..8), one, other) {
+        (0 | 1, Some(call), _) => transfer(world, call, format!("sip:user{whom}@example.com")),
+        (2, Some(call), _) => transfer(world, call, "sip:700@example.com".into()),
+        (3, Some(call), Some(other)) => {
+            let replaces = world.phones[id.0].ua.replaces(other).unwrap_or_default();
+            let replaces: String = replaces.bytes().map(|byte| format!("%{byte:02X}")).collect();
+            transfer(world, call, format!("sip:user{whom}@example.com?Replaces={replaces}"));
+        }
+        (4, Some(call), _) => world.command(id, Command::Dtmf { call, digits: format!("*210{whom:02}#") }),
+        (5, _, _) => {
+            let slot = 701 + world.rng.random_range(0..4);
+            placed.push((id, world.call(id, &slot.to_string())));
+        }
+        (6, _, _) => placed.push((id, world.call(id, "*8"))),
+        (7, _, _) => {
+            let account = AddressOfRecord::new(&format!("user{}", id.0), "example.com");
+            world.ask_exchange(&offhook_exchange::command::Command::Connect(account, format!("user{whom}")));
         }
         _ => {}
     }

@@ -3,7 +3,7 @@
 
 use offhook_sim::sweep::{Plan, run};
 
-const PLAN: Plan = Plan { loss: 0.2, phones: 6, steps: 60, shards: 1 };
+const PLAN: Plan = Plan { loss: 0.2, phones: 6, steps: 60, shards: 1, moves: false };
 
 #[test]
 fn every_call_ends_and_nothing_is_left_whatever_users_do() {
@@ -13,6 +13,12 @@ fn every_call_ends_and_nothing_is_left_whatever_users_do() {
 #[test]
 fn the_same_holds_for_an_exchange_of_three_shards() {
     sweep(Plan { shards: 3, ..PLAN }, 128);
+}
+
+#[test]
+fn the_same_holds_when_calls_are_transferred_parked_and_picked_up() {
+    sweep(Plan { moves: true, ..PLAN }, 32);
+    sweep(Plan { moves: true, shards: 3, ..PLAN }, 32);
 }
 
 fn sweep(plan: Plan, count: u64) {

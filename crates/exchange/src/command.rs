@@ -22,13 +22,13 @@ pub enum Command {
     Devices,
     /// Ends the calls with this Call-ID, of which the shard holds state.
     HangUp(String),
+    /// Calls an account, and when somebody answers there, whom it is to talk with: a number, a name or a URI, as if the
+    /// account had dialled that. Answered with [`Answer::Done`], or [`Answer::Refused`].
+    Connect(AddressOfRecord, String),
     /// Who is in which conference room.
     Conferences,
     /// Something is to happen to those in a room; answered with how many it happened to.
     Moderate(Moderation),
-    /// Calls an account, and when somebody answers there, whom it is to talk with: a number, a name or a URI, as if the
-    /// account had dialled that. Answered with [`Answer::Done`], or [`Answer::Refused`].
-    Connect(AddressOfRecord, String),
     /// How the trunks are.
     Trunks,
     /// Looks after the trunk of this name at once: its servers, its registration if that has failed, whether it answers.

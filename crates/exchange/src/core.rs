@@ -5,6 +5,7 @@ mod dialled;
 mod diversion;
 mod message;
 mod outward;
+mod pickup;
 mod presence;
 mod registration;
 mod trunks;
@@ -484,12 +485,12 @@ impl Core {
                 Answer::Calls(calls)
             }
             Command::HangUp(call_id) => Answer::HungUp(self.hang_up(&call_id, cx)),
+            Command::Connect(account, to) => self.connect(&account, &to, cx),
             Command::Conferences => {
                 let (bridged, mut env, services) = self.bridged(cx);
                 Answer::Conferences(services.guests(bridged, &mut env))
             }
             Command::Moderate(asked) => Answer::Moderated(self.moderate(&asked, cx)),
-            Command::Connect(account, to) => self.connect(&account, &to, cx),
             Command::Trunks => Answer::Trunks(self.trunk_reports(cx.now)),
             Command::TryTrunk(name, number) => {
                 let at = self.config.trunks.iter().position(|trunk| trunk.name == name);

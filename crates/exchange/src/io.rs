@@ -8,6 +8,7 @@ use offhook_media::command as media;
 use offhook_sip_stack::Flow;
 use offhook_sip_stack::locate::{DnsAnswer, Question};
 
+pub use crate::b2bua::Halves;
 use crate::command::{Answer, Command, Ticket};
 use crate::directory::{AddressOfRecord, Bindings, Delta};
 use crate::event::Event;
@@ -116,6 +117,8 @@ pub enum ShardMessage {
         /// What is known.
         state: Box<TrunkState>,
     },
+    /// Of halves of calls that are connected, or are to be.
+    Halves(Halves),
     /// A supervisor of the shard that says so wants to hear a call.
     Supervise(Supervise),
     /// To the supervisor's shard: in this room it is heard now, or it is over.
@@ -146,6 +149,7 @@ impl ShardMessage {
             Self::Datagram { .. }
                 | Self::Line { .. }
                 | Self::TextKept { .. }
+                | Self::Halves(_)
                 | Self::Supervise(_)
                 | Self::Supervised { .. }
                 | Self::Delta(Delta::Mailbox(..))

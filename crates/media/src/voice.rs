@@ -66,11 +66,11 @@ pub enum Order {
     Lock(bool),
     /// Leaves the room.
     Leave,
+    /// Presses a key, as an event where that is agreed, else as tones.
+    Press(char),
     /// Records all that is said in the room that it sits in, until it is told otherwise or the room is left by all; `None`:
     /// no longer.
     RecordRoom(Option<(u32, Recording)>),
-    /// Presses a key, as an event where that is agreed, else as tones.
-    Press(char),
 }
 
 /// A piece of what is said.

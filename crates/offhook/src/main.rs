@@ -33,7 +33,7 @@ use offhook_phone::{Language, language_of_locale};
 use exit::finish;
 
 #[global_allocator]
-static ALLOCATOR: offhook_memory::Allocator = offhook_memory::ALLOCATOR;
+static ALLOCATOR: offhook_memory::Allocator = offhook_memory::Allocator;
 
 /// A telephone exchange and its phones in one program.
 #[derive(Parser, Debug)]

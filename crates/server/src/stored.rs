@@ -348,6 +348,7 @@ fn shown_answering(answering: offhook_exchange::directory::Answering) -> Answeri
         do_not_disturb: answering.do_not_disturb,
         reject_anonymous: answering.reject_anonymous,
         blocked: answering.blocked,
+        pickup_group: answering.pickup_group,
     }
 }
 
@@ -375,6 +376,9 @@ fn apply(patch: AnsweringPatch, to: &mut offhook_exchange::directory::Answering)
     }
     if let Some(blocked) = patch.blocked {
         to.blocked = blocked;
+    }
+    if let Some(group) = patch.pickup_group {
+        to.pickup_group = group;
     }
 }
 
@@ -430,6 +434,7 @@ fn problem(error: StoreError) -> Problem {
         | StoreError::BadText { .. }
         | StoreError::EmptyPassword
         | StoreError::BadDestination(_)
+        | StoreError::BadGroup(_)
         | StoreError::TooManyBlocked(_)
         | StoreError::TooManySupervised(_)
         | StoreError::BadRingSeconds(_)

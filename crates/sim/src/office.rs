@@ -96,6 +96,11 @@ impl Office {
         deltas.into_iter().for_each(|delta| self.store(now, delta));
     }
 
+    /// An account gets one more number.
+    pub fn number(&mut self, now: Instant, user: &str, number: &str) {
+        self.store(now, Delta::Number(number.into(), Some(AddressOfRecord::new(user, "example.com"))));
+    }
+
     /// An account wants its calls answered like this.
     pub fn answering(&mut self, now: Instant, user: &str, answering: Answering) {
         self.store(now, Delta::Answering(AddressOfRecord::new(user, "example.com"), answering));

@@ -73,6 +73,9 @@ pub enum StoreError {
     /// A text is nobody to be called.
     #[error("{0:?} is nobody to be called: a number, a name, an address or a URI is expected")]
     BadDestination(String),
+    /// A text is no name of a pickup group.
+    #[error("{0:?} is no name of a pickup group: up to 64 letters, digits, -, _ and .")]
+    BadGroup(String),
     /// So many callers may be turned away, no more.
     #[error("at most {0} callers can be turned away")]
     TooManyBlocked(usize),

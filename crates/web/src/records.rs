@@ -177,6 +177,8 @@ pub struct Answering {
     pub reject_anonymous: bool,
     /// Numbers and addresses of callers that are turned away; a `*` at the end stands for anything.
     pub blocked: Vec<String>,
+    /// The group whose calls the account may take while they ring, and whose members may take its own.
+    pub pickup_group: Option<String>,
 }
 
 /// What is to become of that: a field that is left out stays, `null` empties it.
@@ -203,6 +205,9 @@ pub struct AnsweringPatch {
     pub reject_anonymous: Option<bool>,
     /// See [`Answering::blocked`].
     pub blocked: Option<Vec<String>>,
+    /// See [`Answering::pickup_group`].
+    #[serde(default, deserialize_with = "named")]
+    pub pickup_group: Option<Option<String>>,
 }
 
 /// A number.

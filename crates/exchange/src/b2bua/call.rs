@@ -10,6 +10,7 @@ use offhook_sip_stack::usage::{Body, Stack};
 
 use super::end::End;
 use super::leg::{ALLOW, Leg};
+use super::refer::{Refer, Referral};
 use super::ring::Ring;
 use super::voice::{Dialled, Point};
 use super::{CallId, Env};
@@ -35,10 +36,18 @@ pub(super) struct Call {
     pub(super) former: Vec<Leg>,
     /// The other half, with whose party this one talks: see [`super::halves`].
     pub(super) partner: Option<CallId>,
+    /// The same in another shard: that, and the number of the call there.
+    pub(super) far: Option<(u8, u64)>,
     /// Who is being called for it.
     pub(super) dials: Vec<CallId>,
     /// For whom it calls somebody, as long as nobody has answered.
     pub(super) dialled_for: Option<CallId>,
+    /// The transfer of its party that is under way.
+    pub(super) referral: Option<Box<Referral>>,
+    /// The call of the one whom a phone of this one transfers.
+    pub(super) refers: Option<CallId>,
+    /// A leg that goes as soon as this request of ours in it is answered.
+    pub(super) leaves: Option<(u8, u32)>,
     /// Whether the service knows that somebody rings.
     pub(super) rang: bool,
 }
@@ -64,6 +73,8 @@ pub(super) struct About {
     pub(super) trunk: Option<usize>,
     /// Whether it is but a leg of another call, for those who look at calls from outside.
     pub(super) is_leg: bool,
+    /// Whether its caller wants not to be known to those it is connected with.
+    pub(super) is_hidden: bool,
 }
 
 impl Call {
@@ -176,7 +187,16 @@ impl Call {
     }
 
     pub(super) fn event(&mut self, leg: u8, event: InviteEvent, env: &mut Env<'_, '_>) {
+        if let InviteEvent::Response { number, .. } = &event
+            && self.leaves == Some((leg, *number))
+        {
+            self.leaves = None;
+            return self.leave(leg, env);
+        }
         let is_first = self.is_first(leg);
+        if matches!(event, InviteEvent::Ended { .. }) && self.outlives(leg, env) {
+            return;
+        }
         match (event, &mut self.with) {
             (InviteEvent::Ended { by, status, reason, .. }, _) if is_first => {
                 self.first_ended(by, status, &reason, env);
@@ -220,6 +240,10 @@ impl Call {
 
     /// Answers a request in a dialog that is not about the session and is passed on to nobody.
     pub(super) fn requested(&mut self, leg: u8, server: ServerId, request: &Request, env: &mut Env<'_, '_>) {
+        if *request.method() == Method::Refer {
+            let (call, request) = (self.id, request.clone());
+            return env.usages.refers.push(Refer { call, leg, server, request });
+        }
         let header = |name: Name, value: &str| (name.as_str().to_owned(), value.to_owned());
         let (status, headers) = match request.method() {
             Method::Options => {
@@ -260,13 +284,11 @@ impl Call {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        env.usages.points.extend(self.service.map(|service| match (self.dialled_for, self.answered) {
-            (Some(call), _) => (call, service, Point::Dialled(Dialled::Failed(status))),
-            (None, None) if self.first.is_none() => {
-                (self.id, service, Point::Dialled(Dialled::Failed(status)))
-            }
-            (None, _) => (self.id, service, Point::Ended),
-        }));
+        if self.answered.is_none() && (self.dialled_for.is_some() || self.first.is_none()) {
+            self.tell_dialled(Dialled::Failed(status), env);
+        } else if let Some(service) = self.service {
+            env.usages.points.push((self.id, service, Point::Ended));
+        }
         self.let_go(None, env);
         let anchors: Vec<u64> = match &mut self.with {
             With::End(end) => vec![end.anchor],

@@ -9,8 +9,9 @@ use offhook_sip_stack::usage::Body;
 use rand::RngExt as _;
 
 use super::call::{About, Call, NO_MEDIA, With};
+use super::refer::NOBODY;
 use super::ring::{Asked, Ring};
-use super::verb::Calls;
+use super::verb::{Calls, anonymous};
 use super::voice::{Dialled, Point};
 use super::{CallId, Env, MOST_CALLS, Table};
 use crate::context::Alarm;
@@ -45,6 +46,8 @@ pub(crate) enum ShownAs {
     Account(AddressOfRecord),
     /// As the exchange, under a number of it and a name.
     Exchange(String, String),
+    /// Under this address, as another sees it already.
+    Name(Option<Box<NameAddr>>),
 }
 
 /// Somebody whom a service wants called, of which only the core knows where that is.
@@ -107,8 +110,11 @@ impl Table {
             (Ok(targets), Some(from)) if !targets.is_empty() => (targets, from),
             (targets, _) => {
                 let status = targets.err().map_or(Status::TEMPORARILY_UNAVAILABLE, |one| one.status);
-                let failed = Point::Dialled(Dialled::Failed(status));
-                return env.usages.points.push((for_call.unwrap_or(call), service, failed));
+                let (about, failed) = (for_call.unwrap_or(call), Dialled::Failed(status));
+                return match service {
+                    NOBODY => env.usages.referral_news.push((about, failed)),
+                    service => env.usages.points.push((about, service, Point::Dialled(failed))),
+                };
             }
         };
         let uri = targets.first().and_then(|one| one.uri.parse::<Uri>().ok());
@@ -126,6 +132,7 @@ impl Table {
             account: None,
             trunk: None,
             is_leg: waiting.is_some(),
+            is_hidden: false,
         };
         if let Some(waiting) = waiting {
             waiting.dials.push(call);
@@ -150,8 +157,12 @@ impl Table {
             service: Some(service),
             former: Vec::new(),
             partner: None,
+            far: None,
             dials: Vec::new(),
             dialled_for: for_call,
+            referral: None,
+            refers: None,
+            leaves: None,
             rang: false,
         };
         env.cx.timers.arm(env.cx.now + dial.rings_for, Alarm::RungOut(call, 0));
@@ -162,10 +173,8 @@ impl Table {
     /// From of a call of ours.
     fn shown(&self, dial: &Dial, env: &Env<'_, '_>) -> Option<NameAddr> {
         match &dial.shown {
-            ShownAs::Party(call) => {
-                let leg = self.calls.get(call)?.first.as_ref()?;
-                Some(leg.invite.remote()?.clone().without_tag().detach())
-            }
+            ShownAs::Party(call) => self.calls.get(call)?.shown(),
+            ShownAs::Name(name) => name.as_deref().cloned(),
             ShownAs::Account(address) => {
                 let shown = NameAddr::new(address.to_string().parse::<Uri>().ok()?);
                 let name = env.directory.account(address).and_then(|account| account.name.as_deref());
@@ -186,10 +195,8 @@ impl Call {
         if status == Status::TRYING {
             return;
         }
-        let told = Point::Dialled(Dialled::Ringing);
-        let about = self.dialled_for.unwrap_or(self.id);
         if !std::mem::replace(&mut self.rang, true) {
-            env.usages.points.extend(self.service.map(|service| (about, service, told)));
+            self.tell_dialled(Dialled::Ringing, env);
         }
     }
 
@@ -217,12 +224,28 @@ impl Call {
         env.anchors.answered_by_us(anchor, env.cx.now);
         let codec = body.and_then(|body| first_codec(&body.bytes));
         self.tell_answered(true, codec, env);
-        let for_call = self.dialled_for.take();
-        if let Some(waiting) = for_call {
+        self.tell_dialled(Dialled::Answered(self.id), env);
+        if let Some(waiting) = self.dialled_for.take() {
             env.usages.to_connect.push((waiting, self.id));
         }
-        let told = Point::Dialled(Dialled::Answered(self.id));
-        let about = for_call.unwrap_or(self.id);
-        env.usages.points.extend(self.service.map(|service| (about, service, told)));
+    }
+
+    /// Tells who wanted it called what has come of that.
+    pub(super) fn tell_dialled(&self, news: Dialled, env: &mut Env<'_, '_>) {
+        let about = self.dialled_for.unwrap_or(self.id);
+        match self.service {
+            Some(NOBODY) => env.usages.referral_news.push((about, news)),
+            Some(service) => env.usages.points.push((about, service, Point::Dialled(news))),
+            None => {}
+        }
+    }
+
+    /// As whom others see its party.
+    pub(super) fn shown(&self) -> Option<NameAddr> {
+        let remote = self.first.as_ref()?.invite.remote()?;
+        match self.about.is_hidden {
+            true => Some(anonymous()),
+            false => Some(remote.clone().without_tag().detach()),
+        }
     }
 }

@@ -9,7 +9,9 @@ use super::call::{CALLER, Call, NO_MEDIA, With};
 use super::end::End;
 use super::leg::Leg;
 use super::verb::Calls;
+use super::voice::Point;
 use super::{CallId, Env, Table};
+use crate::directory::AddressOfRecord;
 use crate::event::EndedBy;
 
 impl Calls<'_, '_, '_> {
@@ -24,35 +26,25 @@ impl Calls<'_, '_, '_> {
         self.table.part(call, self.env)
     }
 
-    /// Lets one party of a call go, whether both are legs of it or it is connected with another: the other has an end of ours
-    /// then, in the call that is returned.
-    pub(crate) fn keep(&mut self, call: CallId, kept: Kept) -> Option<CallId> {
-        let Some(partner) = self.table.part(call, self.env) else {
-            let one = self.table.calls.get_mut(&call)?;
-            let goes = one.other_than(kept)?;
-            one.take_apart(goes, self.env)?.enter(self.env, |invite, stack| invite.hangup(stack));
-            one.service = Some(self.service);
-            self.table.settle(call, self.env);
-            return Some(call);
-        };
-        let (kept, goes) = if kept == Kept::First { (call, partner) } else { (partner, call) };
-        self.hang_up(goes);
-        Some(kept)
+    /// The service takes a call that is given to it, which has an end of ours from then on at the latest; false if that
+    /// cannot be.
+    pub(crate) fn take(&mut self, call: CallId) -> bool {
+        self.table.take_referred(call, self.env);
+        let Some(one) = self.table.calls.get_mut(&call).filter(|one| one.is_half()) else { return false };
+        let before = one.service.replace(self.service).filter(|before| *before != self.service);
+        self.env.usages.points.extend(before.map(|before| (call, before, Point::Ended)));
+        true
+    }
+
+    /// The account whose phone the party of a call is.
+    pub(crate) fn account(&self, call: CallId) -> Option<AddressOfRecord> {
+        self.table.calls.get(&call)?.first.as_ref()?.account.clone()
     }
 
     /// The call whose party talks with that of this one.
     pub(crate) fn partner(&self, call: CallId) -> Option<CallId> {
         self.table.calls.get(&call)?.partner
     }
-}
-
-/// Which party of a call stays.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kept {
-    /// The one who called, or that of the call itself where two are connected.
-    First,
-    /// The other.
-    Second,
 }
 
 impl Table {
@@ -63,6 +55,13 @@ impl Table {
         }
         self.part(one, env);
         self.part(other, env);
+        for id in [one, other] {
+            // Nobody else needs to answer.
+            let dials =
+                self.calls.get_mut(&id).map(|call| std::mem::take(&mut call.dials)).unwrap_or_default();
+            let others = dials.into_iter().filter(|dial| ![one, other].contains(dial));
+            env.usages.let_go.extend(others.map(|dial| (dial, Some(ELSEWHERE.to_owned()))));
+        }
         let room = OURS | u64::from(env.cx.shard) << 48 | one.0;
         for (id, partner) in [(one, other), (other, one)] {
             if let Some(call) = self.calls.get_mut(&id)
@@ -88,31 +87,20 @@ impl Table {
         Some(partner)
     }
 
-    /// Connects those who have answered with those for whom they were called.
-    pub(super) fn connect_answered(&mut self, env: &mut Env<'_, '_>) {
-        for (waiting, answered) in std::mem::take(&mut env.usages.to_connect) {
-            let Some(call) = self.calls.get_mut(&waiting) else { continue };
-            // Who answers first takes it.
-            let others: Vec<_> = call.dials.drain(..).filter(|one| *one != answered).collect();
-            env.usages.let_go.extend(others.into_iter().map(|one| (one, Some(ELSEWHERE.to_owned()))));
-            if !self.connect(waiting, answered, env) {
-                env.usages.let_go.push((answered, None));
-            }
+    /// Connects one who has answered with the one for whom it was called.
+    pub(super) fn connect_answered(&mut self, (waiting, answered): (CallId, CallId), env: &mut Env<'_, '_>) {
+        self.take_referred(waiting, env);
+        if self.connect(waiting, answered, env) {
+            return self.transferred(waiting, env);
         }
+        env.usages.let_go.push((answered, None));
     }
 }
 
 impl Call {
     /// Whether its party has an end of ours and may be connected with another.
-    fn is_half(&self) -> bool {
-        !self.ended && self.answered.is_some() && matches!(self.with, With::End(_))
-    }
-
-    /// The number of the leg that goes when the other stays.
-    fn other_than(&self, kept: Kept) -> Option<u8> {
-        let With::Phones(ring) = &self.with else { return None };
-        let winner = ring.winner? as u8 + 1;
-        Some(if kept == Kept::First { winner } else { CALLER })
+    pub(super) fn is_half(&self) -> bool {
+        !self.ended && self.answered.is_some() && self.far.is_none() && matches!(self.with, With::End(_))
     }
 
     /// From two legs that talk with each other to one with an end of ours, to which it is invited; returns the other,
@@ -165,6 +153,7 @@ impl Call {
 
     /// Lets go those with whom its party talks, and who are being called for it.
     pub(super) fn let_go(&mut self, reason: Option<&str>, env: &mut Env<'_, '_>) {
+        self.let_far_go(reason, env);
         let others = self.partner.take().into_iter().chain(self.dials.drain(..));
         env.usages.let_go.extend(others.map(|one| (one, reason.map(str::to_owned))));
     }
@@ -182,5 +171,5 @@ impl Call {
 }
 
 /// Rooms that nobody dials.
-const OURS: u64 = 1 << 63;
+pub(super) const OURS: u64 = 1 << 63;
 const ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";

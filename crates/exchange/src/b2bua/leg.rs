@@ -112,4 +112,4 @@ pub(super) fn is_sips(uri: &Uri) -> bool {
 }
 
 const AGENT: &str = concat!("Offhook/", env!("CARGO_PKG_VERSION"));
-pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, PRACK, UPDATE, INFO, OPTIONS";
+pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, PRACK, UPDATE, INFO, OPTIONS, REFER";

@@ -7,9 +7,12 @@ mod bridge;
 mod call;
 mod dial;
 mod end;
+mod far;
 mod halves;
 mod leg;
 mod lines;
+mod pickup;
+mod refer;
 mod ring;
 mod unanswered;
 mod verb;
@@ -34,7 +37,10 @@ use crate::proxy::{OPERATOR, OPERATOR_REASON};
 use crate::trunks::Trunks;
 use call::Call;
 pub(crate) use dial::{Dial, ShownAs, Wanted};
+pub use far::Halves;
 pub(crate) use leg::{settings, settings_as};
+pub(crate) use pickup::PickUp;
+pub(crate) use refer::Refer;
 pub(crate) use unanswered::{Onward, Unanswered};
 pub(crate) use verb::{Arriving, Called, Calls, Endpoint, Shown};
 pub(crate) use voice::{Dialled, Point};
@@ -66,6 +72,16 @@ pub(crate) struct Usages {
     pub(crate) wanted: Vec<Wanted>,
     /// Calls that wait, and those who have answered for them.
     pub(crate) to_connect: Vec<(CallId, CallId)>,
+    /// Phones that want their calls transferred.
+    pub(crate) refers: Vec<Refer>,
+    /// Those who are transferred into the place of another at a service.
+    pub(crate) given: Vec<(CallId, CallId)>,
+    /// Calls that ring and are to be taken.
+    pub(crate) pickups: Vec<PickUp>,
+    /// What has come of calling somebody for a transfer, by the call of the one who is transferred.
+    pub(crate) referral_news: Vec<(CallId, Dialled)>,
+    /// Calls whose phones have gone before those have answered to whom they are transferred.
+    pub(crate) bereaved: Vec<CallId>,
     /// Calls that end because others have, with the value of a Reason header.
     pub(crate) let_go: Vec<(CallId, Option<String>)>,
     /// Those whose partner holds them, or no longer.
@@ -201,14 +217,26 @@ impl Table {
     /// that end with it.
     fn settle(&mut self, touched: CallId, env: &mut Env<'_, '_>) {
         self.settle_one(touched, env);
-        self.connect_answered(env);
-        self.play_to_held(env);
-        while let Some((call, reason)) = env.usages.let_go.pop() {
-            if let Some(call) = self.calls.get_mut(&call) {
-                call.hang_up_with(reason.as_deref(), env);
+        loop {
+            if let Some(refer) = env.usages.refers.pop() {
+                self.refer(&refer, env);
+            } else if let Some(stays) = env.usages.bereaved.pop() {
+                self.bereave(stays, env);
+            } else if let Some((stays, news)) = env.usages.referral_news.pop() {
+                self.referral_news(stays, news, env);
+                self.settle_one(stays, env);
+            } else if let Some((waiting, answered)) = env.usages.to_connect.pop() {
+                self.connect_answered((waiting, answered), env);
+            } else if let Some((call, reason)) = env.usages.let_go.pop() {
+                if let Some(call) = self.calls.get_mut(&call) {
+                    call.hang_up_with(reason.as_deref(), env);
+                }
+                self.settle_one(call, env);
+            } else {
+                break;
             }
-            self.settle_one(call, env);
         }
+        self.play_to_held(env);
     }
 
     /// Who is held by the one that it is connected with hears music meanwhile.
@@ -265,8 +293,8 @@ impl Table {
     /// The calls that have not ended, oldest first.
     pub(crate) fn live<'t>(&'t self, cx: &Context<'_>) -> impl Iterator<Item = LiveCall> + use<'t> {
         let epoch = cx.epoch;
-        let is_one = |call: &&Box<Call>| !call.has_ended() && !call.about.is_leg;
-        self.calls.values().filter(is_one).map(move |call| call.live(epoch))
+        let calls = self.calls.values().filter(|call| !call.has_ended() && !call.about.is_leg);
+        calls.map(move |call| call.live(epoch))
     }
 
     /// Whether there is no call, and nothing that is left of one.

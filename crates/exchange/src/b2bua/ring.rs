@@ -256,6 +256,7 @@ impl Call {
             ring.commit(at);
         }
         let mut alone = ring.only() == Some(at);
+        self.rang |= status != Status::TRYING;
         if let Some(kept) = &mut ring.kept {
             kept.rang |= status != Status::TRYING;
             // Somebody else may yet take the call, and then the session.
@@ -393,7 +394,7 @@ impl Branch {
     }
 
     /// It is no longer wanted.
-    fn leave(&mut self, reason: &str, env: &mut Env<'_, '_>) {
+    pub(super) fn leave(&mut self, reason: &str, env: &mut Env<'_, '_>) {
         if std::mem::replace(&mut self.done, true) {
             return;
         }
@@ -523,4 +524,4 @@ fn open_anchor(caller: Party, target: &Target, call_id: &str, env: &mut Env<'_, 
     Some(env.anchors.open(call_id, parties, (manners, target.refused > 0), env.config, env.cx))
 }
 
-const COMPLETED_ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
+pub(super) const COMPLETED_ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";

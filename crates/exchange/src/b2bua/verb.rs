@@ -113,6 +113,14 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
         self.arriving(call)?.asking.diverted_by.as_ref().map(|account| account.address.clone())
     }
 
+    /// The account on whose behalf a call that arrives is made, by its own word: a phone that follows a REFER (RFC 3892).
+    pub(crate) fn referred_by(&self, call: CallId) -> Option<AddressOfRecord> {
+        let by = self.arriving(call)?.asking.request.referred_by().ok().flatten()?;
+        let host = by.uri.as_sip()?.host().to_string();
+        let found = self.env.directory.find(&user_of(&by.uri)?, &host, &self.env.config.domains);
+        found.map(|account| account.address.clone())
+    }
+
     /// The account that is called.
     pub(crate) fn called(&self, call: CallId) -> Option<AddressOfRecord> {
         self.arriving(call)?.called.account.clone()
@@ -333,6 +341,7 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
             account: self.env.active.admit(caller, most_calls)?,
             trunk: *trunk,
             is_leg: false,
+            is_hidden: identity::asks_privacy(request, &["user", "header", "session", "id"]),
         };
         if let Some(trunk) = trunk {
             self.env.trunks.load.came_in(*trunk);
@@ -383,8 +392,12 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
             service,
             former: Vec::new(),
             partner: None,
+            far: None,
             dials: Vec::new(),
             dialled_for: None,
+            referral: None,
+            refers: None,
+            leaves: None,
             rang: false,
         }
     }
@@ -416,6 +429,12 @@ fn of_account(mut targets: Vec<Target>, account: Option<&AddressOfRecord>) -> Ve
     targets
 }
 
+/// RFC 3323 §4.1.1.3
+pub(super) fn anonymous() -> NameAddr {
+    let host = Host::parse("anonymous.invalid").unwrap_or_else(|| unreachable!("a host"));
+    NameAddr::new(SipUri::new(Some("anonymous"), host)).with_display_name("Anonymous")
+}
+
 /// What those who are called are told.
 fn asked(arriving: &Arriving<'_>, party: Party, shown: Shown) -> Option<Asked> {
     let request = &arriving.asking.request;
@@ -426,11 +445,7 @@ fn asked(arriving: &Arriving<'_>, party: Party, shown: Shown) -> Option<Asked> {
             headers.extend(asserted.map(|value| (Name::PAssertedIdentity.as_str().to_owned(), value)));
             request.from().ok()?.without_tag().detach()
         }
-        // RFC 3323 §4.1.1.3
-        Shown::Anonymous => {
-            let host = Host::parse("anonymous.invalid")?;
-            NameAddr::new(SipUri::new(Some("anonymous"), host)).with_display_name("Anonymous")
-        }
+        Shown::Anonymous => anonymous(),
     };
     headers.extend(diversions(request));
     let hops = request.max_forwards().ok().flatten();

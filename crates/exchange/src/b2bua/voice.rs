@@ -7,6 +7,7 @@ use offhook_sip_stack::usage::UsageId;
 
 use super::call::With;
 use super::end::End;
+use super::far::Halves;
 use super::verb::Calls;
 use super::{CallId, Env, Table, place};
 use crate::directory::AddressOfRecord;
@@ -55,11 +56,16 @@ impl Table {
         if let (Point::Digit(key), Some(partner), true) = (&point, one.partner, is_event) {
             self.press(partner, *key, env);
         }
+        let far = self.calls.get(&call).and_then(|one| one.far).filter(|_| is_event);
+        if let (Point::Digit(key), Some((shard, call))) = (&point, far) {
+            let pressed = Halves::Key { call, key: *key };
+            env.cx.out.shards.push((shard, ShardMessage::Halves(pressed)));
+        }
         env.usages.points.push((call, service, point));
     }
 
     /// The party of another half hears a key that is not in the sound.
-    fn press(&mut self, partner: CallId, key: char, env: &mut Env<'_, '_>) {
+    pub(super) fn press(&mut self, partner: CallId, key: char, env: &mut Env<'_, '_>) {
         if let Some(With::End(end)) = self.calls.get_mut(&partner).map(|one| &mut one.with) {
             end.order(Order::Press(key), env);
         }

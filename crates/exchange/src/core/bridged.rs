@@ -261,7 +261,11 @@ impl Core {
                 (shard, _) => cx.out.shards.push((shard, ShardMessage::Supervised { room, heard: false })),
             }
         }
-        while !self.usages.points.is_empty() || !self.usages.wanted.is_empty() {
+        while !self.usages.points.is_empty()
+            || !self.usages.wanted.is_empty()
+            || !self.usages.given.is_empty()
+            || !self.usages.pickups.is_empty()
+        {
             self.call_for_services(cx);
             for (call, service, point) in std::mem::take(&mut self.usages.points) {
                 let (bridged, mut env, services) = self.bridged(cx);

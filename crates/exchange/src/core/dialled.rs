@@ -5,7 +5,7 @@ use offhook_sip::{Status, Uri};
 use super::Core;
 use super::diversion::destination;
 use super::outward::Way;
-use crate::b2bua::Dial;
+use crate::b2bua::{CallId, Dial, Halves, Wanted};
 use crate::command::Answer;
 use crate::config::Authentication;
 use crate::context::Context;
@@ -18,10 +18,54 @@ use crate::refusal::Refusal;
 impl Core {
     /// Calls those whom services want called.
     pub(super) fn call_for_services(&mut self, cx: &mut Context<'_>) {
+        for (stays, call) in std::mem::take(&mut self.usages.given) {
+            let (bridged, mut env, services) = self.bridged(cx);
+            let taken = services.replaced(bridged, &mut env, (stays, call));
+            bridged.replaced_at((stays, call), taken, &mut env);
+        }
+        self.pick_up(cx);
         for wanted in std::mem::take(&mut self.usages.wanted) {
+            if self.given(&wanted, cx) {
+                continue;
+            }
             let targets = self.targets_of(&wanted.dial, cx);
             let (bridged, mut env, _) = self.bridged(cx);
             bridged.dial(wanted, targets, &mut env);
+        }
+    }
+
+    /// Gives the call that waits to a service, if it is a number of one that is called.
+    fn given(&mut self, wanted: &Wanted, cx: &mut Context<'_>) -> bool {
+        let (Some(call), [to]) = (wanted.for_call, wanted.dial.to.as_slice()) else { return false };
+        let host = wanted.dial.by.as_ref().map_or(self.config.realm.as_str(), |by| by.host());
+        let uri = destination(to, host);
+        let user = uri.as_ref().filter(|uri| self.is_of_ours(uri)).and_then(user_of);
+        let Some(user) = user else { return false };
+        let (bridged, mut env, services) = self.bridged(cx);
+        let given = services.given(bridged, &mut env, (call, &user, wanted.dial.by.as_ref()));
+        if given {
+            bridged.given(call, &mut env);
+        }
+        given
+    }
+
+    /// Another shard says something of halves of calls.
+    pub(crate) fn halves(&mut self, said: Halves, cx: &mut Context<'_>) {
+        let (bridged, mut env, services) = self.bridged(cx);
+        if let Halves::Parked { slot, shard, call } = said {
+            return services.parked(slot, call.map(|call| (shard, CallId(call))));
+        }
+        if matches!(said, Halves::PickUp { .. }) {
+            return self.picked_up_from_far(said, cx);
+        }
+        bridged.far(said, &mut env);
+    }
+
+    fn is_of_ours(&self, uri: &Uri) -> bool {
+        match uri {
+            Uri::Sip(uri) => self.config.serves(&uri.host().to_string()),
+            Uri::Tel(_) => true,
+            Uri::Other(_) => false,
         }
     }
 
@@ -67,12 +111,7 @@ impl Core {
     fn targets_at(&self, to: &str, caller: &Caller, cx: &mut Context<'_>) -> Result<Vec<Target>, Refusal> {
         let host = caller.account().map_or(self.config.realm.as_str(), |account| account.host());
         let uri = destination(to, host).ok_or(Status::NOT_FOUND)?;
-        let here = match &uri {
-            Uri::Sip(uri) => self.config.serves(&uri.host().to_string()),
-            Uri::Tel(_) => true,
-            Uri::Other(_) => return Err(Status::UNSUPPORTED_URI_SCHEME.into()),
-        };
-        let way = if here {
+        let way = if self.is_of_ours(&uri) {
             self.way_to(user_of(&uri), &uri, caller, None, cx.unix())?
         } else {
             Way::elsewhere(&uri)?

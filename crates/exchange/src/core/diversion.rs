@@ -87,7 +87,7 @@ impl Core {
     }
 
     /// A call that has begun ends without an answer.
-    fn fail(&mut self, server: ServerId, answer: Response, cx: &mut Context<'_>) {
+    pub(super) fn fail(&mut self, server: ServerId, answer: Response, cx: &mut Context<'_>) {
         let call = answer.call_id().unwrap_or_default().to_owned();
         let reason = String::from_utf8_lossy(answer.reason()).into_owned();
         cx.event(Event::CallFailed { call, status: answer.status(), reason, by: None });

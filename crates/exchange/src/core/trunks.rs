@@ -131,11 +131,11 @@ impl Core {
             let refusal = Refusal::new(Status::METHOD_NOT_ALLOWED, "Only calls go by this trunk");
             return Err(refusal.with(Name::Allow, "INVITE, ACK, CANCEL, BYE"));
         }
-        let targets = self.lines(&by, hides(&asking.request), &asking.caller, cx)?;
-        let ByTrunks { dialled, emergency, .. } = by;
         let concern = self.concern(&asking, None);
+        let targets = self.lines(&by, hides(&asking.request), &asking.caller, cx)?;
         let targets: Vec<Target> =
             targets.into_iter().map(|target| Target { concern: concern.clone(), ..target }).collect();
+        let ByTrunks { dialled, emergency, .. } = by;
         if asking.bridged.is_some() {
             self.send_on(Onward { server, asking, account: None, targets, rings_for: None }, cx);
             return Ok(());

@@ -150,6 +150,15 @@ impl Directory {
         self.answering.get(address)
     }
 
+    /// The accounts of a pickup group, in order.
+    pub(crate) fn pickup_group(&self, group: &str) -> Vec<AddressOfRecord> {
+        let is_in = |answering: &Answering| answering.pickup_group.as_deref() == Some(group);
+        let all = self.answering.iter().filter(|(_, answering)| is_in(answering));
+        let mut members: Vec<_> = all.map(|(address, _)| address.clone()).collect();
+        members.sort();
+        members
+    }
+
     /// The bindings of an address, expired ones included.
     pub fn bindings(&self, address: &AddressOfRecord) -> Bindings {
         self.bindings.get(address).map(Packed::unpack).unwrap_or_default()

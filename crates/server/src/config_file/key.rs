@@ -339,6 +339,36 @@ pub const KEYS: &[Key] = &[
         "What is dialled before a number whose phones are to answer by themselves, by accounts that may; \"off\": nothing",
     ),
     key(
+        "services.park.number",
+        Kind::Text,
+        "\"700\"",
+        "What a call is transferred to that is to be parked; \"off\": no call is",
+    ),
+    key(
+        "services.park.slots",
+        Kind::Text,
+        "\"701-720\"",
+        "What is dialled to fetch a parked call, first and last",
+    ),
+    key(
+        "services.park.time",
+        Kind::Time,
+        "\"2m\"",
+        "After so long a parked call rings back at who parked it",
+    ),
+    key(
+        "services.pickup.number",
+        Kind::Text,
+        "\"*8\"",
+        "What is dialled to take a call that rings in one's pickup group, alone or before a number; \"off\": none is",
+    ),
+    key(
+        "services.transfer.code",
+        Kind::Text,
+        "\"*2\"",
+        "What is pressed in a call before a number and # to transfer the other party; \"off\": nothing",
+    ),
+    key(
         "services.supervise.listen",
         Kind::Text,
         "\"*901\"",
@@ -399,7 +429,7 @@ pub const KEYS: &[Key] = &[
     key(
         "trace.memory",
         Kind::Text,
-        "\"8 MiB\"",
+        "\"4 MiB\"",
         "Memory for the messages that passed lately, for ladders and explanations; \"off\": they are not kept",
     ),
     key("store.url", Kind::Text, "\"sqlite:offhook.db\"", "The database, in the data directory"),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use offhook_exchange::services::{
-    self, Announce, ConferenceSettings, Page, RecordingSettings, SERVICES, SuperviseSettings,
+    self, Announce, ConferenceSettings, Page, ParkSettings, RecordingSettings, SERVICES, SuperviseSettings,
     VoicemailSettings,
 };
 use offhook_exchange::speech::Language;
@@ -55,6 +55,13 @@ impl Meaning<'_> {
         let (echo_number, clock_number) =
             (self.dialled("services.echo.number"), self.dialled("services.clock.number"));
         let conference = self.conference();
+        let park = self.park();
+        let (pickup_number, transfer_code) =
+            (self.dialled("services.pickup.number"), self.dialled("services.transfer.code"));
+        if transfer_code.as_ref().is_some_and(|code| !code.chars().all(|key| "0123456789*#".contains(key))) {
+            let help = Some("keys of a phone: digits, * and #".to_owned());
+            self.mistake("services.transfer.code", "this cannot be pressed".into(), help);
+        }
         let supervise = SuperviseSettings {
             listen: self.dialled("services.supervise.listen"),
             whisper: self.dialled("services.supervise.whisper"),
@@ -64,6 +71,9 @@ impl Meaning<'_> {
             echo_number,
             clock_number,
             conference,
+            park,
+            pickup_number,
+            transfer_code,
             voicemail,
             intercom: self.dialled("services.intercom.number"),
             pages: self.pages(),
@@ -71,6 +81,25 @@ impl Meaning<'_> {
             recording: self.recording(),
             language,
         }
+    }
+
+    fn park(&mut self) -> ParkSettings {
+        let shown = self.text("services.park.slots").unwrap_or_default();
+        let number =
+            |text: &str| text.trim().parse::<u32>().ok().filter(|one| one.to_string() == text.trim());
+        let slots = shown.split_once('-').and_then(|(first, last)| Some(number(first)?..=number(last)?));
+        let slots = slots.filter(|slots| !slots.is_empty() && slots.end() - slots.start() < 1_000);
+        if slots.is_none() {
+            let help = Some("the first and the last of at most 1000, such as \"701-720\"".to_owned());
+            self.mistake("services.park.slots", "these are no slots".into(), help);
+        }
+        let time = self.time("services.park.time");
+        if time < Duration::from_secs(10) || time > Duration::from_secs(24 * 3600) {
+            let help = Some("from 10 seconds to a day".to_owned());
+            self.mistake("services.park.time", "a parked call does not wait for so long".into(), help);
+        }
+        let number = self.dialled("services.park.number");
+        ParkSettings { number, slots: slots.unwrap_or(701..=720), time }
     }
 
     fn conference(&mut self) -> ConferenceSettings {

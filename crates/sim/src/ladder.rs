@@ -18,6 +18,7 @@ struct Rung {
     from: String,
     to: String,
     text: String,
+    bytes: Bytes,
     lost: bool,
 }
 
@@ -39,7 +40,13 @@ impl Ladder {
             message.headers().has(Name::ContentType) && message.headers().body().starts_with(b"v=0")
         });
         let text = if sdp { format!("{text} (SDP)") } else { text };
-        self.rungs.push(Rung { at, from: from.into(), to: to.into(), text, lost });
+        self.rungs.push(Rung { at, from: from.into(), to: to.into(), text, bytes: bytes.clone(), lost });
+    }
+
+    /// Whether a message to somebody has these words in it.
+    pub fn told(&self, to: &str, words: &str) -> bool {
+        let has = |rung: &Rung| String::from_utf8_lossy(&rung.bytes).contains(words);
+        self.rungs.iter().any(|rung| rung.to == to && has(rung))
     }
 
     /// The picture, a column for each of `names`. Messages of others are left out.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use offhook_exchange::config::Config;
 use offhook_exchange::directory::Rights;
 use offhook_exchange::services::Page;
+use offhook_media::tone::analyse;
 use offhook_sim::{Habit, PhoneId, World, compare_with_saved};
 use offhook_ua::Command;
 
@@ -54,8 +55,26 @@ fn a_phone_is_asked_to_answer_by_itself_and_both_talk() {
     world.command(alice, Command::Hangup { call });
     world.pass(SECOND);
     compare_with_saved("intercom", &world.ladder.draw(&["alice", "exchange", "bob"]));
+    for header in ["Answer-Mode: Auto", "answer-after=0", "info=alert-autoanswer"] {
+        assert!(world.ladder.told("bob", header), "{header}");
+    }
     assert_eq!(world.phones[bob.0].ends().len(), 1);
     nothing_is_left(&mut world);
+}
+
+#[test]
+fn who_is_held_by_the_one_that_it_is_connected_with_hears_music() {
+    let (mut world, [alice, bob, _]) = world(6, |_| {});
+    let call = world.call(alice, "*801002");
+    world.pass(6 * SECOND);
+    world.command(alice, Command::Hold { call });
+    world.pass(5 * SECOND);
+    let heard = &world.phones[bob.0].heard;
+    let level = analyse(&heard[heard.len() - 16_000..], 8000).level_dbov;
+    assert!(level > -50.0 && !hears(&world, bob, TONES[0]), "{level}");
+    world.command(alice, Command::Resume { call });
+    world.pass(5 * SECOND);
+    assert!(hears(&world, alice, TONES[1]) && hears(&world, bob, TONES[0]));
 }
 
 #[test]

@@ -255,6 +255,7 @@ impl Table {
                 break;
             }
         }
+        self.play_to_held(env);
     }
 
     /// Who is held by the one that it is connected with hears music meanwhile.

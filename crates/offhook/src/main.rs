@@ -15,6 +15,7 @@ mod group;
 mod number;
 mod place;
 mod print;
+mod queue;
 mod recording;
 mod rights;
 mod route;
@@ -96,6 +97,9 @@ enum Command {
     /// Ring groups: one number for several accounts
     #[command(subcommand)]
     Group(group::Group),
+    /// Queues: callers who wait for agents
+    #[command(subcommand)]
+    Queue(queue::Queue),
     /// Phones that are registered
     #[command(subcommand)]
     Device(device::Device),
@@ -140,6 +144,7 @@ fn main() -> ExitCode {
         Command::Number(number) => finish(number.run()),
         Command::Route(route) => finish(route.run()),
         Command::Trunk(trunk) => finish(trunk.run()),
+        Command::Queue(queue) => finish(queue.run()),
         Command::Group(group) => finish(group.run()),
         Command::Device(device) => finish(device.run()),
         Command::Calls(calls) => finish(calls.run(everywhere.language())),

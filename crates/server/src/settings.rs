@@ -5,6 +5,7 @@ mod group;
 mod messages;
 mod plan;
 mod presence;
+mod queue;
 mod schedule;
 mod services;
 mod trace;

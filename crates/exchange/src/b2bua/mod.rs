@@ -2,6 +2,7 @@
 //!
 //! A call is taken by a service, which then has its verbs; what nobody takes is forwarded by the proxy.
 
+mod agents;
 pub(crate) mod agreed;
 mod bridge;
 mod call;

@@ -11,6 +11,7 @@ mod input;
 mod ladder;
 mod messages;
 mod numbers;
+mod queues;
 mod recordings;
 mod status;
 mod trace;
@@ -43,6 +44,8 @@ pub(crate) fn routes() -> Router<Site> {
         .route("/numbers/{number}/history", get(numbers::history))
         .route("/numbers/{number}", axum::routing::patch(numbers::change).delete(numbers::remove))
         .route("/groups", get(groups::list))
+        .route("/queues", get(queues::list))
+        .route("/queues/{number}", get(queues::show))
         .route("/devices", get(devices::list))
         .route("/messages", get(messages::list))
         .route("/conferences", get(conferences::list))

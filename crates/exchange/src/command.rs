@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::directory::{AddressOfRecord, Delta};
+use crate::directory::{AddressOfRecord, AgentState, Delta};
 use crate::route::Lines;
 use crate::spending::{Rates, SpendingReport};
 use crate::trunks::TrunkState;
@@ -37,6 +37,8 @@ pub enum Command {
     },
     /// How the groups are.
     Groups,
+    /// How the queues are.
+    Queues,
     /// Calls an account, and when somebody answers there, whom it is to talk with: a number, a name or a URI, as if the
     /// account had dialled that. Answered with [`Answer::Done`], or [`Answer::Refused`].
     Connect(AddressOfRecord, String),
@@ -77,6 +79,8 @@ pub enum Answer {
     HungUp(usize),
     /// See [`Command::Groups`].
     Groups(Vec<GroupReport>),
+    /// See [`Command::Queues`].
+    Queues(Vec<QueueReport>),
     /// See [`Command::Conferences`].
     Conferences(Vec<Guest>),
     /// See [`Command::Moderate`].
@@ -95,6 +99,10 @@ impl Answer {
             (Self::Calls(mut calls), Self::Calls(more)) => {
                 calls.extend(more);
                 Self::Calls(calls)
+            }
+            (Self::Queues(mut queues), Self::Queues(others)) => {
+                queues.iter_mut().zip(others).for_each(|(one, other)| one.add(other));
+                Self::Queues(queues)
             }
             (Self::HungUp(one), Self::HungUp(other)) => Self::HungUp(one + other),
             (Self::Moderated(one), Self::Moderated(other)) => Self::Moderated(one + other),
@@ -224,6 +232,55 @@ pub struct TrunkReport {
     pub calls: u32,
     /// Whether an answer of it is being waited for.
     pub busy: bool,
+}
+
+/// A queue as an operator sees it, in the order of the configuration. What is counted is counted since the start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueReport {
+    /// What is dialled for it.
+    pub number: String,
+    /// Its name.
+    pub name: String,
+    /// Callers who wait.
+    pub waiting: usize,
+    /// For how many seconds the first of them has.
+    pub longest_wait: u64,
+    /// Callers whom an agent has answered.
+    pub answered: u64,
+    /// Callers who gave up.
+    pub abandoned: u64,
+    /// Callers who were sent on, or told that nobody can take their call.
+    pub overflowed: u64,
+    /// For how many seconds those who were answered had waited, all together.
+    pub waited: u64,
+    /// Its agents.
+    pub agents: Vec<AgentReport>,
+}
+
+/// An agent of a queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentReport {
+    /// Its account.
+    pub account: String,
+    /// Whether it takes calls.
+    pub state: AgentState,
+    /// Whether it is in a call, or is being called.
+    pub in_call: bool,
+}
+
+impl QueueReport {
+    /// The same with what another shard has of it.
+    fn add(&mut self, other: Self) {
+        self.waiting += other.waiting;
+        self.longest_wait = self.longest_wait.max(other.longest_wait);
+        self.answered += other.answered;
+        self.abandoned += other.abandoned;
+        self.overflowed += other.overflowed;
+        self.waited += other.waited;
+        for (one, other) in self.agents.iter_mut().zip(other.agents) {
+            one.in_call |= other.in_call;
+        }
+    }
 }
 
 /// A group as an operator sees it, in the order of the configuration.

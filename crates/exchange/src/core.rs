@@ -580,6 +580,10 @@ impl Core {
                 }
                 Answer::Done
             }
+            Command::Queues => {
+                let (bridged, mut env, services) = self.bridged(cx);
+                Answer::Queues(services.queues(bridged, &mut env))
+            }
             Command::Groups => Answer::Groups(self.group_reports(cx)),
             Command::Devices => Answer::Devices(self.directory.devices(cx.unix())),
         };

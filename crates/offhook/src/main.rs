@@ -16,6 +16,7 @@ mod lines;
 mod number;
 mod place;
 mod print;
+mod queue;
 mod rates;
 mod recording;
 mod rights;
@@ -102,6 +103,9 @@ enum Command {
     /// Ring groups: one number for several accounts
     #[command(subcommand)]
     Group(group::Group),
+    /// Queues: callers who wait for agents
+    #[command(subcommand)]
+    Queue(queue::Queue),
     /// Phones that are registered
     #[command(subcommand)]
     Device(device::Device),
@@ -147,6 +151,7 @@ fn main() -> ExitCode {
         Command::Rates(rates) => finish(rates.run()),
         Command::Route(route) => finish(route.run()),
         Command::Trunk(trunk) => finish(trunk.run()),
+        Command::Queue(queue) => finish(queue.run()),
         Command::Group(group) => finish(group.run()),
         Command::Device(device) => finish(device.run()),
         Command::Calls(calls) => finish(calls.run(everywhere.language())),

@@ -102,6 +102,7 @@ impl Exchange for AtRest {
             | Command::Calls
             | Command::HangUp(_)
             | Command::Groups
+            | Command::Queues
             | Command::Kept { .. }
             | Command::Connect(..)
             | Command::Conferences

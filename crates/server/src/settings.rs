@@ -6,6 +6,7 @@ mod lines;
 mod messages;
 mod plan;
 mod presence;
+mod queue;
 mod schedule;
 mod services;
 mod spending;

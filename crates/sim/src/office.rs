@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 
 use offhook_exchange::Shard;
 use offhook_exchange::command::{
-    Answer, Command, Device, Guest, LiveCall, Moderate, Moderation, Status, Ticket, TrunkReport,
+    Answer, Command, Device, Guest, LiveCall, Moderate, Moderation, QueueReport, Status, Ticket, TrunkReport,
 };
 use offhook_exchange::config::{Config, Epoch, Key, Listener};
-use offhook_exchange::directory::{Account, AddressOfRecord, Answering, Bindings, Delta, Rights, Secrets};
+use offhook_exchange::directory::{
+    Account, AddressOfRecord, AgentState, Answering, Bindings, Delta, Rights, Secrets,
+};
 use offhook_exchange::dispatch;
 use offhook_exchange::event::Event;
 use offhook_exchange::io::{Input, Outbox, ShardMessage, StoreRequest};
@@ -267,6 +269,13 @@ impl Office {
         sent
     }
 
+    /// An agent of a queue is like this from now on.
+    pub(crate) fn agent(&mut self, now: Instant, queue: &str, user: &str, state: AgentState) -> Vec<Sent> {
+        let account = AddressOfRecord::new(user, "example.com");
+        let delta = self.keep(Keep::Agent(queue.to_owned(), account, state));
+        self.tell(now, &delta)
+    }
+
     /// Keeps what a service wants kept; returns what has changed.
     fn keep(&mut self, keep: Keep) -> Delta {
         let delta = match keep {
@@ -366,6 +375,14 @@ impl Office {
     pub fn trunks(&mut self, now: Instant) -> Vec<TrunkReport> {
         match self.ask_each(now, &Command::Trunks).into_iter().reduce(Answer::and) {
             Some(Answer::Trunks(trunks)) => trunks,
+            _ => Vec::new(),
+        }
+    }
+
+    /// How the queues are.
+    pub fn queues(&mut self, now: Instant) -> Vec<QueueReport> {
+        match self.ask_each(now, &Command::Queues).into_iter().reduce(Answer::and) {
+            Some(Answer::Queues(queues)) => queues,
             _ => Vec::new(),
         }
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use offhook_exchange::command::Answer;
 use offhook_exchange::config::Config;
-use offhook_exchange::directory::Delta;
+use offhook_exchange::directory::{AgentState, Delta};
 use offhook_sip::Uri;
 use offhook_sip_stack::{Flow, Rng, Transport};
 use offhook_ua::{
@@ -218,6 +218,12 @@ impl World {
         change(&mut config);
         let seed = self.rng.random();
         self.phones[phone.0].ua = UserAgent::new(config, Rng::from_seed(seed));
+    }
+
+    /// An agent of a queue is like this from now on.
+    pub fn agent(&mut self, queue: &str, user: &str, state: AgentState) {
+        let sent = self.office.agent(self.now, queue, user, state);
+        self.send_all(sent);
     }
 
     /// The exchange is killed and started again.

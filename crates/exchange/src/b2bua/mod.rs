@@ -2,6 +2,7 @@
 //!
 //! A call is taken by a service, which then has its verbs; what nobody takes is forwarded by the proxy.
 
+mod agents;
 pub(crate) mod agreed;
 mod bridge;
 mod call;
@@ -244,8 +245,6 @@ impl Table {
                 self.settle_one(stays, env);
             } else if let Some((waiting, answered)) = env.usages.to_connect.pop() {
                 self.connect_answered((waiting, answered), env);
-            } else if let Some((call, held)) = env.usages.held.pop() {
-                self.play_to_held(call, held, env);
             } else if let Some((call, reason)) = env.usages.let_go.pop() {
                 if let Some(call) = self.calls.get_mut(&call) {
                     call.hang_up_with(reason.as_deref(), env);
@@ -259,11 +258,13 @@ impl Table {
     }
 
     /// Who is held by the one that it is connected with hears music meanwhile.
-    fn play_to_held(&mut self, call: CallId, held: bool, env: &mut Env<'_, '_>) {
-        let partner = self.calls.get(&call).and_then(|call| call.partner);
-        let partner = partner.and_then(|partner| self.calls.get_mut(&partner));
-        if let Some(call::With::End(end)) = partner.map(|partner| &mut partner.with) {
-            end.play(if held { vec![Clip::Music] } else { Vec::new() }, env);
+    fn play_to_held(&mut self, env: &mut Env<'_, '_>) {
+        for (call, held) in std::mem::take(&mut env.usages.held) {
+            let partner = self.calls.get(&call).and_then(|call| call.partner);
+            let partner = partner.and_then(|partner| self.calls.get_mut(&partner));
+            if let Some(call::With::End(end)) = partner.map(|partner| &mut partner.with) {
+                end.play(if held { vec![Clip::Music] } else { Vec::new() }, env);
+            }
         }
     }
 

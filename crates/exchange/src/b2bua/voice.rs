@@ -159,7 +159,6 @@ impl Calls<'_, '_, '_> {
     }
 
     /// Tells the service after some time that it has come.
-    #[expect(dead_code, reason = "queues and wake-up calls are about to use it")]
     pub(crate) fn remind(&mut self, after: Duration, what: u64) {
         let alarm = Alarm::Service(self.service, what);
         self.env.cx.timers.arm(self.env.cx.now + after, alarm);

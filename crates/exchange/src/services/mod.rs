@@ -12,17 +12,19 @@ mod page;
 mod park;
 mod pickup;
 mod privacy;
+mod queue;
 mod recording;
 mod supervise;
 mod transfer;
 mod trunk;
 mod voicemail;
+mod wake_up;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::b2bua::{Arriving, CallId, Calls, Env, Point, Table};
-use crate::command::{Guest, Moderation};
+use crate::command::{Guest, Moderation, QueueReport};
 use crate::config::Config;
 use crate::directory::{AddressOfRecord, Delta};
 use crate::proxy::Target;
@@ -35,6 +37,7 @@ pub(crate) use group::Hunt;
 pub use group::{Group, Hours, Strategy};
 pub use page::Page;
 pub use park::Settings as ParkSettings;
+pub use queue::{Queue, Settings as AgentSettings};
 pub use recording::{Announce, Settings as RecordingSettings};
 pub use supervise::Settings as SuperviseSettings;
 pub use voicemail::Settings as VoicemailSettings;
@@ -46,6 +49,8 @@ pub const SERVICES: &[Kind] = &[
     codes::KIND,
     conference::KIND,
     group::KIND,
+    queue::KIND,
+    wake_up::KIND,
     park::KIND,
     pickup::KIND,
     transfer::KIND,
@@ -94,6 +99,12 @@ pub struct Settings {
     pub schedules: Vec<Arc<Schedule>>,
     /// The groups.
     pub groups: Vec<Group>,
+    /// The queues.
+    pub queues: Vec<Queue>,
+    /// What agents of queues dial.
+    pub agents: AgentSettings,
+    /// What is dialled before a time to be woken then; `None`: nothing.
+    pub wake_up_code: Option<String>,
     /// What is dialled before the number of an account whose phones are to answer by themselves; `None`: nothing is.
     pub intercom: Option<String>,
     /// Groups of phones to which one speaks.
@@ -119,6 +130,9 @@ impl Default for Settings {
             voicemail: VoicemailSettings::default(),
             schedules: Vec::new(),
             groups: Vec::new(),
+            queues: Vec::new(),
+            agents: AgentSettings::default(),
+            wake_up_code: Some("*55".into()),
             intercom: Some("*80".into()),
             pages: Vec::new(),
             supervise: SuperviseSettings::default(),
@@ -135,7 +149,8 @@ impl Settings {
             Ok(address) => address.as_str().to_owned(),
             Err(_) => member.clone(),
         };
-        self.groups.iter().flat_map(|group| &group.members).map(member)
+        let agents = self.queues.iter().flat_map(|queue| &queue.agents);
+        self.groups.iter().flat_map(|group| &group.members).chain(agents).map(member)
     }
 }
 
@@ -154,6 +169,11 @@ pub(crate) trait Service: Send {
 
     /// A fact that services keep has changed.
     fn changed(&mut self, _delta: &Delta, _calls: &mut Calls<'_, '_, '_>) {}
+
+    /// The queues, if the service has any.
+    fn queues(&self, _calls: &Calls<'_, '_, '_>) -> Vec<QueueReport> {
+        Vec::new()
+    }
 
     /// A time has come that the service has set by [`Calls::remind`].
     fn due(&mut self, _what: u64, _calls: &mut Calls<'_, '_, '_>) {}
@@ -422,6 +442,12 @@ impl Services {
         for (number, service) in self.0.iter_mut().enumerate() {
             service.changed(delta, &mut Calls::at_point(table, env, number));
         }
+    }
+
+    /// The queues.
+    pub(crate) fn queues(&self, table: &mut Table, env: &mut Env<'_, '_>) -> Vec<QueueReport> {
+        let calls = Calls::at_point(table, env, 0);
+        self.0.iter().flat_map(|service| service.queues(&calls)).collect()
     }
 
     /// Tells a service that a time has come.

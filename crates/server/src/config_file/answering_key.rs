@@ -35,3 +35,36 @@ pub(super) const GROUP: &[Key] = &[
     key("when", Kind::Text, "", "The schedule at whose times it takes calls; default: always"),
     key("otherwise", Kind::Text, "", "Where calls go at other times"),
 ];
+
+/// The keys of `[[queue]]`.
+pub(super) const QUEUE: &[Key] = &[
+    key("number", Kind::Text, "", "What is dialled for it"),
+    key("name", Kind::Text, "", "What agents are shown before the caller's name; default: its number"),
+    key("agents", Kind::Texts, "", "Accounts, by number, user or address"),
+    key(
+        "log_in",
+        Kind::Flag,
+        "true",
+        "Whether agents log in and out by services.queue.log_in; false: all of them are always there",
+    ),
+    key(
+        "strategy",
+        Kind::Choice(Strategy::WORDS),
+        "\"longest-idle\"",
+        "Which of the agents who are free is called, or all",
+    ),
+    key("rings_for", Kind::Time, "\"15s\"", "For how long"),
+    key("wrap_up", Kind::TimeOrOff, "\"10s\"", "For so long an agent gets no call after the one before"),
+    key(
+        "pause_after",
+        Kind::Count(0, 1_000),
+        "3",
+        "After so many calls that it has not answered an agent pauses; 0: never",
+    ),
+    key("max_waiting", Kind::Count(1, 10_000), "50", "How many callers may wait"),
+    key("max_wait", Kind::Time, "\"10m\"", "For how long"),
+    key("announce", Kind::TimeOrOff, "\"30s\"", "How often a caller is told its place; or \"off\""),
+    key("then", Kind::Text, "", "Where calls go that cannot wait: an account, or a number outside"),
+    key("when", Kind::Text, "", "The schedule at whose times it takes calls; default: always"),
+    key("otherwise", Kind::Text, "", "Where calls go at other times"),
+];

@@ -338,6 +338,19 @@ pub const KEYS: &[Key] = &[
         "What accounts dial so that no phone of theirs rings; # in place of its * ends that; or \"off\"",
     ),
     key(
+        "services.queue.log_in",
+        Kind::Text,
+        "\"*45\"",
+        "What agents dial to log in to their queues and out, with * and a number for one of them; or \"off\"",
+    ),
+    key("services.queue.pause", Kind::Text, "\"*46\"", "The same to begin a pause and to end it"),
+    key(
+        "services.wake_up.code",
+        Kind::Text,
+        "\"*55\"",
+        "What accounts dial, with * and a time such as 0730, to be called then; # in place of its * ends that; or \"off\"",
+    ),
+    key(
         "services.conference.rooms",
         Kind::Text,
         "\"3000-3009\"",
@@ -619,4 +632,5 @@ pub const OBJECTS: &[(&str, &[Key], Option<&str>)] = &[
     ("page", PAGE, None),
     ("schedule", super::answering_key::SCHEDULE, None),
     ("group", super::answering_key::GROUP, None),
+    ("queue", super::answering_key::QUEUE, None),
 ];

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use offhook_exchange::services::{
-    self, Announce, CodeSettings, ConferenceSettings, Page, ParkSettings, RecordingSettings, SERVICES,
-    SuperviseSettings, VoicemailSettings,
+    self, AgentSettings, Announce, CodeSettings, ConferenceSettings, Page, ParkSettings, RecordingSettings,
+    SERVICES, SuperviseSettings, VoicemailSettings,
 };
 use offhook_exchange::speech::Language;
 
@@ -72,7 +72,13 @@ impl Meaning<'_> {
         };
         services::Settings {
             codes,
-            schedules,
+            queues: self.queues(&schedules, &groups),
+            agents: AgentSettings::new(
+                self.dialled("services.queue.log_in"),
+                self.dialled("services.queue.pause"),
+            ),
+            schedules: schedules.clone(),
+            wake_up_code: self.code("services.wake_up.code"),
             groups,
             echo_number,
             clock_number,
@@ -89,15 +95,18 @@ impl Meaning<'_> {
         }
     }
 
+    /// A code that a # in place of its * takes back.
+    fn code(&mut self, path: &'static str) -> Option<String> {
+        let code = self.dialled(path)?;
+        if code.strip_prefix('*').is_none_or(|rest| rest.is_empty() || rest.contains('*')) {
+            let help = Some("such as \"*21\": # in place of the * ends what it begins".to_owned());
+            self.mistake(path, format!("{code:?} does not begin with its only *"), help);
+        }
+        Some(code)
+    }
+
     fn codes(&mut self) -> CodeSettings {
-        let codes = CODES.map(|path| {
-            let code = self.dialled(path)?;
-            if code.strip_prefix('*').is_none_or(|rest| rest.is_empty() || rest.contains('*')) {
-                let help = Some("such as \"*21\": # in place of the * ends what it begins".to_owned());
-                self.mistake(path, format!("{code:?} does not begin with its only *"), help);
-            }
-            Some(code)
-        });
+        let codes = CODES.map(|path| self.code(path));
         for (at, path) in CODES.into_iter().enumerate() {
             if codes[at].is_some() && codes[..at].contains(&codes[at]) {
                 self.mistake(path, "that is another code already".into(), None);

@@ -12,6 +12,7 @@ mod ladder;
 mod lines;
 mod messages;
 mod numbers;
+mod queues;
 mod recordings;
 mod spending;
 mod status;
@@ -48,6 +49,8 @@ pub(crate) fn routes() -> Router<Site> {
         .route("/numbers/{number}/history", get(numbers::history))
         .route("/numbers/{number}", axum::routing::patch(numbers::change).delete(numbers::remove))
         .route("/groups", get(groups::list))
+        .route("/queues", get(queues::list))
+        .route("/queues/{number}", get(queues::show))
         .route("/devices", get(devices::list))
         .route("/messages", get(messages::list))
         .route("/conferences", get(conferences::list))

@@ -1,0 +1,317 @@
+//! Queues: callers wait, hear their place, and are connected with the next agent who is free. Agents log in and out by
+//! telephone.
+//!
+//! A caller has an end of ours, which speaks to it; an agent is called for it and connected when it answers.
+
+mod code;
+mod line;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use offhook_sip::Status;
+
+use super::group::{Group, Hours, Hunt, Strategy};
+use super::{Kind, Service, Settings as All, Verdict};
+use crate::b2bua::{CallId, Calls, Dialled, Endpoint, Point};
+use crate::command::QueueReport;
+use crate::directory::{AddressOfRecord, Delta};
+use crate::refusal::Refusal;
+use crate::speech::{Language, Speech};
+use code::Code;
+use line::Line;
+
+pub(super) const KIND: Kind = Kind {
+    name: "queue",
+    summary: "lets callers wait for agents: [[queue]]; agents dial its codes to log in and out, and to pause",
+    number: |settings| settings.agents.shown.as_deref(),
+    make: |settings| Box::new(Queues::new(settings)),
+};
+
+/// A queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Queue {
+    /// What is dialled for it.
+    pub number: String,
+    /// What agents are shown before the caller's name.
+    pub name: String,
+    /// Accounts, by number, user or address.
+    pub agents: Vec<String>,
+    /// Whether agents log in and out; if not, all of them are always there.
+    pub log_in: bool,
+    /// Which of the free agents is called.
+    pub strategy: Strategy,
+    /// For how long.
+    pub rings_for: Duration,
+    /// For so long an agent gets no call after the one before.
+    pub wrap_up: Duration,
+    /// After so many calls that it has not answered an agent pauses; 0: never.
+    pub pause_after: u32,
+    /// How many callers may wait.
+    pub max_waiting: usize,
+    /// For how long.
+    pub max_wait: Duration,
+    /// How often a caller is told its place; zero: never.
+    pub announce: Duration,
+    /// Where calls go that cannot wait any longer, or at all.
+    pub then: Option<String>,
+    /// When it takes calls; `None`: always.
+    pub hours: Option<Hours>,
+}
+
+/// What agents dial.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// To log in and out.
+    pub log_in: Option<String>,
+    /// To begin a pause and to end it.
+    pub pause: Option<String>,
+    /// Both as they are shown.
+    pub shown: Option<String>,
+}
+
+impl Settings {
+    /// With these codes.
+    pub fn new(log_in: Option<String>, pause: Option<String>) -> Self {
+        let shown: Vec<&str> = [&log_in, &pause].into_iter().flatten().map(String::as_str).collect();
+        let shown = (!shown.is_empty()).then(|| shown.join(" "));
+        Self { log_in, pause, shown }
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self::new(Some("*45".into()), Some("*46".into()))
+    }
+}
+
+struct Queues {
+    settings: Settings,
+    language: Language,
+    lines: Vec<Line>,
+    calls: BTreeMap<CallId, Who>,
+}
+
+/// Whose call it is.
+enum Who {
+    /// A caller of this queue, who waits or has been connected.
+    Caller(usize),
+    /// An agent of this queue, who talks with one.
+    Agent(usize, AddressOfRecord),
+    /// Someone who has dialled a code.
+    Code(Code),
+    /// A caller who is told why it goes, and goes.
+    Goes,
+}
+
+impl Queues {
+    fn new(settings: &All) -> Self {
+        Self {
+            settings: settings.agents.clone(),
+            language: settings.language,
+            lines: settings.queues.iter().map(Line::new).collect(),
+            calls: BTreeMap::new(),
+        }
+    }
+
+    /// A call for a queue: it waits, or goes where the queue's calls go.
+    fn enter(&mut self, at: usize, call: CallId, calls: &mut Calls<'_, '_, '_>) -> Verdict {
+        let Some(line) = self.lines.get_mut(at) else { return Verdict::Continue };
+        let (now, _) = calls.clock();
+        let queue = Arc::clone(&line.queue);
+        if let Some(hours) = queue.hours.as_ref().filter(|hours| !hours.when.is_open(now)) {
+            return Verdict::Hunt(Box::new(onward(&queue, Some(hours.otherwise.clone()), true)));
+        }
+        let is_full = line.waiting.len() >= queue.max_waiting;
+        if is_full || !line.is_staffed(calls) {
+            if queue.then.is_some() {
+                return Verdict::Hunt(Box::new(onward(&queue, queue.then.clone(), false)));
+            }
+            let why = if is_full { "Too many wait for" } else { "Nobody takes calls of" };
+            let reason = format!("{why} {}", queue.name);
+            return Verdict::Reject(Refusal::new(Status::TEMPORARILY_UNAVAILABLE, reason));
+        }
+        let answered = calls.answer(call, Endpoint::Voice);
+        if answered.is_ok() {
+            self.calls.insert(call, Who::Caller(at));
+            line.join(call, calls);
+            calls.remind(queue.max_wait, key_of_caller(call));
+            line.tell(call, self.language, true, calls);
+            line.serve(at, calls);
+        }
+        answered.into()
+    }
+
+    /// A caller has waited for long enough, or nobody is there any more.
+    fn overflow(&mut self, at: usize, call: CallId, calls: &mut Calls<'_, '_, '_>) {
+        let Some(line) = self.lines.get_mut(at) else { return };
+        if !line.send_on(call, calls) {
+            line.forget(call, calls);
+            self.calls.insert(call, Who::Goes);
+            calls.play(call, Speech::new(self.language).say("queue-nobody").pause(200).clips());
+        }
+    }
+
+    fn caller(&mut self, at: usize, call: CallId, point: Point, calls: &mut Calls<'_, '_, '_>) {
+        let Some(line) = self.lines.get_mut(at) else { return };
+        match point {
+            Point::Dialled(Dialled::Answered(answered)) => {
+                if let Some(agent) = line.answered(call, answered, calls) {
+                    self.calls.insert(answered, Who::Agent(at, agent));
+                }
+            }
+            Point::Dialled(Dialled::Failed(_)) => {
+                if line.failed(call, calls) {
+                    line.serve(at, calls);
+                } else {
+                    self.overflow(at, call, calls);
+                }
+            }
+            Point::Ended => {
+                line.left(call, calls);
+                self.calls.remove(&call);
+                line.serve(at, calls);
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Service for Queues {
+    fn incoming(&mut self, call: CallId, calls: &mut Calls<'_, '_, '_>) -> Verdict {
+        let Some(dialled) = calls.dialled(call) else { return Verdict::Continue };
+        if let Some(at) = self.lines.iter().position(|line| line.queue.number == dialled) {
+            return self.enter(at, call, calls);
+        }
+        let Some(code) = Code::dialled(dialled, &self.settings) else { return Verdict::Continue };
+        let own = calls.caller_account(call).filter(|_| calls.diverted_by(call).is_none());
+        let Some(account) = own else { return Verdict::Continue };
+        if !self.lines.iter().any(|line| line.logs_in(&account, calls)) {
+            return Verdict::Continue;
+        }
+        let answered = calls.answer(call, Endpoint::Voice);
+        if answered.is_ok() {
+            let code = code.begin(call, &account, (&self.lines, self.language), calls);
+            self.calls.insert(call, Who::Code(code));
+        }
+        answered.into()
+    }
+
+    fn point(&mut self, call: CallId, point: Point, calls: &mut Calls<'_, '_, '_>) {
+        match self.calls.get_mut(&call) {
+            Some(Who::Caller(at)) => {
+                let at = *at;
+                self.caller(at, call, point, calls);
+            }
+            Some(Who::Agent(at, agent)) if point == Point::Ended => {
+                let (at, agent) = (*at, agent.clone());
+                self.calls.remove(&call);
+                if let Some(line) = self.lines.get_mut(at) {
+                    line.wrap_up(&agent, calls);
+                    calls.remind(line.queue.wrap_up, key_of_queue(at));
+                }
+            }
+            Some(Who::Code(code)) => {
+                code.point(call, &point, self.language, calls);
+                if point == Point::Ended {
+                    self.calls.remove(&call);
+                }
+            }
+            Some(Who::Goes) => match point {
+                Point::Played => calls.hang_up(call),
+                Point::Ended => _ = self.calls.remove(&call),
+                _ => {}
+            },
+            Some(Who::Agent(..)) | None => {}
+        }
+    }
+
+    fn kept(&mut self, call: CallId, is_kept: bool, calls: &mut Calls<'_, '_, '_>) {
+        if let Some(Who::Code(code)) = self.calls.get_mut(&call) {
+            code.kept(call, is_kept, self.language, calls);
+        }
+    }
+
+    fn changed(&mut self, delta: &Delta, calls: &mut Calls<'_, '_, '_>) {
+        let Delta::Agent(number, account, state) = delta else { return };
+        let Some(at) = self.lines.iter().position(|line| line.queue.number == *number) else { return };
+        let Some(line) = self.lines.get_mut(at) else { return };
+        line.set(account, *state);
+        if line.is_staffed(calls) {
+            return line.serve(at, calls);
+        }
+        for call in line.waiting_calls() {
+            self.overflow(at, call, calls);
+        }
+    }
+
+    fn due(&mut self, what: u64, calls: &mut Calls<'_, '_, '_>) {
+        if what & CALLER == 0 {
+            if let Some((line, at)) =
+                usize::try_from(what).ok().and_then(|at| Some((self.lines.get_mut(at)?, at)))
+            {
+                line.rested();
+                line.serve(at, calls);
+            }
+            return;
+        }
+        let call = CallId(what & !(CALLER | TELL));
+        let Some(Who::Caller(at)) = self.calls.get(&call) else { return };
+        let at = *at;
+        let Some(line) = self.lines.get(at).filter(|line| line.waits(call)) else { return };
+        match what & TELL {
+            0 => self.overflow(at, call, calls),
+            _ => line.tell(call, self.language, false, calls),
+        }
+    }
+
+    fn over(&mut self, call: CallId) {
+        // One that was given to another service is still known here.
+        if let Some(Who::Caller(at)) = self.calls.remove(&call)
+            && let Some(line) = self.lines.get_mut(at)
+        {
+            line.is_over(call);
+        }
+    }
+
+    fn queues(&self, calls: &Calls<'_, '_, '_>) -> Vec<QueueReport> {
+        self.lines.iter().map(|line| line.report(calls)).collect()
+    }
+}
+
+/// What is due for a caller.
+fn key_of_caller(call: CallId) -> u64 {
+    call.0 | CALLER
+}
+
+/// When a caller is told again where it stands.
+fn key_to_tell(call: CallId) -> u64 {
+    call.0 | CALLER | TELL
+}
+
+/// What is due for a queue.
+fn key_of_queue(at: usize) -> u64 {
+    at as u64
+}
+
+/// A call of a queue goes somewhere else, as one of a group does.
+fn onward(queue: &Queue, then: Option<String>, closed: bool) -> Hunt {
+    let group = Group {
+        number: queue.number.clone(),
+        name: queue.name.clone(),
+        members: Vec::new(),
+        strategy: queue.strategy,
+        rings_for: queue.rings_for,
+        then: None,
+        skip_busy: true,
+        follow_forwards: false,
+        hours: None,
+    };
+    Hunt { group: Arc::new(group), rounds: Default::default(), then, closed }
+}
+
+/// Tells keys of callers from those of queues.
+const CALLER: u64 = 1 << 63;
+/// Tells what is to be said from what is over.
+const TELL: u64 = 1 << 62;

@@ -8,7 +8,6 @@ mod clock;
 pub mod config_file;
 mod host;
 mod machine;
-mod media_identity;
 mod media_thread;
 mod notify;
 mod offline;

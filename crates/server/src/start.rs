@@ -16,7 +16,7 @@ use offhook_media::lease::PortBlock;
 use offhook_media::relay;
 use offhook_media::turn::Secret;
 use offhook_net::{
-    BindError, Door, Inlet, NetInput, PemError, Resolver, Roots, StreamLimits, Streams, TlsClient,
+    BindError, Door, Inlet, NetInput, PemError, Resolver, Roots, StreamLimits, Streams, TlsClient, TlsServer,
     UdpSockets, Wake, bind_udp_group, read_certificates,
 };
 use offhook_sip_stack::Transport;
@@ -29,7 +29,6 @@ use tokio::sync::{oneshot, watch};
 
 use crate::certificates::{CertificateError, Certificates, Shown};
 use crate::host::{Host, Station};
-use crate::media_identity::media_identity;
 use crate::media_thread::MediaThread;
 use crate::others::Others;
 use crate::recordings::{Files, Listeners, Recordings, Shown as Folder};
@@ -103,7 +102,7 @@ pub(crate) fn start(settings: Settings) -> Result<Server, StartError> {
     let key = runtime.block_on(store.key())?;
     let secret = Secret::of_exchange(&key.0);
     let mut config = settings.exchange(realm.clone(), doors.listeners.clone(), key);
-    let identity = media_identity()?;
+    let identity = offhook_net::media_identity().map_err(|_| StartError::MediaCertificate)?;
     config.media_certificate = Some(identity.fingerprint());
     let (writer, journals) = store.journals(settings.threads)?;
     let writer = runtime.spawn(writer.run(|| clock::unix().as_secs()));
@@ -123,7 +122,8 @@ pub(crate) fn start(settings: Settings) -> Result<Server, StartError> {
     let parts = start_threads(&settings, &config, identity, (doors, abroad), &deltas, journals, to_texts)?;
     let Parts { shards, streams, measures, mut threads } = parts;
     let sites = http.iter().chain(&https);
-    let turn = start_turn(turn, &settings, &realm, secret, &listeners, sites)?.map(|turn| threads.keep(turn));
+    let turn = start_turn(turn, &settings, &realm, secret, (&listeners, &shown.turn), sites)?
+        .map(|turn| threads.keep(turn));
     runtime.spawn(shown.clone().keep());
     let exchange =
         Running { shards: shards.clone(), streams: streams.clone(), measures, turn: turn.clone(), about };
@@ -322,7 +322,7 @@ fn start_turn<'a>(
     settings: &Settings,
     realm: &str,
     secret: Secret,
-    listeners: &[Listener],
+    (listeners, tls): (&[Listener], &TlsServer),
     sites: impl Iterator<Item = &'a std::net::TcpListener>,
 ) -> Result<Option<Turn>, StartError> {
     let Some(doors) = doors else { return Ok(None) };
@@ -335,7 +335,7 @@ fn start_turn<'a>(
         media_ports: settings.media_ports.clone(),
         listening: listeners.iter().map(|one| one.address).chain(web).collect(),
     };
-    doors.start(around).map(Some)
+    doors.start(around, tls).map(Some)
 }
 
 /// How other domains are found, and how we know them.

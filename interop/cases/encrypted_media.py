@@ -7,7 +7,7 @@ import time
 from harness.cases import case, each
 from harness.conversation import TALK_SECONDS, converse
 from harness.exchange import Exchange
-from harness.failure import check
+from harness.failure import check, until
 from harness.meter import Meter
 from harness.phones.baresip import Baresip
 from harness.phones.browser import Browser
@@ -110,6 +110,32 @@ def a_softphone_that_must_encrypt_refuses_one_that_does_not(lab):
     found = result(calling)
     check((found["code"], found["srtp"]) == (488, None) and calling.ended() != 0, f"{calling.ended()}: {found}")
     callee.stop()
+
+
+@each([("a browser calls a SIP phone with video, and both see", "browser"),
+       ("a SIP phone with video calls a browser, and both see", "phone")], seconds=120)
+def both_see_each_other(lab, caller):
+    exchange = Exchange(lab, "always")
+    alice, bob = exchange.add("alice"), exchange.add("bob")
+    exchange.start()
+    roles = ("caller", "callee") if caller == "browser" else ("callee", "caller")
+    page = Browser(lab, exchange, alice, roles[0], video=True)
+    desk = Baresip(lab, exchange, bob, roles[1], video=True)
+    desk.start()
+    page.start()
+    if caller == "browser":
+        page.command("dial", bob.address)
+        desk.answered()
+    else:
+        desk.dial(alice.address)
+    page.wait("CALL_ESTABLISHED", 20)
+    until(lambda: page.measure()["frames"] >= 20, 30, "the browser decodes twenty pictures")
+    width, height = desk.sees()
+    check(width >= 160 and height >= 120, f"the phone sees a picture of {width}x{height}")
+    page.command("hangup")
+    page.wait("CALL_CLOSED", 10)
+    page.stop()
+    desk.stop()
 
 
 @case(seconds=120)

@@ -8,11 +8,14 @@ use offhook_media::command as media;
 use offhook_sip_stack::Flow;
 use offhook_sip_stack::locate::{DnsAnswer, Question};
 
+pub use crate::b2bua::Halves;
 use crate::command::{Answer, Command, Ticket};
 use crate::directory::{AddressOfRecord, Bindings, Delta};
 use crate::event::Event;
 use crate::message::{TextAnswer, TextRequest};
 use crate::presence::Line;
+use crate::proxy::anchor::Supervise;
+use crate::spending::Share;
 use crate::trunks::TrunkState;
 
 /// What a shard is told. Each comes with the moment at which it is handled.
@@ -108,12 +111,34 @@ pub enum ShardMessage {
         /// Its calls there.
         calls: u32,
     },
+    /// What an account has spent on a day by calls of a shard, and which of its calls go on.
+    Spending {
+        /// The shard; 255 stands for what was spent before the exchange was started.
+        shard: u8,
+        /// The account.
+        account: AddressOfRecord,
+        /// The day, in days since 1970-01-01 in the time zone of the plan.
+        day: i32,
+        /// What is known.
+        share: Box<Share>,
+    },
     /// What the shard that looks after a trunk knows of it.
     Trunk {
         /// The trunk's place in the configuration.
         trunk: usize,
         /// What is known.
         state: Box<TrunkState>,
+    },
+    /// Of halves of calls that are connected, or are to be.
+    Halves(Halves),
+    /// A supervisor of the shard that says so wants to hear a call.
+    Supervise(Supervise),
+    /// To the supervisor's shard: in this room it is heard now, or it is over.
+    Supervised {
+        /// The room.
+        room: u64,
+        /// Whether it is heard.
+        heard: bool,
     },
     /// How many calls a trunk has at a shard, for its limits.
     TrunkLoad {
@@ -136,6 +161,9 @@ impl ShardMessage {
             Self::Datagram { .. }
                 | Self::Line { .. }
                 | Self::TextKept { .. }
+                | Self::Halves(_)
+                | Self::Supervise(_)
+                | Self::Supervised { .. }
                 | Self::Delta(Delta::Mailbox(..))
         )
     }

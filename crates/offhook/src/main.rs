@@ -5,18 +5,24 @@ mod answering;
 mod api;
 mod calls;
 mod cert;
+mod conference;
 mod config;
 mod demo;
 mod device;
 mod doctor;
 mod exit;
+mod lines;
 mod number;
 mod place;
 mod print;
+mod rates;
+mod recording;
+mod rights;
 mod route;
 mod serve;
 mod services;
 mod softphone;
+mod spending;
 mod status;
 mod trace;
 mod trunk;
@@ -30,7 +36,7 @@ use offhook_phone::{Language, language_of_locale};
 use exit::finish;
 
 #[global_allocator]
-static ALLOCATOR: offhook_memory::Allocator = offhook_memory::ALLOCATOR;
+static ALLOCATOR: offhook_memory::Allocator = offhook_memory::Allocator;
 
 /// A telephone exchange and its phones in one program.
 #[derive(Parser, Debug)]
@@ -83,6 +89,9 @@ enum Command {
     /// Telephone numbers and whose they are
     #[command(subcommand)]
     Number(number::Number),
+    /// Rates: what calls by trunks cost
+    #[command(subcommand)]
+    Rates(rates::Rates),
     /// Routes: where calls go that are for no account
     #[command(subcommand)]
     Route(route::Route),
@@ -108,6 +117,12 @@ enum Command {
     /// Messages of voicemail: list, save, delete
     #[command(subcommand)]
     Voicemail(voicemail::Voicemail),
+    /// Conference rooms: list, show, mute, kick, lock, record
+    #[command(subcommand)]
+    Conference(conference::Conference),
+    /// Recordings of calls: list, save, delete
+    #[command(subcommand)]
+    Recording(recording::Recording),
     /// Certificates: status, trust, renew
     #[command(subcommand)]
     Cert(cert::Cert),
@@ -125,6 +140,7 @@ fn main() -> ExitCode {
         Command::Config(config) => finish(config.run()),
         Command::Account(account) => finish(account.run()),
         Command::Number(number) => finish(number.run()),
+        Command::Rates(rates) => finish(rates.run()),
         Command::Route(route) => finish(route.run()),
         Command::Trunk(trunk) => finish(trunk.run()),
         Command::Device(device) => finish(device.run()),
@@ -132,6 +148,8 @@ fn main() -> ExitCode {
         Command::Trace(trace) => finish(trace.run(everywhere.language())),
         Command::Services(services) => finish(services.run()),
         Command::Voicemail(voicemail) => finish(voicemail.run()),
+        Command::Conference(conference) => finish(conference.run()),
+        Command::Recording(recording) => finish(recording.run()),
         Command::Cert(cert) => finish(cert.run()),
         Command::Softphone(softphone) => softphone.run(),
     }

@@ -3,12 +3,15 @@
 //! [`Server::start`] makes a running exchange of [`Settings`]; [`Offline`] is the same API while none runs.
 
 mod banner;
+mod call_recordings;
 mod certificates;
 mod clock;
 pub mod config_file;
 mod host;
+mod lines;
 mod machine;
 mod media_thread;
+mod music;
 mod notify;
 mod offline;
 mod others;
@@ -39,6 +42,8 @@ pub use offline::Offline;
 pub use routing::{RouteDecision, RouteReport, RouteRow, list_routes, test_route};
 pub use run_file::RunFile;
 pub use server::{Ended, Server};
-pub use settings::{CertificateFiles, DeclaredAccount, Messages, Service, Settings, TurnSettings, WebTls};
+pub use settings::{
+    CertificateFiles, DeclaredAccount, Messages, Service, Settings, TurnSettings, WebTls, read_rates,
+};
 pub use start::StartError;
 pub use telemetry::{LogFormat, call_records, start_log};

@@ -1,10 +1,12 @@
 //! The configuration as meant: settings that belong together and cannot be wrong.
 
 mod account;
+mod lines;
 mod messages;
 mod plan;
 mod presence;
 mod services;
+mod spending;
 mod trace;
 mod trunk;
 mod turn;
@@ -12,6 +14,7 @@ mod turn;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -19,6 +22,7 @@ use offhook_exchange::config::{
     AnchorPolicy, Authentication, Config, Key, Listener, RegistrarLimits, SrtpPolicy, Strangers,
 };
 use offhook_exchange::route::{Plan, Trunk};
+use offhook_exchange::spending::{Limits, Rates};
 use offhook_media::lease::PortBlock;
 use offhook_sdp::Codec;
 use offhook_sip_stack::Transport;
@@ -26,6 +30,7 @@ use offhook_sip_stack::Transport;
 pub use account::DeclaredAccount;
 pub use messages::Messages;
 pub use services::Service;
+pub use spending::read_rates;
 pub use turn::TurnSettings;
 
 use crate::config_file::{KEYS, Mistake, Mistakes, OBJECTS, Sources, Value, Written, did_you_mean};
@@ -109,6 +114,8 @@ pub struct Settings {
     pub trace_memory: usize,
     /// What the services are set to.
     pub services: offhook_exchange::services::Settings,
+    /// After how many days the recording of a call is deleted; 0: never.
+    pub recordings_keep_days: u64,
     /// After how many days a message of voicemail is deleted; 0: never.
     pub voicemail_keep_days: u64,
     /// The database.
@@ -119,6 +126,12 @@ pub struct Settings {
     pub strangers: Strangers,
     /// Calls that an account may have at a time.
     pub max_calls_per_account: usize,
+    /// What accounts may do by trunks that have no limits of their own.
+    pub limits: Limits,
+    /// What calls by trunks cost …
+    pub rates: Arc<Rates>,
+    /// … and the file that says so.
+    pub rates_file: Option<PathBuf>,
     /// How accounts get numbers that they apply for.
     pub numbers: NumberRules,
     /// Limits of the registrar.
@@ -129,6 +142,8 @@ pub struct Settings {
     pub accounts: Vec<DeclaredAccount>,
     /// What the operator should know: keys without effect, and dangers.
     pub warnings: Vec<String>,
+    /// What it was made of.
+    pub(crate) written: Arc<Written>,
 }
 
 /// A certificate and its key, as files in PEM.
@@ -214,6 +229,8 @@ impl Settings {
         config.plan.clone_from(&self.plan);
         config.trunks.clone_from(&self.trunks);
         config.max_calls_per_account = self.max_calls_per_account;
+        config.limits = self.limits;
+        config.rates = Arc::clone(&self.rates);
         config.registrar = self.registrar;
         config.timer_c = self.timer_c;
         config.messages = self.messages.exchange;
@@ -283,6 +300,8 @@ impl Meaning<'_> {
         let codecs = self.codecs();
         let (plan, trunks) = self.plan();
         let (allow_from, allow_domains) = self.allow_from();
+        let (rates_file, rates) = self.rates();
+        let limits = self.limits();
         let mut https = if web_tls == WebTls::Off { Vec::new() } else { self.addresses("web.listen") };
         if authentication == Authentication::Off {
             // Where nobody has to prove anything, no door is open that was not asked for.
@@ -337,11 +356,15 @@ impl Meaning<'_> {
             presence: self.presence(),
             trace_memory: self.trace_memory(),
             services: self.services(),
+            recordings_keep_days: self.count("services.recording.keep_days") as u64,
             voicemail_keep_days: self.count("services.voicemail.keep_days") as u64,
             store_url: self.store_url(),
             authentication,
             strangers,
             max_calls_per_account: self.count("security.max_calls_per_account"),
+            limits,
+            rates: Arc::new(rates),
+            rates_file,
             numbers: NumberRules {
                 quota: self.count("numbers.quota"),
                 at_once: self.text("numbers.approval").as_deref() == Some("automatic"),
@@ -350,6 +373,7 @@ impl Meaning<'_> {
             timer_c: self.timer_c(),
             accounts: account::declared(self.written, &mut self.mistakes),
             warnings,
+            written: Arc::new(self.written.clone()),
         }
     }
 

@@ -5,9 +5,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use offhook_exchange::Shard;
-use offhook_exchange::command::{Answer, Command, Device, LiveCall, Status, Ticket, TrunkReport};
+use offhook_exchange::command::{
+    Answer, Command, Device, Guest, LiveCall, Moderate, Moderation, Status, Ticket, TrunkReport,
+};
 use offhook_exchange::config::{Config, Epoch, Key, Listener};
-use offhook_exchange::directory::{Account, AddressOfRecord, Answering, Bindings, Delta, Secrets};
+use offhook_exchange::directory::{Account, AddressOfRecord, Answering, Bindings, Delta, Rights, Secrets};
 use offhook_exchange::dispatch;
 use offhook_exchange::event::Event;
 use offhook_exchange::io::{Input, Outbox, ShardMessage, StoreRequest};
@@ -94,9 +96,19 @@ impl Office {
         deltas.into_iter().for_each(|delta| self.store(now, delta));
     }
 
+    /// An account gets one more number.
+    pub fn number(&mut self, now: Instant, user: &str, number: &str) {
+        self.store(now, Delta::Number(number.into(), Some(AddressOfRecord::new(user, "example.com"))));
+    }
+
     /// An account wants its calls answered like this.
     pub fn answering(&mut self, now: Instant, user: &str, answering: Answering) {
         self.store(now, Delta::Answering(AddressOfRecord::new(user, "example.com"), answering));
+    }
+
+    /// An account may do this beside calling.
+    pub fn rights(&mut self, now: Instant, user: &str, rights: Rights) {
+        self.store(now, Delta::Rights(AddressOfRecord::new(user, "example.com"), rights));
     }
 
     /// A fact is changed in the store, and the shards learn of it.
@@ -112,6 +124,16 @@ impl Office {
                 self.input(now, shard, Input::Command(Ticket(0), Command::Apply(delta.clone())))
             })
             .collect()
+    }
+
+    /// An operator or a program asks for something.
+    pub(crate) fn ask(&mut self, now: Instant, command: &Command) -> (Vec<Answer>, Vec<Sent>) {
+        self.answers.clear();
+        let shards = 0..self.shards.len();
+        let sent =
+            shards.flat_map(|shard| self.input(now, shard, Input::Command(Ticket(0), command.clone())));
+        let sent = sent.collect();
+        (std::mem::take(&mut self.answers), sent)
     }
 
     /// The process is killed and started again: what it remembers is what it had stored.
@@ -274,6 +296,23 @@ impl Office {
             }
         }
         sent
+    }
+
+    /// Who is in which conference room.
+    pub fn conferences(&mut self, now: Instant) -> Vec<Guest> {
+        match self.ask_each(now, &Command::Conferences).into_iter().reduce(Answer::and) {
+            Some(Answer::Conferences(guests)) => guests,
+            _ => Vec::new(),
+        }
+    }
+
+    /// An operator wants something in a conference room; to how many it happened.
+    pub fn moderate(&mut self, now: Instant, room: u64, guest: Option<&str>, what: Moderate) -> usize {
+        let asked = Moderation { room, guest: guest.map(str::to_owned), what };
+        match self.ask_each(now, &Command::Moderate(asked)).into_iter().reduce(Answer::and) {
+            Some(Answer::Moderated(count)) => count,
+            _ => 0,
+        }
     }
 
     /// How the exchange is.

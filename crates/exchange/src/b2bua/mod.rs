@@ -2,12 +2,17 @@
 //!
 //! A call is taken by a service, which then has its verbs; what nobody takes is forwarded by the proxy.
 
-mod agreed;
+pub(crate) mod agreed;
 mod bridge;
 mod call;
+mod dial;
 mod end;
+mod far;
+mod halves;
 mod leg;
 mod lines;
+mod pickup;
+mod refer;
 mod ring;
 mod unanswered;
 mod verb;
@@ -16,7 +21,8 @@ mod voice;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
-use offhook_sip::Request;
+use offhook_media::voice::Clip;
+use offhook_sip::{Request, Status};
 use offhook_sip_stack::transaction::{TransactionEvent, Transactions};
 use offhook_sip_stack::usage::{Claims, InviteEvent, UsageId, UsageOwner};
 use offhook_sip_stack::{Timers, shrink};
@@ -30,10 +36,14 @@ use crate::proxy::anchor::{Anchors, Trouble};
 use crate::proxy::{OPERATOR, OPERATOR_REASON};
 use crate::trunks::Trunks;
 use call::Call;
+pub(crate) use dial::{Dial, ShownAs, Wanted};
+pub use far::Halves;
 pub(crate) use leg::{settings, settings_as};
+pub(crate) use pickup::PickUp;
+pub(crate) use refer::Refer;
 pub(crate) use unanswered::{Onward, Unanswered};
 pub(crate) use verb::{Arriving, Called, Calls, Endpoint, Shown};
-pub(crate) use voice::Point;
+pub(crate) use voice::{Dialled, Point};
 
 /// The number of a bridged call, never used twice by one shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -58,6 +68,24 @@ pub(crate) struct Usages {
     pub(crate) unanswered: Vec<CallId>,
     /// For the services of these numbers.
     pub(crate) points: Vec<(CallId, usize, Point)>,
+    /// Whom services want called.
+    pub(crate) wanted: Vec<Wanted>,
+    /// Calls that wait, and those who have answered for them.
+    pub(crate) to_connect: Vec<(CallId, CallId)>,
+    /// Phones that want their calls transferred.
+    pub(crate) refers: Vec<Refer>,
+    /// Those who are transferred into the place of another at a service.
+    pub(crate) given: Vec<(CallId, CallId)>,
+    /// Calls that ring and are to be taken.
+    pub(crate) pickups: Vec<PickUp>,
+    /// What has come of calling somebody for a transfer, by the call of the one who is transferred.
+    pub(crate) referral_news: Vec<(CallId, Dialled)>,
+    /// Calls whose phones have gone before those have answered to whom they are transferred.
+    pub(crate) bereaved: Vec<CallId>,
+    /// Calls that end because others have, with the value of a Reason header.
+    pub(crate) let_go: Vec<(CallId, Option<String>)>,
+    /// Those whose partner holds them, or no longer.
+    pub(crate) held: Vec<(CallId, bool)>,
 }
 
 /// What is lent to the calls for the time of one input.
@@ -167,6 +195,24 @@ impl Table {
         }
     }
 
+    /// What a supervisor listened to is over.
+    pub(crate) fn unsupervised(&mut self, call: CallId, env: &mut Env<'_, '_>) {
+        Calls::at_point(self, env, 0).hang_up(call);
+    }
+
+    /// The Call-ID of a call that goes on.
+    pub(crate) fn call_id(&self, call: CallId) -> Option<&str> {
+        self.calls.get(&call).filter(|call| !call.has_ended()).map(|call| call.about.call_id.as_str())
+    }
+
+    /// Ends a call for a reason of ours.
+    pub(crate) fn end(&mut self, call: CallId, reason: &str, refusal: (Status, &str), env: &mut Env<'_, '_>) {
+        if let Some(one) = self.calls.get_mut(&call).filter(|call| !call.has_ended()) {
+            one.hang_up(reason, refusal, env);
+        }
+        self.settle(call, env);
+    }
+
     /// Ends the calls that the one who called knows by this Call-ID; returns how many there are.
     pub(crate) fn hang_up(&mut self, call_id: &str, env: &mut Env<'_, '_>) -> usize {
         let wanted = |call: &&mut Box<Call>| call.about.call_id == call_id && !call.has_ended();
@@ -180,8 +226,43 @@ impl Table {
         ended.len()
     }
 
-    /// Lets legs say what they have to say until they are silent, and forgets the call if it is over.
+    /// Lets legs say what they have to say until they are silent, and forgets the call if it is over; the same for those
+    /// that end with it.
     fn settle(&mut self, touched: CallId, env: &mut Env<'_, '_>) {
+        self.settle_one(touched, env);
+        loop {
+            if let Some(refer) = env.usages.refers.pop() {
+                self.refer(&refer, env);
+            } else if let Some(stays) = env.usages.bereaved.pop() {
+                self.bereave(stays, env);
+            } else if let Some((stays, news)) = env.usages.referral_news.pop() {
+                self.referral_news(stays, news, env);
+                self.settle_one(stays, env);
+            } else if let Some((waiting, answered)) = env.usages.to_connect.pop() {
+                self.connect_answered((waiting, answered), env);
+            } else if let Some((call, held)) = env.usages.held.pop() {
+                self.play_to_held(call, held, env);
+            } else if let Some((call, reason)) = env.usages.let_go.pop() {
+                if let Some(call) = self.calls.get_mut(&call) {
+                    call.hang_up_with(reason.as_deref(), env);
+                }
+                self.settle_one(call, env);
+            } else {
+                break;
+            }
+        }
+    }
+
+    /// Who is held by the one that it is connected with hears music meanwhile.
+    fn play_to_held(&mut self, call: CallId, held: bool, env: &mut Env<'_, '_>) {
+        let partner = self.calls.get(&call).and_then(|call| call.partner);
+        let partner = partner.and_then(|partner| self.calls.get_mut(&partner));
+        if let Some(call::With::End(end)) = partner.map(|partner| &mut partner.with) {
+            end.play(if held { vec![Clip::Music] } else { Vec::new() }, env);
+        }
+    }
+
+    fn settle_one(&mut self, touched: CallId, env: &mut Env<'_, '_>) {
         while !env.usages.events.is_empty() {
             for (usage, event) in std::mem::take(&mut env.usages.events) {
                 let (call, leg) = place(usage);
@@ -224,7 +305,8 @@ impl Table {
     /// The calls that have not ended, oldest first.
     pub(crate) fn live<'t>(&'t self, cx: &Context<'_>) -> impl Iterator<Item = LiveCall> + use<'t> {
         let epoch = cx.epoch;
-        self.calls.values().filter(|call| !call.has_ended()).map(move |call| call.live(epoch))
+        let calls = self.calls.values().filter(|call| !call.has_ended() && !call.about.is_leg);
+        calls.map(move |call| call.live(epoch))
     }
 
     /// Whether there is no call, and nothing that is left of one.

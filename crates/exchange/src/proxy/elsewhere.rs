@@ -3,6 +3,7 @@
 //! While the DNS is asked, the request is a context without branches: it can be cancelled like any other.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use offhook_sip::{SipUri, Status, Uri};
@@ -11,13 +12,16 @@ use offhook_sip_stack::transaction::{ServerId, Transactions};
 use offhook_sip_stack::{Flow, Transport};
 
 use super::Proxy;
+use super::anchor::Concern;
 use super::launch::Asking;
 use super::response_context::{Kind, ResponseContext};
 use super::shunned::Shunned;
 use super::target::Target;
 use crate::config::Config;
 use crate::context::{Alarm, Context};
+use crate::event::Event;
 use crate::refusal::Refusal;
+use crate::spending::Charge;
 
 /// A request that starts something in another domain.
 pub(crate) struct Outward {
@@ -30,6 +34,12 @@ pub(crate) struct Outward {
     pub(crate) emergency: bool,
     /// Who the caller is, for a trunk (RFC 3325).
     pub(crate) asserted: Option<String>,
+    /// Whom the call concerns, if somebody of ours may have to hear it.
+    pub(crate) concern: Option<Arc<Concern>>,
+    /// On whose costs it goes.
+    pub(crate) charge: Option<Charge>,
+    /// What is told of a call by a trunk.
+    pub(crate) sent: Option<Event>,
 }
 
 /// The search for a domain's servers.
@@ -38,6 +48,7 @@ pub(crate) struct Locating {
     to: SipUri,
     planned: bool,
     asserted: Option<String>,
+    concern: Option<Arc<Concern>>,
 }
 
 impl Proxy {
@@ -53,13 +64,15 @@ impl Proxy {
         transactions: &mut Transactions,
         cx: &mut Context<'_>,
     ) -> Result<(), Refusal> {
-        let Outward { asking, to, planned, emergency, asserted } = outward;
+        let Outward { asking, to, planned, emergency, asserted, concern, charge, sent } = outward;
         let to = to.without_headers();
         let most_calls = if emergency { usize::MAX } else { config.max_calls_per_account };
         let (lookup, questions) =
             Lookup::start(&to, &config.spoken()).map_err(|why| unreachable(why, &to))?;
         let (number, mut context) = self.begin(server, asking, 1, most_calls, transactions, cx)?;
-        context.locating = Some(Box::new(Locating { lookup, to, planned, asserted }));
+        context.charge = charge.map(|charge| charge.id);
+        cx.out.events.extend(sent);
+        context.locating = Some(Box::new(Locating { lookup, to, planned, asserted, concern }));
         self.ask(number, questions, cx);
         cx.timers.arm(cx.now + LONGEST_SEARCH, Alarm::Search(number));
         self.contexts.insert(number, context);
@@ -180,7 +193,9 @@ fn found(
                 refused: 0,
                 domain: Some(domain.clone()),
                 asserted: locating.asserted.clone(),
+                account: None,
                 line: None,
+                concern: locating.concern.clone(),
                 alternatives: Vec::new(),
             }),
             Err(status) => why = Some(status),

@@ -32,7 +32,12 @@ impl Service for Clock {
     fn point(&mut self, call: CallId, point: Point, calls: &mut Calls<'_, '_, '_>) {
         match point {
             Point::Played => calls.hang_up(call),
-            Point::Digit(_) | Point::Recorded(_) | Point::Room(_) | Point::Closed(_) | Point::Ended => {}
+            Point::Digit(_)
+            | Point::Recorded(_)
+            | Point::Room(_)
+            | Point::Closed(_)
+            | Point::Dialled(_)
+            | Point::Ended => {}
         }
     }
 }

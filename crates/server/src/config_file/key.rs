@@ -52,6 +52,8 @@ pub enum Kind {
     List,
     /// A table of one place to go, or a list of tables with trunks.
     Destination,
+    /// A table of what an account may do.
+    Limits,
 }
 
 impl Kind {
@@ -79,6 +81,7 @@ impl Kind {
             Self::Networks => "networks such as [\"10.0.0.0/8\"]".into(),
             Self::Ports => "ports such as \"20000-20999\", at least four".into(),
             Self::List => "text in quotes or a list of such".into(),
+            Self::Limits => "{ calls = 2, minutes_per_day = 60, money_per_day = \"5.00\" }, or some of it".into(),
             Self::Destination => {
                 "{ trunk = \"NAME\" }, { trunk = [\"ONE\", \"TWO\"] }, a list of { trunk = \"NAME\", weight = 1 }, \
                  { account = \"sip:…\" }, { domain = \"…\" } or { reject = 603 }"
@@ -195,6 +198,12 @@ pub const KEYS: &[Key] = &[
         Kind::Choice(&["operator", "automatic"]),
         "\"operator\"",
         "Who decides about applications for numbers; automatic: the first free number is given at once",
+    ),
+    key(
+        "rates.file",
+        Kind::Path,
+        "",
+        "What calls by trunks cost: a CSV file (prefix,per_minute,connection,increments,currency)",
     ),
     key("dns.servers", Kind::Servers, "", "DNS servers; default: those of the system"),
     key("dns.timeout", Kind::Time, "\"4s\"", "How long they may take to answer a question"),
@@ -339,6 +348,80 @@ pub const KEYS: &[Key] = &[
     ),
     key("services.conference.most", Kind::Count(2, 1000), "100", "How many may be in a room"),
     key(
+        "services.park.number",
+        Kind::Text,
+        "\"700\"",
+        "What a call is transferred to that is to be parked; \"off\": no call is",
+    ),
+    key(
+        "services.park.slots",
+        Kind::Text,
+        "\"701-720\"",
+        "What is dialled to fetch a parked call, first and last",
+    ),
+    key(
+        "services.park.time",
+        Kind::Time,
+        "\"2m\"",
+        "After so long a parked call rings back at who parked it",
+    ),
+    key(
+        "services.pickup.number",
+        Kind::Text,
+        "\"*8\"",
+        "What is dialled to take a call that rings in one's pickup group, alone or before a number; \"off\": none is",
+    ),
+    key(
+        "services.transfer.code",
+        Kind::Text,
+        "\"*2\"",
+        "What is pressed in a call before a number and # to transfer the other party; \"off\": nothing",
+    ),
+    key(
+        "services.intercom.number",
+        Kind::Text,
+        "\"*80\"",
+        "What is dialled before a number whose phones are to answer by themselves, by accounts that may; \"off\": nothing",
+    ),
+    key(
+        "services.supervise.listen",
+        Kind::Text,
+        "\"*901\"",
+        "What is dialled before a number to listen to its call, by accounts that may; \"off\": nothing",
+    ),
+    key(
+        "services.supervise.whisper",
+        Kind::Text,
+        "\"*902\"",
+        "The same to be heard by the one at that number only; \"off\": nothing",
+    ),
+    key("services.supervise.barge", Kind::Text, "\"*903\"", "The same to be heard by both; \"off\": nothing"),
+    key(
+        "services.recording.toggle",
+        Kind::Text,
+        "\"*1\"",
+        "What an account that records on demand presses in a call to begin and end that; \"off\": nothing",
+    ),
+    key(
+        "services.recording.pause",
+        Kind::Text,
+        "\"*3\"",
+        "What is pressed to record silence for a while, and both sides again; \"off\": nothing",
+    ),
+    key(
+        "services.recording.announce",
+        Kind::Choice(&["beep", "silent"]),
+        "\"beep\"",
+        "What both sides hear when a recording begins, pauses or ends",
+    ),
+    key("services.recording.longest", Kind::Time, "\"4h\"", "The longest recording"),
+    key(
+        "services.recording.keep_days",
+        Kind::Count(0, 36_500),
+        "0",
+        "After how many days the recording of a call is deleted; 0: never",
+    ),
+    key(
         "services.voicemail.number",
         Kind::Text,
         "\"*97\"",
@@ -361,7 +444,7 @@ pub const KEYS: &[Key] = &[
     key(
         "trace.memory",
         Kind::Text,
-        "\"8 MiB\"",
+        "\"4 MiB\"",
         "Memory for the messages that passed lately, for ladders and explanations; \"off\": they are not kept",
     ),
     key("store.url", Kind::Text, "\"sqlite:offhook.db\"", "The database, in the data directory"),
@@ -400,6 +483,18 @@ pub const KEYS: &[Key] = &[
         "Calls that an account may have at a time",
     ),
     key(
+        "security.limits.minutes_per_day",
+        Kind::Count(0, 1_000_000),
+        "",
+        "Minutes that an account may call by trunks on a day, if it has no limit of its own; default: no limit",
+    ),
+    key(
+        "security.limits.money_per_day",
+        Kind::Text,
+        "",
+        "Money, such as \"5.00\", that an account may spend by trunks on a day; it needs rates.file; default: no limit",
+    ),
+    key(
         "security.allow_international",
         Kind::Flag,
         "false",
@@ -419,6 +514,7 @@ pub(super) const ACCOUNT: &[Key] = &[
     key("email", Kind::Text, "", "Where its owner is reached"),
     key("country", Kind::Text, "", "The country as whose people it dials, if not that of [numbers]"),
     key("area_code", Kind::Text, "", "Its area code, if not that of [numbers]"),
+    key("limits", Kind::Limits, "", "What it may do, where that is not as [security] says"),
 ];
 
 /// The keys of `[[trunk]]`.
@@ -476,6 +572,12 @@ pub(super) const TRUNK: &[Key] = &[
     key("networks", Kind::Networks, "", "Where its calls come from, beside the addresses of the server"),
 ];
 
+/// The keys of `[[page]]`.
+pub(super) const PAGE: &[Key] = &[
+    key("number", Kind::Text, "", "What accounts dial that may make phones answer by themselves"),
+    key("members", Kind::Texts, "", "Numbers and names of the accounts whose phones let it be heard"),
+];
+
 /// The keys of `[[route]]`.
 pub(super) const ROUTE: &[Key] = &[
     key("name", Kind::Text, "", "Its name"),
@@ -502,4 +604,4 @@ pub(super) const ROUTE: &[Key] = &[
 
 /// The lists of objects: name, keys, and why declaring one changes nothing in this version.
 pub const OBJECTS: &[(&str, &[Key], Option<&str>)] =
-    &[("account", ACCOUNT, None), ("trunk", TRUNK, None), ("route", ROUTE, None)];
+    &[("account", ACCOUNT, None), ("trunk", TRUNK, None), ("route", ROUTE, None), ("page", PAGE, None)];

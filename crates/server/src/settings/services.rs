@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
-use offhook_exchange::services::{self, ConferenceSettings, SERVICES, VoicemailSettings};
+use offhook_exchange::services::{
+    self, Announce, ConferenceSettings, Page, ParkSettings, RecordingSettings, SERVICES, SuperviseSettings,
+    VoicemailSettings,
+};
 use offhook_exchange::speech::Language;
 
 use super::account::reveal;
+use super::plan::{mistake, text, texts};
 use super::{Meaning, Settings};
 use crate::config_file::Value;
 
@@ -51,7 +55,51 @@ impl Meaning<'_> {
         let (echo_number, clock_number) =
             (self.dialled("services.echo.number"), self.dialled("services.clock.number"));
         let conference = self.conference();
-        services::Settings { echo_number, clock_number, conference, voicemail, language }
+        let park = self.park();
+        let (pickup_number, transfer_code) =
+            (self.dialled("services.pickup.number"), self.dialled("services.transfer.code"));
+        if transfer_code.as_ref().is_some_and(|code| !code.chars().all(|key| "0123456789*#".contains(key))) {
+            let help = Some("keys of a phone: digits, * and #".to_owned());
+            self.mistake("services.transfer.code", "this cannot be pressed".into(), help);
+        }
+        let supervise = SuperviseSettings {
+            listen: self.dialled("services.supervise.listen"),
+            whisper: self.dialled("services.supervise.whisper"),
+            barge: self.dialled("services.supervise.barge"),
+        };
+        services::Settings {
+            echo_number,
+            clock_number,
+            conference,
+            park,
+            pickup_number,
+            transfer_code,
+            voicemail,
+            intercom: self.dialled("services.intercom.number"),
+            pages: self.pages(),
+            supervise,
+            recording: self.recording(),
+            language,
+        }
+    }
+
+    fn park(&mut self) -> ParkSettings {
+        let shown = self.text("services.park.slots").unwrap_or_default();
+        let number =
+            |text: &str| text.trim().parse::<u32>().ok().filter(|one| one.to_string() == text.trim());
+        let slots = shown.split_once('-').and_then(|(first, last)| Some(number(first)?..=number(last)?));
+        let slots = slots.filter(|slots| !slots.is_empty() && slots.end() - slots.start() < 1_000);
+        if slots.is_none() {
+            let help = Some("the first and the last of at most 1000, such as \"701-720\"".to_owned());
+            self.mistake("services.park.slots", "these are no slots".into(), help);
+        }
+        let time = self.time("services.park.time");
+        if time < Duration::from_secs(10) || time > Duration::from_secs(24 * 3600) {
+            let help = Some("from 10 seconds to a day".to_owned());
+            self.mistake("services.park.time", "a parked call does not wait for so long".into(), help);
+        }
+        let number = self.dialled("services.park.number");
+        ParkSettings { number, slots: slots.unwrap_or(701..=720), time }
     }
 
     fn conference(&mut self) -> ConferenceSettings {
@@ -76,6 +124,56 @@ impl Meaning<'_> {
         }
     }
 
+    fn pages(&mut self) -> Vec<Page> {
+        let mut pages: Vec<Page> = Vec::new();
+        for object in self.written.objects.iter().filter(|object| object.list == "page" && object.complete) {
+            let number = text(object, "number").unwrap_or_default();
+            let members = texts(object, "members");
+            let wrong = if !is_dialled(&number) {
+                Some(("number", "this [[page]] has no number that can be dialled".to_owned()))
+            } else if pages.iter().any(|page| page.number == number) {
+                Some(("number", format!("{number} is declared twice")))
+            } else if members.is_empty() || members.len() > MOST_MEMBERS {
+                Some(("members", format!("a [[page]] has 1 to {MOST_MEMBERS} members")))
+            } else {
+                None
+            };
+            match wrong {
+                Some((key, what)) => self.mistakes.push(mistake(object, key, what)),
+                None => pages.push(Page { number, members }),
+            }
+        }
+        pages
+    }
+
+    fn recording(&mut self) -> RecordingSettings {
+        let longest = self.time("services.recording.longest");
+        if longest < Duration::from_secs(60) || longest > Duration::from_secs(24 * 3600) {
+            let help = Some("from a minute to a day".to_owned());
+            self.mistake("services.recording.longest", "that is no length of a recording".into(), help);
+        }
+        let announce = match self.text("services.recording.announce").as_deref() {
+            Some("silent") => Announce::Silent,
+            _ => Announce::Beep,
+        };
+        RecordingSettings {
+            toggle: self.keys("services.recording.toggle"),
+            pause: self.keys("services.recording.pause"),
+            announce,
+            longest,
+        }
+    }
+
+    /// What is pressed in a call, or nothing if it is off.
+    fn keys(&mut self, path: &'static str) -> Option<String> {
+        let keys = self.text(path).filter(|keys| keys != "off")?;
+        if !(2..=8).contains(&keys.len()) || !keys.chars().all(|c| c.is_ascii_digit() || "*#".contains(c)) {
+            let help = Some("2 to 8 keys of 0 to 9, * and #; or \"off\"".to_owned());
+            self.mistake(path, format!("{keys:?} is not what one presses in a call"), help);
+        }
+        Some(keys)
+    }
+
     /// What is entered by keys to prove something.
     fn pin(&mut self, path: &'static str) -> Option<String> {
         let entry = self.written.get(path)?;
@@ -98,10 +196,17 @@ impl Meaning<'_> {
     /// What is dialled for a service, or nothing if it is off.
     fn dialled(&mut self, path: &'static str) -> Option<String> {
         let number = self.text(path).filter(|number| number != "off")?;
-        if !number.chars().all(|c| c.is_ascii_alphanumeric() || "*#+-._".contains(c)) {
+        if !is_dialled(&number) {
             let help = Some("digits, letters, *, #, +, -, . and _; or \"off\"".to_owned());
             self.mistake(path, format!("{number:?} cannot be dialled"), help);
         }
         Some(number)
     }
 }
+
+fn is_dialled(number: &str) -> bool {
+    !number.is_empty() && number.chars().all(|c| c.is_ascii_alphanumeric() || "*#+-._".contains(c))
+}
+
+/// Phones that one page calls at a time.
+const MOST_MEMBERS: usize = 200;

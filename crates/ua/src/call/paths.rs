@@ -96,6 +96,11 @@ impl Paths {
         }
     }
 
+    /// Where the sound goes, if ICE decides that: nowhere before it has found a way.
+    pub(crate) fn chosen(&self) -> Option<Option<SocketAddr>> {
+        self.agent.as_ref().filter(|agent| agent.is_agreed()).map(Agent::selected)
+    }
+
     /// Takes a datagram of the RTP port; what is media comes back, with its sender.
     pub(crate) fn receive(
         &mut self,

@@ -11,7 +11,7 @@ use offhook_media::session::{
 };
 use offhook_rtp::{ComfortNoise, NtpTime};
 use offhook_sdp::offer_answer::{self, Capabilities, Negotiated, Stream};
-use offhook_sdp::{Codec, Direction, Origin, Refusal, Sdp};
+use offhook_sdp::{Codec, Direction, MediaKind, Origin, Refusal, Sdp};
 use offhook_sip::Status;
 use offhook_sip_stack::Rng;
 use offhook_sip_stack::usage::Body;
@@ -154,7 +154,7 @@ impl Sound {
         // Whoever has a certificate can do with one port.
         let one_port =
             offer.media().any(|media| media.fingerprints().next().is_some() || self.paths.takes(&media));
-        if let Some(media) = offer.media().next() {
+        if let Some(media) = offer.media().find(|media| media.kind() == MediaKind::Audio) {
             self.paths.offered(&media, rng);
         }
         let (mut answer, streams) =
@@ -254,9 +254,9 @@ impl Sound {
 
     /// Goes where ICE has found a way to.
     fn follow(&mut self, now: Instant) {
-        let Some(media) = &mut self.media else { return };
-        let settings = self.paths.settle(media.settings().clone());
-        if settings != *media.settings() {
+        let (Some(media), Some(chosen)) = (&mut self.media, self.paths.chosen()) else { return };
+        if media.settings().remote_rtp != chosen {
+            let settings = self.paths.settle(media.settings().clone());
             media.configure(now, settings);
         }
     }

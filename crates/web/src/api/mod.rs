@@ -3,12 +3,16 @@
 mod accounts;
 mod calls;
 mod certificates;
+mod conferences;
 mod devices;
 mod explain;
 mod input;
 mod ladder;
+mod lines;
 mod messages;
 mod numbers;
+mod recordings;
+mod spending;
 mod status;
 mod trace;
 mod trunks;
@@ -29,6 +33,10 @@ pub(crate) fn routes() -> Router<Site> {
         .route("/accounts/export", get(accounts::export))
         .route("/accounts/{address}", get(accounts::show).patch(accounts::change).delete(accounts::remove))
         .route("/accounts/{address}/answering", get(accounts::answering).patch(accounts::change_answering))
+        .route("/accounts/{address}/rights", get(accounts::rights).patch(accounts::change_rights))
+        .route("/accounts/{address}/limits", get(spending::limits).patch(spending::change_limits))
+        .route("/accounts/{address}/spending", get(spending::of_account))
+        .route("/spending", get(spending::list))
         .route("/accounts/{address}/voicemail", get(voicemail::list))
         .route("/accounts/{address}/voicemail/{id}", get(voicemail::sound).delete(voicemail::remove))
         .route("/numbers", get(numbers::list).post(numbers::add))
@@ -40,6 +48,11 @@ pub(crate) fn routes() -> Router<Site> {
         .route("/numbers/{number}", axum::routing::patch(numbers::change).delete(numbers::remove))
         .route("/devices", get(devices::list))
         .route("/messages", get(messages::list))
+        .route("/conferences", get(conferences::list))
+        .route("/conferences/{room}", get(conferences::show).patch(conferences::change))
+        .route("/conferences/{room}/{guest}", delete(conferences::kick).patch(conferences::change_guest))
+        .route("/recordings", get(recordings::list))
+        .route("/recordings/{id}", get(recordings::sound).delete(recordings::remove))
         .route("/calls", get(calls::live))
         .route("/calls/{id}", delete(calls::hang_up))
         .route("/calls/ladder", get(ladder::last))
@@ -50,8 +63,11 @@ pub(crate) fn routes() -> Router<Site> {
         .route("/certificates", get(certificates::list))
         .route("/certificates/renew", post(certificates::renew))
         .route("/config/reload", post(certificates::reload))
-        .route("/trunks", get(trunks::list))
-        .route("/trunks/{name}", get(trunks::show))
+        .route("/trunks", get(trunks::list).post(lines::add_trunk))
+        .route("/trunks/settings", get(lines::trunks))
+        .route("/trunks/{name}", get(trunks::show).patch(lines::change_trunk).delete(lines::remove_trunk))
+        .route("/routes", get(lines::routes).post(lines::add_route))
+        .route("/routes/{name}", axum::routing::patch(lines::change_route).delete(lines::remove_route))
         .route("/trunks/{name}/call", post(trunks::call))
         .route("/trunks/{name}/check", post(trunks::check))
         .route("/turn/credentials", get(turn::credentials))

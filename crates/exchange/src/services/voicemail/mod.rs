@@ -167,7 +167,10 @@ impl Service for Voicemail {
                 return;
             }
             (Visit::Goes, Point::Played) => return calls.hang_up(call),
-            (Visit::Goes, Point::Digit(_) | Point::Recorded(_) | Point::Room(_) | Point::Closed(_)) => return,
+            (
+                Visit::Goes,
+                Point::Digit(_) | Point::Recorded(_) | Point::Room(_) | Point::Closed(_) | Point::Dialled(_),
+            ) => return,
             (Visit::Leaves(deposit), point) => {
                 deposit.point(call, point, (&self.settings, self.language), calls)
             }

@@ -11,6 +11,7 @@ from harness.failure import until
 from harness.network import OUTSIDE, Place, behind
 from harness.phones.baresip import Baresip
 from harness.phones.browser import Browser
+from harness.phones.offhook import Offhook
 from .turn import Relay
 
 PACKETS_AFTER = 250
@@ -44,6 +45,29 @@ def through_turn(lab, phone):
     bob = relay.exchange.add("bob")
     inside = phone(lab, relay.exchange, relay.account, "caller", place=behind(lab, 1), turn=relay)
     converse(inside, Baresip(lab, relay.exchange, bob, "callee", place=Place(OUTSIDE)))
+    relay.prove_carried()
+
+
+@each([("our phone behind a symmetric NAT and a firewall talks through our TURN server", Offhook),
+       ("our phone behind a symmetric NAT and a firewall, with keys from DTLS, talks through our TURN server",
+        partial(Offhook, transport="tls", srtp="require", keys="dtls"))], seconds=90)
+def through_turn_where_the_direct_way_is_shut(lab, phone):
+    relay = Relay(lab, anchor="always")
+    bob = relay.exchange.add("bob")
+    place, ports = behind(lab, 1), relay.exchange.media_ports
+    # By ICE, the phone would find the direct way.
+    place.run(f"{lab.tool('iptables')} -w -A OUTPUT -p udp --dport {ports.start}:{ports.stop - 1} -j DROP")
+    inside = phone(lab, relay.exchange, relay.account, "caller", place=place, turn=relay)
+    converse(inside, Baresip(lab, relay.exchange, bob, "callee", place=Place(OUTSIDE)))
+    relay.prove_carried()
+
+
+@case(seconds=90)
+def two_of_our_phones_behind_symmetric_nats_find_each_other_through_turn(lab):
+    relay = Relay(lab, anchor="never")
+    bob = relay.exchange.add("bob")
+    caller = Offhook(lab, relay.exchange, relay.account, "caller", place=behind(lab, 1), turn=relay)
+    converse(caller, Offhook(lab, relay.exchange, bob, "callee", place=behind(lab, 1), turn=relay))
     relay.prove_carried()
 
 

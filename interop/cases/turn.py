@@ -15,6 +15,7 @@ from harness.wire import LOOPBACK
 SETTINGS = """
 [turn]
 listen = "{host}:{port}"
+tls = "{host}:{tls}"
 ports = "{first}-{last}"
 allow_peers = [{allowed}]
 """
@@ -28,10 +29,11 @@ class Relay:
 
     def __init__(self, lab, allowed=(), anchor="auto"):
         self.lab, self.exchange, self.port = lab, Exchange(lab, anchor, host=OUTSIDE), lab.port()
+        self.tls = lab.port()
         first = lab.port(40)
         named = ", ".join(f'"{network}"' for network in allowed)
         with open(self.exchange.settings, "a", encoding="utf-8") as file:
-            file.write(SETTINGS.format(host=OUTSIDE, port=self.port, first=first, last=first + 39, allowed=named))
+            file.write(SETTINGS.format(host=OUTSIDE, port=self.port, tls=self.tls, first=first, last=first + 39, allowed=named))
         self.account = self.exchange.add("alice")
         self.exchange.start()
         told = self.exchange.command("device", "turn", self.account.address, "--json")
@@ -58,7 +60,7 @@ class Relay:
 
     def client(self, peer, port, *flags):
         """coturn's client, until it ends; returns what it said."""
-        words = ["-e", peer, "-r", str(port), "-p", str(self.port), "-n", str(MESSAGES), "-m", "1", "-l", "160",
+        words = ["-e", peer, "-r", str(port), "-p", str(self.tls if "-S" in flags else self.port), "-n", str(MESSAGES), "-m", "1", "-l", "160",
                  "-u", self.credentials["username"], "-w", self.credentials["password"]]
         process = self.lab.run("client", [self.lab.tool("turnutils_uclient"), "-v", *flags, *words, OUTSIDE])
         process.wait(40)
@@ -73,6 +75,7 @@ def is_bound(port):
 
 @each([("channels over UDP carry everything", ()), ("indications over UDP carry everything", ("-s",)),
        ("channels over TCP carry everything", ("-t",)), ("indications over TCP carry everything", ("-t", "-s")),
+       ("channels over TLS carry everything", ("-t", "-S")), ("indications over TLS carry everything", ("-t", "-S", "-s")),
        ("one allocation without RTCP carries everything", ("-c",))])
 def relayed(lab, flags):
     relay = Relay(lab, [f"{OUTSIDE}/32"])

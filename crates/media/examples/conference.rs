@@ -8,7 +8,7 @@
 use offhook_media::codec::{Wishes, by_word};
 use offhook_media::command::{Command, EventFormat, Numbers, Order, PortPair, Remote, Side, StreamId};
 use offhook_media::relay::{Config, Input, Outbox, Relay};
-use offhook_media::session::{Payload, Settings};
+use offhook_media::session::{Payload, Protection, Settings};
 use offhook_media::tone::Tone;
 use offhook_rtp::{Header, PacketBuilder};
 use std::error::Error;
@@ -105,8 +105,9 @@ fn settings(payload: Payload) -> Settings {
         remote_rtp: None,
         remote_rtcp: None,
         signalled_from: None,
+        proven: false,
         rtcp_mux: false,
-        keys: None,
+        protection: Protection::Plain,
         sends: true,
         receives: true,
         ptime_ms: 20,

@@ -12,6 +12,7 @@ pub mod dtmf;
 pub mod echo;
 #[doc(hidden)]
 pub mod fuzz;
+pub mod ice;
 pub mod identity;
 pub mod latch;
 pub mod lease;

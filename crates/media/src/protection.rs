@@ -196,24 +196,35 @@ pub enum InsecureReason {
     HandshakeFailed,
     /// The handshake did not end within 30 s of its beginning.
     HandshakeTimedOut,
-    /// The relay has no certificate of its own.
+    /// We have no certificate of our own.
     NoCertificate,
     /// The keys do not fit their suite.
     KeyLength,
     /// The stream carries something else than RTP, which cannot be secured.
     NotRtp,
+    /// No pair of addresses works, or the one in use works no longer (ICE).
+    NoPath,
+}
+
+impl InsecureReason {
+    /// In words.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            InsecureReason::FingerprintMismatch => "the certificate is not the one that was promised",
+            InsecureReason::HandshakeFailed => "the DTLS handshake failed",
+            InsecureReason::HandshakeTimedOut => "the DTLS handshake did not end in time",
+            InsecureReason::NoCertificate => "there is no certificate for DTLS",
+            InsecureReason::KeyLength => "the keys do not fit their suite",
+            InsecureReason::NotRtp => "only RTP can be secured",
+            InsecureReason::NoPath => "no way for the sound was found, or it was lost (ICE)",
+        }
+    }
 }
 
 impl fmt::Display for InsecureReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            InsecureReason::FingerprintMismatch => "the certificate is not the one that was promised",
-            InsecureReason::HandshakeFailed => "the DTLS handshake failed",
-            InsecureReason::HandshakeTimedOut => "the DTLS handshake did not end in time",
-            InsecureReason::NoCertificate => "the relay has no certificate for DTLS",
-            InsecureReason::KeyLength => "the keys do not fit their suite",
-            InsecureReason::NotRtp => "only RTP can be secured",
-        })
+        f.write_str(self.text())
     }
 }
 

@@ -110,6 +110,17 @@ impl Secure {
         self.keyrings[if dtls { component.index() } else { 0 }].as_mut()
     }
 
+    /// What protects media on a port; `None` on a plain side, and until there are keys.
+    pub(crate) fn suite(&self, component: Component) -> Option<Suite> {
+        let dtls = matches!(self.said.protection, Protection::Dtls { .. });
+        self.keyrings[if dtls { component.index() } else { 0 }].as_ref().map(Keyring::suite)
+    }
+
+    /// Lets nothing pass any more: no keys, and no way to get any.
+    pub(crate) fn shut(&mut self) {
+        (self.keyrings, self.handshakes) = Default::default();
+    }
+
     /// Whether media must be protected here, be it possible yet or not.
     pub(crate) fn is_protected(&self) -> bool {
         self.said.protection != Protection::Plain

@@ -20,6 +20,8 @@ mod server;
 
 use crate::stun::{attribute, key, message, writer};
 
+pub(crate) use channel::{parse as read_channel, write_datagram as write_channel};
+
 pub use credentials::{Credentials, Secret};
 pub use frame::{Frame, LONGEST as LONGEST_FRAME};
 pub use peer::{Forbidden, PeerPolicy, opens};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use offhook_media::codec::CODECS;
 use offhook_sip::{HostPort, SipUri};
 use offhook_sip_stack::Transport;
-use offhook_ua::{Command, Credentials, Event, SrtpPolicy};
+use offhook_ua::{Command, Credentials, Event, SrtpKeys, SrtpPolicy};
 
 use crate::line::Line;
 use crate::open::{Wanted, open};
@@ -100,6 +100,8 @@ fn settings(account: EchoAccount) -> Result<Settings, Failure> {
         local: None,
         codecs: CODECS.iter().map(|format| format.name.into()).collect(),
         srtp: SrtpPolicy::Prefer,
+        srtp_keys: SrtpKeys::Sdes,
+        ice: None,
         headers: Vec::new(),
         observed: Observed::default(),
         timeout: None,

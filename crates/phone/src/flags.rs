@@ -40,13 +40,31 @@ pub struct Flags {
     /// The codecs to offer and accept, best first, of opus, g722, pcma and pcmu (in this order by default)
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub codec: Vec<String>,
-    /// Encrypted sound (SRTP, keys in SDP): off, prefer or require
+    /// Encrypted sound (SRTP): off, prefer or require
     ///
-    /// off: who insists on it is refused. prefer: encrypted if both can; over TLS and WSS that is offered first, elsewhere plain
-    /// sound, and when it is refused, the call is placed once more with the other. require: who cannot is refused. The keys are
-    /// as secret as the messages: over UDP, TCP and WS whoever sees these can read them.
+    /// off: who insists on it is refused. prefer: encrypted if both can; over TLS and WSS, and with keys from DTLS, that is
+    /// offered first, elsewhere plain sound, and when it is refused, the call is placed once more with the other. require: who
+    /// cannot is refused.
     #[arg(long, value_name = "WHEN", default_value = "off")]
     pub srtp: String,
+    /// Where its keys come from: sdes (the default) or dtls
+    ///
+    /// sdes: they stand in the messages (SDP) and are as secret as these: over UDP, TCP and WS whoever sees them can read the
+    /// keys. A call that offers a DTLS handshake is taken too. dtls: from a handshake on the way of the sound, and from nowhere
+    /// else.
+    #[arg(long, value_name = "FROM")]
+    pub srtp_keys: Option<String>,
+    /// Find a way for the sound by ICE, where the other side does it too
+    #[arg(long)]
+    pub ice: bool,
+    /// A STUN server, which tells our address behind a NAT; with it, ICE is done
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub stun: Option<String>,
+    /// A TURN server and credentials for it; with it, ICE is done
+    ///
+    /// USER:PASSWORD@HOST[:PORT], or a file with what `offhook device turn ADDRESS --json` has printed. It is spoken to over UDP.
+    #[arg(long, value_name = "TURN", hide_env_values = true, env = "OFFHOOK_TURN")]
+    pub turn: Option<String>,
     /// A header field for every request, e.g. 'X-Test: 1'; may be given several times
     #[arg(long, value_name = "X: Y")]
     pub header: Vec<String>,

@@ -14,6 +14,7 @@ mod echo;
 mod exit;
 mod failure;
 mod flags;
+mod ice;
 pub mod ladder;
 mod language;
 mod line;

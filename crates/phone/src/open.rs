@@ -3,10 +3,10 @@
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use offhook_net::{resolve, source_towards};
+use offhook_net::{media_identity, resolve, source_towards};
 use offhook_sip::{Host, SipUri, Uri};
 use offhook_sip_stack::Transport;
-use offhook_ua::{Config, Listener, MediaPort, SrtpPolicy, UserAgent};
+use offhook_ua::{Config, Listener, MediaPort, SrtpKeys, SrtpPolicy, UserAgent};
 
 use crate::line::{Line, Sockets};
 use crate::settings::Settings;
@@ -43,10 +43,11 @@ impl Wanted<'_> {
 /// When a name has no address, an address is not ours, or a port is taken.
 pub(crate) async fn open(settings: &Settings, wanted: Wanted<'_>) -> Result<Line, Failure> {
     let mut tap = Tap::new(settings, wanted.shown)?;
-    if settings.srtp == SrtpPolicy::Require && !settings.transport.is_secure() {
+    let in_sdp = settings.srtp == SrtpPolicy::Require && settings.srtp_keys == SrtpKeys::Sdes;
+    if in_sdp && !settings.transport.is_secure() {
         tap.console.note(settings.language.pick(
-            "offhook: the keys of the sound can be read on the way; --transport tls hides them",
-            "offhook：语音密钥在途中可被读取；用 --transport tls 可以隐藏它们",
+            "offhook: the keys of the sound can be read on the way; --transport tls hides them, --srtp-keys dtls has others",
+            "offhook：语音密钥在途中可被读取；用 --transport tls 可以隐藏它们，或用 --srtp-keys dtls 另行协商",
         ));
     }
     let (local, ours, next_hop) = addresses(settings, wanted).await?;
@@ -74,6 +75,13 @@ pub(crate) async fn open(settings: &Settings, wanted: Wanted<'_>) -> Result<Line
     config.media_ports =
         ports.locals().map(|local| MediaPort { advertised: SocketAddr::new(ours, local.port()) }).collect();
     config.max_calls = wanted.calls;
+    if let Some(wish) = &settings.ice {
+        config.ice = Some(wish.find(ours.is_ipv6()).await?);
+    }
+    if settings.srtp != SrtpPolicy::Off {
+        let cannot = |error| Failure::other(format!("no certificate for DTLS can be made: {error}"));
+        config.certificate = Some(media_identity().map_err(cannot)?);
+    }
     config.accept_transfers = wanted.transfers;
     let rng =
         clock::rng().map_err(|error| Failure::other(format!("the system gives no randomness: {error}")))?;
@@ -105,6 +113,7 @@ fn config(settings: &Settings, bound: SocketAddr, advertised: SocketAddr) -> Con
     config.outbound_proxy = settings.server_uri().map(Uri::from);
     config.codecs.clone_from(&settings.codecs);
     config.srtp = settings.srtp;
+    config.srtp_keys = settings.srtp_keys;
     config.headers.clone_from(&settings.headers);
     config.wall_clock = Some((clock::now(), clock::since_1970()));
     config

@@ -184,7 +184,7 @@ pub(crate) fn failed(failure: &Failure) -> String {
 
 /// How the sound was encrypted: where the keys came from, and the suite.
 fn srtp(media: &MediaReport) -> Option<String> {
-    media.srtp.map(|suite| format!("SDES {suite}"))
+    media.srtp.map(|suite| format!("{} {suite}", if media.dtls { "DTLS" } else { "SDES" }))
 }
 
 /// The codec of a call, and whether its sound is encrypted.

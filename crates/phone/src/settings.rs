@@ -8,8 +8,9 @@ use std::time::Duration;
 use offhook_media::codec::CODECS;
 use offhook_sip::{HostPort, SipUri, Uri};
 use offhook_sip_stack::Transport;
-use offhook_ua::{Credentials, SrtpPolicy};
+use offhook_ua::{Credentials, SrtpKeys, SrtpPolicy};
 
+use crate::ice::IceWish;
 use crate::run_file::RunFile;
 use crate::trust::Trust;
 use crate::{Failure, Flags, Language};
@@ -27,6 +28,9 @@ pub(crate) struct Settings {
     pub(crate) local: Option<SocketAddr>,
     pub(crate) codecs: Vec<String>,
     pub(crate) srtp: SrtpPolicy,
+    pub(crate) srtp_keys: SrtpKeys,
+    /// None: no ICE.
+    pub(crate) ice: Option<IceWish>,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) observed: Observed,
     pub(crate) timeout: Option<Duration>,
@@ -73,6 +77,8 @@ impl Settings {
             local,
             codecs: codecs(&flags.codec)?,
             srtp: srtp(&flags.srtp)?,
+            srtp_keys: srtp_keys(flags.srtp_keys.as_deref())?,
+            ice: IceWish::of(flags)?,
             headers: flags.header.iter().map(|text| header(text)).collect::<Result<_, _>>()?,
             observed: Observed { trace: flags.trace, ladder: flags.ladder, pcap: flags.pcap.clone() },
             timeout: flags.timeout,
@@ -190,6 +196,14 @@ fn srtp(when: &str) -> Result<SrtpPolicy, Failure> {
     }
 }
 
+fn srtp_keys(from: Option<&str>) -> Result<SrtpKeys, Failure> {
+    match from.map(str::to_ascii_lowercase).as_deref() {
+        None | Some("sdes") => Ok(SrtpKeys::Sdes),
+        Some("dtls") => Ok(SrtpKeys::Dtls),
+        Some(other) => Err(Failure::usage(format!("--srtp-keys `{other}`: sdes or dtls"))),
+    }
+}
+
 fn local(text: &str) -> Result<SocketAddr, Failure> {
     let address = text.parse().ok().or_else(|| Some(SocketAddr::new(text.parse().ok()?, 0)));
     address.ok_or_else(|| {
@@ -251,6 +265,7 @@ mod tests {
         assert!(refused(|flags| flags.transport = "carrier pigeon".into()).starts_with("--transport"));
         assert!(refused(|flags| flags.local = Some("here".into())).starts_with("--local"));
         assert!(refused(|flags| flags.srtp = "perhaps".into()).starts_with("--srtp"));
+        assert!(refused(|flags| flags.srtp_keys = Some("zrtp".into())).starts_with("--srtp-keys"));
         assert!(refused(|flags| flags.header = vec!["no colon".into()]).starts_with("--header"));
         assert!(refused(|flags| flags.header = vec!["A: b\r\nEvil: c".into()]).starts_with("--header"));
         assert!(refused(|flags| flags.account = Some("alice".into())).starts_with("--account"));

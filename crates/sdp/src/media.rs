@@ -156,6 +156,12 @@ impl<'a> Media<'a> {
         self.own_or_session("ice-ufrag").zip(self.own_or_session("ice-pwd"))
     }
 
+    /// Whether the describer only answers checks (RFC 8839 §5.3).
+    #[must_use]
+    pub fn ice_lite(&self) -> bool {
+        has_attribute(&self.session.attributes, "ice-lite")
+    }
+
     /// The addresses of its UDP candidates for RTP (RFC 8839 §5.1), in order; names are left out.
     pub fn candidates(&self) -> impl Iterator<Item = SocketAddr> + use<'a> {
         self.values("candidate").filter_map(|value| {

@@ -11,7 +11,6 @@ mod host;
 mod keeps;
 mod lines;
 mod machine;
-mod media_identity;
 mod media_thread;
 mod music;
 mod notify;

@@ -18,7 +18,7 @@ use offhook_media::lease::PortBlock;
 use offhook_media::relay;
 use offhook_media::turn::Secret;
 use offhook_net::{
-    BindError, Door, Inlet, NetInput, PemError, Resolver, Roots, StreamLimits, Streams, TlsClient,
+    BindError, Door, Inlet, NetInput, PemError, Resolver, Roots, StreamLimits, Streams, TlsClient, TlsServer,
     UdpSockets, Wake, bind_udp_group, read_certificates,
 };
 use offhook_sip_stack::Transport;
@@ -33,7 +33,6 @@ use crate::certificates::{CertificateError, Certificates, Shown};
 use crate::host::{Host, Station};
 use crate::keeps;
 use crate::lines::{self, LineDesk};
-use crate::media_identity::media_identity;
 use crate::media_thread::MediaThread;
 use crate::music::Music;
 use crate::others::Others;
@@ -114,7 +113,7 @@ pub(crate) fn start(mut settings: Settings) -> Result<Server, StartError> {
     let key = runtime.block_on(store.key())?;
     let secret = Secret::of_exchange(&key.0);
     let mut config = settings.exchange(realm.clone(), doors.listeners.clone(), key);
-    let identity = media_identity()?;
+    let identity = offhook_net::media_identity().map_err(|_| StartError::MediaCertificate)?;
     config.media_certificate = Some(identity.fingerprint());
     let (writer, journals) = store.journals(settings.threads)?;
     let writer = runtime.spawn(writer.run(|| clock::unix().as_secs()));
@@ -138,7 +137,8 @@ pub(crate) fn start(mut settings: Settings) -> Result<Server, StartError> {
     let Parts { shards, streams, measures, mut threads } = parts;
     runtime.spawn(keeps::run(store.clone(), shards.clone(), wanted));
     let sites = http.iter().chain(&https);
-    let turn = start_turn(turn, &settings, &realm, secret, &listeners, sites)?.map(|turn| threads.keep(turn));
+    let turn = start_turn(turn, &settings, &realm, secret, (&listeners, &shown.turn), sites)?
+        .map(|turn| threads.keep(turn));
     runtime.spawn(shown.clone().keep());
     let rates_file = settings.rates_file.clone();
     let exchange = Running {
@@ -352,7 +352,7 @@ fn start_turn<'a>(
     settings: &Settings,
     realm: &str,
     secret: Secret,
-    listeners: &[Listener],
+    (listeners, tls): (&[Listener], &TlsServer),
     sites: impl Iterator<Item = &'a std::net::TcpListener>,
 ) -> Result<Option<Turn>, StartError> {
     let Some(doors) = doors else { return Ok(None) };
@@ -365,7 +365,7 @@ fn start_turn<'a>(
         media_ports: settings.media_ports.clone(),
         listening: listeners.iter().map(|one| one.address).chain(web).collect(),
     };
-    doors.start(around).map(Some)
+    doors.start(around, tls).map(Some)
 }
 
 /// What the shards must know.

@@ -2,8 +2,11 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use offhook_media::ice::Servers;
+use offhook_media::identity::Identity;
 use offhook_sip::Uri;
 use offhook_sip_stack::Transport;
 use offhook_sip_stack::usage::SessionTimers;
@@ -30,6 +33,12 @@ pub struct Config {
     pub codecs: Vec<String>,
     /// Whether the sound of calls is encrypted.
     pub srtp: SrtpPolicy,
+    /// Where the keys come from that encrypt it.
+    pub srtp_keys: SrtpKeys,
+    /// What is shown in DTLS handshakes; none: there are none.
+    pub certificate: Option<Arc<Identity>>,
+    /// Whether ICE (RFC 8445) is done, and which servers are asked for further addresses; none: the ports' own addresses have to do.
+    pub ice: Option<Servers>,
     /// The RTP ports that the driver has opened for calls; a call needs one, so this bounds the calls that have
     /// media.
     pub media_ports: Vec<MediaPort>,
@@ -54,8 +63,7 @@ pub struct Config {
     pub number: u8,
 }
 
-/// Whether the sound of a call is encrypted: SRTP with keys in SDP (RFC 3711, RFC 4568). They are as secret as the way of
-/// the SDP.
+/// Whether the sound of a call is encrypted: SRTP (RFC 3711).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SrtpPolicy {
     /// Never: who insists is refused with 488.
@@ -66,6 +74,16 @@ pub enum SrtpPolicy {
     Prefer,
     /// Always: who cannot is refused with 488, or the call ends.
     Require,
+}
+
+/// Where the keys of SRTP come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SrtpKeys {
+    /// From the SDP (SDES, RFC 4568): as secret as its way. Calls that offer a handshake alone are taken too.
+    #[default]
+    Sdes,
+    /// From a DTLS handshake on the way of the sound (RFC 5763), and from nowhere else.
+    Dtls,
 }
 
 /// What answers a digest challenge.
@@ -108,6 +126,9 @@ impl Config {
             listeners,
             codecs: vec!["PCMU".to_owned(), "PCMA".to_owned()],
             srtp: SrtpPolicy::Off,
+            srtp_keys: SrtpKeys::Sdes,
+            certificate: None,
+            ice: None,
             media_ports: Vec::new(),
             max_calls: 8,
             reliable_provisional: true,

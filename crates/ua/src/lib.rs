@@ -15,13 +15,15 @@ mod server;
 mod subscription;
 mod user_agent;
 
-pub use config::{Config, Credentials, Listener, MediaPort, SrtpPolicy};
+pub use config::{Config, Credentials, Listener, MediaPort, SrtpKeys, SrtpPolicy};
 pub use io::{
     CallId, CallOptions, Command, DropReason, Event, Input, MediaTransmit, Outbox, Question, QuestionId,
     RequestId, Side,
 };
 /// Samples in 20 ms of sound at 8 kHz.
 pub use offhook_media::FRAME;
+/// Servers that an ICE agent asks.
+pub use offhook_media::ice::{Servers as IceServers, TurnServer};
 /// RTP or RTCP: which of a pair of ports (RFC 3550 §11).
 pub use offhook_media::session::Component;
 /// What the sound of a call was like, so far or at its end.

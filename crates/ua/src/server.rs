@@ -153,7 +153,7 @@ fn invite(
     match sound.check(&body) {
         Ok(()) => Some(Status::TRYING),
         Err(Unacceptable::Malformed) => Some(Status::BAD_REQUEST),
-        Err(reason @ Unacceptable::Refused(_)) => {
+        Err(reason @ (Unacceptable::Refused(_) | Unacceptable::Insecure(_))) => {
             headers.extend(reason.warning().map(|text| (Name::Warning, text)));
             Some(Status::NOT_ACCEPTABLE_HERE)
         }

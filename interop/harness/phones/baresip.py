@@ -44,6 +44,17 @@ module_app menu.so
 module_app ctrl_tcp.so
 ctrl_tcp_listen {loopback}:{control}
 """
+# A moving picture made up by baresip itself; what it sees is written down on command.
+VIDEO = """\
+video_source fakevideo,nothing
+video_display fakevideo,nothing
+video_size 320x240
+video_bitrate 500000
+video_fps 15
+module vp8.so
+module fakevideo.so
+module_app snapshot.so
+"""
 # The address of the outbound proxy names the transport; without it baresip would look the domain up in DNS.
 ACCOUNT = ('<{address};transport={transport}>;outbound="sip:{server}:{port};transport={transport}"'
            ";auth_user={user};auth_pass={password};regint={registers};audio_codecs={codecs};answermode=auto{more}\n")
@@ -54,7 +65,7 @@ class Baresip:
     """One running baresip with one account."""
 
     def __init__(self, lab, exchange, account, role, transport="udp", codecs="PCMU,PCMA", registers=300,
-                 encryption=None, ice=False, rtcp_mux=False, place=None, turn=None, friends=()):
+                 encryption=None, ice=False, rtcp_mux=False, place=None, turn=None, friends=(), video=False):
         """`friends`: accounts whose presence it watches. `turn`: a TURN server (`host`, `port`, `credentials`) through which all its sound goes."""
         self.lab, self.exchange, self.account, self.place = lab, exchange, account, place or Place()
         self.hz = CALLER_HZ if role == "caller" else CALLEE_HZ
@@ -65,11 +76,16 @@ class Baresip:
             host=self.place.host, loopback=LOOPBACK, sip=lab.port(), tone=lab.tone(self.hz), folder=self.folder, rtp=rtp, rtp_last=rtp + 9,
             modules=MODULES, control=self.control_port, authority=exchange.authority,
             rtcp_mux="yes" if rtcp_mux else "no"))
+        self.video = video
+        if video:
+            with open(self.folder / "config", "a") as config:
+                config.write(VIDEO)
         if friends:
             with open(self.folder / "config", "a") as config:
                 # Without mwi.so: that of version 1.0 subscribes in an endless loop now and then, and reads nothing more.
                 config.write("module_app presence.so\n")
-        more = f";mediaenc={encryption}" if encryption else ""
+        more = ";video_codecs=vp8" if video else ""
+        more += f";mediaenc={encryption}" if encryption else ""
         more += ";medianat=ice" if ice else ""
         if turn:
             more += (f';medianat=turn;stunserver="turn:{turn.host}:{turn.port}"'
@@ -102,6 +118,13 @@ class Baresip:
         time.sleep(seconds)
         self._command("hangup")
         self._wait("CALL_CLOSED", seconds=5)
+
+    def sees(self):
+        """Writes down the picture that it sees now; returns its size in pixels once it is there."""
+        self._command("snapshot_recv", f"{self.folder}/seen.png")
+        seen = self.folder / "seen.png"
+        head = until(lambda: seen.exists() and seen.stat().st_size > 1000 and seen.read_bytes()[:24], 15, "a picture")
+        return int.from_bytes(head[16:20]), int.from_bytes(head[20:24])
 
     def press(self, keys):
         """Sends keys as telephone events."""

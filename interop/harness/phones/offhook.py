@@ -4,26 +4,39 @@ import json
 
 from ..failure import check, until
 from ..lab import CALLEE_HZ, CALLER_HZ
+from ..network import Place
 from ..wire import LOOPBACK, options
 
 
 class Offhook:
     """A phone with an account, or without exchange and account when these are None."""
 
-    def __init__(self, lab, exchange, account, role, transport="udp", host=LOOPBACK, srtp="off"):
+    def __init__(self, lab, exchange, account, role, transport="udp", host=LOOPBACK, srtp="off",
+                 keys="sdes", place=None, turn=None, ice=False):
+        """`turn`: a TURN server (`credentials`) that its sound may go through."""
         self.lab, self.exchange, self.account = lab, exchange, account
+        self.place = place or Place(host)
         self.hz, self.hears = (CALLER_HZ, CALLEE_HZ) if role == "caller" else (CALLEE_HZ, CALLER_HZ)
         self.name = f"offhook-{account.user if account else role}"
         self.recording = lab.folder / f"{self.name}.wav"
-        self.local = (host, lab.port())
-        self.srtp = srtp
-        self.words = ["--local", f"{host}:{self.local[1]}", "--json", "--srtp", srtp]
+        self.local = (self.place.host, lab.port())
+        self.srtp, self.keys = srtp, keys
+        self.words = ["--local", f"{self.local[0]}:{self.local[1]}", "--json", "--srtp", srtp, "--srtp-keys", keys]
+        if ice:
+            self.words += ["--ice"]
+        if turn:
+            lent = lab.folder / f"{self.name}-turn.json"
+            lent.write_text(json.dumps(turn.credentials))
+            self.words += ["--turn", lent]
         if exchange:
             self.words += ["--account", account.address, "--password", account.password,
                            "--server", f"{exchange.host}:{exchange.port_for(transport)}", "--transport", transport]
             if transport in ("tls", "wss"):
                 self.words += ["--tls-ca", exchange.authority]
         self.answering, self.role = None, role
+
+    def run(self, words):
+        return self.lab.run(self.name, self.place.words(words))
 
     def start(self):
         """A callee waits for its call; a caller has nothing to start."""
@@ -32,7 +45,7 @@ class Offhook:
 
     def answer(self, *words):
         """`offhook answer` for one call; ready when this returns."""
-        self.answering = self.lab.run(self.name, [self.lab.binary, "answer", "--calls", "1", *words, *self.words])
+        self.answering = self.run([self.lab.binary, "answer", "--calls", "1", *words, *self.words])
         if self.exchange:
             self.exchange.wait_registered(self.account)
         else:
@@ -45,7 +58,7 @@ class Offhook:
 
     def dial(self, target, *words, seconds=40):
         """Runs `offhook call` to its end."""
-        calling = self.lab.run(self.name, [self.lab.binary, "call", target, *words, *self.words])
+        calling = self.run([self.lab.binary, "call", target, *words, *self.words])
         calling.wait(seconds)
         return calling
 
@@ -68,7 +81,8 @@ class Offhook:
         check(found["received"] > 50 and found["sent"] > 50 and found["lost"] == 0, seen)
         check(found["mos"] >= 3.0 and found["unauthentic"] == 0, seen)
         if self.srtp != "prefer":
-            check((found["srtp"] or "off").startswith("SDES " if self.srtp == "require" else "off"), seen)
+            expected = f"{self.keys.upper()} " if self.srtp == "require" else "off"
+            check((found["srtp"] or "off").startswith(expected), seen)
 
 
 def result(process):

@@ -1,7 +1,7 @@
 //! What offer and answer have come to, as an end of ours that speaks and listens needs it.
 
 use offhook_media::codec::{self, Wishes, by_name};
-use offhook_media::session::{EventFormat, Payload, Settings};
+use offhook_media::session::{EventFormat, Payload, Protection, Settings};
 use offhook_sdp::offer_answer::{Format, Side, agreed};
 use offhook_sdp::{MediaKind, Negotiated, Sdp};
 
@@ -24,8 +24,9 @@ pub(super) fn settings(agreed: &Negotiated) -> Settings {
         remote_rtp: None,
         remote_rtcp: None,
         signalled_from: None,
+        proven: false,
         rtcp_mux: true,
-        keys: None,
+        protection: Protection::Plain,
         sends: agreed.direction.sends(),
         receives: agreed.direction.receives(),
         ptime_ms: agreed.ptime,

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 /// Keys of SRTP for both directions, as signalling or a handshake brings them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Keys {
+pub(crate) struct Keys {
     /// Of both directions.
-    pub suite: Suite,
+    pub(crate) suite: Suite,
     /// What we protect with.
-    pub ours: MasterKey,
+    pub(crate) ours: MasterKey,
     /// What the other side protects with.
-    pub theirs: MasterKey,
+    pub(crate) theirs: MasterKey,
 }
 
 /// The cryptographic keyring towards one phone (RFC 3711 §3.2).
@@ -50,6 +50,11 @@ impl Keyring {
             inbound: Inbound::new(suite, theirs)?,
             former: None,
         })
+    }
+
+    /// What it protects with.
+    pub(crate) const fn suite(&self) -> Suite {
+        self.suite
     }
 
     /// Changes to other keys. A direction whose key stays goes on with its counters: they never begin anew under one

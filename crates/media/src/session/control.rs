@@ -43,6 +43,11 @@ impl Control {
         self.next
     }
 
+    /// When the last report was made, or the session began.
+    pub(super) fn last_report(&self) -> Instant {
+        self.last_report.unwrap_or(self.start)
+    }
+
     pub(super) fn round_trip(&self) -> Option<Duration> {
         self.round_trip
     }

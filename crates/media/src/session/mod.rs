@@ -11,11 +11,13 @@ mod sender;
 mod settings;
 mod statistics;
 
-pub use settings::{Component, Event, EventFormat, Identity, Keys, Outbox, Payload, Settings, Transmit};
+pub use settings::{Component, Event, EventFormat, Identity, Outbox, Payload, Settings, Transmit};
+pub use settings::{DtlsRole, Fingerprint, IceCredentials, InsecureReason, Protection};
 pub use statistics::Statistics;
 
-use crate::latch::{Allowed, Latch, Mark, Verdict};
+use crate::latch::{Allowed, Latch, Mark, Verdict, same};
 use crate::playout::{Played, Playout, Received};
+use crate::secure::dtls::Source;
 use crate::secure::keyring::Protocol;
 use control::Control;
 use guard::Guard;
@@ -55,6 +57,7 @@ impl MediaSession {
             rtp: Latch::new(now, now + LEARNING),
             rtcp: Latch::new(now, now + LEARNING),
             sender: Sender::new(&settings, &identity),
+            guard: Guard::new(now, &settings.protection, identity.certificate.clone()),
             control: Control::new(now, identity),
             received: ReceiveStatistics::new(settings.clock_rate()),
             events: EventReceiver::new(settings.event_clock()),
@@ -63,7 +66,6 @@ impl MediaSession {
             rate: settings.sample_rate(),
             last_played: Played::Silence,
             foreign: 0,
-            guard: Guard::new(settings.keys.as_ref()),
             unauthentic: 0,
             settings,
         }
@@ -84,7 +86,7 @@ impl MediaSession {
             self.events = EventReceiver::new(settings.event_clock());
         }
         self.sender.configure(&settings);
-        self.guard.change(now, settings.keys.as_ref());
+        self.guard.change(now, &settings.protection);
         self.settings = settings;
     }
 
@@ -96,7 +98,7 @@ impl MediaSession {
     /// Takes what was said in the next 20 ms, or silence, at 8, 16 or 48 kHz (its length says which;
     /// [`Settings::sample_rate`] is best); called also while on hold, since media time goes on.
     pub fn microphone(&mut self, now: Instant, frame: &[i16], out: &mut Outbox) {
-        let to = if self.settings.sends { self.media_target() } else { None };
+        let to = self.media_target().filter(|_| self.settings.sends && self.guard.is_ready(Component::Rtp));
         let done = out.packets.len();
         self.sender.frame(now, frame, to, out);
         self.guard.protect(Protocol::Rtp, &mut out.packets, done);
@@ -124,20 +126,21 @@ impl MediaSession {
         match Kind::of(bytes) {
             Kind::Rtp => {}
             Kind::Rtcp => {
-                let Some(bytes) = &self.open(now, Protocol::Rtcp, bytes) else { return };
-                if self.rtp.judge(now, from, None, self.allowed()) == Verdict::Accept {
+                let Some(bytes) = &self.open(now, Component::Rtp, Protocol::Rtcp, bytes) else { return };
+                if self.judge(now, from, None) == Verdict::Accept {
                     self.control(now, bytes, out);
                 } else {
                     self.foreign += 1;
                 }
                 return;
             }
-            Kind::Stun | Kind::Zrtp | Kind::Dtls | Kind::TurnChannel | Kind::Other => return,
+            Kind::Dtls => return self.shake_hands(now, Component::Rtp, from, bytes, out),
+            Kind::Stun | Kind::Zrtp | Kind::TurnChannel | Kind::Other => return,
         }
-        let Some(bytes) = &self.open(now, Protocol::Rtp, bytes) else { return };
+        let Some(bytes) = &self.open(now, Component::Rtp, Protocol::Rtp, bytes) else { return };
         let Ok(packet) = Packet::parse(bytes) else { return };
         let mark = Mark { ssrc: packet.ssrc(), sequence: Some(packet.sequence()), needed: PACKETS };
-        match self.rtp.judge(now, from, Some(mark), self.allowed()) {
+        match self.judge(now, from, Some(mark)) {
             Verdict::Foreign => self.foreign += 1,
             Verdict::Latched => {
                 out.events.push(Event::Latched { address: from });
@@ -149,11 +152,13 @@ impl MediaSession {
 
     /// Takes a datagram from the RTCP port.
     pub fn receive_rtcp(&mut self, now: Instant, from: SocketAddr, bytes: &[u8], out: &mut Outbox) {
-        if Kind::of(bytes) != Kind::Rtcp {
-            return;
+        match Kind::of(bytes) {
+            Kind::Rtcp => {}
+            Kind::Dtls => return self.shake_hands(now, Component::Rtcp, from, bytes, out),
+            Kind::Rtp | Kind::Stun | Kind::Zrtp | Kind::TurnChannel | Kind::Other => return,
         }
-        let Some(bytes) = &self.open(now, Protocol::Rtcp, bytes) else { return };
-        let allowed = Allowed { expected: self.said_rtcp(), signalled_from: self.settings.signalled_from };
+        let Some(bytes) = &self.open(now, Component::Rtcp, Protocol::Rtcp, bytes) else { return };
+        let allowed = self.allowed_rtcp();
         // Only a source that is believed already may teach another address.
         let ssrc = bytes.get(4..8).map_or(0, |b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]));
         let needed = if self.rtp.ssrc() == Some(ssrc) { 1 } else { 2 };
@@ -187,7 +192,13 @@ impl MediaSession {
     /// When [`MediaSession::deadline`] is to be called.
     pub fn next_deadline(&self) -> Instant {
         let event = self.last_event_packet.map(|at| at + EVENT_TIMEOUT);
-        event.unwrap_or(self.control.next_report()).min(self.control.next_report())
+        let report = self.control.next_report();
+        let handshakes = BOTH.into_iter().filter_map(|component| {
+            let target = self.handshake_target(component);
+            // What is due at once has been due since the last report.
+            self.guard.next_deadline(self.control.last_report(), component, target)
+        });
+        handshakes.chain(event).fold(report, Instant::min)
     }
 
     /// Sends the RTCP report that is due, and ends a received key whose end never came.
@@ -195,6 +206,11 @@ impl MediaSession {
         if self.last_event_packet.is_some_and(|at| now >= at + EVENT_TIMEOUT) {
             self.last_event_packet = None;
             self.heard(out, |events, heard| events.finish(heard));
+        }
+        for component in BOTH {
+            let target = self.handshake_target(component);
+            let secured = self.guard.deadline(now, component, target, out);
+            self.secured(now, component, secured);
         }
         if now >= self.control.next_report() {
             let (to, done) = (self.control_target(), out.packets.len());
@@ -218,11 +234,65 @@ impl MediaSession {
 
     /// A packet as it was before it was protected. One that is not protected as agreed is counted and dropped before
     /// anything is learnt from it.
-    fn open<'a>(&mut self, now: Instant, protocol: Protocol, bytes: &'a [u8]) -> Option<Cow<'a, [u8]>> {
-        let opened = self.guard.open(now, protocol, bytes);
+    fn open<'a>(
+        &mut self,
+        now: Instant,
+        component: Component,
+        protocol: Protocol,
+        bytes: &'a [u8],
+    ) -> Option<Cow<'a, [u8]>> {
+        let opened = self.guard.open(now, component, protocol, bytes);
         // A packet that came twice was good once.
         self.unauthentic += u64::from(opened.as_ref().is_err_and(|error| *error != SrtpError::Replayed));
         opened.ok()
+    }
+
+    /// A record of DTLS: taken only from where the other side may be.
+    fn shake_hands(
+        &mut self,
+        now: Instant,
+        component: Component,
+        from: SocketAddr,
+        record: &[u8],
+        out: &mut Outbox,
+    ) {
+        let (latch, allowed) = match component {
+            Component::Rtp => (&self.rtp, self.allowed()),
+            Component::Rtcp => (&self.rtcp, self.allowed_rtcp()),
+        };
+        let known = [latch.address(), allowed.expected];
+        let source = if self.settings.proven {
+            Source::Checked
+        } else if known.into_iter().flatten().any(|known| same(known, from)) {
+            Source::Signalled
+        } else if allowed.permits(from.ip()) {
+            Source::Possible
+        } else {
+            self.foreign += 1;
+            return;
+        };
+        let secured = self.guard.shake_hands(now, component, (from, source), record, out);
+        self.secured(now, component, secured);
+    }
+
+    /// Whoever has shown the promised certificate is where media goes.
+    fn secured(&mut self, now: Instant, component: Component, peer: Option<SocketAddr>) {
+        let latch = match component {
+            Component::Rtp => &mut self.rtp,
+            Component::Rtcp => &mut self.rtcp,
+        };
+        if let Some(peer) = peer.filter(|_| !self.settings.proven) {
+            latch.prove(now, peer, 0);
+        }
+    }
+
+    /// Where a handshake of ours goes to; with one port for both, that of RTP is RTCP's too.
+    fn handshake_target(&self, component: Component) -> Option<SocketAddr> {
+        match component {
+            Component::Rtp => self.media_target(),
+            Component::Rtcp if self.settings.rtcp_mux => None,
+            Component::Rtcp => self.control_target().map(|(_, to)| to),
+        }
     }
 
     fn media(&mut self, now: Instant, packet: &Packet<'_>, out: &mut Outbox) {
@@ -266,13 +336,27 @@ impl MediaSession {
         }
     }
 
+    /// Whether a packet of the RTP port is the other side's.
+    fn judge(&mut self, now: Instant, from: SocketAddr, mark: Option<Mark>) -> Verdict {
+        if self.settings.proven {
+            return Verdict::Accept;
+        }
+        let allowed = self.allowed();
+        self.rtp.judge(now, from, mark, allowed)
+    }
+
     fn allowed(&self) -> Allowed {
         let expected = self.settings.remote_rtp.filter(is_sendable);
         Allowed { expected, signalled_from: self.settings.signalled_from }
     }
 
+    fn allowed_rtcp(&self) -> Allowed {
+        Allowed { expected: self.said_rtcp(), signalled_from: self.settings.signalled_from }
+    }
+
     fn media_target(&self) -> Option<SocketAddr> {
-        self.rtp.address().or_else(|| self.settings.remote_rtp.filter(is_sendable))
+        let learnt = self.rtp.address().filter(|_| !self.settings.proven);
+        learnt.or_else(|| self.settings.remote_rtp.filter(is_sendable))
     }
 
     fn control_target(&self) -> Option<(Component, SocketAddr)> {
@@ -293,6 +377,7 @@ fn is_sendable(address: &SocketAddr) -> bool {
     address.port() != 0 && !address.ip().is_unspecified()
 }
 
+const BOTH: [Component; 2] = [Component::Rtp, Component::Rtcp];
 /// Frames of 20 ms.
 const FRAMES_A_SECOND: u32 = 50;
 /// What sound may be heard and said at.

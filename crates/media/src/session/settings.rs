@@ -2,10 +2,12 @@
 
 use crate::SAMPLE_RATE;
 use crate::codec::{Format, Wishes};
-pub use crate::secure::keyring::Keys;
+use crate::identity::Identity as Certificate;
+pub use crate::protection::{DtlsRole, Fingerprint, IceCredentials, InsecureReason, Protection};
 pub use crate::transcode::EventFormat;
 use offhook_rtp::NtpTime;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A codec under the payload type that was agreed for it.
@@ -38,10 +40,13 @@ pub struct Settings {
     pub remote_rtcp: Option<SocketAddr>,
     /// Where its signalling came from: media may be learnt from there (symmetric RTP).
     pub signalled_from: Option<IpAddr>,
+    /// Whoever hands packets in has proven where they come from (ICE): nothing is learnt, and what is sent goes to
+    /// `remote_rtp` alone.
+    pub proven: bool,
     /// RTP and RTCP share a port (RFC 5761, negotiated).
     pub rtcp_mux: bool,
-    /// The keys of SRTP; `None`: plain RTP.
-    pub keys: Option<Keys>,
+    /// Plain RTP, or SRTP and where its keys come from.
+    pub protection: Protection,
     /// We may send (`sendrecv` or `sendonly` on our side).
     pub sends: bool,
     /// We want to hear (`sendrecv` or `recvonly` on our side).
@@ -72,7 +77,7 @@ impl Settings {
 }
 
 /// Names and first numbers of a session; all random except for the CNAME and the time.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Identity {
     /// Our synchronisation source.
     pub ssrc: u32,
@@ -84,6 +89,8 @@ pub struct Identity {
     pub cname: String,
     /// The wall clock when the session begins.
     pub ntp: NtpTime,
+    /// What is shown in DTLS handshakes; without it there are none.
+    pub certificate: Option<Arc<Certificate>>,
 }
 
 /// Which of the two ports.
@@ -93,6 +100,15 @@ pub enum Component {
     Rtp,
     /// The RTCP port.
     Rtcp,
+}
+
+impl From<Component> for crate::stream::Component {
+    fn from(component: Component) -> Self {
+        match component {
+            Component::Rtp => Self::Rtp,
+            Component::Rtcp => Self::Rtcp,
+        }
+    }
 }
 
 /// A datagram to send.
@@ -128,6 +144,13 @@ pub enum Event {
     },
     /// The other side said goodbye (RTCP BYE).
     Left,
+    /// The other side has shown the promised certificate, and there are keys.
+    Secured,
+    /// There are no keys and will be none: nothing can be heard or said.
+    Insecure {
+        /// Why.
+        reason: InsecureReason,
+    },
 }
 
 /// What a session wants done.

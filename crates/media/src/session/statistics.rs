@@ -26,6 +26,8 @@ pub struct Statistics {
     pub unauthentic: u64,
     /// What protects the stream; `None`: nothing.
     pub srtp: Option<Suite>,
+    /// Whether its keys came from a DTLS handshake, not from the signalling.
+    pub dtls: bool,
     /// Lost and late packets in percent of those expected.
     pub loss_percent: f32,
     /// Interarrival jitter in ms (RFC 3550 A.8).
@@ -64,6 +66,7 @@ impl Statistics {
         let mos = quality::mos(impairment, delay, loss_percent, received.burst_ratio());
         let peer = session.control.peer();
         let clock_rate = send.map_or(SAMPLE_RATE, |payload| payload.format.clock_rate);
+        let protected = session.guard.suite();
         Statistics {
             codec,
             sent: u64::from(session.sender.packets()),
@@ -72,7 +75,8 @@ impl Statistics {
             late,
             foreign: session.foreign,
             unauthentic: session.unauthentic,
-            srtp: session.settings.keys.as_ref().map(|keys| keys.suite),
+            srtp: protected.map(|(suite, _)| suite),
+            dtls: protected.is_some_and(|(_, dtls)| dtls),
             loss_percent,
             jitter_ms: received.jitter_ms(),
             max_jitter_ms: received.max_jitter_ms(),

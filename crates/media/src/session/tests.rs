@@ -33,8 +33,9 @@ fn settings(remote: &str) -> Settings {
         remote_rtp: Some(address(remote)),
         remote_rtcp: None,
         signalled_from: Some(address(remote).ip()),
+        proven: false,
         rtcp_mux: false,
-        keys: None,
+        protection: Protection::Plain,
         sends: true,
         receives: true,
         ptime_ms: 20,
@@ -43,7 +44,14 @@ fn settings(remote: &str) -> Settings {
 
 fn identity(ssrc: u32) -> Identity {
     let ntp = NtpTime::from_unix(Duration::from_secs(1_700_000_000));
-    Identity { ssrc, sequence: 65_530, timestamp: u32::MAX - 500, cname: "x".repeat(20), ntp }
+    Identity {
+        ssrc,
+        sequence: 65_530,
+        timestamp: u32::MAX - 500,
+        cname: "x".repeat(20),
+        ntp,
+        certificate: None,
+    }
 }
 
 struct End {

@@ -28,3 +28,4 @@ pub(crate) const ADDITIONAL_ADDRESS_FAMILY: u16 = 0x8000;
 pub(crate) const PASSWORD_ALGORITHMS: u16 = 0x8002;
 pub(crate) const FINGERPRINT: u16 = 0x8028;
 pub(crate) const CONTROLLED: u16 = 0x8029;
+pub(crate) const CONTROLLING: u16 = 0x802a;

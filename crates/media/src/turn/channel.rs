@@ -1,7 +1,7 @@
 //! ChannelData: payload behind four bytes instead of a message (RFC 8656 §12).
 
 /// The channel and payload of a ChannelData message; padding behind it does not count.
-pub(super) fn parse(bytes: &[u8]) -> Option<(u16, &[u8])> {
+pub(crate) fn parse(bytes: &[u8]) -> Option<(u16, &[u8])> {
     let [a, b, c, d, ..] = *bytes else { return None };
     let length = usize::from(u16::from_be_bytes([c, d]));
     let payload = bytes.get(HEADER..HEADER + length)?;
@@ -18,6 +18,11 @@ pub(super) fn write(number: u16, payload: &[u8], padded: bool) -> Vec<u8> {
         bytes.resize(bytes.len().next_multiple_of(4), 0);
     }
     bytes
+}
+
+/// Payload for a channel, in a datagram.
+pub(crate) fn write_datagram(number: u16, payload: &[u8]) -> Vec<u8> {
+    write(number, payload, false)
 }
 
 /// Whether a channel may have this number: those of RFC 8656 §12 end at 0x4FFF, but clients of RFC 5766 §11 take more.

@@ -39,7 +39,7 @@ impl Voice {
         let cname = NAME.to_owned();
         // Only differences of our clock mean something to who receives it.
         let ntp = NtpTime::from_unix(Duration::ZERO);
-        let identity = Identity { ssrc, sequence, timestamp, cname, ntp };
+        let identity = Identity { ssrc, sequence, timestamp, cname, ntp, certificate: None };
         let settings = as_wanted(settings);
         Voice {
             stream,
@@ -105,7 +105,11 @@ impl Voice {
         for event in self.out.events.drain(..) {
             match event {
                 Event::DigitStarted { digit } => self.heard.push(Heard::Digit(digit)),
-                Event::Digit { .. } | Event::Latched { .. } | Event::Left => {}
+                Event::Digit { .. }
+                | Event::Latched { .. }
+                | Event::Left
+                | Event::Secured
+                | Event::Insecure { .. } => {}
             }
         }
         if let Some((resampler, detector)) = &mut self.tones {
@@ -194,7 +198,7 @@ impl Voice {
 fn as_wanted(mut settings: Settings) -> Settings {
     settings.remote_rtp = Some(PHONE);
     settings.rtcp_mux = true;
-    settings.keys = None;
+    settings.protection = crate::protection::Protection::Plain;
     let payloads = settings.send.iter_mut().chain(&mut settings.receive);
     payloads.for_each(|payload| payload.format = payload.format.at(RATE));
     settings

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::FromStream;
+use crate::{TlsFault, TlsServer};
 
 /// Serves streams within a tokio runtime. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -41,11 +42,11 @@ impl TurnStreams {
         TurnStreams { inlet, waker, open: Arc::default() }
     }
 
-    /// Accepts TCP connections (on a listener from [`crate::bind_tcp`]) until the server ends.
+    /// Accepts connections (on a listener from [`crate::bind_tcp`]) until the server ends: TLS, or plain TCP without.
     ///
     /// # Errors
     /// When the runtime cannot watch the listener.
-    pub fn listen(&self, listener: TcpListener) -> io::Result<()> {
+    pub fn listen(&self, listener: TcpListener, tls: Option<TlsServer>) -> io::Result<()> {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let streams = self.clone();
         tokio::spawn(async move {
@@ -55,7 +56,7 @@ impl TurnStreams {
                     () = streams.inlet.closed() => return,
                 };
                 match accepted {
-                    Ok((stream, client)) => streams.welcome(stream, canonical(client)),
+                    Ok((stream, client)) => streams.welcome(stream, canonical(client), tls.clone()),
                     // Out of descriptors, mostly: accepting at once would fail at once.
                     Err(_) => sleep(RETRY).await,
                 }
@@ -64,18 +65,32 @@ impl TurnStreams {
         Ok(())
     }
 
-    fn welcome(&self, stream: tokio::net::TcpStream, client: std::net::SocketAddr) {
+    /// Serves a client until either side ends it. A stream for which there is no room is closed at once.
+    fn welcome(&self, stream: tokio::net::TcpStream, client: std::net::SocketAddr, tls: Option<TlsServer>) {
         let Ok(server) = stream.local_addr() else { return };
         let _ = stream.set_nodelay(true);
-        let from = FiveTuple { transport: Transport::Tcp, client, server: canonical(server) };
+        let Some(seat) = Seat::take(&self.open, client.ip()) else { return };
+        let from = move |transport| FiveTuple { transport, client, server: canonical(server) };
         let streams = self.clone();
-        tokio::spawn(async move { streams.serve(stream, from).await });
+        tokio::spawn(async move {
+            let _seat = seat;
+            match tls {
+                None => streams.serve(stream, from(Transport::Tcp)).await,
+                Some(tls) => match timeout(HANDSHAKE, tls.accept(stream)).await {
+                    Ok(Ok(stream)) => streams.serve(stream, from(Transport::Tls)).await,
+                    Ok(Err(error)) => {
+                        let reason =
+                            TlsFault::of(&error).map_or(error.to_string(), |fault| fault.to_string());
+                        tracing::debug!(remote = %client, reason, "TLS handshake of a TURN client failed");
+                    }
+                    Err(_) => tracing::debug!(remote = %client, "TLS handshake of a TURN client did not end"),
+                },
+            }
+        });
     }
 
-    /// Serves a client on any stream until either side ends it: for TLS, after the handshake. A stream for which there
-    /// is no room is closed at once.
-    pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(&self, mut stream: S, from: FiveTuple) {
-        let Some(_seat) = Seat::take(&self.open, from.client.ip()) else { return };
+    /// Serves a client on a stream that is ready for messages.
+    async fn serve<S: AsyncRead + AsyncWrite + Unpin>(&self, mut stream: S, from: FiveTuple) {
         let (sender, outbox) = mpsc::channel(OUTBOX);
         if self.tell(FromStream::Opened(from, sender)).await.is_none() {
             return;
@@ -106,7 +121,7 @@ impl TurnStreams {
                 }
                 message = outbox.recv() => {
                     let message = message?;
-                    timeout(WRITE, stream.write_all(&message)).await.ok()?.ok()?;
+                    timeout(WRITE, write(stream, &message)).await.ok()?.ok()?;
                     is_client |= message.starts_with(&ALLOCATED);
                 }
                 () = &mut patience => return None,
@@ -138,6 +153,12 @@ impl TurnStreams {
         self.waker.wake();
         Some(())
     }
+}
+
+async fn write(stream: &mut (impl AsyncWrite + Unpin), message: &[u8]) -> io::Result<()> {
+    stream.write_all(message).await?;
+    // What TLS has taken need not have left.
+    stream.flush().await
 }
 
 impl Seat {
@@ -174,6 +195,8 @@ const MOST: usize = 4_000;
 const MOST_OF_ONE: usize = 200;
 /// Messages that wait for one stream.
 const OUTBOX: usize = 256;
+/// For a TLS handshake, from its beginning to its end.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 /// For a stream to take a message.
 const WRITE: Duration = Duration::from_secs(10);
 /// How long a stream lives without allocation.

@@ -57,7 +57,7 @@ impl Bench {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let tcp = tcp_listener.local_addr().unwrap();
-        runtime.block_on(async { streams.listen(tcp_listener) }).unwrap();
+        runtime.block_on(async { streams.listen(tcp_listener, None) }).unwrap();
         let thread = Some(std::thread::spawn(move || sockets.run()));
         Bench { handle, thread, udp, tcp, _runtime: runtime }
     }

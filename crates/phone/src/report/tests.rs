@@ -12,6 +12,7 @@ fn media(received: u64) -> MediaReport {
         foreign: 0,
         unauthentic: 0,
         srtp: None,
+        dtls: false,
         loss_percent: 0.0,
         jitter_ms: 0.31,
         max_jitter_ms: 1.0,

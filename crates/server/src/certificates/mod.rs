@@ -47,12 +47,14 @@ pub(crate) struct Certificates {
     serves_web: bool,
 }
 
-/// What shows them on connections. Both change when the certificates are read again.
+/// What shows them on connections. All change when the certificates are read again.
 #[derive(Clone, Debug)]
 pub(crate) struct Shown {
     pub(crate) certificates: Certificates,
     pub(crate) sip: TlsServer,
     pub(crate) web: TlsServer,
+    /// SIP's certificate, shown to anybody (RFC 7443).
+    pub(crate) turn: TlsServer,
 }
 
 impl Certificates {
@@ -83,9 +85,11 @@ impl Certificates {
             let file = file.to_owned();
             move |error: rustls::Error| PemError { file, reason: format!("cannot be used: {error}") }
         };
+        let turn = TlsServer::new(sip.clone(), &[], &["stun.turn", "stun.nat-discovery"]);
+        let turn = turn.map_err(useless(&self.sip_file()))?;
         let sip = TlsServer::new(sip, &clients, &[]).map_err(useless(&self.sip_file()))?;
         let web = TlsServer::new(web, &[], &["http/1.1"]).map_err(useless(&self.web_file()))?;
-        Ok(Shown { certificates: self, sip, web })
+        Ok(Shown { certificates: self, sip, web, turn })
     }
 
     /// Looks whether they could be shown, without making any.
@@ -186,6 +190,7 @@ impl Shown {
         let useless = |file: PathBuf| {
             move |error: rustls::Error| PemError { file, reason: format!("cannot be used: {error}") }
         };
+        self.turn.renew(sip.clone(), &[]).map_err(useless(self.certificates.sip_file()))?;
         self.sip.renew(sip, &clients).map_err(useless(self.certificates.sip_file()))?;
         self.web.renew(web, &[]).map_err(useless(self.certificates.web_file()))?;
         Ok(())

@@ -254,6 +254,12 @@ pub const KEYS: &[Key] = &[
         "\"[::]:3478\"",
         "Where TURN and STUN are spoken, over UDP and TCP; if it is not set and the port is taken: nowhere",
     ),
+    key(
+        "turn.tls",
+        Kind::Listen,
+        "\"[::]:5349\"",
+        "Where they are spoken over TLS, with the certificate of SIP; if it is not set: where turn.listen has port 3478",
+    ),
     key("turn.ports", Kind::Ports, "\"21000-21999\"", "Ports of relayed addresses"),
     key(
         "turn.allow_peers",

@@ -209,6 +209,17 @@ fn turn_is_where_media_is_and_nowhere_on_loopback() {
 }
 
 #[test]
+fn turn_over_tls_is_beside_the_usual_port_of_turn_or_where_it_is_named() {
+    let tls = |text: &str| settings(text).unwrap().turn.map(|turn| turn.tls);
+    let at = |text: &str| Some(vec![text.parse().unwrap()]);
+    assert_eq!(tls(""), at("[::]:5349"));
+    assert_eq!(tls("turn.listen = \"10.0.0.1:3478\""), at("10.0.0.1:5349"));
+    assert_eq!(tls("turn.listen = \"10.0.0.1:3479\""), Some(Vec::new()));
+    assert_eq!(tls("turn.listen = \"10.0.0.1:3479\"\nturn.tls = \"10.0.0.1:443\""), at("10.0.0.1:443"));
+    assert_eq!(tls("turn.tls = \"off\""), Some(Vec::new()));
+}
+
+#[test]
 fn ports_of_media_that_turn_would_take_by_itself_turn_it_off_with_a_warning() {
     let settings = settings("media.ports = \"20000-29999\"").unwrap();
     assert_eq!(settings.turn, None);

@@ -19,6 +19,10 @@ pub struct TurnSettings {
     pub listen: Vec<SocketAddr>,
     /// Whether that was named: if not, the exchange does without where the port is taken.
     pub is_named: bool,
+    /// Where they are spoken over TLS.
+    pub tls: Vec<SocketAddr>,
+    /// Whether that was named.
+    pub tls_is_named: bool,
     /// Ports of relayed addresses.
     pub ports: RangeInclusive<u16>,
     /// Private networks that may be reached.
@@ -46,7 +50,10 @@ impl Meaning<'_> {
         }
         let listen = self.turn_listen(is_named, listeners)?;
         let may_fit = is_named || self.written.get("turn.ports").is_some();
-        if let Some(what) = self.turn_clash(&ports, &listen, listeners, media_ports) {
+        let tls_is_named = self.written.get("turn.tls").is_some();
+        let tls = self.turn_tls(tls_is_named, &listen);
+        let all = [&listen[..], &tls].concat();
+        if let Some(what) = self.turn_clash(&ports, &all, listeners, media_ports) {
             if may_fit {
                 self.mistake("turn.ports", what, None);
             } else {
@@ -57,6 +64,8 @@ impl Meaning<'_> {
         Some(TurnSettings {
             listen,
             is_named,
+            tls,
+            tls_is_named,
             ports,
             allow_peers: self.allow_peers(warnings),
             limits: Limits {
@@ -83,6 +92,14 @@ impl Meaning<'_> {
         let ip = start::media_address(if said.is_empty() { listeners } else { &said });
         let port = named.first()?.port();
         (!ip.is_loopback()).then(|| vec![SocketAddr::new(ip, port)])
+    }
+
+    /// Where it was said, or beside the usual port of TURN (RFC 8656 §18.9).
+    fn turn_tls(&self, is_named: bool, listen: &[SocketAddr]) -> Vec<SocketAddr> {
+        let named = self.addresses("turn.tls");
+        let Some(port) = named.first().filter(|_| !is_named).map(SocketAddr::port) else { return named };
+        let usual = listen.iter().filter(|one| one.port() == USUAL_PORT);
+        usual.map(|one| SocketAddr::new(one.ip(), port)).collect()
     }
 
     /// Why these ports cannot be those of relayed addresses.
@@ -129,3 +146,5 @@ impl Meaning<'_> {
         networks
     }
 }
+
+const USUAL_PORT: u16 = 3478;

@@ -1,6 +1,7 @@
 //! `Call`: one call of the phone, placed or received.
 
 mod event;
+mod paths;
 mod protection;
 mod sound;
 
@@ -33,6 +34,8 @@ pub(crate) struct Call {
     pub(crate) invite: Option<Invite>,
     /// The offer of an INVITE that came in, until it is answered.
     offer: Option<Body>,
+    /// What waits until our addresses are known.
+    waiting: Option<Waiting>,
     answered: bool,
     ended: bool,
     ring_end: Option<Instant>,
@@ -49,6 +52,13 @@ struct Placing {
     headers: Vec<(String, String)>,
     ring_timeout: Option<Duration>,
     redirects: u8,
+}
+
+/// What a description of ours is wanted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waiting {
+    ToCall,
+    ToAnswer,
 }
 
 /// Whether a hold or resume of ours is under way.
@@ -123,6 +133,7 @@ impl Call {
             question: None,
             invite: None,
             offer: None,
+            waiting: None,
             answered: false,
             ended: false,
             ring_end: None,
@@ -155,6 +166,10 @@ impl Call {
     /// Finds the way for the INVITE; false if there is none, and the call is over.
     fn seek(&mut self, env: &mut Env<'_, '_>) -> bool {
         let Some(placing) = &self.placing else { return false };
+        if !self.sound.is_gathered() {
+            self.waiting = Some(Waiting::ToCall);
+            return true;
+        }
         let routes = env.routes();
         match env.way(&placing.target, &routes) {
             Ok(Way::Flows(flows)) => self.start(flows, env),
@@ -225,6 +240,10 @@ impl Call {
         let Some(invite) = &mut self.invite else { return };
         if self.placing.is_some() || self.answered {
             return env.event(Event::Dropped(DropReason::WrongState));
+        }
+        if !self.sound.is_gathered() {
+            self.waiting = Some(Waiting::ToAnswer);
+            return;
         }
         let body = match (&self.offer, invite.flow()) {
             (Some(offer), Some(flow)) => self.sound.answer(offer, flow.remote.ip(), now, env.stack.cx.rng),
@@ -323,6 +342,21 @@ impl Call {
             env.event(Event::Dropped(DropReason::StrayMedia));
         }
         self.flush(out, env);
+        self.go_on(env);
+    }
+
+    /// Does what has waited for our addresses, once they are known.
+    fn go_on(&mut self, env: &mut Env<'_, '_>) {
+        if self.ended || !self.sound.is_gathered() {
+            return;
+        }
+        match self.waiting.take() {
+            Some(Waiting::ToCall) => {
+                self.seek(env);
+            }
+            Some(Waiting::ToAnswer) => self.answer(env),
+            None => {}
+        }
     }
 
     pub(crate) fn audio(&mut self, microphone: &[i16], loudspeaker: &mut [i16], env: &mut Env<'_, '_>) {
@@ -361,10 +395,11 @@ impl Call {
         let mut out = session::Outbox::default();
         self.sound.deadline(now, &mut out);
         self.flush(out, env);
+        self.go_on(env);
     }
 
     /// Passes on what the media session wants.
-    fn flush(&self, out: session::Outbox, env: &mut Env<'_, '_>) {
+    fn flush(&mut self, out: session::Outbox, env: &mut Env<'_, '_>) {
         for packet in out.packets {
             env.media.push(MediaTransmit {
                 call: self.id,
@@ -375,8 +410,20 @@ impl Call {
             });
         }
         for event in out.events {
-            if let session::Event::Digit { digit, duration } = event {
-                env.event(Event::Digit { call: self.id, digit, duration });
+            match event {
+                session::Event::Digit { digit, duration } => {
+                    env.event(Event::Digit { call: self.id, digit, duration });
+                }
+                // While others may answer, one that cannot be heard is no reason to give up.
+                session::Event::Insecure { reason } if self.answered && self.failure.is_none() => {
+                    self.failure = Some(Unacceptable::Insecure(reason));
+                    self.hangup(env);
+                }
+                session::Event::Insecure { .. }
+                | session::Event::Secured
+                | session::Event::Latched { .. }
+                | session::Event::DigitStarted { .. }
+                | session::Event::Left => {}
             }
         }
     }

@@ -5,25 +5,27 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use offhook_media::codec::{self, Wishes, by_name, by_word};
+use offhook_media::session::{self, InsecureReason, Protection as Agreed};
 use offhook_media::session::{
     Component, EventFormat, Identity, MediaSession, Outbox, Payload, Settings, Statistics,
 };
 use offhook_rtp::{ComfortNoise, NtpTime};
 use offhook_sdp::offer_answer::{self, Capabilities, Negotiated, Stream};
-use offhook_sdp::{Codec, Direction, Origin, Refusal, Sdp};
+use offhook_sdp::{Codec, Direction, MediaKind, Origin, Refusal, Sdp};
 use offhook_sip::Status;
 use offhook_sip_stack::Rng;
 use offhook_sip_stack::usage::Body;
 use rand::RngExt as _;
 
-use super::protection::{Protection, Taken};
+use super::paths::Paths;
+use super::protection::Protection;
 use crate::Config;
 
 /// One stream of sound: what is agreed about it, and the packets.
 #[derive(Debug)]
 pub(crate) struct Sound {
     pub(crate) port: usize,
-    address: SocketAddr,
+    paths: Paths,
     codecs: Vec<Codec>,
     session_id: u64,
     identity: Identity,
@@ -46,6 +48,8 @@ pub(crate) enum Unacceptable {
     Malformed,
     /// It has nothing that we have.
     Refused(Refusal),
+    /// The sound could not be encrypted as agreed.
+    Insecure(InsecureReason),
 }
 
 impl Unacceptable {
@@ -54,13 +58,14 @@ impl Unacceptable {
         match self {
             Self::Malformed => Status::NOT_ACCEPTABLE_HERE.reason(),
             Self::Refused(refusal) => refusal.warning().1,
+            Self::Insecure(reason) => reason.text(),
         }
     }
 
     /// The value of a Warning header (RFC 3261 §20.43) for a refusal.
     pub(crate) fn warning(self) -> Option<String> {
         match self {
-            Self::Malformed => None,
+            Self::Malformed | Self::Insecure(_) => None,
             Self::Refused(refusal) => {
                 let (code, text) = refusal.warning();
                 Some(format!("{code} offhook \"{text}\""))
@@ -82,10 +87,11 @@ impl Sound {
             timestamp: rng.random(),
             cname: format!("{:024x}", rng.random::<u128>() >> 32),
             ntp: NtpTime::from_unix(since_1970),
+            certificate: config.certificate.clone(),
         };
         Some(Self {
             port,
-            address,
+            paths: Paths::new(config, address, now, rng),
             codecs: codecs(config),
             // RFC 8866 §5.2 wants it unique and numeric; 63 bits fit everyone's parser.
             session_id: rng.random::<u64>() >> 1,
@@ -93,7 +99,7 @@ impl Sound {
             local: None,
             offered: None,
             media: None,
-            protection: Protection::new(config.srtp),
+            protection: Protection::new(config),
             held_by_us: false,
             held_by_peer: false,
             keys: VecDeque::new(),
@@ -114,7 +120,8 @@ impl Sound {
 
     /// Our offer, the first or a changed one.
     pub(crate) fn offer(&mut self) -> Body {
-        let capabilities = self.capabilities();
+        let one_port = self.protection.wants_one_port() || self.paths.wants_one_port();
+        let capabilities = self.capabilities(one_port);
         let offer = match &self.local {
             Some(local) => offer_answer::reoffer(local, &capabilities),
             None => offer_answer::offer(&capabilities),
@@ -127,7 +134,7 @@ impl Sound {
     /// Whether an offer can be answered.
     pub(crate) fn check(&self, offer: &Body) -> Result<(), Unacceptable> {
         let offer = Sdp::parse(&offer.bytes).map_err(|_| Unacceptable::Malformed)?;
-        offer_answer::answer_protected(&offer, &self.capabilities(), |media| {
+        offer_answer::answer_protected(&offer, &self.capabilities(false), |media| {
             self.protection.consider(media).map(|_| Vec::new())
         })
         .map_err(Unacceptable::Refused)?;
@@ -144,12 +151,22 @@ impl Sound {
     ) -> Result<Body, Unacceptable> {
         let offer = Sdp::parse(&offer.bytes).map_err(|_| Unacceptable::Malformed)?;
         let mut taken = None;
-        let (mut answer, streams) = offer_answer::answer_protected(&offer, &self.capabilities(), |media| {
-            taken = self.protection.consider(media)?.map(|line| self.protection.take(line, rng));
-            Ok(taken.as_ref().map(Taken::attributes).unwrap_or_default())
-        })
-        .map_err(Unacceptable::Refused)?;
-        if !streams.is_empty() {
+        // Whoever has a certificate can do with one port.
+        let one_port =
+            offer.media().any(|media| media.fingerprints().next().is_some() || self.paths.takes(&media));
+        if let Some(media) = offer.media().find(|media| media.kind() == MediaKind::Audio) {
+            self.paths.offered(&media, rng);
+        }
+        let (mut answer, streams) =
+            offer_answer::answer_protected(&offer, &self.capabilities(one_port), |media| {
+                let choice = self.protection.take(self.protection.consider(media)?, rng);
+                let mut attributes = taken.insert(choice).attributes.clone();
+                attributes
+                    .extend(self.paths.takes(media).then(|| self.paths.attributes()).into_iter().flatten());
+                Ok(attributes)
+            })
+            .map_err(Unacceptable::Refused)?;
+        if let Some(taken) = taken.filter(|_| !streams.is_empty()) {
             self.protection.answer(taken);
         }
         if let Some(local) = &self.local {
@@ -157,6 +174,8 @@ impl Sound {
         }
         let body = Body::sdp(answer.as_bytes().to_vec());
         self.local = Some(answer);
+        let theirs = streams.first().and_then(|stream| offer.media_at(stream.media_index));
+        self.paths.agree(now, theirs.as_ref(), false);
         self.agree(streams.first(), peer, now);
         Ok(body)
     }
@@ -178,6 +197,7 @@ impl Sound {
             && let (Some(ours), Some(theirs)) = (offered.media_at(index), answer.media_at(index))
         {
             self.protection.answered(&ours, &theirs, last).map_err(Unacceptable::Refused)?;
+            self.paths.agree(now, Some(&theirs), true);
         }
         if last && let Some(offered) = self.offered.take() {
             self.local = Some(offered);
@@ -214,12 +234,31 @@ impl Sound {
         now: Instant,
         out: &mut Outbox,
     ) -> bool {
-        let Some(media) = &mut self.media else { return false };
-        match component {
-            Component::Rtp => media.receive_rtp(now, from, bytes, out),
-            Component::Rtcp => media.receive_rtcp(now, from, bytes, out),
+        let (mut made, mut is_ours) = (Outbox::default(), true);
+        match (component, &mut self.media) {
+            (Component::Rtp, media) => {
+                if let Some((from, bytes)) = self.paths.receive(now, from, bytes, out) {
+                    is_ours = media.is_some();
+                    if let Some(media) = media {
+                        media.receive_rtp(now, from, &bytes, &mut made);
+                    }
+                }
+            }
+            (Component::Rtcp, Some(media)) => media.receive_rtcp(now, from, bytes, &mut made),
+            (Component::Rtcp, None) => is_ours = false,
         }
-        true
+        self.paths.carry(made, out);
+        self.follow(now);
+        is_ours
+    }
+
+    /// Goes where ICE has found a way to.
+    fn follow(&mut self, now: Instant) {
+        let (Some(media), Some(chosen)) = (&mut self.media, self.paths.chosen()) else { return };
+        if media.settings().remote_rtp != chosen {
+            let settings = self.paths.settle(media.settings().clone());
+            media.configure(now, settings);
+        }
     }
 
     /// Moves 20 ms of sound both ways; true if the last key was sent with it.
@@ -232,8 +271,10 @@ impl Sound {
     ) -> bool {
         loudspeaker.fill(0);
         let Some(media) = &mut self.media else { return false };
-        media.microphone(now, microphone, out);
+        let mut made = Outbox::default();
+        media.microphone(now, microphone, &mut made);
         media.loudspeaker(now, loudspeaker);
+        self.paths.carry(made, out);
         self.press(now)
     }
 
@@ -268,38 +309,57 @@ impl Sound {
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        self.media.as_ref().map(MediaSession::next_deadline)
+        let media = self.media.as_ref().map(MediaSession::next_deadline);
+        media.into_iter().chain(self.paths.next_deadline()).min()
     }
 
     pub(crate) fn deadline(&mut self, now: Instant, out: &mut Outbox) {
+        self.paths.deadline(now, out);
+        self.follow(now);
         if let Some(media) = self.media.as_mut().filter(|media| media.next_deadline() <= now) {
-            media.deadline(now, out);
+            let mut made = Outbox::default();
+            media.deadline(now, &mut made);
+            self.paths.carry(made, out);
         }
+        out.events.extend(self.paths.failure().map(|reason| session::Event::Insecure { reason }));
+    }
+
+    /// Whether our addresses are known, so that a description can be made.
+    pub(crate) fn is_gathered(&self) -> bool {
+        self.paths.is_gathered()
     }
 
     /// Says goodbye and returns what it was like.
     pub(crate) fn end(&mut self, now: Instant, out: &mut Outbox) -> Option<Statistics> {
-        let mut media = self.media.take()?;
-        media.end(now, out);
-        Some(media.statistics())
+        let mut made = Outbox::default();
+        let media = self.media.take().map(|mut media| {
+            media.end(now, &mut made);
+            media.statistics()
+        });
+        self.paths.carry(made, out);
+        self.paths.end(out);
+        media
     }
 
-    fn capabilities(&self) -> Capabilities {
+    fn capabilities(&self, one_port: bool) -> Capabilities {
         let version = self.local.as_ref().map_or(self.session_id, |local| local.origin().version);
-        let mut stream = Stream::audio(self.address, self.codecs.clone());
+        let mut stream = Stream::audio(self.paths.address(), self.codecs.clone());
         if self.held_by_us {
             stream.direction = Direction::SendRecv.held();
         }
+        stream.rtcp_mux = one_port;
         stream.profile = self.protection.profile();
         stream.attributes = self.protection.attributes();
+        stream.attributes.extend(self.paths.attributes());
         Capabilities {
-            origin: Origin::new(self.session_id, version, self.address.ip()),
+            origin: Origin::new(self.session_id, version, self.paths.address().ip()),
             streams: vec![stream],
         }
     }
 
     fn agree(&mut self, stream: Option<&Negotiated>, peer: IpAddr, now: Instant) {
-        let settings = Settings { keys: self.protection.keys(), ..settings(stream, peer) };
+        let settings = Settings { protection: self.protection.agreed(), ..settings(stream, peer) };
+        let settings = self.paths.settle(settings);
         let direction = stream.map_or(Direction::Inactive, |stream| stream.direction);
         self.held_by_peer = !direction.sends();
         match &mut self.media {
@@ -341,8 +401,9 @@ fn settings(stream: Option<&Negotiated>, peer: IpAddr) -> Settings {
         remote_rtp: stream.and_then(|stream| stream.remote_rtp),
         remote_rtcp: stream.and_then(|stream| stream.remote_rtcp),
         signalled_from: Some(peer),
+        proven: false,
         rtcp_mux: stream.is_some_and(|stream| stream.rtcp_mux),
-        keys: None,
+        protection: Agreed::Plain,
         sends: stream.is_some_and(|stream| stream.direction.sends()),
         receives: stream.is_some_and(|stream| stream.direction.receives()),
         ptime_ms: stream.map_or(20, |stream| stream.ptime),

@@ -1,14 +1,16 @@
 //! Encrypted sound: who gets it with whom, and with which keys.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use offhook_media::identity::Identity;
 use offhook_rtp::srtp::{Crypto, MasterKey, Outbound, Suite};
 use offhook_rtp::{Header, PacketBuilder};
 use offhook_sdp::Sdp;
 use offhook_sip::{Message, Name, Response};
 use offhook_sip_stack::Transport;
-use offhook_ua::{CallOptions, Command, Component, Event, Input, Side, SrtpPolicy};
+use offhook_ua::{CallOptions, Command, Component, Config, Event, Input, Side, SrtpKeys, SrtpPolicy};
 
 use crate::wire::{Wire, address, config, config_over, script, uri};
 
@@ -92,6 +94,106 @@ fn whether_sound_is_encrypted_is_a_matter_of_both_phones() {
             assert_eq!(outcome(&mut wire, transport), expected, "{caller:?} {callee:?} {transport}");
         }
     }
+}
+
+/// A phone that encrypts with keys from there, and has a certificate.
+fn certified(n: usize, srtp: SrtpPolicy, keys: SrtpKeys) -> Config {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let shown = rcgen::CertificateParams::default().self_signed(&key).unwrap();
+    let certificate = Identity::new(shown.der().to_vec(), key.serialize_der()).unwrap();
+    Config { srtp, srtp_keys: keys, certificate: Some(Arc::new(certificate)), ..config(n) }
+}
+
+#[test]
+fn keys_come_from_a_handshake_where_a_phone_wants_that_and_the_other_can() {
+    use SrtpKeys::{Dtls, Sdes};
+    // The policies and sources of the caller and the callee: whether they talk, and with keys of a handshake.
+    let table = [
+        ((Require, Dtls), (Require, Dtls), Some(true)),
+        ((Require, Dtls), (Prefer, Sdes), Some(true)),
+        ((Require, Sdes), (Require, Dtls), None),
+        ((Require, Sdes), (Require, Sdes), Some(false)),
+        ((Require, Dtls), (Off, Dtls), None),
+        ((Prefer, Dtls), (Require, Dtls), Some(true)),
+    ];
+    for (caller, callee, expected) in table {
+        let configs = [caller, callee].into_iter().enumerate();
+        let mut wire =
+            Wire::new(1, configs.map(|(n, (srtp, keys))| certified(n, srtp, keys)).collect::<Vec<_>>());
+        let call = wire.call(0, 1);
+        wire.pass(A_MOMENT);
+        let Some(by_handshake) = expected else {
+            assert_eq!(wire.ended(0), [(Side::Peer, 488)], "{caller:?} {callee:?}");
+            wire.assert_nothing_left();
+            continue;
+        };
+        let called = wire.incoming(1);
+        wire.command(1, Command::Answer { call: called });
+        wire.pass(Duration::from_secs(1));
+        wire.cover_ears();
+        wire.pass(Duration::from_secs(4));
+        assert!((wire.heard_hz(0) - 700.0).abs() < 5.0 && (wire.heard_hz(1) - 400.0).abs() < 5.0);
+        for (phone, call) in [(0, call), (1, called)] {
+            let report = wire.phones[phone].ua.media_report(call).unwrap();
+            let found = (report.srtp.is_some(), report.dtls, report.unauthentic, report.lost);
+            assert_eq!(found, (true, by_handshake, 0, 0), "{caller:?} {callee:?}");
+        }
+        // Hold and resume go on with the same association.
+        wire.command(0, Command::Hold { call });
+        wire.pass(Duration::from_secs(1));
+        wire.command(0, Command::Resume { call });
+        wire.pass(Duration::from_secs(1));
+        wire.cover_ears();
+        wire.pass(Duration::from_secs(2));
+        assert!((wire.heard_hz(0) - 700.0).abs() < 5.0 && (wire.heard_hz(1) - 400.0).abs() < 5.0);
+        wire.command(0, Command::Hangup { call });
+        wire.assert_nothing_left();
+    }
+}
+
+#[test]
+fn a_handshake_succeeds_although_a_fifth_of_all_packets_are_lost() {
+    let configs = [0, 1].map(|n| certified(n, Require, SrtpKeys::Dtls));
+    let mut wire = Wire::new(1, configs.into());
+    let (call, _) = wire.established();
+    wire.loss = 0.2;
+    wire.pass(Duration::from_secs(20));
+    wire.loss = 0.0;
+    wire.cover_ears();
+    wire.pass(Duration::from_secs(3));
+    assert!((wire.heard_hz(0) - 700.0).abs() < 5.0 && (wire.heard_hz(1) - 400.0).abs() < 5.0);
+    wire.command(0, Command::Hangup { call });
+    wire.assert_nothing_left();
+}
+
+#[test]
+fn a_certificate_that_was_not_promised_ends_the_call_with_the_reason() {
+    let mut wire =
+        Wire::new(1, vec![certified(0, Require, SrtpKeys::Dtls), certified(1, Require, SrtpKeys::Dtls)]);
+    wire.call(0, 1);
+    wire.pass(A_MOMENT);
+    let called = wire.incoming(1);
+    // Somebody on the way puts another certificate into the answer.
+    wire.forge = Some(|text| {
+        let at = text.find("a=fingerprint:sha-256 ")? + "a=fingerprint:sha-256 ".len();
+        let other = if text[at..].starts_with('0') { "1" } else { "0" };
+        Some(format!("{}{other}{}", &text[..at], &text[at + 1..]))
+    });
+    wire.command(1, Command::Answer { call: called });
+    wire.pass(Duration::from_secs(5));
+    let ended = wire.phones[0].events.iter().find_map(|event| match event {
+        Event::Ended { by, code, reason, media, .. } => Some((*by, *code, reason.clone(), *media)),
+        _ => None,
+    });
+    let (by, code, reason, media) = ended.unwrap();
+    assert_eq!(
+        (by, code, reason.as_str()),
+        (Side::Us, 488, "the certificate is not the one that was promised")
+    );
+    let media = media.unwrap();
+    assert_eq!((media.sent, media.received, media.srtp), (0, 0, None));
+    assert_eq!(wire.ended(1).len(), 1);
+    wire.assert_nothing_left();
 }
 
 #[test]

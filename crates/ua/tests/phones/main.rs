@@ -4,6 +4,7 @@
 mod calls;
 mod encryption;
 mod hostile;
+mod ice;
 mod registration;
 mod requests;
 mod sound;

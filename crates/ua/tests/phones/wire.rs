@@ -59,6 +59,8 @@ pub(crate) struct Wire {
     pub(crate) sent: Vec<(usize, bool, Bytes)>,
     /// What went to an address that no phone has.
     pub(crate) strays: Vec<Message>,
+    /// What somebody on the way makes of a message; `None`: it stays as it is.
+    pub(crate) forge: Option<fn(&str) -> Option<String>>,
 }
 
 #[allow(clippy::disallowed_methods)]
@@ -115,6 +117,7 @@ impl Wire {
             trace: Vec::new(),
             sent: Vec::new(),
             strays: Vec::new(),
+            forge: None,
         }
     }
 
@@ -215,7 +218,9 @@ impl Wire {
                 continue;
             }
             let carries = Carries::Sip(transmit.flow.transport);
-            self.launch(from, transmit.flow.remote, carries, transmit.bytes);
+            let forged = self.forge.and_then(|forge| forge(&String::from_utf8_lossy(&transmit.bytes)));
+            let bytes = forged.map_or(transmit.bytes, Bytes::from);
+            self.launch(from, transmit.flow.remote, carries, bytes);
         }
         for packet in out.media {
             let port = self.phones[phone].ua.config().media_ports[packet.port].advertised;

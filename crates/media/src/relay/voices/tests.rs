@@ -27,8 +27,9 @@ fn settings(codec: &str, events: bool) -> Settings {
         remote_rtp: None,
         remote_rtcp: None,
         signalled_from: None,
+        proven: false,
         rtcp_mux: true,
-        keys: None,
+        protection: crate::protection::Protection::Plain,
         sends: true,
         receives: true,
         ptime_ms: 20,
@@ -77,6 +78,7 @@ impl World {
             sequence: 1,
             timestamp: 1,
             cname: "p".into(),
+            certificate: None,
             ntp: NtpTime::from_unix(Duration::ZERO),
         };
         let session = MediaSession::new(self.now, theirs, identity);

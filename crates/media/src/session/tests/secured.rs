@@ -8,12 +8,12 @@ fn key(suite: Suite, byte: u8) -> MasterKey {
 }
 
 /// Keys of two ends, which protect with the keys of these bytes.
-fn keys(suite: Suite, ours: u8, theirs: u8) -> Option<Keys> {
-    Some(Keys { suite, ours: key(suite, ours), theirs: key(suite, theirs) })
+fn keys(suite: Suite, ours: u8, theirs: u8) -> Protection {
+    Protection::Sdes { suite, ours: key(suite, ours), theirs: key(suite, theirs) }
 }
 
-fn pair(a: Option<Keys>, b: Option<Keys>) -> Pair {
-    Pair::new(Settings { keys: a, ..settings(B) }, Settings { keys: b, ..settings(A) })
+fn pair(a: Protection, b: Protection) -> Pair {
+    Pair::new(Settings { protection: a, ..settings(B) }, Settings { protection: b, ..settings(A) })
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn what_another_key_protects_is_counted_and_not_heard() {
 #[test]
 fn what_is_not_protected_is_counted_and_not_heard_and_a_protected_goodbye_needs_the_key() {
     let suite = Suite::AeadAes128Gcm;
-    let mut pair = pair(keys(suite, 1, 2), None);
+    let mut pair = pair(keys(suite, 1, 2), Protection::Plain);
     pair.run(2000);
     assert_eq!(pair.hz(0), 0.0);
     let statistics = pair.ends[0].session.statistics();
@@ -66,8 +66,8 @@ fn what_is_not_protected_is_counted_and_not_heard_and_a_protected_goodbye_needs_
 #[test]
 fn keys_that_do_not_fit_their_suite_let_nothing_pass() {
     let suite = Suite::AesCm128HmacSha1_80;
-    let wrong = Keys { suite, ours: key(Suite::AeadAes256Gcm, 1), theirs: key(suite, 2) };
-    let mut pair = pair(Some(wrong), None);
+    let wrong = Protection::Sdes { suite, ours: key(Suite::AeadAes256Gcm, 1), theirs: key(suite, 2) };
+    let mut pair = pair(wrong, Protection::Plain);
     let sent = pair.run(6000);
     assert!(sent.iter().all(|(n, _)| *n == 1));
     assert_eq!(pair.hz(0), 0.0);
@@ -79,8 +79,8 @@ fn a_new_key_is_used_at_once_and_the_old_one_is_good_for_packets_under_way() {
     let mut pair = pair(keys(first, 1, 2), keys(first, 2, 1));
     pair.run(2000);
     // The answerer changes first, as its answer is still on its way.
-    pair.ends[1].session.configure(pair.now, Settings { keys: keys(second, 4, 3), ..settings(A) });
-    pair.ends[0].session.configure(pair.now, Settings { keys: keys(second, 3, 4), ..settings(B) });
+    pair.ends[1].session.configure(pair.now, Settings { protection: keys(second, 4, 3), ..settings(A) });
+    pair.ends[0].session.configure(pair.now, Settings { protection: keys(second, 3, 4), ..settings(B) });
     pair.run(2000);
     let statistics = pair.ends.each_ref().map(|end| end.session.statistics());
     for one in &statistics {
@@ -97,10 +97,10 @@ fn keys_dialled_and_a_hold_pass_a_protected_session() {
     pair.ends[0].session.dial('7', Duration::from_millis(100));
     pair.run(1000);
     assert_eq!(digits(&pair.ends[1].events), "7");
-    let held = Settings { keys: keys(suite, 1, 2), sends: false, receives: false, ..settings(B) };
+    let held = Settings { protection: keys(suite, 1, 2), sends: false, receives: false, ..settings(B) };
     pair.ends[0].session.configure(pair.now, held);
     pair.run(2000);
-    pair.ends[0].session.configure(pair.now, Settings { keys: keys(suite, 1, 2), ..settings(B) });
+    pair.ends[0].session.configure(pair.now, Settings { protection: keys(suite, 1, 2), ..settings(B) });
     pair.run(500);
     // What was heard while it changed is forgotten.
     pair.ends.iter_mut().for_each(|end| end.heard.clear());

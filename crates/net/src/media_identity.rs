@@ -1,25 +1,23 @@
-//! The certificate of the relay: made anew at each start, known by its fingerprint in our SDP alone.
+//! The certificate of DTLS handshakes for media: made anew at each start, known by its fingerprint in our SDP alone.
 
 use std::sync::Arc;
 
 use offhook_media::identity::Identity;
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ECDSA_P256_SHA256};
 
-use crate::StartError;
-
 /// Makes a self-signed certificate, as DTLS-SRTP uses them (RFC 5763 §5).
 ///
 /// # Errors
 /// When no key can be made, for want of randomness.
-pub(crate) fn media_identity() -> Result<Arc<Identity>, StartError> {
-    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(|_| StartError::MediaCertificate)?;
+pub fn media_identity() -> Result<Arc<Identity>, rcgen::Error> {
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
     let mut parameters = CertificateParams::default();
     // The name says nothing about the machine: every phone that is called gets to see it.
     parameters.distinguished_name = DistinguishedName::new();
     parameters.distinguished_name.push(DnType::CommonName, "offhook");
-    let certificate = parameters.self_signed(&key).map_err(|_| StartError::MediaCertificate)?;
+    let certificate = parameters.self_signed(&key)?;
     let identity = Identity::new(certificate.der().to_vec(), key.serialize_der());
-    identity.map(Arc::new).map_err(|_| StartError::MediaCertificate)
+    identity.map(Arc::new).map_err(|_| rcgen::Error::CouldNotParseKeyPair)
 }
 
 #[cfg(test)]

@@ -31,8 +31,8 @@ def a_call_is_parked_fetched_and_transferred(lab, parked, parks, fetches):
     alice.dial(bob.account.address)
     bob.answered()
     bob.transfer(f"sip:700@{bob.account.domain}")
-    # Bob is called and told the slot.
-    bob.answered()
+    # Alice's phone follows. Some phones say on whose behalf, and then Bob is called and told the slot.
+    alice.answered()
     carol.dial(f"sip:701@{carol.account.domain}")
     time.sleep(TALK_SECONDS)
     carol.transfer(bob.account.address)

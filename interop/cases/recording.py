@@ -1,4 +1,4 @@
-"""Recording, music on hold and supervision with real phones: who is heard where, by spectrum."""
+"""Recording and supervision with real phones: who is heard where, by spectrum."""
 
 import json
 import time
@@ -74,28 +74,6 @@ def keys_begin_a_recording_that_outlives_a_kill(lab):
 
 
 @case(seconds=120)
-def who_is_held_hears_the_music_of_the_folder(lab):
-    exchange = Exchange(lab)
-    alice, bob = exchange.add("alice"), exchange.add("bob")
-    (exchange.data / "music").mkdir()
-    tone.make(exchange.data / "music" / "one.wav", MUSIC_HZ, seconds=60, rate=44100)
-    exchange.start()
-    callee = Baresip(lab, exchange, bob, "callee")
-    callee.start()
-    caller = Offhook(lab, exchange, alice, "caller")
-    # A caller that hides has its call bridged.
-    caller.words += ["--header", "Privacy: header"]
-    script = lab.folder / "hold.txt"
-    script.write_text("call sip:bob@%s\nwait 3s\nhold\nwait 6s\nresume\nwait 4s\nhangup\n" % DOMAIN)
-    running = lab.run("hold", [lab.binary, "run", script, "--play", lab.tone(caller.hz), "--loop", *caller.words])
-    running.wait(60)
-    check(running.ended() == 0, f"{running.said()}")
-    callee.stop()
-    tone.prove(callee.recording, MUSIC_HZ, 4)
-    tone.prove(callee.recording, caller.hz, 4)
-
-
-@case(seconds=120)
 def a_supervisor_hears_both_and_is_heard_when_it_joins_in(lab):
     exchange = Exchange(lab, anchor="always")
     alice, bob, carol = (exchange.add(user, number=number)
@@ -154,5 +132,4 @@ def sides(lab, exchange, recording, tones):
         tone.prove(side, hz, 2.5)
 
 
-MUSIC_HZ = 1700
 THIRD_HZ = 1300

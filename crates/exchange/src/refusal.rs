@@ -19,6 +19,11 @@ impl Refusal {
         Self::new(Status::FORBIDDEN, reason)
     }
 
+    /// There is nobody of that number or name.
+    pub(crate) fn not_found() -> Self {
+        Status::NOT_FOUND.into()
+    }
+
     /// A refusal whose reason phrase says what was wrong.
     pub(crate) fn new(status: Status, reason: impl Into<String>) -> Self {
         Self { status, reason: reason.into(), headers: Vec::new(), proven: false }

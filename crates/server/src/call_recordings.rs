@@ -182,7 +182,7 @@ mod tests {
         assert_eq!(all.len(), 1);
         let one = &all[0];
         assert_eq!((one.id.as_str(), one.from.as_str(), one.to.as_str()), (NAME, "1001", "1002"));
-        assert_eq!((one.at.as_str(), one.seconds), ("2026-11-28T21:30:00Z", 3.0));
+        assert_eq!((one.at.as_str(), one.seconds), ("2026-11-28T21:30:00.000Z", 3.0));
         for other in ["../../x", "2026", "20261128T213000Z_1001_1002_1f-2", "", "20261128/../x"] {
             assert!(calls.remove(other).is_err(), "{other}");
         }

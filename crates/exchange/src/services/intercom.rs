@@ -3,8 +3,6 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use offhook_sip::Status;
-
 use super::{Kind, Service, Verdict};
 use crate::b2bua::{CallId, Calls, Dial, Dialled, Endpoint, Point, ShownAs};
 use crate::refusal::Refusal;
@@ -35,12 +33,12 @@ pub(super) fn answer_by_itself() -> Vec<(String, String)> {
 
 impl Intercom {
     fn begin(&mut self, call: CallId, number: &str, calls: &mut Calls<'_, '_, '_>) -> Result<(), Refusal> {
-        let refused = || Refusal::new(Status::FORBIDDEN, "This account may not make phones answer");
+        let refused = || Refusal::forbidden("This account may not make phones answer");
         let by = calls.caller_account(call).ok_or_else(refused)?;
         if !calls.may_intercom(&by) {
             return Err(refused());
         }
-        let account = calls.account_of(number).ok_or(Status::NOT_FOUND)?;
+        let account = calls.account_of(number).ok_or_else(Refusal::not_found)?;
         calls.answer(call, Endpoint::Voice)?;
         calls.play(call, speech::ringing());
         let dial = Dial::new(account.to_string(), Some(by), ShownAs::Party(call));

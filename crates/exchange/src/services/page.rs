@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use offhook_sip::Status;
-
 use super::intercom::answer_by_itself;
 use super::{Kind, Service, Settings as All, Verdict};
 use crate::b2bua::{CallId, Calls, Dial, Dialled, Endpoint, Point, ShownAs};
@@ -47,7 +45,7 @@ impl Pages {
     }
 
     fn begin(&mut self, call: CallId, at: usize, calls: &mut Calls<'_, '_, '_>) -> Result<(), Refusal> {
-        let refused = || Refusal::new(Status::FORBIDDEN, "This account may not make phones answer");
+        let refused = || Refusal::forbidden("This account may not make phones answer");
         let by = calls.caller_account(call).ok_or_else(refused)?;
         if !calls.may_intercom(&by) {
             return Err(refused());

@@ -5,8 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use offhook_sip::Status;
-
 use super::{Kind, Service, Settings as All, Verdict};
 use crate::b2bua::{CallId, Calls, Endpoint, Point};
 use crate::directory::AddressOfRecord;
@@ -81,11 +79,11 @@ impl Supervise {
         (how, number): (How, &str),
         calls: &mut Calls<'_, '_, '_>,
     ) -> Result<(), Refusal> {
-        let refused = |why: &str| Refusal::new(Status::FORBIDDEN, why);
-        let by = calls.caller_account(call).ok_or_else(|| refused("Only accounts supervise others"))?;
-        let account = calls.account_of(number).ok_or(Status::NOT_FOUND)?;
+        let by =
+            calls.caller_account(call).ok_or_else(|| Refusal::forbidden("Only accounts supervise others"))?;
+        let account = calls.account_of(number).ok_or_else(Refusal::not_found)?;
         if !calls.may_supervise(&by, &account) {
-            return Err(refused("This account may not listen to that one"));
+            return Err(Refusal::forbidden("This account may not listen to that one"));
         }
         calls.answer(call, Endpoint::Voice)?;
         calls.supervise(call, (&account, &by), Some(how));

@@ -162,6 +162,8 @@ impl Voice {
 
     /// Says the next 20 ms: what is to be said, and what the room says.
     pub(crate) fn speak(&mut self, now: Instant, room: Option<Frame>) {
+        // Music is in place of whatever the room would say.
+        let room = room.filter(|_| !self.source.is_music());
         let (said, ended) = self.source.next();
         self.source.ask(self.stream, &mut self.requests);
         self.heard.extend(ended.map(|order| Heard::Played { order }));

@@ -243,7 +243,7 @@ fn the_sample_shows_every_key_with_its_default() {
         .collect();
     let objects = read(&uncommented.join("\n")).unwrap().objects;
     let lists: Vec<_> = objects.iter().map(|object| object.list).collect();
-    assert_eq!(lists, ["account", "route", "trunk", "trunk"]);
+    assert_eq!(lists, ["account", "page", "route", "trunk", "trunk"]);
     for (list, keys, _) in OBJECTS {
         let shown =
             |key: &Key| objects.iter().any(|one| one.list == *list && one.values.contains_key(key.path));

@@ -371,7 +371,7 @@ impl Agent {
             self.transmit(way, to, &bytes, out);
         }
         for one in given_up {
-            self.given_up(&one);
+            self.given_up(now, &one);
         }
         if self.gathering_until.is_some() {
             self.ask_servers(now, out);

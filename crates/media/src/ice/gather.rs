@@ -46,13 +46,15 @@ impl Agent {
         self.requests.sent(now, id, (Way::Direct, server), bytes, purpose);
     }
 
-    pub(super) fn given_up(&mut self, request: &Waiting) {
+    pub(super) fn given_up(&mut self, now: Instant, request: &Waiting) {
         match request.purpose {
             Purpose::Check { .. } => {
                 if let Some(pair) = self.pair(request.way, request.to)
                     && pair.state == State::InProgress
                 {
                     pair.state = State::Failed;
+                    // It may have been the last hope.
+                    self.next_check = Some(now);
                 }
             }
             Purpose::Mirror => self.stun = None,

@@ -107,7 +107,7 @@ impl Relay {
             return self.refused(purpose, answer);
         }
         // What is not signed as we are was not made by the server.
-        if !self.session.as_ref().is_some_and(|session| answer.signed_with(&session.key).is_some()) {
+        if self.session.as_ref().is_none_or(|session| answer.signed_with(&session.key).is_none()) {
             return Answered::Nothing;
         }
         let lifetime = answer.number(kind::LIFETIME).ok().flatten().unwrap_or(LIFETIME);

@@ -46,6 +46,9 @@ pub(super) struct Waiting {
     left: u8,
 }
 
+/// What is sent again, which way and where to.
+pub(super) type Again = (Way, SocketAddr, Vec<u8>);
+
 /// All of them.
 #[derive(Debug)]
 pub(super) struct Requests {
@@ -101,7 +104,7 @@ impl Requests {
     }
 
     /// What is to be sent again, and what was never answered.
-    pub(super) fn due(&mut self, now: Instant) -> (Vec<(Way, SocketAddr, Vec<u8>)>, Vec<Waiting>) {
+    pub(super) fn due(&mut self, now: Instant) -> (Vec<Again>, Vec<Waiting>) {
         let (mut again, mut given_up) = (Vec::new(), Vec::new());
         self.waiting.retain_mut(|one| {
             if one.next > now {

@@ -29,6 +29,7 @@ mod screening;
 pub mod services;
 mod shard;
 pub mod speech;
+pub mod spending;
 mod strangers;
 pub mod trunks;
 

@@ -12,16 +12,19 @@ mod device;
 mod doctor;
 mod exit;
 mod group;
+mod lines;
 mod number;
 mod place;
 mod print;
 mod queue;
+mod rates;
 mod recording;
 mod rights;
 mod route;
 mod serve;
 mod services;
 mod softphone;
+mod spending;
 mod status;
 mod trace;
 mod trunk;
@@ -88,6 +91,9 @@ enum Command {
     /// Telephone numbers and whose they are
     #[command(subcommand)]
     Number(number::Number),
+    /// Rates: what calls by trunks cost
+    #[command(subcommand)]
+    Rates(rates::Rates),
     /// Routes: where calls go that are for no account
     #[command(subcommand)]
     Route(route::Route),
@@ -142,6 +148,7 @@ fn main() -> ExitCode {
         Command::Config(config) => finish(config.run()),
         Command::Account(account) => finish(account.run()),
         Command::Number(number) => finish(number.run()),
+        Command::Rates(rates) => finish(rates.run()),
         Command::Route(route) => finish(route.run()),
         Command::Trunk(trunk) => finish(trunk.run()),
         Command::Queue(queue) => finish(queue.run()),

@@ -9,6 +9,7 @@ mod clock;
 pub mod config_file;
 mod host;
 mod keeps;
+mod lines;
 mod machine;
 mod media_identity;
 mod media_thread;
@@ -43,6 +44,8 @@ pub use offline::Offline;
 pub use routing::{RouteDecision, RouteReport, RouteRow, list_routes, test_route};
 pub use run_file::RunFile;
 pub use server::{Ended, Server};
-pub use settings::{CertificateFiles, DeclaredAccount, Messages, Service, Settings, TurnSettings, WebTls};
+pub use settings::{
+    CertificateFiles, DeclaredAccount, Messages, Service, Settings, TurnSettings, WebTls, read_rates,
+};
 pub use start::StartError;
 pub use telemetry::{LogFormat, call_records, start_log};

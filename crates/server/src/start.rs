@@ -1,5 +1,6 @@
 //! From settings to a running exchange.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
@@ -8,9 +9,10 @@ use std::thread;
 
 use offhook_exchange::Shard;
 use offhook_exchange::config::{Config, Epoch, Listener};
-use offhook_exchange::directory::Delta;
+use offhook_exchange::directory::{AddressOfRecord, Delta};
 use offhook_exchange::dispatch;
 use offhook_exchange::io::{Input, Outbox, ShardMessage};
+use offhook_exchange::spending::{Share, Spent, day};
 use offhook_media::identity::Identity;
 use offhook_media::lease::PortBlock;
 use offhook_media::relay;
@@ -30,6 +32,7 @@ use tokio::sync::{oneshot, watch};
 use crate::certificates::{CertificateError, Certificates, Shown};
 use crate::host::{Host, Station};
 use crate::keeps;
+use crate::lines::{self, LineDesk};
 use crate::media_identity::media_identity;
 use crate::media_thread::MediaThread;
 use crate::music::Music;
@@ -88,7 +91,7 @@ struct Doors {
     listeners: Vec<Listener>,
 }
 
-pub(crate) fn start(settings: Settings) -> Result<Server, StartError> {
+pub(crate) fn start(mut settings: Settings) -> Result<Server, StartError> {
     // A relayed call needs four sockets. Where it stays as it is, calls beyond it are refused one by one.
     let _ = raise_open_files();
     let runtime = new_runtime()?;
@@ -100,7 +103,13 @@ pub(crate) fn start(settings: Settings) -> Result<Server, StartError> {
     let turn = turn::open(settings.turn.as_ref(), &mut warnings)?;
     let store = runtime.block_on(Store::open(store_options(&settings, Use::Server)))?;
     recover_calls(&settings)?;
+    let today = day(clock::unix(), &settings.plan.time_zone);
+    let spent = telemetry::spent(&settings.data_dir, today);
+    let spent = spent.map_err(system("what accounts have spent today cannot be read"))?;
     let realm = runtime.block_on(settle_realm(&store, &settings, &mut warnings))?;
+    let (lines, odd) = runtime.block_on(lines::usable(&store, &settings))?;
+    (settings.plan, settings.trunks) = (lines.plan, lines.trunks);
+    warnings.extend(odd);
     let (generated, deltas) = runtime.block_on(read_store(&store, &settings, &realm, &mut warnings))?;
     let key = runtime.block_on(store.key())?;
     let secret = Secret::of_exchange(&key.0);
@@ -123,24 +132,30 @@ pub(crate) fn start(settings: Settings) -> Result<Server, StartError> {
     runtime.spawn(texts::run(store.clone(), terms, asked));
     let (to_keeps, wanted) = keeps::channel();
     let abroad = Abroad { resolver, tls: tls_client(&settings)? };
-    let parts = start_threads(
-        &settings,
-        &config,
-        identity,
-        (doors, abroad),
-        &deltas,
-        journals,
-        (to_texts, to_keeps),
-    )?;
+    let facts = Facts { deltas: &deltas, spent: &spent };
+    let parts =
+        start_threads(&settings, &config, identity, (doors, abroad), &facts, journals, (to_texts, to_keeps))?;
     let Parts { shards, streams, measures, mut threads } = parts;
     runtime.spawn(keeps::run(store.clone(), shards.clone(), wanted));
     let sites = http.iter().chain(&https);
     let turn = start_turn(turn, &settings, &realm, secret, &listeners, sites)?.map(|turn| threads.keep(turn));
     runtime.spawn(shown.clone().keep());
-    let exchange =
-        Running { shards: shards.clone(), streams: streams.clone(), measures, turn: turn.clone(), about };
-    let records =
-        Stored { store: store.clone(), realm, shards: Some(shards.clone()), numbers: settings.numbers };
+    let rates_file = settings.rates_file.clone();
+    let exchange = Running {
+        shards: shards.clone(),
+        streams: streams.clone(),
+        measures,
+        turn: turn.clone(),
+        about,
+        rates_file,
+    };
+    let records = Stored {
+        store: store.clone(),
+        realm,
+        shards: Some(shards.clone()),
+        numbers: settings.numbers,
+        lines: LineDesk::new(Arc::new(settings.clone())),
+    };
     let site = Site {
         token: token()?.into(),
         exchange: Arc::new(exchange),
@@ -262,11 +277,13 @@ async fn read_store(
     let now = clock::unix().as_secs();
     let declared = settings.accounts.iter().map(|account| account.for_realm(realm)).collect();
     let mut generated = Vec::new();
+    let limits = settings.accounts.iter().map(|account| (account.address.clone(), account.limits)).collect();
     for changed in store.declare_accounts(declared, now).await? {
         if let Some(password) = changed.generated {
             generated.push((changed.account.address.to_string(), password.reveal().to_owned()));
         }
     }
+    store.declare_limits(limits).await?;
     let deltas: Vec<Delta> = store.load(now).await?.into_iter().map(without_lost).collect();
     let is_foreign = |delta: &&Delta| match delta {
         Delta::Account(account) => !settings.domains.iter().any(|domain| domain == account.address.host()),
@@ -351,6 +368,12 @@ fn start_turn<'a>(
     doors.start(around).map(Some)
 }
 
+/// What the shards must know.
+struct Facts<'a> {
+    deltas: &'a [Delta],
+    spent: &'a BTreeMap<(AddressOfRecord, i32), Spent>,
+}
+
 /// How other domains are found, and how we know them.
 struct Abroad {
     resolver: Resolver,
@@ -381,7 +404,7 @@ fn start_threads(
     config: &Config,
     identity: Arc<Identity>,
     (doors, abroad): (Doors, Abroad),
-    deltas: &[Delta],
+    facts: &Facts<'_>,
     journals: Vec<Journal>,
     (texts, keeps): (tokio::sync::mpsc::Sender<texts::Asked>, tokio::sync::mpsc::Sender<keeps::Wanted>),
 ) -> Result<Parts, StartError> {
@@ -434,7 +457,7 @@ fn start_threads(
             number,
             waker: wakers[usize::from(number)].clone(),
             epoch,
-            shard: new_shard(number, config, epoch, ports, (deltas, &folders_now))?,
+            shard: new_shard(number, config, epoch, ports, (facts, &folders_now))?,
             udp: UdpSockets::new(udp),
             streams: streams.clone(),
             net,
@@ -495,15 +518,20 @@ fn new_shard(
     config: &Config,
     epoch: Epoch,
     ports: PortBlock,
-    (deltas, mailboxes): (&[Delta], &[Folder]),
+    (facts, mailboxes): (&Facts<'_>, &[Folder]),
 ) -> Result<Shard, StartError> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|_| StartError::Randomness)?;
     let mut shard = Shard::new(number, config.clone(), epoch, seed, &[ports]);
     let mut out = Outbox::default();
     // Before anything is due: nobody carries out what a shard wants now.
-    for delta in deltas {
+    for delta in facts.deltas {
         shard.handle(epoch.instant, Input::FromShard(ShardMessage::Delta(delta.clone())), &mut out);
+    }
+    for ((account, day), spent) in facts.spent {
+        let share = Box::new(Share { spent: *spent, running: Vec::new() });
+        let fact = ShardMessage::Spending { shard: u8::MAX, account: account.clone(), day: *day, share };
+        shard.handle(epoch.instant, Input::FromShard(fact), &mut out);
     }
     for (folder, files) in mailboxes {
         shard.handle(clock::now(), Input::Mailbox(folder.clone(), files.clone()), &mut out);

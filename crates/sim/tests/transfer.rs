@@ -239,3 +239,80 @@ fn what_is_no_transfer_stays_a_key() {
     hears(&world, bob, 440.0);
     nothing_is_left(&mut world);
 }
+
+fn escaped(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+}
+
+#[test]
+fn attended_transfers_connect_calls_of_different_shards() {
+    for seed in 30..38 {
+        let mut world = World::new(seed, |config| config.shards = 3);
+        let [alice, bob, carol] = [("alice", 440.0), ("bob", 1000.0), ("carol", 600.0)].map(|(name, hz)| {
+            let phone = world.phone(name, None);
+            world.phones[phone.0].sings = Some(hz);
+            world.register(phone);
+            phone
+        });
+        world.private_call(alice, "bob");
+        world.pass(6 * SECOND);
+        let call = theirs(&world, bob);
+        let second = world.private_call(bob, "carol");
+        world.pass(6 * SECOND);
+        let replaces = escaped(&world.phones[bob.0].ua.replaces(second).unwrap());
+        let target = format!("sip:carol@example.com?Replaces={replaces}").parse().unwrap();
+        world.command(bob, Command::Transfer { call, target });
+        world.pass(5 * SECOND);
+        assert_eq!(told(&world, bob), [202, 100, 200], "{seed}");
+        assert!(world.phones[bob.0].ua.calls().is_empty(), "{seed}");
+        hears(&world, alice, 600.0);
+        hears(&world, carol, 440.0);
+        let (ends, stays) = if seed % 2 == 0 { (alice, carol) } else { (carol, alice) };
+        let call = theirs(&world, ends);
+        world.command(ends, Command::Hangup { call });
+        world.pass(SECOND);
+        assert!(world.phones[stays.0].ua.calls().is_empty(), "{seed}");
+        nothing_is_left(&mut world);
+    }
+}
+
+#[test]
+fn an_invite_takes_the_place_of_a_phone_on_whose_behalf_it_comes() {
+    // Alice's call with Bob is forwarded, so she follows his REFER herself; his call with Carol has legs of ours.
+    for (by, status) in [("<sip:bob@example.com>", 200), ("<sip:carol@example.com>", 403), ("", 403)] {
+        let (mut world, [alice, bob, carol]) = three(10);
+        world.call(alice, "bob");
+        world.pass(6 * SECOND);
+        let second = world.private_call(bob, "carol");
+        world.pass(6 * SECOND);
+        let replaces = world.phones[bob.0].ua.replaces(second).unwrap();
+        let mut headers =
+            vec![("Replaces".to_owned(), replaces), ("Require".to_owned(), "replaces".to_owned())];
+        headers.extend((!by.is_empty()).then(|| ("Referred-By".to_owned(), by.to_owned())));
+        world.call_with(alice, "carol", offhook_ua::CallOptions { headers, ..Default::default() });
+        world.pass(5 * SECOND);
+        if status == 200 {
+            hears(&world, carol, 440.0);
+            assert!(!world.phones[bob.0].ua.calls().contains(&second), "his leg is over");
+        } else {
+            assert_eq!(world.phones[alice.0].ends()[0].0, status, "{by}");
+            hears(&world, carol, 1000.0);
+        }
+        nothing_is_left(&mut world);
+    }
+}
+
+#[test]
+fn a_dialog_that_is_made_up_is_nobodys() {
+    let (mut world, [alice, bob, _]) = three(11);
+    world.private_call(alice, "bob");
+    world.pass(6 * SECOND);
+    let call = theirs(&world, bob);
+    let target = format!("sip:carol@example.com?Replaces={}", escaped("x@y;to-tag=1;from-tag=2"));
+    world.command(bob, Command::Transfer { call, target: target.parse().unwrap() });
+    world.pass(8 * SECOND);
+    // Whom it has named is called all the same.
+    assert_eq!(told(&world, bob).last(), Some(&200));
+    hears(&world, alice, 600.0);
+    nothing_is_left(&mut world);
+}

@@ -111,9 +111,13 @@ class Baresip:
         """So many keys that the other side has pressed."""
         return "".join(self._wait("CALL_DTMF_START", seconds=seconds)["param"] for _ in range(count))
 
+    def ring(self, target):
+        """Calls, and waits for nothing."""
+        self._command("dial", target)
+
     def dial(self, target):
         """Calls; the call is up when this returns."""
-        self._command("dial", target)
+        self.ring(target)
         self.answered()
 
     def transfer(self, target):

@@ -41,9 +41,13 @@ class Pjsua:
         self._command("hangup")
         self._wait("closed", seconds=5)
 
+    def ring(self, target):
+        """Calls, and waits for nothing."""
+        self._command(f"call {target}")
+
     def dial(self, target):
         """Calls; the call is up when this returns."""
-        self._command(f"call {target}")
+        self.ring(target)
         self.answered()
 
     def answered(self):

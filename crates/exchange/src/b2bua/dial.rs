@@ -204,7 +204,7 @@ impl Call {
     pub(super) fn dialled_answers(&mut self, at: usize, body: Option<Body>, env: &mut Env<'_, '_>) {
         let With::Phones(ring) = &mut self.with else { return };
         let Some(end) = ring.branches.get_mut(at).and_then(|branch| branch.end.take()) else { return };
-        let anchor = end.anchor;
+        let (anchor, by_trunk) = (end.anchor, ring.is_trunk(at));
         if let With::Phones(ring) = std::mem::replace(&mut self.with, With::End(end)) {
             for (number, mut branch) in ring.branches.into_iter().enumerate() {
                 if number == at {
@@ -214,6 +214,11 @@ impl Call {
                     self.former.push(branch.leg);
                 }
             }
+        }
+        let unix = env.cx.epoch.unix(env.cx.now);
+        match by_trunk {
+            true => env.active.spending.call_answered(self.id, unix),
+            false => env.active.spending.call_over(self.id, unix),
         }
         let With::End(end) = &mut self.with else { return };
         let settled = body.as_ref().map(|body| end.settle(body, env));

@@ -1,6 +1,8 @@
 //! Halves of calls in different shards: their ends meet in a room, which is a place in media and not in a shard, and each shard
 //! tells the other when its own half is over.
 
+use offhook_sip::Replaces;
+
 use super::call::{Call, With};
 use super::verb::Calls;
 use super::voice::{Dialled, Point};
@@ -37,6 +39,17 @@ pub enum Halves {
         accounts: Vec<AddressOfRecord>,
         /// The number of the service that wants it.
         service: usize,
+        /// Shards that have not been asked.
+        left: Vec<u8>,
+    },
+    /// The party of a call is to take the place of a phone in the call that a dialog is of.
+    Replace {
+        /// The shard of that party's call, and its number there.
+        by: (u8, u64),
+        /// The dialog.
+        replaces: Replaces,
+        /// The accounts whose phone it may be.
+        accounts: Vec<AddressOfRecord>,
         /// Shards that have not been asked.
         left: Vec<u8>,
     },
@@ -90,7 +103,7 @@ impl Table {
     /// Takes what another shard says.
     pub(crate) fn far(&mut self, said: Halves, env: &mut Env<'_, '_>) {
         match said {
-            Halves::Parked { .. } | Halves::PickUp { .. } => {}
+            Halves::Parked { .. } | Halves::PickUp { .. } | Halves::Replace { .. } => {}
             Halves::Meet { by, call, room } => self.meet(by, CallId(call), room, env),
             Halves::Met { call, with, room } => self.met(CallId(call), with, room, env),
             Halves::Key { call, key } => self.press(CallId(call), key, env),
@@ -121,9 +134,18 @@ impl Table {
     }
 
     fn met(&mut self, call: CallId, with: (u8, u64), room: Option<u64>, env: &mut Env<'_, '_>) {
+        let refers = self.calls.get(&call).is_some_and(|one| one.referral.is_some());
+        if refers && room.is_none() {
+            self.not_replaced(call, env);
+            return self.settle(call, env);
+        }
+        self.take_referred(call, env);
         let one = self.calls.get_mut(&call).filter(|one| one.is_half());
         match (one, room) {
-            (Some(one), Some(room)) => one.sit_with(with, room, env),
+            (Some(one), Some(room)) => {
+                one.sit_with(with, room, env);
+                self.transferred(call, env);
+            }
             (Some(_), None) => env.usages.let_go.push((call, Some(GONE.to_owned()))),
             (None, Some(_)) => {
                 let over = Halves::Over { call: with.1, reason: None };

@@ -121,6 +121,7 @@ impl Call {
         // What it counts as is what its party came or went by.
         if stays_first {
             winner.release(env.trunks);
+            env.active.spending.call_over(self.id, env.cx.epoch.unix(env.cx.now));
         } else if let Some(trunk) = std::mem::replace(&mut self.about.trunk, winner.counted.take()) {
             env.trunks.load.end(trunk);
         }

@@ -14,6 +14,7 @@ mod leg;
 mod lines;
 mod pickup;
 mod refer;
+mod replace;
 mod ring;
 mod unanswered;
 mod verb;
@@ -23,7 +24,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
 use offhook_media::voice::Clip;
-use offhook_sip::Request;
+use offhook_sip::{Request, Status};
 use offhook_sip_stack::transaction::{TransactionEvent, Transactions};
 use offhook_sip_stack::usage::{Claims, InviteEvent, UsageId, UsageOwner};
 use offhook_sip_stack::{Timers, shrink};
@@ -42,6 +43,7 @@ pub use far::Halves;
 pub(crate) use leg::{settings, settings_as};
 pub(crate) use pickup::PickUp;
 pub(crate) use refer::Refer;
+pub(crate) use replace::Replacing;
 pub(crate) use unanswered::{Onward, Unanswered};
 pub(crate) use verb::{Arriving, Called, Calls, Endpoint, Shown};
 pub(crate) use voice::{Dialled, Point};
@@ -77,6 +79,8 @@ pub(crate) struct Usages {
     pub(crate) refers: Vec<Refer>,
     /// Those who are transferred into the place of another at a service.
     pub(crate) given: Vec<(CallId, CallId)>,
+    /// Those who are to take the place of others.
+    pub(crate) replacing: Vec<Replacing>,
     /// Calls that ring and are to be taken.
     pub(crate) pickups: Vec<PickUp>,
     /// What has come of calling somebody for a transfer, by the call of the one who is transferred.
@@ -199,6 +203,19 @@ impl Table {
     /// What a supervisor listened to is over.
     pub(crate) fn unsupervised(&mut self, call: CallId, env: &mut Env<'_, '_>) {
         Calls::at_point(self, env, 0).hang_up(call);
+    }
+
+    /// The Call-ID of a call that goes on.
+    pub(crate) fn call_id(&self, call: CallId) -> Option<&str> {
+        self.calls.get(&call).filter(|call| !call.has_ended()).map(|call| call.about.call_id.as_str())
+    }
+
+    /// Ends a call for a reason of ours.
+    pub(crate) fn end(&mut self, call: CallId, reason: &str, refusal: (Status, &str), env: &mut Env<'_, '_>) {
+        if let Some(one) = self.calls.get_mut(&call).filter(|call| !call.has_ended()) {
+            one.hang_up(reason, refusal, env);
+        }
+        self.settle(call, env);
     }
 
     /// Ends the calls that the one who called knows by this Call-ID; returns how many there are.

@@ -47,7 +47,7 @@ impl Table {
                 let kept = ring.kept.as_ref();
                 let is_its = ring.branches.iter().any(|one| !one.done && is_one(&one.leg.account))
                     || kept.is_some_and(|kept| is_one(&kept.account));
-                is_its && kept.is_none_or(|kept| !kept.early) && call.rang
+                is_its && kept.is_none_or(|kept| !kept.early)
             }
             With::Phones(_) | With::End(_) => false,
         };

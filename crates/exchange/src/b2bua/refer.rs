@@ -7,8 +7,9 @@ use offhook_sip_stack::usage::Body;
 
 use super::call::{CALLER, Call, With};
 use super::dial::{Dial, ShownAs, Wanted};
+use super::replace::Replacing;
 use super::voice::Dialled;
-use super::{CallId, Env, Table, place};
+use super::{CallId, Env, Table};
 use crate::directory::AddressOfRecord;
 use crate::locality::user_of;
 use crate::refusal::Refusal;
@@ -22,6 +23,10 @@ pub(super) struct Referral {
     id: u32,
     /// Whether it does not want to be told (RFC 4488).
     silent: bool,
+    /// Its account.
+    account: AddressOfRecord,
+    /// Whom it has named.
+    to: Uri,
 }
 
 /// A REFER that waits for its turn.
@@ -61,16 +66,16 @@ impl Table {
             referrer.refers = Some(wish.stays);
         }
         if let Some(stays) = self.calls.get_mut(&wish.stays) {
-            stays.referral = Some(Box::new(Referral { by: (*call, *leg), id, silent }));
+            let (account, to) = (wish.by.clone(), wish.to.clone());
+            stays.referral = Some(Box::new(Referral { by: (*call, *leg), id, silent, account, to }));
         }
         self.notify(wish.stays, Status::TRYING, env);
-        match wish.replaces.as_ref().and_then(|replaces| self.replaced(replaces, &wish.by)) {
-            Some(other) if other.0 == *call => self.call_instead(&wish, env),
-            Some(other) if self.is_with_service(other) => {
-                env.usages.given.push((wish.stays, other.0));
+        match wish.replaces {
+            Some(replaces) => {
+                let accounts = vec![wish.by];
+                env.usages.replacing.push(Replacing { by: wish.stays, replaces, accounts });
             }
-            Some(other) => self.exchange(wish.stays, other, env),
-            None => self.call_instead(&wish, env),
+            None => self.call_instead(wish.stays, env),
         }
     }
 
@@ -107,21 +112,8 @@ impl Table {
         Ok(Wish { stays, by, to, replaces })
     }
 
-    /// The established call and leg that a phone of an account means by this dialog.
-    fn replaced(&self, replaces: &Replaces, by: &AddressOfRecord) -> Option<(CallId, u8)> {
-        let (call, number) = place(*self.tags.get(&*replaces.to_tag)?);
-        let one = self.calls.get(&call)?;
-        let leg = one.leg(number)?;
-        let is_meant = leg.invite.owns(&replaces.call_id, &replaces.to_tag)
-            && leg.invite.is_established()
-            && leg.invite.dialog().is_some_and(|dialog| dialog.id().remote_tag == *replaces.from_tag);
-        let has_other = one.other_call(number).is_some() || self.is_with_service((call, number));
-        let is_its = leg.account.as_ref() == Some(by) && has_other;
-        (is_meant && is_its).then_some((call, number))
-    }
-
     /// Whether a leg talks with a service and nobody else.
-    fn is_with_service(&self, (call, leg): (CallId, u8)) -> bool {
+    pub(super) fn is_with_service(&self, (call, leg): (CallId, u8)) -> bool {
         let one = self.calls.get(&call);
         one.is_some_and(|one| one.is_half() && one.partner.is_none() && one.is_first(leg))
     }
@@ -136,8 +128,10 @@ impl Table {
         if taken {
             env.usages.let_go.push((call, None));
             self.transferred(stays, env);
-        } else {
+        } else if self.calls.get(&stays).is_some_and(|one| one.referral.is_some()) {
             self.not_transferred(stays, Status::NOT_ACCEPTABLE_HERE, env);
+        } else {
+            self.not_replaced(stays, env);
         }
         self.settle(stays, env);
     }
@@ -152,26 +146,16 @@ impl Table {
         self.calls.get(&call)?.service
     }
 
-    /// The other party of another call of the phone takes its place (RFC 5589 §7).
-    fn exchange(&mut self, stays: CallId, (call, leg): (CallId, u8), env: &mut Env<'_, '_>) {
-        let other = self.release((call, leg), env);
-        if let Some(goes) = self.calls.get_mut(&call) {
-            goes.leave(leg, env);
-        }
-        self.take_referred(stays, env);
-        match other.filter(|other| self.connect(stays, *other, env)) {
-            Some(_) => self.transferred(stays, env),
-            None => self.not_transferred(stays, Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST, env),
-        }
-    }
-
     /// Whom the phone names is called.
-    fn call_instead(&mut self, wish: &Wish, env: &mut Env<'_, '_>) {
-        let Some(stays) = self.calls.get(&wish.stays) else { return };
-        let shown = stays.referral.as_ref().and_then(|referral| stays.shown_to(referral.by.1));
-        let dial = Dial::new(wish.to.to_string(), Some(wish.by.clone()), ShownAs::Name(shown.map(Box::new)));
+    pub(super) fn call_instead(&mut self, id: CallId, env: &mut Env<'_, '_>) {
+        let Some((stays, referral)) = self.calls.get(&id).and_then(|one| Some((one, one.referral.as_ref()?)))
+        else {
+            return;
+        };
+        let shown = ShownAs::Name(stays.shown_to(referral.by.1).map(Box::new));
+        let dial = Dial::new(referral.to.to_string(), Some(referral.account.clone()), shown);
         let call = self.next();
-        env.usages.wanted.push(Wanted { call, for_call: Some(wish.stays), service: NOBODY, dial });
+        env.usages.wanted.push(Wanted { call, for_call: Some(id), service: NOBODY, dial });
     }
 
     /// Something has come of calling whom the phone has named.
@@ -193,7 +177,7 @@ impl Table {
     }
 
     /// Parts a leg from the party that it talks with, whose call is returned; the leg itself is not ended.
-    fn release(&mut self, (call, leg): (CallId, u8), env: &mut Env<'_, '_>) -> Option<CallId> {
+    pub(super) fn release(&mut self, (call, leg): (CallId, u8), env: &mut Env<'_, '_>) -> Option<CallId> {
         if let Some(partner) = self.part(call, env) {
             return Some(partner);
         }
@@ -269,7 +253,7 @@ impl Table {
 
 impl Call {
     /// The call of the one with whom a leg talks.
-    fn other_call(&self, leg: u8) -> Option<CallId> {
+    pub(super) fn other_call(&self, leg: u8) -> Option<CallId> {
         match &self.with {
             With::Phones(ring) => {
                 let winner = ring.winner? as u8 + 1;

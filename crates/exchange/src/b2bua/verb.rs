@@ -55,6 +55,8 @@ pub(crate) struct Called {
     pub(crate) answering: Option<Answering>,
     /// Whether help is called, which has no limits.
     pub(crate) emergency: bool,
+    /// Whether it takes the place of another in a call (RFC 3891).
+    pub(crate) replaces: bool,
 }
 
 /// How the caller appears to those who are called.
@@ -315,7 +317,8 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
         };
         let Asking { request, from, caller, begun, trunk, .. } = asking;
         let most_calls = if called.emergency { usize::MAX } else { self.env.config.max_calls_per_account };
-        extensions(request, Name::Require, &["100rel", "timer"])?;
+        let known = ["100rel", "timer", "replaces"];
+        extensions(request, Name::Require, &known[..if called.replaces { 3 } else { 2 }])?;
         if self.table.calls.len() >= MOST_CALLS {
             return Err(Refusal::from(Status::SERVICE_UNAVAILABLE).with(Name::RetryAfter, 10));
         }

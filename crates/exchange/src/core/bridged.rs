@@ -14,6 +14,7 @@ use crate::b2bua::{Arriving, CallId, Called, Env, Onward, Table};
 use crate::command::Moderation;
 use crate::context::Context;
 use crate::directory::{AddressOfRecord, Also, Delta, Mailbox};
+use crate::event::Event;
 use crate::identity::Caller;
 use crate::io::ShardMessage;
 use crate::locality::user_of;
@@ -50,6 +51,33 @@ impl Core {
         (user, uri): (Option<String>, &Uri),
         cx: &mut Context<'_>,
     ) -> Result<(), Refusal> {
+        let came = self.came_by(&asking);
+        let reached = self.reach_user(server, asking, (user, uri), cx);
+        // Of a call that has not come to be nobody wants to know.
+        cx.out.events.extend(came.filter(|_| reached.is_ok()));
+        reached
+    }
+
+    /// What is told of a call that came by a trunk.
+    fn came_by(&self, asking: &Asking) -> Option<Event> {
+        let is_first = asking.diverted_by.is_none() && asking.caller.account().is_none();
+        if self.config.trunks.is_empty() || !is_first || *asking.request.method() != Method::Invite {
+            return None;
+        }
+        let trunk = self.trunk_of(&asking.request, &asking.from)?.trunk.name.clone();
+        Some(Event::CallCame { call: asking.request.call_id().unwrap_or_default().to_owned(), trunk })
+    }
+
+    fn reach_user(
+        &mut self,
+        server: ServerId,
+        asking: Asking,
+        (user, uri): (Option<String>, &Uri),
+        cx: &mut Context<'_>,
+    ) -> Result<(), Refusal> {
+        if *asking.request.method() == Method::Invite && self.replace(server, &asking, cx)? {
+            return Ok(());
+        }
         // A trunk's way of writing a number is not how it is known here.
         let came = asking.caller.account().is_none().then(|| self.trunk_of(&asking.request, &asking.from));
         let dialled = came.flatten().and_then(|came| came.number).or_else(|| user.clone());
@@ -295,6 +323,7 @@ impl Core {
             || !self.usages.wanted.is_empty()
             || !self.usages.given.is_empty()
             || !self.usages.pickups.is_empty()
+            || !self.usages.replacing.is_empty()
         {
             self.call_for_services(cx);
             for (call, service, point) in std::mem::take(&mut self.usages.points) {

@@ -70,7 +70,7 @@ impl Core {
         let dialled = uri.as_ref().and_then(user_of).unwrap_or_default();
         let account = account.or_else(|| self.account_of(&dialled, uri.as_ref()?));
         let answering = account.as_ref().and_then(|account| self.directory.answering(account)).cloned();
-        let called = Called { dialled, account, answering, emergency: false };
+        let called = Called { dialled, account, answering, emergency: false, replaces: false };
         let outcome = match deflection {
             Some(to) => Some(Outcome::Diverted(Diversion { to, why })),
             None => self.unanswered(server, &asking, &called, why, cx)?,
@@ -86,7 +86,7 @@ impl Core {
     }
 
     /// The account that a Request-URI of ours names.
-    fn account_of(&self, user: &str, uri: &Uri) -> Option<AddressOfRecord> {
+    pub(super) fn account_of(&self, user: &str, uri: &Uri) -> Option<AddressOfRecord> {
         let host = uri.as_sip().map(|uri| uri.host().to_string()).unwrap_or_default();
         self.directory.find(user, &host, &self.config.domains).map(|account| account.address.clone())
     }

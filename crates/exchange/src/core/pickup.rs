@@ -1,13 +1,17 @@
 //! Calls that ring, and that somebody else takes than whom they ring at.
 
 use offhook_sip::Status;
+use offhook_sip_stack::transaction::ServerId;
 
 use super::Core;
-use crate::b2bua::{Arriving, CallId, Called, Calls, Endpoint, Halves, PickUp};
+use crate::b2bua::{Arriving, CallId, Called, Calls, Endpoint, Halves, PickUp, Replacing};
 use crate::context::Context;
 use crate::directory::AddressOfRecord;
+use crate::identity::Caller;
 use crate::io::ShardMessage;
 use crate::locality::user_of;
+use crate::proxy::Asking;
+use crate::refusal::Refusal;
 
 impl Core {
     /// Carries out what services want picked up.
@@ -24,11 +28,60 @@ impl Core {
         }
     }
 
-    /// The next shard is asked, or the one who wants a call learns that none rings.
-    fn pass_on(&mut self, said: Halves, cx: &mut Context<'_>) {
-        let Halves::PickUp { by, accounts, service, mut left } = said else { return };
+    /// An INVITE that is to take the place of a dialog of ours (RFC 3891), on behalf of the account whose phone that is with.
+    ///
+    /// # Errors
+    /// If it may not, or the dialog is not established.
+    pub(super) fn replace(
+        &mut self,
+        server: ServerId,
+        asking: &Asking,
+        cx: &mut Context<'_>,
+    ) -> Result<bool, Refusal> {
+        let Ok(Some(replaces)) = asking.request.replaces() else { return Ok(false) };
+        if !self.bridged.has_dialog(&replaces) {
+            return Ok(false);
+        }
+        if replaces.early_only {
+            return Err(Status::BUSY_HERE.into());
+        }
+        let accounts = match (&asking.caller, asking.request.referred_by()) {
+            (Caller::Account(caller), Ok(by)) => {
+                let by = by.and_then(|by| self.account_of(&user_of(&by.uri)?, &by.uri));
+                std::iter::once(caller.address.clone()).chain(by).collect()
+            }
+            _ => Vec::new(),
+        };
+        if !self.bridged.is_replaceable(&replaces, &accounts) {
+            return Err(Refusal::new(Status::FORBIDDEN, "This call is not yours to take"));
+        }
+        let called = Called { replaces: true, ..Called::default() };
+        let arriving = Arriving { server, asking, called: &called, targets: Vec::new() };
+        let (bridged, mut env, _) = self.bridged(cx);
+        let (by, mut calls) = Calls::new(bridged, &mut env, arriving);
+        calls.service = usize::MAX;
+        calls.answer(by, Endpoint::Voice)?;
+        self.usages.replacing.push(Replacing { by, replaces, accounts });
+        Ok(true)
+    }
+
+    /// Puts parties into the places of others.
+    pub(super) fn replace_parties(&mut self, cx: &mut Context<'_>) {
+        for wanted in std::mem::take(&mut self.usages.replacing) {
+            let (bridged, mut env, _) = self.bridged(cx);
+            if !bridged.replace(&wanted, &mut env) {
+                let left = (0..self.config.shards).filter(|shard| *shard != cx.shard).collect();
+                let Replacing { by, replaces, accounts } = wanted;
+                self.pass_on(Halves::Replace { by: (cx.shard, by.0), replaces, accounts, left }, cx);
+            }
+        }
+    }
+
+    /// The next shard is asked, or the one who asks learns that there is nothing.
+    fn pass_on(&mut self, mut said: Halves, cx: &mut Context<'_>) {
+        let Some((left, by)) = said.asked() else { return };
         let (to, said) = match left.pop() {
-            Some(next) => (next, Halves::PickUp { by, accounts, service, left }),
+            Some(next) => (next, said),
             None => (by.0, Halves::Met { call: by.1, with: (cx.shard, 0), room: None }),
         };
         if to == cx.shard {
@@ -37,8 +90,15 @@ impl Core {
         cx.out.shards.push((to, ShardMessage::Halves(said)));
     }
 
-    /// Another shard asks for a call that rings.
+    /// Another shard asks for a call that rings, or the place of somebody.
     pub(super) fn picked_up_from_far(&mut self, said: Halves, cx: &mut Context<'_>) {
+        if let Halves::Replace { by, replaces, accounts, .. } = &said {
+            let (bridged, mut env, _) = self.bridged(cx);
+            if !bridged.replace_for(*by, (replaces, accounts), &mut env) {
+                self.pass_on(said, cx);
+            }
+            return;
+        }
         let Halves::PickUp { by, accounts, service, .. } = &said else { return };
         match self.take_ringing(accounts, *service, cx) {
             Some(found) => {

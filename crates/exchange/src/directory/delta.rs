@@ -1,6 +1,7 @@
 //! Changes of the directory.
 
 use super::{Account, AddressOfRecord, Answering, Bindings, Mailbox, Rights};
+use crate::spending::Limits;
 
 /// How an agent of a queue is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,4 +37,6 @@ pub enum Delta {
     WakeUp(AddressOfRecord, Option<u64>),
     /// An account has these rights now.
     Rights(AddressOfRecord, Rights),
+    /// An account may do so much.
+    Limits(AddressOfRecord, Limits),
 }

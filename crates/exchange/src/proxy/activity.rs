@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, HashMap};
 use offhook_sip::Status;
 
 use super::members::Members;
+use crate::config::Config;
 use crate::directory::AddressOfRecord;
 use crate::identity::Caller;
 use crate::refusal::Refusal;
+use crate::spending::Spending;
 
 /// Calls that are being set up, or whose media goes through us.
 pub(crate) struct Activity {
@@ -17,19 +19,22 @@ pub(crate) struct Activity {
     elsewhere: HashMap<AddressOfRecord, BTreeMap<u8, u32>>,
     /// Accounts whose number here may have changed since the others were told.
     untold: Vec<AddressOfRecord>,
+    /// What those that leave by trunks cost.
+    pub(crate) spending: Spending,
     /// Who of groups is in a call.
     pub(crate) members: Members,
 }
 
 impl Activity {
-    /// For one of so many shards.
-    pub(crate) fn new(shards: u8) -> Self {
+    /// For a shard.
+    pub(crate) fn new(shard: u8, config: &Config) -> Self {
         Self {
-            shards,
+            shards: config.shards,
             here: HashMap::new(),
             elsewhere: HashMap::new(),
             untold: Vec::new(),
-            members: Members::default(),
+            spending: Spending::new(shard, config),
+            members: Members::new(config.services.members()),
         }
     }
 
@@ -39,6 +44,8 @@ impl Activity {
     /// If the account has as many calls as it may have.
     pub(crate) fn admit(&mut self, caller: &Caller, most: usize) -> Result<Option<AddressOfRecord>, Refusal> {
         let Some(account) = caller.account() else { return Ok(None) };
+        let own = self.spending.limits(account).calls.filter(|_| most != usize::MAX);
+        let most = own.map_or(most, |own| own as usize);
         if !self.begin(account, most) {
             return Err(Refusal::new(Status::FORBIDDEN, "This account has as many calls as it may have"));
         }
@@ -89,7 +96,7 @@ impl Activity {
 
     /// Whether no call is counted here.
     pub(crate) fn is_empty(&self) -> bool {
-        self.here.is_empty() && self.members.is_idle()
+        self.here.is_empty() && self.spending.is_idle() && self.members.is_idle()
     }
 
     fn is_to_be_told(&mut self, account: &AddressOfRecord) {
@@ -102,11 +109,16 @@ impl Activity {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Key;
+
+    fn config(shards: u8) -> Config {
+        Config { shards, ..Config::new(Vec::new(), Key([0; 32])) }
+    }
 
     #[test]
     fn calls_at_other_shards_count_as_well() {
         let alice = AddressOfRecord::new("alice", "example.com");
-        let mut activity = Activity::new(3);
+        let mut activity = Activity::new(0, &config(3));
         activity.note(1, alice.clone(), 2);
         activity.note(2, alice.clone(), 1);
         assert!(activity.begin(&alice, 4));
@@ -126,7 +138,7 @@ mod tests {
     #[test]
     fn a_single_shard_tells_nobody() {
         let alice = AddressOfRecord::new("alice", "example.com");
-        let mut activity = Activity::new(1);
+        let mut activity = Activity::new(0, &config(1));
         assert!(activity.begin(&alice, 1));
         assert_eq!(activity.changed(), None);
     }

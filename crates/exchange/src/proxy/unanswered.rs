@@ -117,11 +117,10 @@ impl Proxy {
         None
     }
 
-    /// The calls that ring, by their contexts.
+    /// The calls that ring, or are about to, by their contexts.
     pub(crate) fn ringing_numbers(&self) -> impl Iterator<Item = u64> {
-        let rings = |one: &ResponseContext| {
-            one.is_new_call() && one.rings && !one.final_sent && !one.cancelled && !one.hung_up
-        };
+        let rings =
+            |one: &ResponseContext| one.is_new_call() && !one.final_sent && !one.cancelled && !one.hung_up;
         let mut all: Vec<_> =
             self.contexts.iter().filter(|(_, one)| rings(one)).map(|(number, _)| *number).collect();
         // The one that has waited longest first.

@@ -197,7 +197,8 @@ impl Bench {
                 | media::Command::Transcode { .. }
                 | media::Command::Press { .. }
                 | media::Command::Echo { .. }
-                | media::Command::Order { .. } => {}
+                | media::Command::Order { .. }
+                | media::Command::Tap { .. } => {}
             }
         }
         open

@@ -52,6 +52,8 @@ pub enum Kind {
     List,
     /// A table of one place to go, or a list of tables with trunks.
     Destination,
+    /// A table of what an account may do.
+    Limits,
 }
 
 impl Kind {
@@ -79,6 +81,7 @@ impl Kind {
             Self::Networks => "networks such as [\"10.0.0.0/8\"]".into(),
             Self::Ports => "ports such as \"20000-20999\", at least four".into(),
             Self::List => "text in quotes or a list of such".into(),
+            Self::Limits => "{ calls = 2, minutes_per_day = 60, money_per_day = \"5.00\" }, or some of it".into(),
             Self::Destination => {
                 "{ trunk = \"NAME\" }, { trunk = [\"ONE\", \"TWO\"] }, a list of { trunk = \"NAME\", weight = 1 }, \
                  { account = \"sip:…\" }, { domain = \"…\" } or { reject = 603 }"
@@ -195,6 +198,12 @@ pub const KEYS: &[Key] = &[
         Kind::Choice(&["operator", "automatic"]),
         "\"operator\"",
         "Who decides about applications for numbers; automatic: the first free number is given at once",
+    ),
+    key(
+        "rates.file",
+        Kind::Path,
+        "",
+        "What calls by trunks cost: a CSV file (prefix,per_minute,connection,increments,currency)",
     ),
     key("dns.servers", Kind::Servers, "", "DNS servers; default: those of the system"),
     key("dns.timeout", Kind::Time, "\"4s\"", "How long they may take to answer a question"),
@@ -496,6 +505,18 @@ pub const KEYS: &[Key] = &[
         "Calls that an account may have at a time",
     ),
     key(
+        "security.limits.minutes_per_day",
+        Kind::Count(0, 1_000_000),
+        "",
+        "Minutes that an account may call by trunks on a day, if it has no limit of its own; default: no limit",
+    ),
+    key(
+        "security.limits.money_per_day",
+        Kind::Text,
+        "",
+        "Money, such as \"5.00\", that an account may spend by trunks on a day; it needs rates.file; default: no limit",
+    ),
+    key(
         "security.allow_international",
         Kind::Flag,
         "false",
@@ -515,6 +536,7 @@ pub(super) const ACCOUNT: &[Key] = &[
     key("email", Kind::Text, "", "Where its owner is reached"),
     key("country", Kind::Text, "", "The country as whose people it dials, if not that of [numbers]"),
     key("area_code", Kind::Text, "", "Its area code, if not that of [numbers]"),
+    key("limits", Kind::Limits, "", "What it may do, where that is not as [security] says"),
 ];
 
 /// The keys of `[[trunk]]`.

@@ -68,5 +68,11 @@ fn of_kind(kind: Kind) -> Value {
         Kind::Count(least, most) => json!({ "type": "integer", "minimum": least, "maximum": most }),
         Kind::Time | Kind::TimeOrOff => json!({ "type": ["string", "integer"] }),
         Kind::Destination => json!({ "type": ["object", "array"] }),
+        Kind::Limits => {
+            let count = json!({ "type": "integer", "minimum": 0 });
+            let properties =
+                json!({ "calls": count, "minutes_per_day": count, "money_per_day": { "type": "string" } });
+            json!({ "type": "object", "properties": properties, "additionalProperties": false })
+        }
     }
 }

@@ -1,0 +1,111 @@
+//! One party takes the place of another in a call (RFC 3891), whatever shard that is of.
+
+use offhook_sip::{Replaces, Status};
+
+use super::far::Halves;
+use super::halves::OURS;
+use super::{CallId, Env, Table, place};
+use crate::directory::AddressOfRecord;
+
+/// The party of a call is to take the place of a phone of one of these accounts in the call that the dialog is of.
+pub(crate) struct Replacing {
+    pub(crate) by: CallId,
+    pub(crate) replaces: Replaces,
+    pub(crate) accounts: Vec<AddressOfRecord>,
+}
+
+impl Table {
+    /// Whether a dialog is an established one of ours with a phone of one of these accounts.
+    pub(crate) fn is_replaceable(&self, replaces: &Replaces, accounts: &[AddressOfRecord]) -> bool {
+        self.replaced(replaces, accounts).is_some()
+    }
+
+    /// Whether a dialog is of a leg of ours.
+    pub(crate) fn has_dialog(&self, replaces: &Replaces) -> bool {
+        self.tags.contains_key(&*replaces.to_tag)
+    }
+
+    /// The established call and leg that a phone of one of these accounts means by this dialog.
+    fn replaced(&self, replaces: &Replaces, accounts: &[AddressOfRecord]) -> Option<(CallId, u8)> {
+        let (call, number) = place(*self.tags.get(&*replaces.to_tag)?);
+        let one = self.calls.get(&call)?;
+        let leg = one.leg(number)?;
+        let is_meant = leg.invite.owns(&replaces.call_id, &replaces.to_tag)
+            && leg.invite.is_established()
+            && leg.invite.dialog().is_some_and(|dialog| dialog.id().remote_tag == *replaces.from_tag);
+        let has_other = one.other_call(number).is_some() || self.is_with_service((call, number));
+        let is_its = leg.account.as_ref().is_some_and(|account| accounts.contains(account)) && has_other;
+        (is_meant && is_its).then_some((call, number))
+    }
+
+    /// Does so if the call is here.
+    pub(crate) fn replace(&mut self, wanted: &Replacing, env: &mut Env<'_, '_>) -> bool {
+        let by = wanted.by;
+        let Some((call, leg)) = self.replaced(&wanted.replaces, &wanted.accounts) else { return false };
+        if self.calls.get(&call).is_none_or(|one| one.id == by || one.refers == Some(by)) {
+            return false;
+        }
+        if self.is_with_service((call, leg)) {
+            env.usages.given.push((by, call));
+            return true;
+        }
+        let other = self.release((call, leg), env);
+        if let Some(goes) = self.calls.get_mut(&call) {
+            goes.leave(leg, env);
+        }
+        self.take_referred(by, env);
+        match other.filter(|other| self.connect(by, *other, env)) {
+            Some(_) => self.transferred(by, env),
+            None => self.not_replaced(by, env),
+        }
+        self.settle(call, env);
+        self.settle(by, env);
+        true
+    }
+
+    /// The same for one of another shard, if the call is here.
+    pub(crate) fn replace_for(
+        &mut self,
+        by: (u8, u64),
+        (replaces, accounts): (&Replaces, &[AddressOfRecord]),
+        env: &mut Env<'_, '_>,
+    ) -> bool {
+        let Some((call, leg)) = self.replaced(replaces, accounts) else { return false };
+        if self.is_with_service((call, leg)) {
+            return false;
+        }
+        let Some(other) = self.release((call, leg), env) else { return false };
+        if let Some(goes) = self.calls.get_mut(&call) {
+            goes.leave(leg, env);
+        }
+        self.meet(by, other, OURS | u64::from(by.0) << 48 | by.1, env);
+        self.settle(call, env);
+        true
+    }
+
+    /// Nothing comes of it: whom a phone has named is called instead, and who has asked for no one else goes.
+    pub(crate) fn not_replaced(&mut self, by: CallId, env: &mut Env<'_, '_>) {
+        let Some(one) = self.calls.get(&by) else { return };
+        if one.referral.is_some() {
+            self.call_instead(by, env);
+        } else {
+            let status = Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST;
+            let reason = format!("SIP;cause={};text=\"{}\"", status.code(), status.reason());
+            env.usages.let_go.push((by, Some(reason)));
+        }
+    }
+}
+
+impl Halves {
+    /// The shards that have not been asked, and who asks.
+    pub(crate) fn asked(&mut self) -> Option<(&mut Vec<u8>, (u8, u64))> {
+        match self {
+            Self::PickUp { left, by, .. } | Self::Replace { left, by, .. } => Some((left, *by)),
+            Self::Parked { .. }
+            | Self::Meet { .. }
+            | Self::Met { .. }
+            | Self::Key { .. }
+            | Self::Over { .. } => None,
+        }
+    }
+}

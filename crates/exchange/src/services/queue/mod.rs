@@ -267,11 +267,11 @@ impl Service for Queues {
     }
 
     fn over(&mut self, call: CallId) {
-        // One that was given to another service is still known here.
-        if let Some(Who::Caller(at)) = self.calls.remove(&call)
-            && let Some(line) = self.lines.get_mut(at)
-        {
-            line.is_over(call);
+        // One that another service has taken is still known here.
+        match self.calls.remove(&call) {
+            Some(Who::Caller(at)) => self.lines[at].is_over(call),
+            Some(Who::Agent(at, agent)) => self.lines[at].is_free(&agent),
+            Some(Who::Code(_) | Who::Goes) | None => {}
         }
     }
 

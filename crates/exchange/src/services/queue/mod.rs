@@ -10,8 +10,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use offhook_sip::Status;
-
 use super::group::{Group, Hours, Hunt, Strategy};
 use super::{Kind, Service, Settings as All, Verdict};
 use crate::b2bua::{CallId, Calls, Dialled, Endpoint, Point};
@@ -130,7 +128,7 @@ impl Queues {
             }
             let why = if is_full { "Too many wait for" } else { "Nobody takes calls of" };
             let reason = format!("{why} {}", queue.name);
-            return Verdict::Reject(Refusal::new(Status::TEMPORARILY_UNAVAILABLE, reason));
+            return Verdict::Reject(Refusal::unavailable(reason));
         }
         let answered = calls.answer(call, Endpoint::Voice);
         if answered.is_ok() {

@@ -39,6 +39,11 @@ impl Refusal {
         Status::ANONYMITY_DISALLOWED.into()
     }
 
+    /// Nobody is there who could take the call: 480.
+    pub(crate) fn unavailable(reason: impl Into<String>) -> Self {
+        Self::new(Status::TEMPORARILY_UNAVAILABLE, reason)
+    }
+
     /// The one who is called cannot take the call now.
     pub(crate) fn busy(reason: &str) -> Self {
         Self::new(Status::BUSY_HERE, reason)

@@ -256,6 +256,12 @@ impl Line {
         self.waiting.retain(|one| one.call != call);
     }
 
+    /// An agent's call has ended that another service has had.
+    pub(super) fn is_free(&mut self, account: &AddressOfRecord) {
+        self.agents.entry(account.clone()).or_default().busy = false;
+        self.counts.begun.remove(account);
+    }
+
     /// Sends a caller on to where the queue's calls go; false if there is nowhere to go.
     pub(super) fn send_on(&mut self, call: CallId, calls: &mut Calls<'_, '_, '_>) -> bool {
         let Some(waiter) = self.waiting.iter_mut().find(|one| one.call == call) else { return false };
@@ -278,7 +284,8 @@ impl Line {
 
     /// Tells a caller where it stands, and lets it hear that it waits.
     pub(super) fn tell(&self, call: CallId, language: Language, first: bool, calls: &mut Calls<'_, '_, '_>) {
-        let Some(place) = self.waiting.iter().position(|one| one.call == call) else { return };
+        let mut waits = self.waiting.iter().filter(|one| !one.leaves);
+        let Some(place) = waits.position(|one| one.call == call) else { return };
         let mut speech = Speech::new(language);
         if first {
             speech = speech.pause(SETTLE_MS).say("queue-welcome");

@@ -10,8 +10,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use offhook_sip::Status;
-
 use super::group::{Group, Hours, Hunt, Strategy};
 use super::{Kind, Service, Settings as All, Verdict};
 use crate::b2bua::{CallId, Calls, Dialled, Endpoint, Point};
@@ -130,7 +128,7 @@ impl Queues {
             }
             let why = if is_full { "Too many wait for" } else { "Nobody takes calls of" };
             let reason = format!("{why} {}", queue.name);
-            return Verdict::Reject(Refusal::new(Status::TEMPORARILY_UNAVAILABLE, reason));
+            return Verdict::Reject(Refusal::unavailable(reason));
         }
         let answered = calls.answer(call, Endpoint::Voice);
         if answered.is_ok() {
@@ -267,11 +265,11 @@ impl Service for Queues {
     }
 
     fn over(&mut self, call: CallId) {
-        // One that was given to another service is still known here.
-        if let Some(Who::Caller(at)) = self.calls.remove(&call)
-            && let Some(line) = self.lines.get_mut(at)
-        {
-            line.is_over(call);
+        // One that another service has taken is still known here.
+        match self.calls.remove(&call) {
+            Some(Who::Caller(at)) => self.lines[at].is_over(call),
+            Some(Who::Agent(at, agent)) => self.lines[at].is_free(&agent),
+            Some(Who::Code(_) | Who::Goes) | None => {}
         }
     }
 

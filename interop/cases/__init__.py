@@ -1,4 +1,4 @@
 """Importing this package fills the list of cases, in this order."""
 
 from . import (sipp, phones, secure, encrypted_media, keys, softphone, faults, turn, networks, domains, trunks,
-               services, presence, forwarding, transfer, voice, explained, records, lines)
+               services, presence, forwarding, transfer, voice, mail, menus, explained, records, lines)

@@ -12,7 +12,7 @@ use crate::command::{Answer, Command, Ticket};
 use crate::directory::{AddressOfRecord, Bindings, Delta};
 use crate::event::Event;
 use crate::message::{TextAnswer, TextRequest};
-use crate::presence::Line;
+use crate::presence::{KeptWatch, Line, WatchChange};
 use crate::trunks::TrunkState;
 
 /// What a shard is told. Each comes with the moment at which it is handled.
@@ -50,6 +50,9 @@ pub enum Input {
     /// What a folder of recordings holds now: its name, and the names of the files in it and in its folders. Said of each
     /// at the start, and of one that changes, to every shard.
     Mailbox(String, Vec<String>),
+    /// Subscriptions that were written down and are not over; said to every shard once, at the start, when it knows the
+    /// accounts and mailboxes.
+    Watches(Vec<KeptWatch>),
     /// The answer to a question in [`Outbox::texts`], by its number.
     Stored(u64, TextAnswer),
     /// From an operator, the API or the store.
@@ -162,6 +165,8 @@ pub struct Outbox {
     pub answers: Vec<(Ticket, Answer)>,
     /// Questions to the store about text messages, with the number by which the answer comes back.
     pub texts: Vec<(u64, TextRequest)>,
+    /// What changes in the subscriptions that are written down.
+    pub watches: Vec<WatchChange>,
     /// Changes to files of recordings.
     pub files: Vec<FileRequest>,
     /// What happened, for logs, metrics and call records.

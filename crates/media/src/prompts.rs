@@ -21,6 +21,11 @@ pub fn is_known(name: &str) -> bool {
     list::PROMPTS.binary_search_by_key(&name, |(known, _)| known).is_ok()
 }
 
+/// The names of all prompts, in order.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    list::PROMPTS.iter().map(|(name, _)| *name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -49,7 +54,11 @@ mod tests {
         let phrases = |language: &str| {
             let all = of(language);
             all.into_iter()
-                .filter(|name| name.starts_with("/voicemail-") || name.starts_with("/conference-"))
+                .filter(|name| {
+                    ["/voicemail-", "/conference-", "/menu-", "/directory-"]
+                        .iter()
+                        .any(|of| name.starts_with(of))
+                })
                 .collect::<Vec<_>>()
         };
         assert_eq!(phrases("en"), phrases("zh"));

@@ -8,6 +8,7 @@ mod clock;
 pub mod config_file;
 mod host;
 mod machine;
+mod mail;
 mod media_identity;
 mod media_thread;
 mod notify;
@@ -29,6 +30,7 @@ mod texts;
 mod trace;
 mod turn;
 mod voicemail;
+mod watches;
 mod web;
 
 pub use banner::banner;
@@ -40,6 +42,8 @@ pub use offline::Offline;
 pub use routing::{RouteDecision, RouteReport, RouteRow, list_routes, test_route};
 pub use run_file::RunFile;
 pub use server::{Ended, Server};
-pub use settings::{CertificateFiles, DeclaredAccount, Messages, Service, Settings, TurnSettings, WebTls};
+pub use settings::{
+    CertificateFiles, DeclaredAccount, Mail, MailTls, Messages, Service, Settings, TurnSettings, WebTls,
+};
 pub use start::StartError;
 pub use telemetry::{LogFormat, call_records, start_log};

@@ -50,7 +50,7 @@ async fn open(settings: &Settings, warnings: &mut Vec<String>) -> Result<Site, S
     for delta in store.load(clock::unix().as_secs()).await? {
         directory.apply(delta);
     }
-    let records = Stored { store, realm, shards: None, numbers: settings.numbers };
+    let records = Stored { store, realm, shards: None, numbers: settings.numbers, mail: None };
     Ok(Site {
         token: token()?.into(),
         exchange: Arc::new(AtRest { directory }),

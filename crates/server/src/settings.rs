@@ -1,6 +1,8 @@
 //! The configuration as meant: settings that belong together and cannot be wrong.
 
 mod account;
+mod mail;
+mod menu;
 mod messages;
 mod plan;
 mod presence;
@@ -24,6 +26,7 @@ use offhook_sdp::Codec;
 use offhook_sip_stack::Transport;
 
 pub use account::DeclaredAccount;
+pub use mail::{Mail, MailTls};
 pub use messages::Messages;
 pub use services::Service;
 pub use turn::TurnSettings;
@@ -103,6 +106,8 @@ pub struct Settings {
     pub turn: Option<TurnSettings>,
     /// What text messages are set to.
     pub messages: Messages,
+    /// Who takes mails about voice messages; `None`: there are none.
+    pub mail: Option<Mail>,
     /// What presence is set to.
     pub presence: offhook_exchange::presence::Settings,
     /// Octets in which the messages that passed lately are kept; 0: they are not.
@@ -334,6 +339,7 @@ impl Meaning<'_> {
             hold_timeout: self.time("media.hold_timeout"),
             turn,
             messages: self.messages(),
+            mail: self.mail(),
             presence: self.presence(),
             trace_memory: self.trace_memory(),
             services: self.services(),

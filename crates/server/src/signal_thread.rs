@@ -13,6 +13,7 @@ use offhook_exchange::command::{Answer, Ticket};
 use offhook_exchange::config::Epoch;
 use offhook_exchange::io::{Input, Outbox};
 use offhook_exchange::message::TextAnswer;
+use offhook_exchange::presence::WatchChange;
 use offhook_media::command as media;
 use offhook_memory::Peak;
 use offhook_net::{NetInput, Resolver, SendFailed, Streams, UdpSockets, flow_of};
@@ -51,6 +52,7 @@ pub(crate) struct SignalThread {
     pub(crate) resolved: (Mailbox<Resolved>, Receiver<Resolved>),
     /// The way of questions about text messages, and that of their answers.
     pub(crate) texts: mpsc::Sender<Asked>,
+    pub(crate) watches: mpsc::Sender<WatchChange>,
     pub(crate) stored: (Mailbox<Stored>, Receiver<Stored>),
     pub(crate) media: Mailbox<media::Command>,
     /// The way to files of recordings, and what folders of them hold.
@@ -419,6 +421,11 @@ impl SignalThread {
             {
                 asked.answered.put((ticket, TextAnswer::Failed));
             }
+        }
+        let changes = self.state.out.watches.drain(..);
+        let lost = changes.filter_map(|change| self.watches.try_send(change).err()).count();
+        if lost > 0 {
+            tracing::warn!(changes = lost, "too many subscriptions change: these may end with the process");
         }
     }
 

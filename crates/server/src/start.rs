@@ -11,6 +11,7 @@ use offhook_exchange::config::{Config, Epoch, Listener};
 use offhook_exchange::directory::Delta;
 use offhook_exchange::dispatch;
 use offhook_exchange::io::{Input, Outbox, ShardMessage};
+use offhook_exchange::presence::{KeptWatch, WatchChange};
 use offhook_media::identity::Identity;
 use offhook_media::lease::PortBlock;
 use offhook_media::relay;
@@ -29,6 +30,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::certificates::{CertificateError, Certificates, Shown};
 use crate::host::{Host, Station};
+use crate::mail::{self, Mailer, Notices};
 use crate::media_identity::media_identity;
 use crate::media_thread::MediaThread;
 use crate::others::Others;
@@ -43,7 +45,7 @@ use crate::texts;
 use crate::trace::Recorder;
 use crate::turn::{self, Surroundings, Turn, TurnDoors};
 use crate::voicemail::{self, Mailboxes};
-use crate::{RunFile, Settings, clock, web};
+use crate::{RunFile, Settings, clock, watches, web};
 
 /// Why an exchange could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -120,15 +122,36 @@ pub(crate) fn start(settings: Settings) -> Result<Server, StartError> {
     let (to_texts, asked) = texts::channel();
     runtime.spawn(texts::run(store.clone(), terms, asked));
     let abroad = Abroad { resolver, tls: tls_client(&settings)? };
-    let parts = start_threads(&settings, &config, identity, (doors, abroad), &deltas, journals, to_texts)?;
+    let mail = mail::open(&settings, &store).map_err(system("the folder of mails cannot be used"))?;
+    let (notices, mailer) = mail.unzip();
+    let watches = runtime.block_on(store.watches(clock::unix().as_secs()))?;
+    let (to_watches, changes) = watches::channel();
+    runtime.spawn(watches::run(store.clone(), changes));
+    let known = Known { deltas, watches, folders: Vec::new() };
+    let writers = Writers { journals, texts: to_texts, watches: to_watches, notices };
+    let parts = start_threads(&settings, &config, identity, (doors, abroad), known, writers)?;
     let Parts { shards, streams, measures, mut threads } = parts;
     let sites = http.iter().chain(&https);
     let turn = start_turn(turn, &settings, &realm, secret, &listeners, sites)?.map(|turn| threads.keep(turn));
     runtime.spawn(shown.clone().keep());
-    let exchange =
-        Running { shards: shards.clone(), streams: streams.clone(), measures, turn: turn.clone(), about };
-    let records =
-        Stored { store: store.clone(), realm, shards: Some(shards.clone()), numbers: settings.numbers };
+    let health = mailer.as_ref().map(Mailer::health);
+    mailer.map(|mailer| runtime.spawn(mailer.run()));
+    let mail = health.clone();
+    let exchange = Running {
+        shards: shards.clone(),
+        streams: streams.clone(),
+        measures,
+        turn: turn.clone(),
+        mail,
+        about,
+    };
+    let records = Stored {
+        store: store.clone(),
+        realm,
+        shards: Some(shards.clone()),
+        numbers: settings.numbers,
+        mail: health,
+    };
     let site = Site {
         token: token()?.into(),
         exchange: Arc::new(exchange),
@@ -363,14 +386,29 @@ struct Parts {
     threads: Threads,
 }
 
+/// What every shard must know.
+struct Known {
+    deltas: Vec<Delta>,
+    watches: Vec<KeptWatch>,
+    folders: Vec<Folder>,
+}
+
+/// To whom shards and files give what has to be kept.
+struct Writers {
+    /// One for each shard.
+    journals: Vec<Journal>,
+    texts: tokio::sync::mpsc::Sender<texts::Asked>,
+    watches: tokio::sync::mpsc::Sender<WatchChange>,
+    notices: Option<Notices>,
+}
+
 fn start_threads(
     settings: &Settings,
     config: &Config,
     identity: Arc<Identity>,
     (doors, abroad): (Doors, Abroad),
-    deltas: &[Delta],
-    journals: Vec<Journal>,
-    texts: tokio::sync::mpsc::Sender<texts::Asked>,
+    mut known: Known,
+    Writers { journals, texts, watches, notices }: Writers,
 ) -> Result<Parts, StartError> {
     let shards = settings.threads;
     let signal = (0..shards).map(|number| Sleeper::start(&thread_name(number, shards), Host::run));
@@ -383,8 +421,8 @@ fn start_threads(
     let (handle, posts) = Shards::new(&wakers);
     let (to_media, commands) = Mailbox::new(media.waker.clone());
     let writer = Recordings::open(voicemail::place(&settings.data_dir), settings.voicemail_keep_days);
-    let writer = writer.map_err(system("the folder of voicemail cannot be used"))?;
-    let folders_now = writer.all();
+    let writer = writer.map_err(system("the folder of voicemail cannot be used"))?.tell(notices);
+    known.folders = writer.all();
     let (recordings, file_works) = Files::new();
     let (media_files, from_files) = Mailbox::new(media.waker.clone());
     let (folders, shown): (Vec<_>, Vec<_>) = wakers.iter().cloned().map(Mailbox::new).unzip();
@@ -418,7 +456,7 @@ fn start_threads(
             number,
             waker: wakers[usize::from(number)].clone(),
             epoch,
-            shard: new_shard(number, config, epoch, ports, (deltas, &folders_now))?,
+            shard: new_shard(number, config, epoch, ports, &known)?,
             udp: UdpSockets::new(udp),
             streams: streams.clone(),
             net,
@@ -429,6 +467,7 @@ fn start_threads(
             resolver: abroad.resolver.clone(),
             resolved: Mailbox::new(wakers[usize::from(number)].clone()),
             texts: texts.clone(),
+            watches: watches.clone(),
             stored: Mailbox::new(wakers[usize::from(number)].clone()),
             media: to_media.clone(),
             files: (recordings.clone(), shown),
@@ -441,7 +480,7 @@ fn start_threads(
         });
     }
     // The ways of the signal threads are all that is left: when they end, the others do.
-    drop((notes, to_media, texts));
+    drop((notes, to_media, texts, watches));
     let records = telemetry::Records::new(&settings.data_dir);
     let telemetry = spawn("offhook-log", move || telemetry::run(&noted, records))?;
     let listeners = Listeners { media: media_files, shards: folders };
@@ -478,19 +517,20 @@ fn new_shard(
     config: &Config,
     epoch: Epoch,
     ports: PortBlock,
-    (deltas, mailboxes): (&[Delta], &[Folder]),
+    known: &Known,
 ) -> Result<Shard, StartError> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|_| StartError::Randomness)?;
     let mut shard = Shard::new(number, config.clone(), epoch, seed, &[ports]);
     let mut out = Outbox::default();
     // Before anything is due: nobody carries out what a shard wants now.
-    for delta in deltas {
+    for delta in &known.deltas {
         shard.handle(epoch.instant, Input::FromShard(ShardMessage::Delta(delta.clone())), &mut out);
     }
-    for (folder, files) in mailboxes {
+    for (folder, files) in &known.folders {
         shard.handle(clock::now(), Input::Mailbox(folder.clone(), files.clone()), &mut out);
     }
+    shard.handle(clock::now(), Input::Watches(known.watches.clone()), &mut out);
     Ok(shard)
 }
 

@@ -18,6 +18,7 @@ mod options;
 mod password;
 mod sqlite;
 mod text;
+mod watch;
 mod writer;
 
 pub use account::{AccountChange, ChangedAccount, NewAccount, Source, StoredAccount};

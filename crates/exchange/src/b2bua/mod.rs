@@ -6,6 +6,7 @@ mod agreed;
 mod bridge;
 mod call;
 mod end;
+mod handing;
 mod leg;
 mod lines;
 mod ring;
@@ -30,6 +31,7 @@ use crate::proxy::anchor::{Anchors, Trouble};
 use crate::proxy::{OPERATOR, OPERATOR_REASON};
 use crate::trunks::Trunks;
 use call::Call;
+pub(crate) use handing::Handed;
 pub(crate) use leg::{settings, settings_as};
 pub(crate) use unanswered::{Onward, Unanswered};
 pub(crate) use verb::{Arriving, Called, Calls, Endpoint, Shown};
@@ -58,6 +60,8 @@ pub(crate) struct Usages {
     pub(crate) unanswered: Vec<CallId>,
     /// For the services of these numbers.
     pub(crate) points: Vec<(CallId, usize, Point)>,
+    /// Calls that their services hand to others.
+    pub(crate) handed: Vec<Handed>,
 }
 
 /// What is lent to the calls for the time of one input.

@@ -26,7 +26,7 @@ pub(crate) enum Point {
     Room(u16),
     /// It cannot come into a room.
     Closed(Closed),
-    /// The call is over.
+    /// The call is over, or another service has it.
     Ended,
 }
 

@@ -208,10 +208,14 @@ impl Core {
 
     /// Tells services what has happened to their calls, and what comes of that.
     pub(crate) fn tell_services(&mut self, cx: &mut Context<'_>) {
-        while !self.usages.points.is_empty() {
+        while !self.usages.points.is_empty() || !self.usages.handed.is_empty() {
             for (call, service, point) in std::mem::take(&mut self.usages.points) {
                 let (bridged, mut env, services) = self.bridged(cx);
                 services.point(bridged, &mut env, (call, service, point));
+            }
+            for handed in std::mem::take(&mut self.usages.handed) {
+                let (bridged, mut env, services) = self.bridged(cx);
+                services.hand_on(bridged, &mut env, &handed);
             }
         }
     }

@@ -29,6 +29,14 @@ impl Service for Clock {
         answered.into()
     }
 
+    fn handed(&mut self, call: CallId, to: &str, calls: &mut Calls<'_, '_, '_>) -> bool {
+        let is_for_us = self.number.as_deref() == Some(to);
+        if is_for_us {
+            self.tell(call, calls);
+        }
+        is_for_us
+    }
+
     fn point(&mut self, call: CallId, point: Point, calls: &mut Calls<'_, '_, '_>) {
         match point {
             Point::Played => calls.hang_up(call),

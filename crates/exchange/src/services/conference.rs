@@ -84,6 +84,24 @@ impl Conference {
         Self { settings: settings.conference.clone(), language: settings.language, guests: BTreeMap::new() }
     }
 
+    /// Somebody has dialled a room.
+    fn admit(&mut self, call: CallId, room: u64, calls: &mut Calls<'_, '_, '_>) {
+        let moderates = self.settings.moderator_pin.is_none();
+        let step = match self.asks_for_pin() {
+            true => Step::Pin { entered: String::new(), tries: 0 },
+            false => Step::Enters,
+        };
+        let mut guest = Guest { room, step, moderates, muted: false, locked: false, star: false };
+        match guest.step {
+            Step::Pin { .. } => {
+                let speech = Speech::new(self.language).pause(SETTLE_MS).say("conference-pin");
+                calls.play(call, speech.pause(PATIENCE_MS).clips());
+            }
+            _ => guest.enter(call, self.settings.most, calls),
+        }
+        self.guests.insert(call, guest);
+    }
+
     fn asks_for_pin(&self) -> bool {
         self.settings.pin.is_some() || self.settings.moderator_pin.is_some()
     }
@@ -101,22 +119,15 @@ impl Service for Conference {
         }
         let answered = calls.answer(call, Endpoint::Voice);
         if answered.is_ok() {
-            let moderates = self.settings.moderator_pin.is_none();
-            let step = match self.asks_for_pin() {
-                true => Step::Pin { entered: String::new(), tries: 0 },
-                false => Step::Enters,
-            };
-            let mut guest = Guest { room, step, moderates, muted: false, locked: false, star: false };
-            match guest.step {
-                Step::Pin { .. } => {
-                    let speech = Speech::new(self.language).pause(SETTLE_MS).say("conference-pin");
-                    calls.play(call, speech.pause(PATIENCE_MS).clips());
-                }
-                _ => guest.enter(call, self.settings.most, calls),
-            }
-            self.guests.insert(call, guest);
+            self.admit(call, room, calls);
         }
         answered.into()
+    }
+
+    fn handed(&mut self, call: CallId, to: &str, calls: &mut Calls<'_, '_, '_>) -> bool {
+        let rooms = self.settings.rooms.as_ref();
+        let room = number(to).filter(|room| rooms.is_some_and(|rooms| rooms.contains(room)));
+        room.map(|room| self.admit(call, room, calls)).is_some()
     }
 
     fn point(&mut self, call: CallId, point: Point, calls: &mut Calls<'_, '_, '_>) {

@@ -4,24 +4,34 @@ mod clock;
 mod conference;
 mod echo;
 mod forward;
+mod menu;
 mod privacy;
 mod trunk;
 mod voicemail;
 
 use std::time::Duration;
 
-use crate::b2bua::{Arriving, CallId, Calls, Env, Point, Table};
+use crate::b2bua::{Arriving, CallId, Calls, Env, Handed, Point, Table};
 use crate::config::Config;
 use crate::directory::AddressOfRecord;
 use crate::proxy::Target;
 use crate::refusal::Refusal;
 use crate::speech::Language;
 pub use conference::Settings as ConferenceSettings;
+pub use menu::{Action as MenuAction, MOST_KEYS, Menu, Menus, PROMPTS, Prompt};
 pub use voicemail::Settings as VoicemailSettings;
 
 /// All services, in the order in which they are asked about a call.
-pub const SERVICES: &[Kind] =
-    &[echo::KIND, clock::KIND, conference::KIND, forward::KIND, voicemail::KIND, privacy::KIND, trunk::KIND];
+pub const SERVICES: &[Kind] = &[
+    echo::KIND,
+    clock::KIND,
+    conference::KIND,
+    menu::KIND,
+    forward::KIND,
+    voicemail::KIND,
+    privacy::KIND,
+    trunk::KIND,
+];
 
 /// What a service is.
 pub struct Kind {
@@ -45,6 +55,8 @@ pub struct Settings {
     pub conference: ConferenceSettings,
     /// Of voicemail.
     pub voicemail: VoicemailSettings,
+    /// Voice menus.
+    pub menus: Menus,
     /// What is spoken.
     pub language: Language,
 }
@@ -56,6 +68,7 @@ impl Default for Settings {
             clock_number: Some("*60".into()),
             conference: ConferenceSettings::default(),
             voicemail: VoicemailSettings::default(),
+            menus: Menus::default(),
             language: Language::default(),
         }
     }
@@ -67,6 +80,14 @@ pub(crate) trait Service: Send {
     fn incoming(&mut self, _call: CallId, _calls: &mut Calls<'_, '_, '_>) -> Verdict {
         Verdict::Continue
     }
+
+    /// A call that another service has answered is sent on to this number; true: this one has it now.
+    fn handed(&mut self, _call: CallId, _to: &str, _calls: &mut Calls<'_, '_, '_>) -> bool {
+        false
+    }
+
+    /// No service has taken a call that this one has sent on to a number.
+    fn kept(&mut self, _call: CallId, _to: &str, _calls: &mut Calls<'_, '_, '_>) {}
 
     /// Something has happened to a call that the service has.
     fn point(&mut self, _call: CallId, _point: Point, _calls: &mut Calls<'_, '_, '_>) {}
@@ -198,6 +219,24 @@ impl Services {
         let mut calls = Calls::at_point(table, env, service);
         if let Some(service) = self.0.get_mut(service) {
             service.point(call, point, &mut calls);
+        }
+    }
+
+    /// Lets one of them have a call that another hands on.
+    pub(crate) fn hand_on(&mut self, table: &mut Table, env: &mut Env<'_, '_>, handed: &Handed) {
+        let Handed { call, by, to } = handed;
+        if !table.has(*call) {
+            return;
+        }
+        for (number, service) in self.0.iter_mut().enumerate().filter(|(number, _)| number != by) {
+            if service.handed(*call, to, &mut Calls::at_point(table, env, number)) {
+                table.give(*call, number);
+                return self.point(table, env, (*call, *by, Point::Ended));
+            }
+        }
+        let mut calls = Calls::at_point(table, env, *by);
+        if let Some(service) = self.0.get_mut(*by) {
+            service.kept(*call, to, &mut calls);
         }
     }
 

@@ -51,7 +51,11 @@ impl Meaning<'_> {
         let (echo_number, clock_number) =
             (self.dialled("services.echo.number"), self.dialled("services.clock.number"));
         let conference = self.conference();
-        services::Settings { echo_number, clock_number, conference, voicemail, language }
+        let menus = services::Menus::default();
+        let mut all =
+            services::Settings { echo_number, clock_number, conference, voicemail, menus, language };
+        all.menus = self.menus(&all);
+        all
     }
 
     fn conference(&mut self) -> ConferenceSettings {

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::directory::Delta;
+use crate::directory::{AddressOfRecord, Delta};
 use crate::trunks::TrunkState;
 
 /// The number under which a command's answer returns; chosen by whoever asks.
@@ -22,6 +22,13 @@ pub enum Command {
     Devices,
     /// Ends the calls with this Call-ID, of which the shard holds state.
     HangUp(String),
+    /// Calls an account, and when somebody answers there, whom it is to talk with: a number, a name or a URI, as if the
+    /// account had dialled that. Answered with [`Answer::Done`], or [`Answer::Refused`].
+    Connect(AddressOfRecord, String),
+    /// Who is in which conference room.
+    Conferences,
+    /// Something is to happen to those in a room; answered with how many it happened to.
+    Moderate(Moderation),
     /// How the trunks are.
     Trunks,
     /// Looks after the trunk of this name at once: its servers, its registration if that has failed, whether it answers.
@@ -37,6 +44,8 @@ pub enum Command {
 pub enum Answer {
     /// It was done.
     Done,
+    /// It cannot be done, for this reason.
+    Refused(&'static str),
     /// See [`Command::Status`].
     Status(Status),
     /// See [`Command::Calls`].
@@ -45,6 +54,10 @@ pub enum Answer {
     Devices(Vec<Device>),
     /// How many calls are ended by [`Command::HangUp`].
     HungUp(usize),
+    /// See [`Command::Conferences`].
+    Conferences(Vec<Guest>),
+    /// See [`Command::Moderate`].
+    Moderated(usize),
     /// See [`Command::Trunks`].
     Trunks(Vec<TrunkReport>),
 }
@@ -59,6 +72,11 @@ impl Answer {
                 Self::Calls(calls)
             }
             (Self::HungUp(one), Self::HungUp(other)) => Self::HungUp(one + other),
+            (Self::Moderated(one), Self::Moderated(other)) => Self::Moderated(one + other),
+            (Self::Conferences(mut guests), Self::Conferences(more)) => {
+                guests.extend(more);
+                Self::Conferences(guests)
+            }
             (Self::Trunks(mut trunks), Self::Trunks(others)) => {
                 for (one, other) in trunks.iter_mut().zip(others) {
                     one.calls += other.calls;
@@ -66,6 +84,7 @@ impl Answer {
                 }
                 Self::Trunks(trunks)
             }
+            (Self::Done, refused @ Self::Refused(_)) => refused,
             (one, _) => one,
         }
     }
@@ -120,6 +139,45 @@ pub struct LiveCall {
     pub started_at: u64,
     /// Unix seconds of the 200, once answered.
     pub answered_at: Option<u64>,
+}
+
+/// One who is in a conference room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Guest {
+    /// The number of the room.
+    pub room: u64,
+    /// The Call-ID.
+    pub call: String,
+    /// Its number, or else its user.
+    pub from: String,
+    /// Whether the others do not hear it.
+    pub muted: bool,
+    /// Whether it may lock the room.
+    pub moderates: bool,
+}
+
+/// What is to happen in a conference room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moderation {
+    /// The number of the room.
+    pub room: u64,
+    /// To whom, by its number or Call-ID; `None`: to all.
+    pub guest: Option<String>,
+    /// What.
+    pub what: Moderate,
+}
+
+/// What may happen to those in a conference room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moderate {
+    /// The others no longer hear them, or do again.
+    Mute(bool),
+    /// They have to go.
+    Kick,
+    /// Nobody else comes in, or may again.
+    Lock(bool),
+    /// All that is said is recorded, or no longer.
+    Record(bool),
 }
 
 /// A trunk as an operator sees it, in the order of the configuration.

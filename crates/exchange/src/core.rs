@@ -1,9 +1,11 @@
 //! Chooses who deals with a request: the registrar, the proxy, or ourselves.
 
 mod bridged;
+mod dialled;
 mod diversion;
 mod message;
 mod outward;
+mod pickup;
 mod presence;
 mod registration;
 mod trunks;
@@ -457,7 +459,8 @@ impl Core {
                     | Delta::Number(..)
                     | Delta::Mailbox(..)
                     | Delta::Texts(..)
-                    | Delta::Answering(..) => None,
+                    | Delta::Answering(..)
+                    | Delta::Rights(..) => None,
                 };
                 self.apply(delta, cx);
                 if let Some((address, bindings)) = bindings.filter(|(one, _)| self.is_home(one, cx)) {
@@ -482,6 +485,12 @@ impl Core {
                 Answer::Calls(calls)
             }
             Command::HangUp(call_id) => Answer::HungUp(self.hang_up(&call_id, cx)),
+            Command::Connect(account, to) => self.connect(&account, &to, cx),
+            Command::Conferences => {
+                let (bridged, mut env, services) = self.bridged(cx);
+                Answer::Conferences(services.guests(bridged, &mut env))
+            }
+            Command::Moderate(asked) => Answer::Moderated(self.moderate(&asked, cx)),
             Command::Trunks => Answer::Trunks(self.trunk_reports(cx.now)),
             Command::TryTrunk(name, number) => {
                 let at = self.config.trunks.iter().position(|trunk| trunk.name == name);

@@ -110,6 +110,22 @@ pub enum Event {
         /// Media packets that came from the caller, and from the one who was called unless that is an end of ours.
         packets: [Option<u64>; 2],
     },
+    /// A call is recorded from now on, into this file of the recordings; or it is not, or no longer, and why.
+    Recording {
+        /// The Call-ID.
+        call: String,
+        /// The file, or the reason.
+        what: Result<String, String>,
+    },
+    /// Somebody who may do so listens to a call, or speaks into it.
+    Supervised {
+        /// The Call-ID.
+        call: String,
+        /// The account that listens.
+        by: AddressOfRecord,
+        /// `listen`, `whisper` or `barge`.
+        how: &'static str,
+    },
     /// A BYE passed, or we ended the call.
     CallEnded {
         /// The Call-ID.

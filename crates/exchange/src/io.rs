@@ -8,11 +8,13 @@ use offhook_media::command as media;
 use offhook_sip_stack::Flow;
 use offhook_sip_stack::locate::{DnsAnswer, Question};
 
+pub use crate::b2bua::Halves;
 use crate::command::{Answer, Command, Ticket};
 use crate::directory::{AddressOfRecord, Bindings, Delta};
 use crate::event::Event;
 use crate::message::{TextAnswer, TextRequest};
 use crate::presence::{KeptWatch, Line, WatchChange};
+use crate::proxy::anchor::Supervise;
 use crate::trunks::TrunkState;
 
 /// What a shard is told. Each comes with the moment at which it is handled.
@@ -118,6 +120,17 @@ pub enum ShardMessage {
         /// What is known.
         state: Box<TrunkState>,
     },
+    /// Of halves of calls that are connected, or are to be.
+    Halves(Halves),
+    /// A supervisor of the shard that says so wants to hear a call.
+    Supervise(Supervise),
+    /// To the supervisor's shard: in this room it is heard now, or it is over.
+    Supervised {
+        /// The room.
+        room: u64,
+        /// Whether it is heard.
+        heard: bool,
+    },
     /// How many calls a trunk has at a shard, for its limits.
     TrunkLoad {
         /// The shard that counted.
@@ -139,6 +152,9 @@ impl ShardMessage {
             Self::Datagram { .. }
                 | Self::Line { .. }
                 | Self::TextKept { .. }
+                | Self::Halves(_)
+                | Self::Supervise(_)
+                | Self::Supervised { .. }
                 | Self::Delta(Delta::Mailbox(..))
         )
     }

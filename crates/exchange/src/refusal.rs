@@ -14,6 +14,11 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
+    /// 403 in these words.
+    pub(crate) fn forbidden(reason: &'static str) -> Self {
+        Self::new(Status::FORBIDDEN, reason)
+    }
+
     /// A refusal whose reason phrase says what was wrong.
     pub(crate) fn new(status: Status, reason: impl Into<String>) -> Self {
         Self { status, reason: reason.into(), headers: Vec::new(), proven: false }

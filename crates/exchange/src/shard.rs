@@ -76,9 +76,14 @@ impl Shard {
             Input::FromShard(ShardMessage::Line { shard, account, line }) => {
                 self.core.has_line(shard, &account, line, &mut cx);
             }
+            Input::FromShard(ShardMessage::Supervise(asked)) => self.core.supervise_here(&asked, &mut cx),
+            Input::FromShard(ShardMessage::Supervised { room, heard }) => {
+                self.core.supervised(room, heard, &mut cx);
+            }
             Input::FromShard(ShardMessage::Activity { shard, account, calls }) => {
                 self.core.active_elsewhere(shard, account, calls);
             }
+            Input::FromShard(ShardMessage::Halves(said)) => self.core.halves(said, &mut cx),
             Input::FromShard(ShardMessage::Trunk { trunk, state }) => self.core.note_trunk(trunk, *state),
             Input::FromShard(ShardMessage::TrunkLoad { shard, trunk, calls, begun }) => {
                 self.core.note_trunk_load(shard, trunk, calls, begun, now);

@@ -7,6 +7,7 @@ pub use crate::protection::{
 pub use offhook_rtp::srtp::{Crypto, InlineError, MasterKey, Suite};
 pub use offhook_rtp::telephone_event::event_of;
 
+pub use crate::tap::TapOrder;
 pub use crate::transcode::{EventFormat, Format, Numbers};
 pub use crate::voice::{Heard, Order};
 
@@ -229,6 +230,13 @@ pub enum Command {
         /// The order.
         order: Order,
     },
+    /// An order to somebody of ours between the two sides of a stream.
+    Tap {
+        /// The stream.
+        stream: StreamId,
+        /// The order.
+        order: TapOrder,
+    },
     /// Ends the stream; answered with [`Report::Closed`]. A stream that is unknown is not answered.
     Close {
         /// The stream.
@@ -279,6 +287,15 @@ pub enum Report {
         /// What.
         heard: Heard,
     },
+    /// Who is between the two sides of a stream has heard something of one of them.
+    Tapped {
+        /// The stream.
+        stream: StreamId,
+        /// Of which side, or what was for that side.
+        side: SideName,
+        /// What.
+        heard: Heard,
+    },
     /// The stream is gone and its ports are free to be given back to the lease.
     Closed {
         /// The stream.
@@ -314,6 +331,7 @@ impl Report {
             | Report::Insecure { stream, .. }
             | Report::Stopped { stream, .. }
             | Report::Heard { stream, .. }
+            | Report::Tapped { stream, .. }
             | Report::Closed { stream, .. }
             | Report::PortUnavailable { stream, .. }
             | Report::Refused { stream, .. } => *stream,

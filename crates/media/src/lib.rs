@@ -29,6 +29,7 @@ pub mod session;
 mod spectrum;
 mod stream;
 pub mod stun;
+pub mod tap;
 pub mod tone;
 pub mod transcode;
 pub mod turn;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::{Read, Seek, Write};
 
-/// Records mono sound of 16 bits. Its header is right every second of sound, so that a
+/// Records sound of 16 bits. Its header is right every second of sound, so that a
 /// recording whose process dies is still a recording.
 pub struct Recorder<W: Write + Seek> {
     writer: hound::WavWriter<W>,
@@ -27,15 +27,23 @@ impl<W: Write + Seek> Recorder<W> {
     /// # Errors
     /// When the file cannot be written.
     pub fn new(file: W, rate: u32) -> Result<Recorder<W>, RecordError> {
+        Recorder::with_channels(file, rate, 1)
+    }
+
+    /// The same for so many channels, whose samples take turns.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn with_channels(file: W, rate: u32, channels: u8) -> Result<Recorder<W>, RecordError> {
         let spec = hound::WavSpec {
-            channels: 1,
+            channels: channels.into(),
             sample_rate: rate,
             bits_per_sample: 16,
             sample_format: hound::SampleFormat::Int,
         };
         let mut writer = hound::WavWriter::new(file, spec)?;
         writer.flush()?;
-        Ok(Recorder { writer, rate, unflushed: 0 })
+        Ok(Recorder { writer, rate: rate * u32::from(channels), unflushed: 0 })
     }
 
     /// Appends samples.
@@ -54,12 +62,12 @@ impl<W: Write + Seek> Recorder<W> {
         Ok(())
     }
 
-    /// Samples a second.
+    /// Samples a second, of all channels together.
     pub fn rate(&self) -> u32 {
         self.rate
     }
 
-    /// How many samples were written.
+    /// How many samples were written, of all channels together.
     pub fn len(&self) -> u32 {
         self.writer.len()
     }

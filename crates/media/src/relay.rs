@@ -273,6 +273,7 @@ impl Relay {
                 }
             }
             Command::Order { stream, order } => self.order(now, stream, order, out),
+            Command::Tap { stream, order } => self.tap(now, stream, order, out),
             Command::Close { stream } => self.close(stream, None, out),
         }
     }

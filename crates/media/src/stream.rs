@@ -4,6 +4,7 @@ mod bridge;
 mod echo;
 mod flow;
 mod presses;
+mod tap;
 mod translation;
 mod voice;
 
@@ -82,6 +83,8 @@ pub(crate) struct Stream {
     end: Option<End>,
     /// Apart: most streams need none.
     translators: Option<Box<Translators>>,
+    /// Apart: somebody of ours between the sides.
+    tap: Option<Box<tap::Tap>>,
     /// Keys on their way to either side, while there are any.
     presses: Option<Box<[Presses; 2]>>,
     /// When a side was last heard, or signalling last spoke.
@@ -111,9 +114,18 @@ impl Stream {
     ) -> Result<Self, SideName> {
         let latch = Latch::new(now, now + config.learning);
         let flows = sides.each_ref().map(|side| Flow::new(&latch, side.ports, side.local_ip));
-        let (end, translators, presses, armed) = (None, None, None, None);
-        let mut stream =
-            Stream { id, content, flows, end, translators, presses, quiet_since: now, reported: now, armed };
+        let mut stream = Stream {
+            id,
+            content,
+            flows,
+            end: None,
+            translators: None,
+            tap: None,
+            presses: None,
+            quiet_since: now,
+            reported: now,
+            armed: None,
+        };
         for (name, side) in SideName::BOTH.into_iter().zip(sides) {
             let said = stream.flows[name.index()].accept(side.remote);
             stream.secure(now, config, name, said, side.ice).map_err(|_| name)?;

@@ -5,12 +5,14 @@
 
 mod end;
 pub mod file;
+mod melody;
 mod room;
 mod source;
 mod take;
 
 pub(crate) use end::Voice;
 pub(crate) use room::Rooms;
+pub(crate) use take::Take;
 
 use crate::session::Settings;
 use crate::transcode::Numbers;
@@ -64,6 +66,11 @@ pub enum Order {
     Lock(bool),
     /// Leaves the room.
     Leave,
+    /// Presses a key, as an event where that is agreed, else as tones.
+    Press(char),
+    /// Records all that is said in the room that it sits in, until it is told otherwise or the room is left by all; `None`:
+    /// no longer.
+    RecordRoom(Option<(u32, Recording)>),
 }
 
 /// A piece of what is said.
@@ -82,6 +89,8 @@ pub enum Clip {
     },
     /// Nothing, for so many milliseconds.
     Silence(u32),
+    /// Music, which has no end: the driver's ([`file::MUSIC`]), piece after piece, or if it has none a quiet melody.
+    Music,
 }
 
 /// What is recorded, and when it ends by itself.

@@ -81,6 +81,18 @@ pub(crate) enum Account {
         #[command(flatten)]
         common: Flags,
     },
+    /// Shows or changes what it may do beside calling: recording, listening to others, intercom
+    #[command(
+        after_help = "Example: offhook account rights sip:alice@example.com --record on-demand --supervise 1002 --intercom on"
+    )]
+    Rights {
+        /// Its address
+        address: String,
+        #[command(flatten)]
+        wish: crate::rights::Wish,
+        #[command(flatten)]
+        common: Flags,
+    },
     /// Removes an account; its numbers become free
     #[command(after_help = "Example: offhook account remove sip:alice@example.com")]
     Remove {
@@ -176,6 +188,7 @@ impl Account {
                 show(&changed, common.json);
             }
             Self::Answering { address, wish, common } => wish.run(&path(&address), &common)?,
+            Self::Rights { address, wish, common } => wish.run(&path(&address), &common)?,
             Self::Remove { address, common } => {
                 Api::open(&common.place)?.ask("DELETE", &path(&address), None)?;
                 if common.json {

@@ -38,6 +38,9 @@ pub(crate) struct Wish {
     /// … and no longer
     #[arg(long, value_name = "CALLER")]
     unblock: Vec<String>,
+    /// Members of this group may take its calls while they ring, and it theirs; "" for none
+    #[arg(long, value_name = "GROUP")]
+    pickup_group: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -61,6 +64,7 @@ impl Wish {
             ("forward_busy", self.busy),
             ("forward_no_answer", self.no_answer),
             ("forward_unreachable", self.unreachable),
+            ("pickup_group", self.pickup_group),
         ];
         for (key, place) in places.into_iter().filter_map(|(key, place)| Some((key, place?))) {
             patch[key] = if place.is_empty() { Value::Null } else { json!(place) };
@@ -114,6 +118,7 @@ fn show(answering: &Value, json: bool) {
         ("Do not disturb", switch("do_not_disturb")),
         ("Anonymous rejected", switch("reject_anonymous")),
         ("Turned away", blocked),
+        ("Pickup group", place("pickup_group")),
     ] {
         print::line(&format!("{head:<20} {text}"));
     }

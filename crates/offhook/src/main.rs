@@ -5,6 +5,7 @@ mod answering;
 mod api;
 mod calls;
 mod cert;
+mod conference;
 mod config;
 mod demo;
 mod device;
@@ -13,6 +14,8 @@ mod exit;
 mod number;
 mod place;
 mod print;
+mod recording;
+mod rights;
 mod route;
 mod serve;
 mod services;
@@ -30,7 +33,7 @@ use offhook_phone::{Language, language_of_locale};
 use exit::finish;
 
 #[global_allocator]
-static ALLOCATOR: offhook_memory::Allocator = offhook_memory::ALLOCATOR;
+static ALLOCATOR: offhook_memory::Allocator = offhook_memory::Allocator;
 
 /// A telephone exchange and its phones in one program.
 #[derive(Parser, Debug)]
@@ -108,6 +111,12 @@ enum Command {
     /// Messages of voicemail: list, save, delete
     #[command(subcommand)]
     Voicemail(voicemail::Voicemail),
+    /// Conference rooms: list, show, mute, kick, lock, record
+    #[command(subcommand)]
+    Conference(conference::Conference),
+    /// Recordings of calls: list, save, delete
+    #[command(subcommand)]
+    Recording(recording::Recording),
     /// Certificates: status, trust, renew
     #[command(subcommand)]
     Cert(cert::Cert),
@@ -132,6 +141,8 @@ fn main() -> ExitCode {
         Command::Trace(trace) => finish(trace.run(everywhere.language())),
         Command::Services(services) => finish(services.run()),
         Command::Voicemail(voicemail) => finish(voicemail.run()),
+        Command::Conference(conference) => finish(conference.run()),
+        Command::Recording(recording) => finish(recording.run()),
         Command::Cert(cert) => finish(cert.run()),
         Command::Softphone(softphone) => softphone.run(),
     }

@@ -3,6 +3,7 @@
 //! [`Server::start`] makes a running exchange of [`Settings`]; [`Offline`] is the same API while none runs.
 
 mod banner;
+mod call_recordings;
 mod certificates;
 mod clock;
 pub mod config_file;
@@ -11,6 +12,7 @@ mod machine;
 mod mail;
 mod media_identity;
 mod media_thread;
+mod music;
 mod notify;
 mod offline;
 mod others;

@@ -57,6 +57,7 @@ async fn open(settings: &Settings, warnings: &mut Vec<String>) -> Result<Site, S
         records: Arc::new(records),
         certificates: Arc::new(Certificates::of(settings)),
         voicemail: Arc::new(Mailboxes { place: voicemail::place(&settings.data_dir), files: None }),
+        recordings: Arc::new(settings.call_recordings()),
     })
 }
 

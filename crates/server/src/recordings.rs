@@ -18,11 +18,13 @@ use offhook_exchange::services::PROMPTS;
 use offhook_media::command::StreamId;
 use offhook_media::player::Player;
 use offhook_media::recorder::{RecordError, Recorder};
-use offhook_media::voice::file::{Answer, Request};
+use offhook_media::voice::file::{Answer, MUSIC, Request};
 use offhook_media::voice::{Lost, RATE};
 
+use crate::call_recordings::CallRecordings;
 use crate::clock;
 use crate::mail::Notices;
+use crate::music::Music;
 use crate::shards::Mailbox;
 
 /// The way of other threads to the files.
@@ -97,6 +99,9 @@ pub(crate) struct Recordings {
     taken: u64,
     /// Who writes mails about messages, if anybody does.
     mails: Option<Notices>,
+    /// Of calls, which have a place of their own.
+    calls: CallRecordings,
+    music: Music,
 }
 
 /// A recording under way.
@@ -118,11 +123,16 @@ impl Recordings {
     ///
     /// # Errors
     /// When the place cannot be used.
-    pub(crate) fn open(place: PathBuf, keep_days: u64) -> io::Result<Self> {
+    pub(crate) fn open(
+        place: PathBuf,
+        keep_days: u64,
+        calls: CallRecordings,
+        music: Music,
+    ) -> io::Result<Self> {
         let temporary = place.join(TEMPORARY);
         let _ = fs::remove_dir_all(&temporary);
         DirBuilder::new().recursive(true).mode(0o700).create(&temporary)?;
-        Ok(Self { place, keep_days, takes: HashMap::new(), taken: 0, mails: None })
+        Ok(Self { place, keep_days, takes: HashMap::new(), taken: 0, mails: None, calls, music })
     }
 
     /// The same, with somebody who is told of messages.
@@ -169,36 +179,60 @@ impl Recordings {
     fn sound(&mut self, request: Request) -> (Option<Answer>, Option<String>) {
         match request {
             Request::Load { stream, file } => {
-                let sound = self.load(&file);
+                let sound = if &*file == MUSIC { self.music.next() } else { self.load(&file) };
+                if &*file == MUSIC && sound.is_err() {
+                    return (Some(Answer::Loaded { stream, file, sound: None }), None);
+                }
                 if let Err(error) = &sound {
                     tracing::warn!(%file, %error, "a sound cannot be played");
                 }
                 (Some(Answer::Loaded { stream, file, sound: sound.ok() }), None)
             }
-            Request::Begin { stream, order, file, rate } => {
+            Request::Begin { stream, order, file, rate, channels } => {
                 self.taken += 1;
-                let temporary = self.place.join(TEMPORARY).join(format!("{}.wav", self.taken));
-                let made = File::create(&temporary).map_err(RecordError::from);
-                let recorder = made.and_then(|made| Recorder::new(BufWriter::new(made), rate));
+                let (temporary, made) = match self.calls.is_of_call(&file) {
+                    true => self.calls.begin(&file),
+                    false => {
+                        let temporary = self.place.join(TEMPORARY).join(format!("{}.wav", self.taken));
+                        let made = File::create(&temporary);
+                        (temporary, made)
+                    }
+                };
+                let made = made.map_err(RecordError::from);
+                let recorder =
+                    made.and_then(|made| Recorder::with_channels(BufWriter::new(made), rate, channels));
                 self.takes.insert((stream, order), Take { file, temporary, recorder });
                 (None, None)
             }
             Request::Sound { stream, order, samples } => {
-                if let Some(take) = self.takes.get_mut(&(stream, order))
-                    && let Ok(recorder) = &mut take.recorder
-                    && let Err(error) = recorder.write(&samples)
-                {
+                let Some(take) = self.takes.get_mut(&(stream, order)) else { return (None, None) };
+                let Ok(recorder) = &mut take.recorder else { return (None, None) };
+                let Err(error) = recorder.write(&samples) else { return (None, None) };
+                if !self.calls.is_of_call(&take.file) {
                     take.recorder = Err(error);
+                    return (None, None);
                 }
-                (None, None)
+                tracing::error!(file = %take.file, %error, "a recording ends before its call");
+                let ended = self.takes.remove(&(stream, order));
+                ended.into_iter().for_each(|take| self.cut(take));
+                (Some(Answer::Recorded { stream, order, outcome: Err(Lost::Unwritten) }), None)
             }
             Request::End { stream, order, keep } => {
                 let Some(take) = self.takes.remove(&(stream, order)) else { return (None, None) };
-                let folder = folder_of(&take.file);
+                let folder = Some(folder_of(&take.file)).filter(|_| !self.calls.is_of_call(&take.file));
                 let outcome = self.complete(take, keep);
-                let changed = outcome.is_ok().then_some(folder);
+                let changed = folder.filter(|_| outcome.is_ok());
                 (Some(Answer::Recorded { stream, order, outcome }), changed)
             }
+        }
+    }
+
+    /// Keeps what stands in a recording that cannot go on.
+    fn cut(&self, take: Take) {
+        let Take { file, temporary, recorder } = take;
+        drop(recorder);
+        if let Err(error) = self.put(&temporary, &file) {
+            tracing::error!(%file, %error, "what was recorded waits for the next start");
         }
     }
 
@@ -212,7 +246,8 @@ impl Recordings {
             }
             Ok(u32::try_from(ms).unwrap_or(u32::MAX))
         });
-        if !keep || kept.is_err() {
+        // What was recorded of a call is put in its place at the next start.
+        if !keep || kept.is_err() && !self.calls.is_of_call(&file) {
             let _ = fs::remove_file(&temporary);
         }
         match kept {
@@ -283,10 +318,14 @@ impl Recordings {
 
     /// Removes what is older than it may be; returns the folders that have changed.
     fn sweep(&self, swept: &mut Instant) -> Vec<String> {
-        if self.keep_days == 0 || clock::now().duration_since(*swept) < SWEEP {
+        if clock::now().duration_since(*swept) < SWEEP {
             return Vec::new();
         }
         *swept = clock::now();
+        self.calls.sweep(clock::unix().as_secs());
+        if self.keep_days == 0 {
+            return Vec::new();
+        }
         let oldest = clock::unix().as_secs().saturating_sub(self.keep_days * 86_400);
         let is_old = |file: &str| {
             let at = file.rsplit('/').next().and_then(|name| name.split('-').next()?.parse::<u64>().ok());
@@ -308,7 +347,7 @@ impl Recordings {
         if file.is_empty() || !plain {
             return Err(io::ErrorKind::InvalidInput.into());
         }
-        Ok(self.place.join(file))
+        Ok(self.calls.path(file).unwrap_or_else(|| self.place.join(file)))
     }
 }
 
@@ -338,7 +377,7 @@ fn folder_of(file: &str) -> String {
 }
 
 /// The names in a folder, in order; none if it is none.
-fn names(folder: &Path) -> Vec<String> {
+pub(crate) fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let mut names: Vec<_> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
     names.sort_unstable();
@@ -369,7 +408,8 @@ mod tests {
         }
 
         fn open(&self) -> Recordings {
-            Recordings::open(self.0.clone(), 0).unwrap()
+            let calls = CallRecordings::new(self.0.join("calls"), 0);
+            Recordings::open(self.0.join("mail"), 0, calls, Music::new(self.0.join("music"))).unwrap()
         }
     }
 
@@ -381,7 +421,7 @@ mod tests {
 
     fn begin(recordings: &mut Recordings, order: u32, file: &str) {
         let file = file.into();
-        recordings.sound(Request::Begin { stream: STREAM, order, file, rate: 8000 });
+        recordings.sound(Request::Begin { stream: STREAM, order, file, rate: 8000, channels: 1 });
         recordings.sound(Request::Sound { stream: STREAM, order, samples: vec![5000; 8000] });
     }
 
@@ -404,7 +444,7 @@ mod tests {
         drop(recordings);
         let recordings = place.open();
         assert_eq!(recordings.all(), [("a@b".to_owned(), vec!["new/0000000001-1-5.wav".to_owned()])]);
-        assert!(names(&place.0.join(TEMPORARY)).is_empty());
+        assert!(names(&place.0.join("mail").join(TEMPORARY)).is_empty());
         let sound = recordings.load("a@b/new/0000000001-1-5.wav").unwrap();
         assert!(sound.len().abs_diff(RATE as usize) < 100, "{}", sound.len());
     }

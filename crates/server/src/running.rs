@@ -91,6 +91,8 @@ impl Exchange for AtRest {
             | Command::Status
             | Command::Calls
             | Command::HangUp(_)
+            | Command::Conferences
+            | Command::Moderate(_)
             | Command::Trunks
             | Command::CheckTrunk(_)
             | Command::TryTrunk(..) => None,

@@ -114,6 +114,8 @@ pub struct Settings {
     pub trace_memory: usize,
     /// What the services are set to.
     pub services: offhook_exchange::services::Settings,
+    /// After how many days the recording of a call is deleted; 0: never.
+    pub recordings_keep_days: u64,
     /// After how many days a message of voicemail is deleted; 0: never.
     pub voicemail_keep_days: u64,
     /// The database.
@@ -343,6 +345,7 @@ impl Meaning<'_> {
             presence: self.presence(),
             trace_memory: self.trace_memory(),
             services: self.services(),
+            recordings_keep_days: self.count("services.recording.keep_days") as u64,
             voicemail_keep_days: self.count("services.voicemail.keep_days") as u64,
             store_url: self.store_url(),
             authentication,

@@ -328,8 +328,7 @@ impl SignalThread {
         let _ = self.journal.append(&mut Vec::new());
         let written = self.ledger.write();
         self.tell_ledger(written);
-        let expired = self.recorder.expire(self.epoch.unix(clock::now()));
-        if self.state.peak.is_over(self.shard.transactions()) || expired {
+        if self.state.peak.is_over(self.shard.transactions()) {
             offhook_memory::give_back();
         }
     }

@@ -33,6 +33,7 @@ use crate::host::{Host, Station};
 use crate::mail::{self, Mailer, Notices};
 use crate::media_identity::media_identity;
 use crate::media_thread::MediaThread;
+use crate::music::Music;
 use crate::others::Others;
 use crate::recordings::{Files, Listeners, Recordings, Shown as Folder};
 use crate::running::Running;
@@ -161,6 +162,7 @@ pub(crate) fn start(settings: Settings) -> Result<Server, StartError> {
             place: voicemail::place(&settings.data_dir),
             files: Some(threads.recordings.clone()),
         }),
+        recordings: Arc::new(settings.call_recordings()),
     };
     let (web_end, told) = watch::channel(false);
     let sites = web::Sites { site: &site, streams: &streams, tls: &shown.web, end: &told };
@@ -420,7 +422,10 @@ fn start_threads(
     let measures = Arc::new(Measures::default());
     let (handle, posts) = Shards::new(&wakers);
     let (to_media, commands) = Mailbox::new(media.waker.clone());
-    let writer = Recordings::open(voicemail::place(&settings.data_dir), settings.voicemail_keep_days);
+    let (calls, music) = (settings.call_recordings(), Music::new(settings.data_dir.join("music")));
+    calls.recover();
+    let place = voicemail::place(&settings.data_dir);
+    let writer = Recordings::open(place, settings.voicemail_keep_days, calls, music);
     let writer = writer.map_err(system("the folder of voicemail cannot be used"))?.tell(notices);
     known.folders = writer.all();
     let (recordings, file_works) = Files::new();

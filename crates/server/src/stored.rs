@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use offhook_exchange::command::Command;
-use offhook_exchange::directory::{AddressOfRecord, Delta, Forward, RING_SECONDS};
+use offhook_exchange::directory::{AddressOfRecord, Delta, Forward, RING_SECONDS, Record, Rights};
 use offhook_exchange::message::KeptText;
 use offhook_store::{
     AccountChange, ChangedAccount, NewAccount, Password, RequestState, Source, Store, StoreError,
@@ -169,6 +169,38 @@ impl Records for Stored {
         })
     }
 
+    fn rights(&self, name: String) -> Reply<'_, Result<offhook_web::Rights, Problem>> {
+        Box::pin(async move {
+            let rights = self.store.rights(&address(&name)?).await.map_err(problem)?;
+            Ok(shown_rights(rights))
+        })
+    }
+
+    fn change_rights(
+        &self,
+        name: String,
+        patch: offhook_web::RightsPatch,
+    ) -> Reply<'_, Result<offhook_web::Rights, Problem>> {
+        Box::pin(async move {
+            let record = match &patch.record {
+                Some(word) => Some(Record::parse(word).ok_or_else(|| {
+                    Problem::bad(format!("record is never, on-demand or always, not {word:?}"))
+                })?),
+                None => None,
+            };
+            let change = |rights: &mut Rights| {
+                rights.record = record.unwrap_or(rights.record);
+                rights.intercom = patch.intercom.unwrap_or(rights.intercom);
+                if let Some(supervises) = patch.supervises {
+                    rights.supervises = supervises;
+                }
+            };
+            let (rights, delta) = self.store.set_rights(&address(&name)?, change).await.map_err(problem)?;
+            self.tell(vec![delta]).await?;
+            Ok(shown_rights(rights))
+        })
+    }
+
     fn remove_account(&self, name: String) -> Reply<'_, Result<(), Problem>> {
         Box::pin(async move {
             let deltas = self.store.remove_account(&address(&name)?).await.map_err(problem)?;
@@ -322,7 +354,13 @@ fn shown_answering(answering: offhook_exchange::directory::Answering) -> Answeri
         do_not_disturb: answering.do_not_disturb,
         reject_anonymous: answering.reject_anonymous,
         blocked: answering.blocked,
+        pickup_group: answering.pickup_group,
     }
+}
+
+fn shown_rights(rights: Rights) -> offhook_web::Rights {
+    let Rights { record, supervises, intercom } = rights;
+    offhook_web::Rights { record: record.word().to_owned(), supervises, intercom }
 }
 
 fn apply(patch: AnsweringPatch, to: &mut offhook_exchange::directory::Answering) {
@@ -344,6 +382,9 @@ fn apply(patch: AnsweringPatch, to: &mut offhook_exchange::directory::Answering)
     }
     if let Some(blocked) = patch.blocked {
         to.blocked = blocked;
+    }
+    if let Some(group) = patch.pickup_group {
+        to.pickup_group = group;
     }
 }
 
@@ -399,7 +440,9 @@ fn problem(error: StoreError) -> Problem {
         | StoreError::BadText { .. }
         | StoreError::EmptyPassword
         | StoreError::BadDestination(_)
+        | StoreError::BadGroup(_)
         | StoreError::TooManyBlocked(_)
+        | StoreError::TooManySupervised(_)
         | StoreError::BadRingSeconds(_)
         | StoreError::Row { .. }
         | StoreError::Csv(_) => Problem::bad(text),

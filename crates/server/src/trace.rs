@@ -37,6 +37,8 @@ pub(crate) fn keep(recorder: &mut Recorder, unix: Duration, event: &Event) {
         | Event::Refused { .. }
         | Event::Overload { .. }
         | Event::Trunk { .. }
+        | Event::Recording { .. }
+        | Event::Supervised { .. }
         | Event::AuthenticationFailed { .. }
         | Event::Registered { .. } => {}
     }

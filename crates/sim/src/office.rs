@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use offhook_exchange::Shard;
 use offhook_exchange::command::{Answer, Command, Device, LiveCall, Status, Ticket, TrunkReport};
 use offhook_exchange::config::{Config, Epoch, Key, Listener};
-use offhook_exchange::directory::{Account, AddressOfRecord, Answering, Bindings, Delta, Secrets};
+use offhook_exchange::directory::{Account, AddressOfRecord, Answering, Bindings, Delta, Rights, Secrets};
 use offhook_exchange::dispatch;
 use offhook_exchange::event::Event;
 use offhook_exchange::io::{Input, Outbox, ShardMessage, StoreRequest};
@@ -98,9 +98,19 @@ impl Office {
         deltas.into_iter().for_each(|delta| self.store(now, delta));
     }
 
+    /// An account gets one more number.
+    pub fn number(&mut self, now: Instant, user: &str, number: &str) {
+        self.store(now, Delta::Number(number.into(), Some(AddressOfRecord::new(user, "example.com"))));
+    }
+
     /// An account wants its calls answered like this.
     pub fn answering(&mut self, now: Instant, user: &str, answering: Answering) {
         self.store(now, Delta::Answering(AddressOfRecord::new(user, "example.com"), answering));
+    }
+
+    /// An account may do this beside calling.
+    pub fn rights(&mut self, now: Instant, user: &str, rights: Rights) {
+        self.store(now, Delta::Rights(AddressOfRecord::new(user, "example.com"), rights));
     }
 
     /// A fact is changed in the store, and the shards learn of it.
@@ -116,6 +126,16 @@ impl Office {
                 self.input(now, shard, Input::Command(Ticket(0), Command::Apply(delta.clone())))
             })
             .collect()
+    }
+
+    /// An operator or a program asks for something.
+    pub(crate) fn ask(&mut self, now: Instant, command: &Command) -> (Vec<Answer>, Vec<Sent>) {
+        self.answers.clear();
+        let shards = 0..self.shards.len();
+        let sent =
+            shards.flat_map(|shard| self.input(now, shard, Input::Command(Ticket(0), command.clone())));
+        let sent = sent.collect();
+        (std::mem::take(&mut self.answers), sent)
     }
 
     /// The process is killed and started again: what it remembers is what it had stored.

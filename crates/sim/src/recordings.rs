@@ -11,10 +11,12 @@ use offhook_media::voice::{Lost, RATE};
 /// What a driver has on its disk.
 #[derive(Default)]
 pub struct Recordings {
-    /// The sound of each file, and its samples a second.
+    /// The sound of each file, and its samples a second, of all channels together.
     pub files: BTreeMap<String, (Vec<i16>, u32)>,
     /// Whether the disk is full.
     pub full: bool,
+    /// Whether it becomes full while a recording is under way.
+    pub cut: bool,
     under_way: BTreeMap<(StreamId, u32), (String, Vec<i16>, u32)>,
 }
 
@@ -30,13 +32,20 @@ impl Recordings {
                 });
                 (Some(Answer::Loaded { stream, file, sound }), None)
             }
-            Request::Begin { stream, order, file, rate } => {
+            Request::Begin { stream, order, file, rate, channels } => {
+                let rate = rate * u32::from(channels);
                 self.under_way.insert((stream, order), (file.to_string(), Vec::new(), rate));
                 (None, None)
             }
             Request::Sound { stream, order, samples } => {
-                if let Some((_, all, _)) = self.under_way.get_mut(&(stream, order)) {
-                    all.extend(samples);
+                let Some((_, all, _)) = self.under_way.get_mut(&(stream, order)) else { return (None, None) };
+                all.extend(samples);
+                if self.cut {
+                    // The disk is full: what has been written stays.
+                    if let Some((file, samples, rate)) = self.under_way.remove(&(stream, order)) {
+                        self.files.insert(file, (samples, rate));
+                    }
+                    return (Some(Answer::Recorded { stream, order, outcome: Err(Lost::Unwritten) }), None);
                 }
                 (None, None)
             }

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use offhook_exchange::command::Answer;
 use offhook_exchange::config::Config;
 use offhook_exchange::directory::Delta;
 use offhook_sip::Uri;
@@ -201,6 +202,22 @@ impl World {
     pub fn tell_exchange(&mut self, delta: &Delta) {
         let sent = self.office.tell(self.now, delta);
         self.send_all(sent);
+    }
+
+    /// An operator or a program asks the exchange for something; returns what each shard says.
+    pub fn ask_exchange(&mut self, command: &offhook_exchange::command::Command) -> Vec<Answer> {
+        let (answers, sent) = self.office.ask(self.now, command);
+        self.send_all(sent);
+        answers
+    }
+
+    /// A phone gets other settings, before it does anything.
+    pub fn equip(&mut self, phone: PhoneId, change: impl FnOnce(&mut offhook_ua::Config)) {
+        let (account, address) = (self.phones[phone.0].account.clone(), self.phones[phone.0].address);
+        let mut config = self.config(&account, address, phone);
+        change(&mut config);
+        let seed = self.rng.random();
+        self.phones[phone.0].ua = UserAgent::new(config, Rng::from_seed(seed));
     }
 
     /// The exchange is killed and started again.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use offhook_exchange::config::Config;
 use offhook_exchange::route::Window;
 use offhook_exchange::services::{Menu, MenuAction as Action, Menus, Prompt};
-use offhook_sim::{PhoneId, World, compare_with_saved};
+use offhook_sim::{Habit, PhoneId, World, compare_with_saved};
 use offhook_ua::{CallId, Command};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -66,6 +66,7 @@ fn main_and_sub() -> Vec<Menu> {
             Some("500"),
             &[
                 ("1", Action::Menu(1)),
+                ("2", Action::Call("1001".into())),
                 ("3", Action::Voicemail("1001".into())),
                 ("4", Action::Directory),
                 ("5", Action::Say(vec![Prompt::File("sub.wav".into())])),
@@ -81,15 +82,17 @@ fn press(world: &mut World, phone: PhoneId, call: CallId, digits: &str) {
     world.command(phone, Command::Dtmf { call, digits: digits.into() });
 }
 
+fn has(heard: &[i16], hz: f32) -> bool {
+    heard.chunks_exact(2000).any(|piece| {
+        let found = offhook_media::tone::analyse(piece, 8000);
+        (found.dominant_hz - hz).abs() < 5.0 && found.share > 0.7
+    })
+}
+
 /// Which of the tones a phone has heard since it was last asked.
 fn heard(world: &mut World, phone: PhoneId) -> Vec<&'static str> {
     let heard = std::mem::take(&mut world.phones[phone.0].heard);
-    let has = |hz: f32| {
-        heard.chunks_exact(2000).any(|piece| {
-            let found = offhook_media::tone::analyse(piece, 8000);
-            (found.dominant_hz - hz).abs() < 5.0 && found.share > 0.7
-        })
-    };
+    let has = |hz: f32| has(&heard, hz);
     TONES.iter().filter(|(_, hz)| has(*hz)).map(|(name, _)| *name).collect()
 }
 
@@ -252,4 +255,88 @@ fn who_may_not_dial_a_service_does_not_reach_a_menu() {
     world.call(bob, "sub");
     world.pass(SECOND);
     assert_eq!(world.phones[bob.0].ends().last().unwrap().0, 404);
+}
+
+#[test]
+fn a_menu_rings_a_phone_and_both_hear_each_other() {
+    let (mut world, alice, bob) = world(10, main_and_sub());
+    world.phones[alice.0].habit = Habit::Answer(3 * SECOND);
+    world.phones[bob.0].sings = Some(440.0);
+    let call = world.call(bob, "500");
+    world.pass(SECOND);
+    press(&mut world, bob, call, "2");
+    world.pass(4 * SECOND);
+    let ringing = std::mem::take(&mut world.phones[bob.0].heard);
+    assert!(has(&ringing, 425.0), "it rings");
+    world.pass(4 * SECOND);
+    for (phone, hz) in [(bob, 330.0), (alice, 440.0)] {
+        let heard = std::mem::take(&mut world.phones[phone.0].heard);
+        assert!(has(&heard, hz), "{hz}");
+    }
+    // Keys are for the other one now.
+    press(&mut world, bob, call, "0");
+    world.pass(2 * SECOND);
+    assert!(is_up(&world, bob));
+    world.command(bob, Command::Hangup { call });
+    world.pass(SECOND);
+    assert!(!is_up(&world, alice));
+    nothing_is_left(&mut world);
+}
+
+#[test]
+fn who_is_led_to_nobody_is_told_so_and_asked_again() {
+    let (mut world, alice, bob) = world(11, main_and_sub());
+    world.phones[alice.0].habit = Habit::Ignore;
+    let call = world.call(bob, "500");
+    world.pass(SECOND);
+    press(&mut world, bob, call, "2");
+    world.pass(20 * SECOND);
+    heard(&mut world, bob);
+    world.pass(20 * SECOND);
+    assert_eq!(heard(&mut world, bob), ["main"], "after half a minute the menu is back");
+    world.command(alice, Command::Unregister);
+    world.pass(SECOND);
+    press(&mut world, bob, call, "2");
+    world.pass(5 * SECOND);
+    assert_eq!(heard(&mut world, bob), ["main"]);
+    world.command(bob, Command::Hangup { call });
+    nothing_is_left(&mut world);
+
+    // For ever, if it were left to the menu.
+    let mut menus = main_and_sub();
+    (menus[0].otherwise, menus[0].retries) = (Action::Call("1001".into()), 0);
+    let (mut world, alice, bob) = self::world(12, menus);
+    world.command(alice, Command::Unregister);
+    world.call(bob, "500");
+    world.pass(30 * SECOND);
+    assert!(!is_up(&world, bob));
+    nothing_is_left(&mut world);
+}
+
+#[test]
+fn a_number_or_a_name_is_entered() {
+    for keys in ["1001", "1001#", "4", "4254"] {
+        let mut menus = main_and_sub();
+        menus[0].extensions = true;
+        let (mut world, alice, bob) = world(13, menus);
+        world.phones[alice.0].habit = Habit::Answer(SECOND);
+        let call = world.call(bob, "500");
+        world.pass(SECOND);
+        match keys.strip_prefix('4') {
+            None => press(&mut world, bob, call, keys),
+            Some(_) => {
+                // After a while, for a number could begin so.
+                press(&mut world, bob, call, "4");
+                world.pass(3 * SECOND);
+                press(&mut world, bob, call, if keys == "4" { "25#" } else { "25423" });
+                world.pass(10 * SECOND);
+                press(&mut world, bob, call, "1");
+            }
+        }
+        world.pass(10 * SECOND);
+        let heard = std::mem::take(&mut world.phones[bob.0].heard);
+        assert!(has(&heard, 330.0), "{keys}");
+        world.command(bob, Command::Hangup { call });
+        nothing_is_left(&mut world);
+    }
 }

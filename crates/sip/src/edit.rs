@@ -1,11 +1,11 @@
 //! Forwarding without re-printing: a list of splices over the received bytes.
 
-use crate::header::params::Spans;
+use crate::header::params::{ParamSpan, Spans};
 use crate::header::via;
 use crate::line::FieldSpan;
 use crate::print::{Draft, append_lines, write_request_line};
 use crate::{Headers, Name, Request, Response, lex};
-use std::fmt::{Arguments, Display};
+use std::fmt::Display;
 use std::net::IpAddr;
 use std::ops::Range;
 
@@ -65,12 +65,34 @@ impl<M: std::ops::Deref<Target = Headers>> Edit<M> {
     /// Sets `received` and `rport` of the topmost Via, adding or replacing them (RFC 3261 §18.2.1, RFC 3581
     /// §4).
     pub fn amend_top_via(&mut self, received: Option<IpAddr>, rport: Option<u16>) -> &mut Self {
-        if let Some(ip) = received {
-            self.set_via_param("received", ip);
+        let Some(index) = self.slots.iter().position(|slot| slot.field.name == Name::Via) else {
+            return self;
+        };
+        let slot = self.slots[index];
+        let value = slot.field.value(self.bytes_of(slot));
+        let Some(top) = lex::Values::new(value).next() else { return self };
+        let top_value = &value[top.clone()];
+        let Ok(head) = via::scan_head(top_value) else { return self };
+        // Where a parameter is put, and what stands before it.
+        let place = |name: &str| {
+            let is_it = |span: &ParamSpan| top_value[span.name.clone()].eq_ignore_ascii_case(name.as_bytes());
+            let same = Spans::new(top_value, head.params()).flatten().find(is_it);
+            same.map_or((top_value.len()..top_value.len(), ";"), |span| (span.name.start..span.end, ""))
+        };
+        let ip = received.as_ref().map(|ip| (place("received"), "received", ip as &dyn Display));
+        let port = rport.as_ref().map(|port| (place("rport"), "rport", port as &dyn Display));
+        let starts =
+            |param: &Option<((Range<usize>, _), _, _)>| param.as_ref().map(|((place, _), ..)| place.start);
+        let params = if starts(&port) < starts(&ip) { [port, ip] } else { [ip, port] };
+        let (base, start) = (slot.field.value as usize + top.start, self.draft.text.len());
+        let mut from = slot.field.start as usize;
+        for ((place, semicolon), name, to) in params.into_iter().flatten() {
+            self.append_piece(slot, from..base + place.start);
+            lex::append(&mut self.draft.text, format_args!("{semicolon}{name}={to}"));
+            from = base + place.end;
         }
-        if let Some(port) = rport {
-            self.set_via_param("rport", port);
-        }
+        self.append_piece(slot, from..slot.field.end as usize);
+        self.drafted(index, start);
         self
     }
 
@@ -211,8 +233,10 @@ impl<M: std::ops::Deref<Target = Headers>> Edit<M> {
         let value = slot.field.value as usize;
         match (values.next(), values.next()) {
             (Some(_), Some(second)) => {
-                let kept = value + second.start..slot.field.end as usize;
-                self.redraft(index, &[slot.field.start as usize..value, kept], format_args!(""));
+                let start = self.draft.text.len();
+                self.append_piece(slot, slot.field.start as usize..value);
+                self.append_piece(slot, value + second.start..slot.field.end as usize);
+                self.drafted(index, start);
             }
             _ => {
                 self.slots.remove(index);
@@ -221,36 +245,9 @@ impl<M: std::ops::Deref<Target = Headers>> Edit<M> {
         self
     }
 
-    /// Puts `name=value` into the topmost Via, in place of what that name had.
-    fn set_via_param(&mut self, name: &str, to_value: impl Display) {
-        let Some(index) = self.slots.iter().position(|slot| slot.field.name == Name::Via) else { return };
-        let slot = self.slots[index];
-        let (line_start, base) = (slot.field.start as usize, slot.field.value as usize);
-        let value = slot.field.value(self.bytes_of(slot));
-        let Some(top) = lex::Values::new(value).next() else { return };
-        let top_value = &value[top.clone()];
-        let Ok(head) = via::scan_head(top_value) else { return };
-        let same = Spans::new(top_value, head.params())
-            .flatten()
-            .find(|span| top_value[span.name.clone()].eq_ignore_ascii_case(name.as_bytes()));
-        let (from, to, semicolon) = match same {
-            Some(span) => (span.name.start, span.end, ""),
-            None => (top_value.len(), top_value.len(), ";"),
-        };
-        let (at, end) = (base + top.start, slot.field.end as usize);
-        let param = format_args!("{semicolon}{name}={to_value}");
-        self.redraft(index, &[line_start..at + from, at + to..end], param);
-    }
-
-    /// Puts a line made of two pieces of the one at `index` in its place, with `insert` between them.
-    fn redraft(&mut self, index: usize, pieces: &[Range<usize>; 2], insert: Arguments<'_>) {
-        let slot = self.slots[index];
-        let [before, after] = pieces.clone();
-        let start = self.draft.text.len();
-        self.append_piece(slot, before);
-        lex::append(&mut self.draft.text, insert);
-        self.append_piece(slot, after);
-        let field = self.draft.line_done(slot.field.name, start);
+    /// The line that the draft has from `start` on is in the place of the one at `index`.
+    fn drafted(&mut self, index: usize, start: usize) {
+        let field = self.draft.line_done(self.slots[index].field.name, start);
         self.slots[index] = Slot { field, received: false };
     }
 

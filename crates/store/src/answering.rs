@@ -73,6 +73,7 @@ fn read(row: &SqliteRow, address: &AddressOfRecord) -> Result<Answering, StoreEr
         do_not_disturb: row.try_get("do_not_disturb")?,
         reject_anonymous: row.try_get("reject_anonymous")?,
         blocked,
+        pickup_group: row.try_get("pickup_group")?,
     })
 }
 
@@ -86,7 +87,7 @@ async fn put(
         return Ok(());
     }
     let forward = &answering.forward;
-    sqlx::query("INSERT INTO answering VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
+    sqlx::query("INSERT INTO answering VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
         .bind(address.as_str())
         .bind(&forward.always)
         .bind(&forward.busy)
@@ -96,6 +97,7 @@ async fn put(
         .bind(answering.do_not_disturb)
         .bind(answering.reject_anonymous)
         .bind(serde_json::to_string(&answering.blocked).unwrap_or_else(|_| "[]".into()))
+        .bind(&answering.pickup_group)
         .execute(&mut **tx)
         .await?;
     Ok(())
@@ -110,6 +112,12 @@ fn check(answering: &Answering) -> Result<(), StoreError> {
         if target.is_empty() || target.len() > 255 || target.contains(odd) {
             return Err(StoreError::BadDestination(target.clone()));
         }
+    }
+    let odd = |c: char| !(c.is_alphanumeric() || "-_.".contains(c));
+    if let Some(group) = &answering.pickup_group
+        && (group.is_empty() || group.len() > 64 || group.contains(odd))
+    {
+        return Err(StoreError::BadGroup(group.clone()));
     }
     if answering.blocked.len() > MOST_BLOCKED {
         return Err(StoreError::TooManyBlocked(MOST_BLOCKED));

@@ -16,6 +16,7 @@ mod memory;
 mod number;
 mod options;
 mod password;
+mod rights;
 mod sqlite;
 mod text;
 mod watch;

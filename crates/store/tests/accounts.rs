@@ -222,6 +222,7 @@ async fn how_calls_are_answered_is_kept_and_goes_with_its_account() {
         do_not_disturb: true,
         reject_anonymous: false,
         blocked: vec!["+49900*".into()],
+        pickup_group: Some("sales".into()),
     };
     let change = |answering: &mut Answering| *answering = wanted.clone();
     let (changed, delta) = store.set_answering(&address("alice"), change).await.unwrap();
@@ -253,6 +254,8 @@ async fn what_cannot_be_called_or_kept_changes_nothing() {
     for seconds in [0, 181] {
         let changed = store.set_answering(&address("alice"), |it| it.ring_seconds = Some(seconds)).await;
         assert!(matches!(changed, Err(StoreError::BadRingSeconds(_))));
+        let changed = store.set_answering(&address("alice"), |it| it.pickup_group = Some("a b".into())).await;
+        assert!(matches!(changed, Err(StoreError::BadGroup(_))));
     }
     let crowd = |it: &mut Answering| it.blocked = vec!["1".into(); 201];
     let changed = store.set_answering(&address("alice"), crowd).await;

@@ -214,7 +214,7 @@ impl Lines {
                 let id = CallId(usage.0);
                 let followup = self.calls.get_mut(&id).and_then(|call| call.event(event, env));
                 match followup {
-                    Some(Followup::Place { target }) => self.place_for(id, target, env),
+                    Some(Followup::Place { target, by }) => self.place_for(id, target, by, env),
                     Some(Followup::Report { to, status }) => {
                         if let Some(call) = self.calls.get_mut(&to) {
                             call.report(status, env);
@@ -230,14 +230,23 @@ impl Lines {
     }
 
     /// Places the call that the peer of another asks for (RFC 3515).
-    fn place_for(&mut self, referrer: CallId, target: offhook_sip::Uri, env: &mut Env<'_, '_>) {
+    fn place_for(
+        &mut self,
+        referrer: CallId,
+        target: offhook_sip::Uri,
+        by: Option<String>,
+        env: &mut Env<'_, '_>,
+    ) {
         let new = CallId(env.next_number());
         env.event(Event::Transferring { call: referrer, new, target: target.clone() });
         if let Some(call) = self.calls.get_mut(&referrer) {
             call.report(Status::TRYING, env);
         }
         let placed = if self.live_calls() < env.config.max_calls {
-            Call::place(new, target, CallOptions::default(), Some(referrer), env)
+            // Who is called learns on whose behalf (RFC 3892 §2.2).
+            let headers = by.into_iter().map(|by| ("Referred-By".to_owned(), by)).collect();
+            let options = CallOptions { headers, ..CallOptions::default() };
+            Call::place(new, target, options, Some(referrer), env)
         } else {
             None
         };

@@ -125,6 +125,12 @@ impl UserAgent {
         self.lines.calls.iter().filter(|(_, call)| !call.is_ended()).map(|(id, _)| *id).collect()
     }
 
+    /// A call as Replaces names it to others (RFC 3891): its peer is asked to talk with them instead.
+    pub fn replaces(&self, call: CallId) -> Option<String> {
+        let id = self.lines.calls.get(&call)?.invite.as_ref()?.dialog()?.id();
+        Some(format!("{};to-tag={};from-tag={}", id.call_id, id.remote_tag, id.local_tag))
+    }
+
     /// What the sound of a call is like so far.
     pub fn media_report(&self, call: CallId) -> Option<MediaReport> {
         self.lines.calls.get(&call)?.media_report()

@@ -6,6 +6,7 @@
 mod api;
 mod auth;
 pub mod calendar;
+mod call_recordings;
 mod certificates;
 mod crowd;
 mod exchange;
@@ -13,12 +14,14 @@ pub mod explain;
 mod health;
 mod problem;
 mod records;
+mod rights;
 mod serve;
 mod site;
 pub mod trace;
 mod upgrade;
 mod voicemail;
 
+pub use call_recordings::{CallRecording, CallRecordings};
 pub use certificates::{Certificate, Certificates};
 pub use exchange::{About, Exchange, Reply, TurnCredentials};
 pub use problem::Problem;
@@ -26,6 +29,7 @@ pub use records::{
     Account, AccountPatch, Answering, AnsweringPatch, ChangedAccount, Message, NewAccount, NewNumber,
     NewNumberRequest, Number, NumberEvent, NumberPatch, NumberRequest, Records,
 };
+pub use rights::{Rights, RightsPatch};
 pub use serve::{Front, Io, Secure, serve};
 pub use site::{Site, answer};
 pub use upgrade::{Sip, Upgraded};

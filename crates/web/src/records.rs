@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::{Problem, Reply};
+use crate::{Problem, Reply, Rights, RightsPatch};
 
 /// Accounts and numbers, wherever they are stored. Addresses are texts such as `sip:alice@example.com`.
 pub trait Records: Send + Sync {
@@ -26,6 +26,10 @@ pub trait Records: Send + Sync {
         address: String,
         patch: AnsweringPatch,
     ) -> Reply<'_, Result<Answering, Problem>>;
+    /// What an account may do beside calling.
+    fn rights(&self, address: String) -> Reply<'_, Result<Rights, Problem>>;
+    /// Changes what the patch names of that.
+    fn change_rights(&self, address: String, patch: RightsPatch) -> Reply<'_, Result<Rights, Problem>>;
     /// Removes an account.
     fn remove_account(&self, address: String) -> Reply<'_, Result<(), Problem>>;
     /// Makes the accounts of a CSV text (`address,password,name,number,email`), all or none.
@@ -173,6 +177,8 @@ pub struct Answering {
     pub reject_anonymous: bool,
     /// Numbers and addresses of callers that are turned away; a `*` at the end stands for anything.
     pub blocked: Vec<String>,
+    /// The group whose calls the account may take while they ring, and whose members may take its own.
+    pub pickup_group: Option<String>,
 }
 
 /// What is to become of that: a field that is left out stays, `null` empties it.
@@ -199,6 +205,9 @@ pub struct AnsweringPatch {
     pub reject_anonymous: Option<bool>,
     /// See [`Answering::blocked`].
     pub blocked: Option<Vec<String>>,
+    /// See [`Answering::pickup_group`].
+    #[serde(default, deserialize_with = "named")]
+    pub pickup_group: Option<Option<String>>,
 }
 
 /// A number.

@@ -10,7 +10,7 @@ use axum::routing::get;
 use axum::{Router, middleware};
 use tower_service::Service as _;
 
-use crate::{Certificates, Exchange, Problem, Records, Voicemail, api, auth, health};
+use crate::{CallRecordings, Certificates, Exchange, Problem, Records, Voicemail, api, auth, health};
 
 /// What is served.
 #[derive(Clone)]
@@ -25,6 +25,8 @@ pub struct Site {
     pub certificates: Arc<dyn Certificates>,
     /// The mailboxes of accounts.
     pub voicemail: Arc<dyn Voicemail>,
+    /// The recordings of calls.
+    pub recordings: Arc<dyn CallRecordings>,
 }
 
 /// The API without a socket, for commands while no server runs: status, and the body of the answer.

@@ -2,8 +2,8 @@
 
 use offhook_media::codec::{self, Wishes, by_name};
 use offhook_media::session::{EventFormat, Payload, Settings};
-use offhook_sdp::Negotiated;
-use offhook_sdp::offer_answer::Format;
+use offhook_sdp::offer_answer::{Format, Side, agreed};
+use offhook_sdp::{MediaKind, Negotiated, Sdp};
 
 /// The settings of the session. Addresses are the relay's business.
 pub(super) fn settings(agreed: &Negotiated) -> Settings {
@@ -30,4 +30,20 @@ pub(super) fn settings(agreed: &Negotiated) -> Settings {
         receives: agreed.direction.receives(),
         ptime_ms: agreed.ptime,
     }
+}
+
+/// The first stream of sound that is on, and the settings of a session of it, from the side of who has offered.
+pub(crate) fn as_offerer(offer: &Sdp, answer: &Sdp) -> Option<(usize, Settings)> {
+    of_sound(&agreed(offer, answer, Side::Offerer).ok()?)
+}
+
+/// The same from the side of who has answered.
+pub(crate) fn as_answerer(offer: &Sdp, answer: &Sdp) -> Option<(usize, Settings)> {
+    of_sound(&agreed(offer, answer, Side::Answerer).ok()?)
+}
+
+fn of_sound(streams: &[Negotiated]) -> Option<(usize, Settings)> {
+    let sound = streams.iter().find(|one| one.kind == MediaKind::Audio)?;
+    // Who listens to both hears them whatever they agreed on with each other.
+    Some((sound.media_index, Settings { sends: true, receives: true, ..settings(sound) }))
 }

@@ -5,8 +5,8 @@
 
 use offhook_sip::{Method, Name, Request, Response, Status};
 use offhook_sip_stack::transaction::ServerId;
-use offhook_sip_stack::usage::Body;
 use offhook_sip_stack::usage::invite::InviteEvent;
+use offhook_sip_stack::usage::{Body, UsageId};
 
 use super::Env;
 use super::call::{CALLER, Call, NO_MEDIA, With};
@@ -21,6 +21,16 @@ pub(super) struct Passing {
     requests: Vec<Passed>,
 }
 
+/// How one who stays when the other goes comes to a session with an end of ours.
+pub(super) enum Change {
+    /// It is offered one.
+    Offers,
+    /// It has offered this, and is answered.
+    Answers(Body),
+    /// It has asked for an offer.
+    IsAsked,
+}
+
 /// A session that one side offers, until the other has answered.
 struct Offering {
     /// The leg that offers it, or asks the other for an offer.
@@ -28,6 +38,8 @@ struct Offering {
     /// What it had said before, to come back to if it is refused.
     before: Option<Snapshot>,
     stage: Stage,
+    /// As it was offered.
+    body: Option<Body>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -46,6 +58,24 @@ struct Passed {
     request: Request,
     to: u8,
     number: u32,
+}
+
+impl Passing {
+    /// Whether a leg, when the other goes, still answers what that has offered.
+    pub(super) fn awaits(&self, leg: UsageId) -> bool {
+        let from_other = |offer: &Offering| UsageId(leg.0 & !0xff | u64::from(offer.from)) != leg;
+        self.offer.as_ref().is_some_and(|offer| from_other(offer) && offer.stage != Stage::Asked)
+    }
+
+    /// How it comes to a session with an end of ours then.
+    pub(super) fn change(self, leg: UsageId) -> Change {
+        let is_its = |offer: &Offering| UsageId(leg.0 & !0xff | u64::from(offer.from)) == leg;
+        match self.offer.filter(is_its) {
+            Some(Offering { stage: Stage::Offered, body: Some(body), .. }) => Change::Answers(body),
+            Some(Offering { stage: Stage::Asked, .. }) => Change::IsAsked,
+            Some(_) | None => Change::Offers,
+        }
+    }
 }
 
 impl Call {
@@ -108,7 +138,7 @@ impl Call {
     /// The offer of a callee is on its way in our 2xx to the caller.
     pub(super) fn offer_under_way(&mut self, from: u8) {
         if let Some(passing) = self.passing() {
-            passing.offer = Some(Offering { from, before: None, stage: Stage::Offered });
+            passing.offer = Some(Offering { from, before: None, stage: Stage::Offered, body: None });
         }
     }
 
@@ -154,6 +184,7 @@ impl Call {
         let anchor = self.anchor(leg);
         let before = anchor.and_then(|anchor| env.anchors.snapshot(anchor, side(leg)));
         let stage = if body.is_some() { Stage::Offered } else { Stage::Asked };
+        let offered = body.clone();
         let passed = match body.map(|body| self.pass(leg, Role::Offer, &body, env)).transpose() {
             Ok(passed) => passed,
             Err(refusal) => {
@@ -162,7 +193,7 @@ impl Call {
             }
         };
         if let Some(passing) = self.passing() {
-            passing.offer = Some(Offering { from: leg, before, stage });
+            passing.offer = Some(Offering { from: leg, before, stage, body: offered });
         }
         let Some(other) = self.leg_mut(other) else { return };
         other.enter(env, |invite, stack| match passed {

@@ -5,13 +5,14 @@ use std::time::Instant;
 use offhook_sip::{Method, Name, Request, Status};
 use offhook_sip_stack::ladder::first_codec;
 use offhook_sip_stack::transaction::ServerId;
-use offhook_sip_stack::usage::Body;
-use offhook_sip_stack::usage::invite::{InviteEvent, Party as Ender};
+use offhook_sip_stack::usage::invite::{Invite, InviteEvent, Party as Ender};
+use offhook_sip_stack::usage::{Body, Stack};
 
 use super::end::End;
 use super::leg::{ALLOW, Leg};
+use super::refer::{Refer, Referral};
 use super::ring::Ring;
-use super::voice::Point;
+use super::voice::{Dialled, Point};
 use super::{CallId, Env};
 use crate::command::LiveCall;
 use crate::config::Epoch;
@@ -21,8 +22,8 @@ use crate::event::{EndedBy, Event};
 /// One call, from its INVITE until nothing of it is left.
 pub(super) struct Call {
     pub(super) id: CallId,
-    /// The leg of the one who called.
-    pub(super) caller: Leg,
+    /// The leg of the one who called, or who has answered a call of ours.
+    pub(super) first: Option<Leg>,
     pub(super) with: With,
     pub(super) about: About,
     pub(super) answered: Option<Instant>,
@@ -31,8 +32,24 @@ pub(super) struct Call {
     pub(super) by_operator: bool,
     /// The number of the service that has it and is told of what happens.
     pub(super) service: Option<usize>,
-    /// Legs with those who did not answer before an end of ours did.
+    /// Legs with those who are no longer of it, or never were, and may not be over yet.
     pub(super) former: Vec<Leg>,
+    /// The other half, with whose party this one talks: see [`super::halves`].
+    pub(super) partner: Option<CallId>,
+    /// The same in another shard: that, and the number of the call there.
+    pub(super) far: Option<(u8, u64)>,
+    /// Who is being called for it.
+    pub(super) dials: Vec<CallId>,
+    /// For whom it calls somebody, as long as nobody has answered.
+    pub(super) dialled_for: Option<CallId>,
+    /// The transfer of its party that is under way.
+    pub(super) referral: Option<Box<Referral>>,
+    /// The call of the one whom a phone of this one transfers.
+    pub(super) refers: Option<CallId>,
+    /// A leg that goes as soon as this request of ours in it is answered.
+    pub(super) leaves: Option<(u8, u32)>,
+    /// Whether the service knows that somebody rings.
+    pub(super) rang: bool,
 }
 
 /// Whom the caller talks with, or waits for.
@@ -52,8 +69,12 @@ pub(super) struct About {
     pub(super) started: Instant,
     /// The account of which it is counted.
     pub(super) account: Option<AddressOfRecord>,
-    /// The trunk by which it came, of which it is counted.
+    /// The trunk by which it came or goes, of which it is counted.
     pub(super) trunk: Option<usize>,
+    /// Whether it is but a leg of another call, for those who look at calls from outside.
+    pub(super) is_leg: bool,
+    /// Whether its caller wants not to be known to those it is connected with.
+    pub(super) is_hidden: bool,
 }
 
 impl Call {
@@ -63,18 +84,41 @@ impl Call {
             With::End(_) => &[],
         };
         let branches = branches.iter().map(|branch| &branch.leg);
-        std::iter::once(&self.caller).chain(branches).chain(&self.former)
+        self.first.iter().chain(branches).chain(&self.former)
+    }
+
+    pub(super) fn legs_mut(&mut self) -> impl Iterator<Item = &mut Leg> {
+        let branches = match &mut self.with {
+            With::Phones(ring) => ring.branches.as_mut_slice(),
+            With::End(_) => &mut [],
+        };
+        let branches = branches.iter_mut().map(|branch| &mut branch.leg);
+        self.first.iter_mut().chain(branches).chain(&mut self.former)
     }
 
     pub(super) fn leg(&self, number: u8) -> Option<&Leg> {
-        self.legs().nth(number.into())
+        let usage = super::usage(self.id, number);
+        self.legs().find(|leg| leg.usage == usage)
     }
 
     pub(super) fn leg_mut(&mut self, number: u8) -> Option<&mut Leg> {
-        match (number.checked_sub(1), &mut self.with) {
-            (None, _) => Some(&mut self.caller),
-            (Some(at), With::Phones(ring)) => Some(&mut ring.branches.get_mut(usize::from(at))?.leg),
-            (Some(at), With::End(_)) => self.former.get_mut(usize::from(at)),
+        let usage = super::usage(self.id, number);
+        self.legs_mut().find(|leg| leg.usage == usage)
+    }
+
+    /// Whether a leg is the first.
+    pub(super) fn is_first(&self, number: u8) -> bool {
+        self.first.as_ref().is_some_and(|leg| leg.usage == super::usage(self.id, number))
+    }
+
+    /// Lends the first leg, if there is one.
+    pub(super) fn enter_first(
+        &mut self,
+        env: &mut Env<'_, '_>,
+        work: impl FnOnce(&mut Invite, &mut Stack<'_, '_>),
+    ) {
+        if let Some(leg) = &mut self.first {
+            leg.enter(env, work);
         }
     }
 
@@ -100,16 +144,24 @@ impl Call {
     /// The caller is answered with this description.
     pub(super) fn answer(&mut self, body: Body, anchor: Option<u64>, env: &mut Env<'_, '_>) {
         let codec = first_codec(&body.bytes);
-        self.caller.enter(env, |invite, stack| invite.accept(body, stack));
+        self.enter_first(env, |invite, stack| invite.accept(body, stack));
         let now = env.cx.now;
         self.answered = Some(now);
         if let Some(anchor) = anchor {
             env.anchors.answered_by_us(anchor, now);
+            env.anchors.attend(anchor, env.config, env.cx);
+        }
+        self.tell_answered(anchor.is_some(), codec, env);
+    }
+
+    pub(super) fn tell_answered(&self, anchored: bool, codec: Option<String>, env: &mut Env<'_, '_>) {
+        if self.about.is_leg {
+            return;
         }
         env.cx.event(Event::CallAnswered {
             call: self.about.call_id.clone(),
-            after: now.duration_since(self.about.started),
-            anchored: anchor.is_some(),
+            after: env.cx.now.duration_since(self.about.started),
+            anchored,
             by: self.answered_by().to_owned(),
             codec,
         });
@@ -127,21 +179,31 @@ impl Call {
         if self.answered.is_none() {
             let (status, words) = refusal;
             self.finish(None, refusal, env);
-            self.caller.enter(env, |invite, stack| invite.reject_with(status, words, &[], stack));
+            self.enter_first(env, |invite, stack| invite.reject_with(status, words, &[], stack));
         }
-        for number in 0..=u8::MAX {
-            let Some(leg) = self.leg_mut(number) else { break };
+        for leg in self.legs_mut() {
             leg.enter(env, |invite, stack| invite.hangup_because(Some(reason), stack));
         }
     }
 
     pub(super) fn event(&mut self, leg: u8, event: InviteEvent, env: &mut Env<'_, '_>) {
+        if let InviteEvent::Response { number, .. } = &event
+            && self.leaves == Some((leg, *number))
+        {
+            self.leaves = None;
+            return self.leave(leg, env);
+        }
+        let is_first = self.is_first(leg);
+        if matches!(event, InviteEvent::Ended { .. }) && self.outlives(leg, env) {
+            return;
+        }
         match (event, &mut self.with) {
-            (InviteEvent::Ended { by, status, reason, .. }, _) if leg == CALLER => {
-                self.caller_ended(by, status, &reason, env);
+            (InviteEvent::Ended { by, status, reason, .. }, _) if is_first => {
+                self.first_ended(by, status, &reason, env);
             }
-            (InviteEvent::Offer { body }, With::End(_)) => self.offered(body.as_ref(), env),
-            (InviteEvent::Settled { body }, With::End(_)) => self.settled(&body, env),
+            (InviteEvent::Offer { body }, With::End(_)) if is_first => self.offered(body.as_ref(), env),
+            (InviteEvent::Settled { body }, With::End(_)) if is_first => self.settled(&body, env),
+            (InviteEvent::ChangeFailed { .. }, With::End(end)) if is_first => end.refused(),
             (InviteEvent::Requested { server, request }, With::End(_)) => {
                 self.requested(leg, server, &request, env);
             }
@@ -158,7 +220,7 @@ impl Call {
             Some(body) => end.answer(body, env),
             None => end.offer(env),
         };
-        self.caller.enter(env, |invite, stack| match answer {
+        self.enter_first(env, |invite, stack| match answer {
             Ok(answer) => invite.answer(answer, stack),
             Err(refusal) => invite.refuse(refusal.status, &[], stack),
         });
@@ -173,6 +235,10 @@ impl Call {
 
     /// Answers a request in a dialog that is not about the session and is passed on to nobody.
     pub(super) fn requested(&mut self, leg: u8, server: ServerId, request: &Request, env: &mut Env<'_, '_>) {
+        if *request.method() == Method::Refer {
+            let (call, request) = (self.id, request.clone());
+            return env.usages.refers.push(Refer { call, leg, server, request });
+        }
         let header = |name: Name, value: &str| (name.as_str().to_owned(), value.to_owned());
         let (status, headers) = match request.method() {
             Method::Options => {
@@ -188,17 +254,17 @@ impl Call {
         }
     }
 
-    /// The one who called is gone, or was refused.
-    fn caller_ended(&mut self, by: Ender, status: Status, reason: &str, env: &mut Env<'_, '_>) {
+    /// The one who called, or whom we have called, is gone, or was refused.
+    fn first_ended(&mut self, by: Ender, status: Status, reason: &str, env: &mut Env<'_, '_>) {
         let by = match (by, self.answered) {
             (Ender::Peer, _) => Some(EndedBy::Caller),
             (Ender::Us, None) => None,
             (Ender::Us | Ender::Network, _) => Some(EndedBy::Exchange),
         };
         let words = super::bridge::reason_value(status, reason);
+        self.let_go(words.as_deref(), env);
         self.finish(by, (status, reason), env);
-        for number in 1..=u8::MAX {
-            let Some(leg) = self.leg_mut(number) else { break };
+        for leg in self.legs_mut() {
             leg.enter(env, |invite, stack| invite.hangup_because(words.as_deref(), stack));
         }
     }
@@ -213,7 +279,12 @@ impl Call {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        env.usages.points.extend(self.service.map(|service| (self.id, service, Point::Ended)));
+        if self.answered.is_none() && (self.dialled_for.is_some() || self.first.is_none()) {
+            self.tell_dialled(Dialled::Failed(status), env);
+        } else if let Some(service) = self.service {
+            env.usages.points.push((self.id, service, Point::Ended));
+        }
+        self.let_go(None, env);
         let anchors: Vec<u64> = match &mut self.with {
             With::End(end) => vec![end.anchor],
             With::Phones(ring) => {
@@ -234,6 +305,9 @@ impl Call {
         }
         let call = self.about.call_id.clone();
         let operator = self.by_operator.then_some(EndedBy::Operator);
+        if self.about.is_leg {
+            return;
+        }
         env.cx.event(match self.answered {
             Some(_) => Event::CallEnded { call, by: operator.or(by).unwrap_or(EndedBy::Exchange) },
             None => Event::CallFailed { call, status, reason: reason.to_owned(), by: operator },

@@ -5,14 +5,19 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use offhook_media::command::{EchoFormat, Heard, Order};
 use offhook_media::voice::{Clip, Recording};
-use offhook_sdp::{Capabilities, Codec, Format, MediaKind, Negotiated, Origin, Sdp, Stream, offer_answer};
+use offhook_sdp::{
+    Capabilities, Codec, Face, Format, Formats, MediaKind, Negotiated, Options, Origin, Relay, Sdp, Stream,
+    offer_answer, rewrite,
+};
 use offhook_sip::{Name, Status};
 use offhook_sip_stack::usage::Body;
 use rand::RngExt as _;
 
+use super::leg::Leg;
 use super::verb::Endpoint;
 use super::voice::Point;
 use super::{Env, agreed};
+use crate::proxy::Target;
 use crate::proxy::anchor::Role;
 use crate::proxy::protection::Manner;
 use crate::proxy::signed_route::{Party, PartyName};
@@ -37,12 +42,46 @@ pub(super) struct End {
     /// The last numbers given to orders: to play, to record.
     playing: u32,
     recording: u32,
+    /// The sound that was agreed on.
+    agreed: Option<Box<Negotiated>>,
+    /// Whether its party talks with that of another half of a call.
+    connected: bool,
+    /// Whether the next answer is to an offer that was passed on before the end was there.
+    stale: bool,
 }
 
 impl End {
     /// An end for a call with this Call-ID and party.
     pub(super) fn new(call_id: &str, party: Party, endpoint: Endpoint, env: &mut Env<'_, '_>) -> Self {
-        let manner = Manner::after(0, party.flow.transport, None, env.config.srtp).unwrap_or(Manner::Plain);
+        let manner = Manner::after(0, party.flow.transport, None, env.config.srtp);
+        Self::with(call_id, party, (endpoint, manner), env)
+    }
+
+    /// An end that calls somebody.
+    pub(super) fn calling(call_id: &str, target: &Target, env: &mut Env<'_, '_>) -> Self {
+        let party = target.party();
+        let manner = Manner::after(target.refused, party.flow.transport, target.media, env.config.srtp);
+        Self::with(call_id, party, (Endpoint::Voice, manner), env)
+    }
+
+    /// An end for a leg that has talked with another until now, and goes on with the session as it was last described to
+    /// it; `stale` if it has yet to answer what the other has offered.
+    pub(super) fn after(call_id: &str, leg: &Leg, stale: bool, env: &mut Env<'_, '_>) -> Self {
+        let described = leg.invite.described().and_then(|body| Sdp::parse(&body.bytes).ok());
+        let profile = described.as_ref().and_then(|sdp| Some(sdp.media().next()?.profile()));
+        let profile = profile.filter(|profile| profile.is_secure());
+        let manner = Manner::after(0, leg.party.flow.transport, profile, env.config.srtp);
+        let ours = described.as_ref().and_then(without_faces);
+        Self { ours, stale, ..Self::with(call_id, leg.party, (Endpoint::Voice, manner), env) }
+    }
+
+    fn with(
+        call_id: &str,
+        party: Party,
+        (endpoint, manner): (Endpoint, Option<Manner>),
+        env: &mut Env<'_, '_>,
+    ) -> Self {
+        let manner = manner.unwrap_or(Manner::Plain);
         Self {
             anchor: env.anchors.open_end(call_id, party, manner, env.config, env.cx),
             call_id: call_id.to_owned(),
@@ -55,6 +94,9 @@ impl End {
             waiting: Vec::new(),
             playing: 0,
             recording: 0,
+            agreed: None,
+            connected: false,
+            stale: false,
         }
     }
 
@@ -111,6 +153,9 @@ impl End {
     /// # Errors
     /// When there is nothing that both can.
     pub(super) fn settle(&mut self, answer: &Body, env: &mut Env<'_, '_>) -> Result<(), Refusal> {
+        if std::mem::take(&mut self.stale) {
+            return Ok(());
+        }
         let Some(offered) = self.offered.take() else { return Ok(()) };
         let plain = self.pass(PartyName::Caller, Role::Answer, &answer.bytes, env)?;
         let agreed = offer_answer::apply_answer(&offered, &parse(&plain)?)
@@ -130,7 +175,46 @@ impl End {
         env.anchors.pass(self.anchor, &self.call_id, (from, role), body, env.config, env.cx)
     }
 
+    /// The party refuses what was offered to it: it is as it was.
+    pub(super) fn refused(&mut self) {
+        if !std::mem::take(&mut self.stale) {
+            self.offered = None;
+        }
+    }
+
+    /// Its party hears the others in a room of the exchange's own, where it is heard by them, and nothing else.
+    pub(super) fn meet(&mut self, room: u64, env: &mut Env<'_, '_>) {
+        if self.endpoint == Endpoint::Echo {
+            self.endpoint = Endpoint::Voice;
+            let agreed: Vec<_> = self.agreed.iter().map(|one| one.as_ref().clone()).collect();
+            self.speak(&agreed, env);
+        }
+        self.connected = true;
+        self.hush(env);
+        self.order(Order::Join { room, muted: false, most: 2 }, env);
+    }
+
+    /// Its party talks with nobody else any more.
+    pub(super) fn part(&mut self, env: &mut Env<'_, '_>) {
+        if std::mem::take(&mut self.connected) {
+            self.order(Order::Leave, env);
+        }
+    }
+
+    /// Whether its party sends keys beside the sound.
+    pub(super) fn has_events(&self) -> bool {
+        self.agreed.as_ref().is_some_and(|agreed| agreed.telephone_event.is_some())
+    }
+
+    /// Ends what is being said, of which nobody hears any more.
+    fn hush(&mut self, env: &mut Env<'_, '_>) {
+        self.playing += 1;
+        self.order(Order::Play { order: 0, clips: Vec::new() }, env);
+    }
+
     fn connect(&mut self, agreed: &[Negotiated], env: &mut Env<'_, '_>) {
+        let sound = agreed.iter().find(|one| one.kind == MediaKind::Audio);
+        self.agreed = sound.cloned().map(Box::new);
         match self.endpoint {
             Endpoint::Echo => self.echo(agreed, env),
             Endpoint::Voice => self.speak(agreed, env),
@@ -165,6 +249,12 @@ impl End {
         self.order(Order::Record { order: self.recording, recording }, env);
     }
 
+    pub(super) fn record_room(&mut self, recording: Option<Recording>, env: &mut Env<'_, '_>) {
+        self.recording += u32::from(recording.is_some());
+        let order = self.recording;
+        self.order(Order::RecordRoom(recording.map(|recording| (order, recording))), env);
+    }
+
     /// What is heard of it, if it is about the last order of its kind.
     pub(super) fn point(&self, heard: Heard) -> Option<Point> {
         match heard {
@@ -173,8 +263,8 @@ impl End {
             Heard::Recorded { order, outcome } => {
                 (order == self.recording).then_some(Point::Recorded(outcome))
             }
-            Heard::Room { others } => Some(Point::Room(others)),
-            Heard::Closed(why) => Some(Point::Closed(why)),
+            Heard::Room { others } => (!self.connected).then_some(Point::Room(others)),
+            Heard::Closed(why) => (!self.connected).then_some(Point::Closed(why)),
         }
     }
 
@@ -190,6 +280,19 @@ impl End {
         sound.rtcp_mux = true;
         Capabilities { origin: Origin::new(self.session_id, 1, ip), streams: vec![sound] }
     }
+}
+
+/// A description as an end of ours would have made it: without what protects the media towards the phone.
+fn without_faces(sdp: &Sdp) -> Option<Sdp> {
+    let face = |media: offhook_sdp::Media<'_>| {
+        let plain =
+            Face { profile: "RTP/AVP".into(), attributes: Vec::new(), rtcp_mux: true, ice_lite: false };
+        media.profile().is_rtp().then_some(plain)
+    };
+    let faces = sdp.media().map(face).collect();
+    let plan = vec![Relay::Direct; sdp.media().len()];
+    let formats = vec![Formats::Kept; sdp.media().len()];
+    rewrite(sdp, &plan, &Options { origin: None, faces, formats }).ok()
 }
 
 /// All that we know will do: first those that are preferred here.

@@ -9,6 +9,7 @@ use offhook_sip_stack::usage::{Invite, SessionTimers, Settings, Stack, UsageId};
 
 use super::Env;
 use crate::config::Config;
+use crate::directory::AddressOfRecord;
 use crate::proxy::signed_route::Party;
 
 /// One leg of a call.
@@ -17,6 +18,10 @@ pub(super) struct Leg {
     pub(super) invite: Invite,
     /// What answers the challenges of a trunk.
     pub(super) authorizer: Option<Box<Authorizer>>,
+    /// The account whose phone it is with.
+    pub(super) account: Option<AddressOfRecord>,
+    /// The way to its party.
+    pub(super) party: Party,
 }
 
 impl Leg {
@@ -107,4 +112,4 @@ pub(super) fn is_sips(uri: &Uri) -> bool {
 }
 
 const AGENT: &str = concat!("Offhook/", env!("CARGO_PKG_VERSION"));
-pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, PRACK, UPDATE, INFO, OPTIONS";
+pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, PRACK, UPDATE, INFO, OPTIONS, REFER";

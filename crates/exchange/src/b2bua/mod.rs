@@ -2,13 +2,18 @@
 //!
 //! A call is taken by a service, which then has its verbs; what nobody takes is forwarded by the proxy.
 
-mod agreed;
+pub(crate) mod agreed;
 mod bridge;
 mod call;
+mod dial;
 mod end;
-mod handing;
+mod far;
+mod halves;
 mod leg;
 mod lines;
+mod numbers;
+mod pickup;
+mod refer;
 mod ring;
 mod unanswered;
 mod verb;
@@ -31,11 +36,14 @@ use crate::proxy::anchor::{Anchors, Trouble};
 use crate::proxy::{OPERATOR, OPERATOR_REASON};
 use crate::trunks::Trunks;
 use call::Call;
-pub(crate) use handing::Handed;
+pub(crate) use dial::{Dial, ShownAs, Wanted};
+pub use far::Halves;
 pub(crate) use leg::{settings, settings_as};
+pub(crate) use pickup::PickUp;
+pub(crate) use refer::Refer;
 pub(crate) use unanswered::{Onward, Unanswered};
 pub(crate) use verb::{Arriving, Called, Calls, Endpoint, Shown};
-pub(crate) use voice::Point;
+pub(crate) use voice::{Dialled, Point};
 
 /// The number of a bridged call, never used twice by one shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,8 +68,22 @@ pub(crate) struct Usages {
     pub(crate) unanswered: Vec<CallId>,
     /// For the services of these numbers.
     pub(crate) points: Vec<(CallId, usize, Point)>,
-    /// Calls that their services hand to others.
-    pub(crate) handed: Vec<Handed>,
+    /// Whom services want called.
+    pub(crate) wanted: Vec<Wanted>,
+    /// Calls that wait, and those who have answered for them.
+    pub(crate) to_connect: Vec<(CallId, CallId)>,
+    /// Phones that want their calls transferred.
+    pub(crate) refers: Vec<Refer>,
+    /// Those who are transferred into the place of another at a service.
+    pub(crate) given: Vec<(CallId, CallId)>,
+    /// Calls that ring and are to be taken.
+    pub(crate) pickups: Vec<PickUp>,
+    /// What has come of calling somebody for a transfer, by the call of the one who is transferred.
+    pub(crate) referral_news: Vec<(CallId, Dialled)>,
+    /// Calls whose phones have gone before those have answered to whom they are transferred.
+    pub(crate) bereaved: Vec<CallId>,
+    /// Calls that end because others have, with the value of a Reason header.
+    pub(crate) let_go: Vec<(CallId, Option<String>)>,
 }
 
 /// What is lent to the calls for the time of one input.
@@ -171,6 +193,11 @@ impl Table {
         }
     }
 
+    /// What a supervisor listened to is over.
+    pub(crate) fn unsupervised(&mut self, call: CallId, env: &mut Env<'_, '_>) {
+        Calls::at_point(self, env, 0).hang_up(call);
+    }
+
     /// Ends the calls that the one who called knows by this Call-ID; returns how many there are.
     pub(crate) fn hang_up(&mut self, call_id: &str, env: &mut Env<'_, '_>) -> usize {
         let wanted = |call: &&mut Box<Call>| call.about.call_id == call_id && !call.has_ended();
@@ -184,8 +211,32 @@ impl Table {
         ended.len()
     }
 
-    /// Lets legs say what they have to say until they are silent, and forgets the call if it is over.
+    /// Lets legs say what they have to say until they are silent, and forgets the call if it is over; the same for those
+    /// that end with it.
     fn settle(&mut self, touched: CallId, env: &mut Env<'_, '_>) {
+        self.settle_one(touched, env);
+        loop {
+            if let Some(refer) = env.usages.refers.pop() {
+                self.refer(&refer, env);
+            } else if let Some(stays) = env.usages.bereaved.pop() {
+                self.bereave(stays, env);
+            } else if let Some((stays, news)) = env.usages.referral_news.pop() {
+                self.referral_news(stays, news, env);
+                self.settle_one(stays, env);
+            } else if let Some((waiting, answered)) = env.usages.to_connect.pop() {
+                self.connect_answered((waiting, answered), env);
+            } else if let Some((call, reason)) = env.usages.let_go.pop() {
+                if let Some(call) = self.calls.get_mut(&call) {
+                    call.hang_up_with(reason.as_deref(), env);
+                }
+                self.settle_one(call, env);
+            } else {
+                break;
+            }
+        }
+    }
+
+    fn settle_one(&mut self, touched: CallId, env: &mut Env<'_, '_>) {
         while !env.usages.events.is_empty() {
             for (usage, event) in std::mem::take(&mut env.usages.events) {
                 let (call, leg) = place(usage);
@@ -228,7 +279,8 @@ impl Table {
     /// The calls that have not ended, oldest first.
     pub(crate) fn live<'t>(&'t self, cx: &Context<'_>) -> impl Iterator<Item = LiveCall> + use<'t> {
         let epoch = cx.epoch;
-        self.calls.values().filter(|call| !call.has_ended()).map(move |call| call.live(epoch))
+        let calls = self.calls.values().filter(|call| !call.has_ended() && !call.about.is_leg);
+        calls.map(move |call| call.live(epoch))
     }
 
     /// Whether there is no call, and nothing that is left of one.

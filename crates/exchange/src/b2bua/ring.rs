@@ -9,6 +9,7 @@ use rand::RngExt as _;
 
 use super::bridge::Passing;
 use super::call::{Call, NO_MEDIA, With};
+use super::end::End;
 use super::leg::{self, Leg};
 use super::lines;
 use super::unanswered::{Kept, diversions};
@@ -27,7 +28,7 @@ use crate::trunks::Trunks;
 
 /// Who is called for a caller, and how far that is.
 pub(super) struct Ring {
-    asked: Asked,
+    pub(super) asked: Asked,
     /// In the order of their legs, of which the first has the number 1.
     pub(super) branches: Vec<Branch>,
     pub(super) groups: VecDeque<Vec<Target>>,
@@ -41,8 +42,8 @@ pub(super) struct Ring {
 
 /// What everyone who is called is told.
 pub(super) struct Asked {
-    /// The way to the caller.
-    pub(super) party: Party,
+    /// The way to the caller; `None`: an end of ours calls.
+    pub(super) party: Option<Party>,
     pub(super) from: NameAddr,
     pub(super) to: NameAddr,
     pub(super) headers: Vec<(String, String)>,
@@ -55,6 +56,8 @@ pub(super) struct Branch {
     pub(super) leg: Leg,
     pub(super) target: Target,
     pub(super) anchor: Option<u64>,
+    /// The end of ours that calls, if one does.
+    pub(super) end: Option<Box<End>>,
     /// Whether it has failed, or is no longer wanted.
     pub(super) done: bool,
     /// Why we have given it up, when that is not the caller's wish.
@@ -62,7 +65,7 @@ pub(super) struct Branch {
     /// Whether any response came.
     pub(super) heard: bool,
     /// The trunk of which it is counted.
-    counted: Option<usize>,
+    pub(super) counted: Option<usize>,
 }
 
 /// Why nobody has answered.
@@ -73,7 +76,7 @@ struct Failure {
 }
 
 impl Ring {
-    pub(super) fn new(asked: Asked, targets: Vec<Target>, kept: Box<Kept>) -> Self {
+    pub(super) fn new(asked: Asked, targets: Vec<Target>, kept: Option<Box<Kept>>) -> Self {
         Self {
             asked,
             branches: Vec::new(),
@@ -81,7 +84,7 @@ impl Ring {
             winner: None,
             best: None,
             passing: Passing::default(),
-            kept: Some(kept),
+            kept,
         }
     }
 
@@ -157,7 +160,11 @@ impl Call {
         let routes = routes.map_err(|_| Status::TEMPORARILY_UNAVAILABLE)?;
         let line = target.line.clone();
         let counted = line.as_ref().map(|line| line.begin(env)).transpose()?;
-        let (anchor, body) = match offer(asked, &target, (self.id, &self.about.call_id), env) {
+        let made = match asked.party {
+            Some(party) => offer((asked, party), &target, (self.id, &self.about.call_id), env),
+            None => offer_of_ours(&target, (self.id, &self.about.call_id), env),
+        };
+        let Made { anchor, body, end } = match made {
             Ok(offer) => offer,
             Err(refusal) => {
                 counted.into_iter().for_each(|trunk| env.trunks.load.end(trunk));
@@ -201,8 +208,9 @@ impl Call {
         if line.is_some() {
             env.cx.timers.arm(env.cx.now + SILENCE, Alarm::Line(self.id, number));
         }
-        let leg = Leg { usage, invite, authorizer };
-        ring.branches.push(Branch::new(leg, target, anchor, counted));
+        let (account, party) = (target.account.clone(), target.party());
+        let leg = Leg { usage, invite, authorizer, account, party };
+        ring.branches.push(Branch::new(leg, target, (anchor, end), counted));
         Ok(())
     }
 
@@ -240,11 +248,15 @@ impl Call {
     /// A provisional response of one who is called.
     pub(super) fn progress(&mut self, at: usize, status: Status, body: Option<&Body>, env: &mut Env<'_, '_>) {
         let With::Phones(ring) = &mut self.with else { return };
+        if ring.asked.party.is_none() {
+            return self.dialled_rings(status, env);
+        }
         // What is heard before the answer must come from the one who answers: there is one session with the caller.
         if body.is_some() {
             ring.commit(at);
         }
         let mut alone = ring.only() == Some(at);
+        self.rang |= status != Status::TRYING;
         if let Some(kept) = &mut ring.kept {
             kept.rang |= status != Status::TRYING;
             // Somebody else may yet take the call, and then the session.
@@ -253,7 +265,7 @@ impl Call {
         }
         let number = at as u8 + 1;
         let body = body.filter(|_| alone).and_then(|body| self.pass(number, Role::Answer, body, env).ok());
-        self.caller.enter(env, |invite, stack| invite.provisional(status, body, stack));
+        self.enter_first(env, |invite, stack| invite.provisional(status, body, stack));
         env.cx.event(Event::CallRinging { call: self.about.call_id.clone() });
     }
 
@@ -261,6 +273,7 @@ impl Call {
     pub(super) fn won(&mut self, at: usize, body: Option<Body>, offer: bool, env: &mut Env<'_, '_>) {
         let With::Phones(ring) = &mut self.with else { return };
         ring.winner = Some(at);
+        let is_ours = ring.asked.party.is_none();
         ring.kept = None;
         ring.groups.clear();
         for (_, branch) in ring.branches.iter_mut().enumerate().filter(|(one, _)| *one != at) {
@@ -269,6 +282,9 @@ impl Call {
         let won = ring.branches.get(at);
         if let Some(line) = won.and_then(|branch| branch.target.line.as_ref()) {
             env.trunks.forgive(line.trunk);
+        }
+        if is_ours {
+            return self.dialled_answers(at, body, env);
         }
         let anchor = won.and_then(|branch| branch.anchor);
         let number = at as u8 + 1;
@@ -299,7 +315,7 @@ impl Call {
             let ended_by = if by == Ender::Peer { EndedBy::Callee } else { EndedBy::Exchange };
             let words = super::bridge::reason_value(status, reason);
             self.finish(Some(ended_by), (status, reason), env);
-            return self.caller.enter(env, |invite, stack| invite.hangup_because(words.as_deref(), stack));
+            return self.enter_first(env, |invite, stack| invite.hangup_because(words.as_deref(), stack));
         }
         let Some(branch) = ring.branches.get_mut(at).filter(|branch| !branch.done) else { return };
         branch.done = true;
@@ -363,17 +379,22 @@ impl Call {
         env: &mut Env<'_, '_>,
     ) {
         self.finish(None, (status, reason), env);
-        self.caller.enter(env, |invite, stack| invite.reject_with(status, reason, &headers, stack));
+        self.enter_first(env, |invite, stack| invite.reject_with(status, reason, &headers, stack));
     }
 }
 
 impl Branch {
-    fn new(leg: Leg, target: Target, anchor: Option<u64>, counted: Option<usize>) -> Self {
-        Self { leg, target, anchor, done: false, given_up: None, heard: false, counted }
+    fn new(
+        leg: Leg,
+        target: Target,
+        (anchor, end): (Option<u64>, Option<Box<End>>),
+        counted: Option<usize>,
+    ) -> Self {
+        Self { leg, target, anchor, end, done: false, given_up: None, heard: false, counted }
     }
 
     /// It is no longer wanted.
-    fn leave(&mut self, reason: &str, env: &mut Env<'_, '_>) {
+    pub(super) fn leave(&mut self, reason: &str, env: &mut Env<'_, '_>) {
         if std::mem::replace(&mut self.done, true) {
             return;
         }
@@ -438,23 +459,49 @@ fn told(by: Ender, status: Status, reason: &str) -> (Status, String) {
 }
 
 /// The offer to one who is called, and the anchor of its media.
-fn offer(
-    asked: &Asked,
+struct Made {
+    anchor: Option<u64>,
+    body: Option<Body>,
+    end: Option<Box<End>>,
+}
+
+fn offer_of_ours(
     target: &Target,
     (call, call_id): (CallId, &str),
     env: &mut Env<'_, '_>,
-) -> Result<(Option<u64>, Option<Body>), Refusal> {
-    let anchor = open_anchor(asked, target, call_id, env);
+) -> Result<Made, Refusal> {
+    let mut end = Box::new(End::calling(call_id, target, env));
+    if let Some(anchor) = env.anchors.get_mut(end.anchor, call_id) {
+        anchor.bridged = Some(call);
+    }
+    match end.offer(env) {
+        Ok(body) => Ok(Made { anchor: Some(end.anchor), body: Some(body), end: Some(end) }),
+        Err(refusal) => {
+            env.anchors.close(end.anchor, env.cx);
+            Err(refusal)
+        }
+    }
+}
+
+fn offer(
+    (asked, party): (&Asked, Party),
+    target: &Target,
+    (call, call_id): (CallId, &str),
+    env: &mut Env<'_, '_>,
+) -> Result<Made, Refusal> {
+    let anchor = open_anchor(party, target, call_id, env);
+    anchor.into_iter().for_each(|number| env.anchors.concerns(number, target.concern.as_ref()));
     if let Some(anchor) = anchor.and_then(|one| env.anchors.get_mut(one, call_id)) {
         anchor.bridged = Some(call);
     }
-    let (Some(body), Some(number)) = (&asked.body, anchor) else { return Ok((anchor, asked.body.clone())) };
+    let made = |body| Made { anchor, body, end: None };
+    let (Some(body), Some(number)) = (&asked.body, anchor) else { return Ok(made(asked.body.clone())) };
     if !body.is_sdp() {
-        return Ok((anchor, Some(body.clone())));
+        return Ok(made(Some(body.clone())));
     }
     let said = (PartyName::Caller, Role::Offer);
     match env.anchors.pass(number, call_id, said, &body.bytes, env.config, env.cx) {
-        Ok(body) => Ok((anchor, Some(Body::sdp(body)))),
+        Ok(body) => Ok(made(Some(Body::sdp(body)))),
         Err(refusal) => {
             env.anchors.close(number, env.cx);
             Err(refusal)
@@ -463,17 +510,18 @@ fn offer(
 }
 
 /// Media goes through us unless that is forbidden: a session that is direct shows each side where the other is.
-fn open_anchor(asked: &Asked, target: &Target, call_id: &str, env: &mut Env<'_, '_>) -> Option<u64> {
-    if env.config.anchor == AnchorPolicy::Never {
+fn open_anchor(caller: Party, target: &Target, call_id: &str, env: &mut Env<'_, '_>) -> Option<u64> {
+    let recorded = target.concern.as_ref().is_some_and(|concern| concern.wants_anchor());
+    if env.config.anchor == AnchorPolicy::Never && !recorded {
         return None;
     }
     let manner = |party: &Party, refused, said| {
         Manner::after(refused, party.flow.transport, said, env.config.srtp).unwrap_or(Manner::Plain)
     };
     let callee = target.party();
-    let manners = [manner(&asked.party, 0, None), manner(&callee, target.refused, target.media)];
-    let parties = [asked.party, callee];
+    let manners = [manner(&caller, 0, None), manner(&callee, target.refused, target.media)];
+    let parties = [caller, callee];
     Some(env.anchors.open(call_id, parties, (manners, target.refused > 0), env.config, env.cx))
 }
 
-const COMPLETED_ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
+pub(super) const COMPLETED_ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";

@@ -103,7 +103,8 @@ impl Call {
     /// Its phones have rung for as long as they were to.
     fn rung_out(&mut self, round: u32, env: &mut Env<'_, '_>) {
         let With::Phones(ring) = &mut self.with else { return };
-        if ring.winner.is_some() || ring.kept.as_ref().is_none_or(|kept| kept.round != round) {
+        let (is_ours, kept) = (ring.asked.party.is_none(), ring.kept.as_ref());
+        if ring.winner.is_some() || kept.map_or(!is_ours, |kept| kept.round != round) {
             return;
         }
         ring.groups.clear();

@@ -113,6 +113,14 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
         self.arriving(call)?.asking.diverted_by.as_ref().map(|account| account.address.clone())
     }
 
+    /// The account on whose behalf a call that arrives is made, by its own word: a phone that follows a REFER (RFC 3892).
+    pub(crate) fn referred_by(&self, call: CallId) -> Option<AddressOfRecord> {
+        let by = self.arriving(call)?.asking.request.referred_by().ok().flatten()?;
+        let host = by.uri.as_sip()?.host().to_string();
+        let found = self.env.directory.find(&user_of(&by.uri)?, &host, &self.env.config.domains);
+        found.map(|account| account.address.clone())
+    }
+
     /// The account that is called.
     pub(crate) fn called(&self, call: CallId) -> Option<AddressOfRecord> {
         self.arriving(call)?.called.account.clone()
@@ -147,6 +155,13 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
         let Env { config, directory, .. } = &*self.env;
         let found = directory.find(user, &config.realm, &config.domains);
         found.map(|account| account.address.clone())
+    }
+
+    /// Whether an account may listen to the calls of another.
+    pub(crate) fn may_supervise(&self, by: &AddressOfRecord, account: &AddressOfRecord) -> bool {
+        let number = self.number_of(account);
+        let names = [account.user(), account.as_str(), number.as_str()];
+        self.env.directory.rights(by).is_some_and(|rights| rights.may_supervise(&names))
     }
 
     /// The number of an account, or else its user if that is one.
@@ -272,7 +287,7 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
         if let Some((_, arriving)) =
             self.arriving.as_mut().filter(|(id, one)| *id == call && one.asking.bridged.is_some())
         {
-            let targets = std::mem::take(&mut arriving.targets);
+            let targets = of_account(std::mem::take(&mut arriving.targets), arriving.called.account.as_ref());
             let (server, account) = (arriving.server, arriving.called.account.clone());
             let onward = Onward { server, asking: arriving.asking.clone(), account, targets, rings_for };
             self.table.go_on(call, onward, self.env);
@@ -288,12 +303,12 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
             return Ok(());
         };
         let Some((_, arriving)) = &mut self.arriving else { return Ok(()) };
-        let targets = std::mem::take(&mut arriving.targets);
+        let targets = of_account(std::mem::take(&mut arriving.targets), arriving.called.account.as_ref());
         self.env.transactions.trying(arriving.server, &mut self.env.cx.sip());
         let (asking, account) = (arriving.asking.clone(), arriving.called.account.clone());
         let kept = Kept::new(arriving.server, asking, account, rings_for.is_some());
         self.started(&about, targets.len());
-        let with = With::Phones(Box::new(Ring::new(asked, targets, kept)));
+        let with = With::Phones(Box::new(Ring::new(asked, targets, Some(kept))));
         let mut new = self.call(call, caller, with, about);
         new.wait_for_answer(rings_for.flatten(), self.env);
         new.ring(self.env);
@@ -320,6 +335,8 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
             started: begun.unwrap_or(self.env.cx.now),
             account: self.env.active.admit(caller, most_calls)?,
             trunk: *trunk,
+            is_leg: false,
+            is_hidden: identity::asks_privacy(request, &["user", "header", "session", "id"]),
         };
         if let Some(trunk) = trunk {
             self.env.trunks.load.came_in(*trunk);
@@ -334,13 +351,14 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
             (arriving.server, arriving.asking.request.clone(), arriving.asking.from);
         let settings = leg::settings(party, leg::is_secure(&request), self.env.config);
         let usage = usage(call, CALLER);
+        let account = arriving.asking.caller.account().cloned();
         let authorizer = arriving
             .asking
             .trunk
             .and_then(|at| trunks::authorizer(self.env.config.trunks.get(at)?, self.env.trunks.state(at)));
         let invite =
             leg::enter(self.env, |stack| Invite::incoming(usage, server, request, flow, settings, stack));
-        Some(Leg { usage, invite: invite?, authorizer })
+        Some(Leg { usage, invite: invite?, authorizer, account, party: *party })
     }
 
     fn started(&mut self, about: &About, targets: usize) {
@@ -360,7 +378,7 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
         let service = Some(self.service);
         Call {
             id,
-            caller,
+            first: Some(caller),
             with,
             about,
             answered: None,
@@ -368,6 +386,14 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
             by_operator: false,
             service,
             former: Vec::new(),
+            partner: None,
+            far: None,
+            dials: Vec::new(),
+            dialled_for: None,
+            referral: None,
+            refers: None,
+            leaves: None,
+            rang: false,
         }
     }
 
@@ -392,6 +418,18 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
     }
 }
 
+/// The same targets as those of an account's phones.
+fn of_account(mut targets: Vec<Target>, account: Option<&AddressOfRecord>) -> Vec<Target> {
+    targets.iter_mut().for_each(|target| target.account = account.cloned());
+    targets
+}
+
+/// RFC 3323 §4.1.1.3
+pub(super) fn anonymous() -> NameAddr {
+    let host = Host::parse("anonymous.invalid").unwrap_or_else(|| unreachable!("a host"));
+    NameAddr::new(SipUri::new(Some("anonymous"), host)).with_display_name("Anonymous")
+}
+
 /// What those who are called are told.
 fn asked(arriving: &Arriving<'_>, party: Party, shown: Shown) -> Option<Asked> {
     let request = &arriving.asking.request;
@@ -402,16 +440,12 @@ fn asked(arriving: &Arriving<'_>, party: Party, shown: Shown) -> Option<Asked> {
             headers.extend(asserted.map(|value| (Name::PAssertedIdentity.as_str().to_owned(), value)));
             request.from().ok()?.without_tag().detach()
         }
-        // RFC 3323 §4.1.1.3
-        Shown::Anonymous => {
-            let host = Host::parse("anonymous.invalid")?;
-            NameAddr::new(SipUri::new(Some("anonymous"), host)).with_display_name("Anonymous")
-        }
+        Shown::Anonymous => anonymous(),
     };
     headers.extend(diversions(request));
     let hops = request.max_forwards().ok().flatten();
     Some(Asked {
-        party,
+        party: Some(party),
         from,
         to: request.to().ok()?.without_tag().detach(),
         headers,

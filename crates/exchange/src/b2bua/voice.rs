@@ -2,15 +2,17 @@
 
 use offhook_media::command::{Heard, Order};
 use offhook_media::voice::{Clip, Closed, Lost, Recording};
-use offhook_sip::Request;
+use offhook_sip::{Request, Status};
 use offhook_sip_stack::usage::UsageId;
 
 use super::call::With;
 use super::end::End;
+use super::far::Halves;
 use super::verb::Calls;
 use super::{CallId, Env, Table, place};
-use crate::event::EndedBy;
-use crate::io::FileRequest;
+use crate::directory::AddressOfRecord;
+use crate::io::{FileRequest, ShardMessage};
+use crate::proxy::anchor::{How, Supervise, room};
 use crate::proxy::keys;
 
 /// A moment of a call at which the service that has it may do something.
@@ -26,8 +28,22 @@ pub(crate) enum Point {
     Room(u16),
     /// It cannot come into a room.
     Closed(Closed),
+    /// Something has come of calling somebody ([`Calls::dial`], [`Calls::originate`]).
+    Dialled(Dialled),
     /// The call is over, or another service has it.
     Ended,
+}
+
+/// What has come of calling somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialled {
+    /// A phone rings.
+    Ringing,
+    /// Somebody has answered, in this call, which the service has from now on. Where it was called for another call, both
+    /// are connected.
+    Answered(CallId),
+    /// Nobody has.
+    Failed(Status),
 }
 
 impl Table {
@@ -35,19 +51,37 @@ impl Table {
     pub(crate) fn heard(&mut self, call: CallId, heard: Heard, env: &mut Env<'_, '_>) {
         let Some(one) = self.calls.get_mut(&call).filter(|one| !one.has_ended()) else { return };
         let (With::End(end), Some(service)) = (&mut one.with, one.service) else { return };
-        if let Some(point) = end.point(heard) {
-            env.usages.points.push((call, service, point));
+        let is_event = end.has_events();
+        let Some(point) = end.point(heard) else { return };
+        if let (Point::Digit(key), Some(partner), true) = (&point, one.partner, is_event) {
+            self.press(partner, *key, env);
+        }
+        let far = self.calls.get(&call).and_then(|one| one.far).filter(|_| is_event);
+        if let (Point::Digit(key), Some((shard, call))) = (&point, far) {
+            let pressed = Halves::Key { call, key: *key };
+            env.cx.out.shards.push((shard, ShardMessage::Halves(pressed)));
+        }
+        env.usages.points.push((call, service, point));
+    }
+
+    /// The party of another half hears a key that is not in the sound.
+    pub(super) fn press(&mut self, partner: CallId, key: char, env: &mut Env<'_, '_>) {
+        if let Some(With::End(end)) = self.calls.get_mut(&partner).map(|one| &mut one.with) {
+            end.order(Order::Press(key), env);
         }
     }
 
     /// A key that signalling brought, if the leg is of an end of ours.
-    pub(super) fn pressed(&self, usage: UsageId, request: &Request, env: &mut Env<'_, '_>) {
+    pub(super) fn pressed(&mut self, usage: UsageId, request: &Request, env: &mut Env<'_, '_>) {
         let (call, _) = place(usage);
         let Some(one) = self.calls.get(&call) else { return };
         let (With::End(_), Some(service)) = (&one.with, one.service) else { return };
         let press = keys::pressed(request).and_then(|press| KEYS.chars().nth(press.event.into()));
-        if let Some(key) = press {
-            env.usages.points.push((call, service, Point::Digit(key)));
+        let Some(key) = press else { return };
+        let partner = one.partner;
+        env.usages.points.push((call, service, Point::Digit(key)));
+        if let Some(partner) = partner {
+            self.press(partner, key, env);
         }
     }
 }
@@ -56,6 +90,12 @@ impl Calls<'_, '_, '_> {
     /// Says these to the caller, in place of what is being said; [`Point::Played`] follows.
     pub(crate) fn play(&mut self, call: CallId, clips: Vec<Clip>) {
         self.with_end(call, |end, env| end.play(clips, env));
+    }
+
+    /// Lets the caller hear music, in place of what is being said, until something else is to be said. There is always some:
+    /// of the exchange's folder of music, or a melody.
+    pub(crate) fn music(&mut self, call: CallId) {
+        self.play(call, vec![Clip::Music]);
     }
 
     /// Records what the caller says; [`Point::Recorded`] follows, unless the call ends before.
@@ -79,11 +119,21 @@ impl Calls<'_, '_, '_> {
         self.with_end(call, |end, env| end.order(Order::Lock(locked), env));
     }
 
-    /// Ends a call that was answered.
+    /// Records all that is said in the room that the caller sits in, or no longer.
+    pub(crate) fn record_room(&mut self, call: CallId, recording: Option<Recording>) {
+        self.with_end(call, |end, env| end.record_room(recording, env));
+    }
+
+    /// The Call-ID of the one who called.
+    pub(crate) fn call_id(&self, call: CallId) -> Option<String> {
+        self.table.calls.get(&call).map(|one| one.about.call_id.clone())
+    }
+
+    /// Ends a call that was answered, or that somebody is being called by.
     pub(crate) fn hang_up(&mut self, call: CallId) {
+        self.env.usages.wanted.retain(|wanted| wanted.call != call);
         if let Some(one) = self.table.calls.get_mut(&call).filter(|one| !one.has_ended()) {
-            one.finish(Some(EndedBy::Exchange), (offhook_sip::Status::OK, "Done"), self.env);
-            one.caller.enter(self.env, |invite, stack| invite.hangup_because(None, stack));
+            one.hang_up_with(None, self.env);
         }
         self.table.settle(call, self.env);
     }
@@ -101,6 +151,41 @@ impl Calls<'_, '_, '_> {
     /// Changes a file of recordings.
     pub(crate) fn file(&mut self, request: FileRequest) {
         self.env.cx.out.files.push(request);
+    }
+
+    /// Whoever has a call of the account is asked to let the caller hear it; `None`: no longer. What comes of it shows in
+    /// [`Calls::is_supervising`].
+    pub(crate) fn supervise(
+        &mut self,
+        call: CallId,
+        (account, by): (&AddressOfRecord, &AddressOfRecord),
+        how: Option<How>,
+    ) {
+        let Env { config, anchors, cx, .. } = &mut *self.env;
+        let room = room(u64::from(cx.shard) << 56 | call.0);
+        let asked = Supervise { room, account: account.clone(), by: by.clone(), how };
+        if how.is_none() {
+            anchors.supervisors.remove(&room);
+        }
+        let before = anchors.supervisors.get(&room).copied().unwrap_or(false);
+        let here = anchors.supervise(&asked, config, cx);
+        if how.is_some() {
+            anchors.supervisors.insert(room, here || before);
+        }
+        if !here {
+            cx.tell_others(config.shards, &ShardMessage::Supervise(asked));
+        }
+    }
+
+    /// Whether the caller can hear the call that it wants to.
+    pub(crate) fn is_supervising(&self, call: CallId) -> bool {
+        self.env.anchors.supervisors.get(&room(self.unique(call))) == Some(&true)
+    }
+
+    /// The caller hears the call that it supervises, and is heard as far as that goes.
+    pub(crate) fn sit_with_supervised(&mut self, call: CallId, how: How) {
+        let room = room(self.unique(call));
+        self.join(call, room, how == How::Listen, 2);
     }
 
     fn with_end(&mut self, call: CallId, work: impl FnOnce(&mut End, &mut Env<'_, '_>)) {

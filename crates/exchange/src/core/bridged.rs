@@ -1,5 +1,6 @@
 //! The door to bridged calls and to the services that make them.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use offhook_media::command::Report;
@@ -9,10 +10,14 @@ use offhook_sip_stack::transaction::ServerId;
 use super::Core;
 use super::outward::Way;
 use super::whereabouts::Found;
-use crate::b2bua::{Arriving, Called, Env, Onward, Table};
+use crate::b2bua::{Arriving, CallId, Called, Env, Onward, Table};
+use crate::command::Moderation;
 use crate::context::Context;
-use crate::directory::{Delta, Mailbox};
+use crate::directory::{AddressOfRecord, Delta, Mailbox};
 use crate::identity::Caller;
+use crate::io::ShardMessage;
+use crate::locality::user_of;
+use crate::proxy::anchor::{Concern, Supervise, of_room};
 use crate::proxy::{Asking, Attended, Forwarding, Target};
 use crate::refusal::Refusal;
 use crate::services::{Outcome, Services, Why};
@@ -76,7 +81,10 @@ impl Core {
         let answering = account.as_ref().and_then(|account| self.directory.answering(account)).cloned();
         let called = Called { account, answering, ..called };
         let none = found.phones.as_ref().err().cloned();
-        let outcome = self.routed(server, &asking, &called, found.phones.unwrap_or_default(), cx)?;
+        let concern = self.concern(&asking, called.account.as_ref());
+        let phones = found.phones.unwrap_or_default().into_iter();
+        let phones = phones.map(|phone| Target { concern: concern.clone(), ..phone }).collect();
+        let outcome = self.routed(server, &asking, &called, phones, cx)?;
         let outcome = match (outcome, none) {
             (Outcome::Phones(..), Some(refusal)) => {
                 let outcome = self.unanswered(server, &asking, &called, Why::Unavailable, cx)?;
@@ -102,6 +110,23 @@ impl Core {
             (Outcome::Diverted(diversion), Some(by)) => self.divert(server, asking, &by, &diversion, cx),
             _ => Ok(()),
         }
+    }
+
+    /// Whom a call concerns, if its sound may have to be heard by us: because of the caller, of the account that is
+    /// called, or of who may supervise them.
+    pub(super) fn concern(&self, asking: &Asking, called: Option<&AddressOfRecord>) -> Option<Arc<Concern>> {
+        if !self.directory.has_rights() {
+            return None;
+        }
+        let accounts = [asking.caller.account().cloned(), called.cloned()];
+        let record = accounts.each_ref().map(|account| {
+            let rights = account.as_ref().and_then(|account| self.directory.rights(account));
+            rights.map(|rights| rights.record).unwrap_or_default()
+        });
+        let user = |uri: &Uri| user_of(uri).unwrap_or_default();
+        let names = [asking.request.from(), asking.request.to()];
+        let names = names.map(|name| name.map(|name| user(&name.uri)).unwrap_or_default());
+        Some(Arc::new(Concern { record, accounts, names }))
     }
 
     /// Sends a request on its way.
@@ -181,6 +206,9 @@ impl Core {
     }
 
     pub(crate) fn media(&mut self, report: Report, cx: &mut Context<'_>) {
+        if self.proxy.anchors.tapped(&report, &self.config, cx) {
+            return;
+        }
         if let Report::Heard { stream, heard } = report {
             let anchors = &self.proxy.anchors;
             let call = anchors.of_stream(stream).and_then(|anchor| anchors.bridged(anchor));
@@ -206,18 +234,50 @@ impl Core {
         }
     }
 
+    /// A supervisor of another shard wants to hear a call.
+    pub(crate) fn supervise_here(&mut self, asked: &Supervise, cx: &mut Context<'_>) {
+        if self.proxy.anchors.supervise(asked, &self.config, cx) {
+            let (shard, _) = of_room(asked.room);
+            cx.out.shards.push((shard, ShardMessage::Supervised { room: asked.room, heard: true }));
+        }
+    }
+
+    /// What a supervisor of ours wants to hear is heard, or is over.
+    pub(crate) fn supervised(&mut self, room: u64, heard: bool, cx: &mut Context<'_>) {
+        let Some(known) = self.proxy.anchors.supervisors.get_mut(&room) else { return };
+        *known = heard;
+        if !heard {
+            let (_, call) = of_room(room);
+            let (bridged, mut env, _) = self.bridged(cx);
+            bridged.unsupervised(CallId(call), &mut env);
+        }
+    }
+
     /// Tells services what has happened to their calls, and what comes of that.
     pub(crate) fn tell_services(&mut self, cx: &mut Context<'_>) {
-        while !self.usages.points.is_empty() || !self.usages.handed.is_empty() {
+        for room in std::mem::take(&mut self.proxy.anchors.left) {
+            match of_room(room) {
+                (shard, _) if shard == cx.shard => self.supervised(room, false, cx),
+                (shard, _) => cx.out.shards.push((shard, ShardMessage::Supervised { room, heard: false })),
+            }
+        }
+        while !self.usages.points.is_empty()
+            || !self.usages.wanted.is_empty()
+            || !self.usages.given.is_empty()
+            || !self.usages.pickups.is_empty()
+        {
+            self.call_for_services(cx);
             for (call, service, point) in std::mem::take(&mut self.usages.points) {
                 let (bridged, mut env, services) = self.bridged(cx);
                 services.point(bridged, &mut env, (call, service, point));
             }
-            for handed in std::mem::take(&mut self.usages.handed) {
-                let (bridged, mut env, services) = self.bridged(cx);
-                services.hand_on(bridged, &mut env, &handed);
-            }
         }
+    }
+
+    /// Does what an operator wants in a conference room; returns to how many it happened.
+    pub(super) fn moderate(&mut self, asked: &Moderation, cx: &mut Context<'_>) -> usize {
+        let (bridged, mut env, services) = self.bridged(cx);
+        services.moderate(bridged, &mut env, asked)
     }
 
     /// Ends the calls with this Call-ID, at an operator's wish; returns how many there are.

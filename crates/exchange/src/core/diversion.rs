@@ -87,7 +87,7 @@ impl Core {
     }
 
     /// A call that has begun ends without an answer.
-    fn fail(&mut self, server: ServerId, answer: Response, cx: &mut Context<'_>) {
+    pub(super) fn fail(&mut self, server: ServerId, answer: Response, cx: &mut Context<'_>) {
         let call = answer.call_id().unwrap_or_default().to_owned();
         let reason = String::from_utf8_lossy(answer.reason()).into_owned();
         cx.event(Event::CallFailed { call, status: answer.status(), reason, by: None });
@@ -123,7 +123,7 @@ impl Core {
             return Err(Refusal::new(Status::LOOP_DETECTED, "This call is forwarded in a circle"));
         }
         let Some(account) = self.directory.account(by).cloned() else { return Err(Status::NOT_FOUND.into()) };
-        let Some(uri) = destination(&diversion.to, by) else {
+        let Some(uri) = destination(&diversion.to, by.host()) else {
             let reason = format!("Calls are forwarded to {}, which is no address", diversion.to);
             return Err(Refusal::new(Status::NOT_FOUND, reason));
         };
@@ -147,15 +147,15 @@ impl Core {
     }
 }
 
-/// What an account calls a destination: a URI, an address, or a number or name at its own domain.
-fn destination(text: &str, by: &AddressOfRecord) -> Option<Uri> {
+/// What somebody at a host calls a destination: a URI, an address, or a number or name at that host.
+pub(super) fn destination(text: &str, host: &str) -> Option<Uri> {
     let text = text.trim();
     let scheme = ["sip:", "sips:", "tel:"].iter().any(|one| text.starts_with(one));
     match text {
         _ if scheme => text.parse().ok(),
         _ if text.contains('@') => format!("sip:{text}").parse().ok(),
         "" => None,
-        user => Some(SipUri::new(Some(user), Host::parse(by.host())?).into()),
+        user => Some(SipUri::new(Some(user), Host::parse(host)?).into()),
     }
 }
 

@@ -60,6 +60,18 @@ impl Core {
         now: u64,
     ) -> Result<Way, Refusal> {
         let came = caller.account().is_none().then(|| self.trunk_of(request, from)).flatten();
+        self.way_to(user, uri, caller, came, now)
+    }
+
+    /// The same for a call that may have come by a trunk.
+    pub(super) fn way_to(
+        &self,
+        user: Option<String>,
+        uri: &Uri,
+        caller: &Caller,
+        came: Option<Came<'_>>,
+        now: u64,
+    ) -> Result<Way, Refusal> {
         let renamed;
         let (user, uri) = match &came {
             Some(Came { trunk, number: None, .. })
@@ -136,7 +148,8 @@ impl Core {
         if !planned && (asking.caller.account().is_none() || !self.config.other_domains) {
             return Err(Refusal::new(Status::FORBIDDEN, "Other domains are not reached from here"));
         }
-        let outward = Outward { asking, to: uri, planned, emergency, asserted };
+        let concern = self.concern(&asking, None);
+        let outward = Outward { asking, to: uri, planned, emergency, asserted, concern };
         self.proxy.start_elsewhere(server, outward, &self.config, &mut self.transactions, cx)
     }
 }

@@ -131,16 +131,11 @@ impl Core {
             let refusal = Refusal::new(Status::METHOD_NOT_ALLOWED, "Only calls go by this trunk");
             return Err(refusal.with(Name::Allow, "INVITE, ACK, CANCEL, BYE"));
         }
-        let ByTrunks { choices, number, dialled, emergency, diverted } = by;
-        let (private, caller) = (hides(&asking.request), &asking.caller);
-        let diverted = diverted.as_deref();
-        let call = Dialled { private, diverted, caller, number: &number, dialled: &dialled, emergency };
-        let order = self.trunks.in_order(&choices, &self.config, cx.now, cx.rng);
+        let concern = self.concern(&asking, None);
+        let targets = self.lines(&by, hides(&asking.request), &asking.caller, cx)?;
         let targets: Vec<Target> =
-            order.iter().zip((0..1_000).rev()).filter_map(|(at, q)| self.by_line(*at, q, call)).collect();
-        if targets.is_empty() {
-            return Err(Refusal::new(Status::BAD_GATEWAY, self.why_none(&order)));
-        }
+            targets.into_iter().map(|target| Target { concern: concern.clone(), ..target }).collect();
+        let ByTrunks { dialled, emergency, .. } = by;
         if asking.bridged.is_some() {
             self.send_on(Onward { server, asking, account: None, targets, rings_for: None }, cx);
             return Ok(());
@@ -150,6 +145,26 @@ impl Core {
         let (bridged, mut env, _) = self.bridged(cx);
         let (id, mut calls) = Calls::new(bridged, &mut env, arriving);
         calls.bridge(id, Shown::AsItSays)
+    }
+
+    /// The trunks that may carry a call, in the order in which they are tried.
+    pub(super) fn lines(
+        &self,
+        by: &ByTrunks,
+        private: bool,
+        caller: &Caller,
+        cx: &mut Context<'_>,
+    ) -> Result<Vec<Target>, Refusal> {
+        let ByTrunks { choices, number, dialled, emergency, diverted } = by;
+        let (diverted, emergency) = (diverted.as_deref(), *emergency);
+        let call = Dialled { private, diverted, caller, number, dialled, emergency };
+        let order = self.trunks.in_order(choices, &self.config, cx.now, cx.rng);
+        let targets: Vec<Target> =
+            order.iter().zip((0..1_000).rev()).filter_map(|(at, q)| self.by_line(*at, q, call)).collect();
+        if targets.is_empty() {
+            return Err(Refusal::new(Status::BAD_GATEWAY, self.why_none(&order)));
+        }
+        Ok(targets)
     }
 
     /// A trunk as a target: its first server, the others being alternatives.
@@ -168,7 +183,9 @@ impl Core {
             refused: 0,
             domain: Some(domain.clone()),
             asserted: None,
+            account: None,
             line: Some(std::sync::Arc::clone(&line)),
+            concern: None,
             alternatives: Vec::new(),
         });
         let first = servers.next()?;

@@ -16,6 +16,8 @@ pub struct Answering {
     pub reject_anonymous: bool,
     /// Numbers and addresses whose calls are turned away; a `*` at the end stands for anything.
     pub blocked: Vec<String>,
+    /// The group whose calls it may take while they ring, and whose members may take its own.
+    pub pickup_group: Option<String>,
 }
 
 /// Where calls go, by why they are not answered: a number, the name of an account, or a SIP or tel URI.

@@ -1,6 +1,6 @@
 //! Changes of the directory.
 
-use super::{Account, AddressOfRecord, Answering, Bindings, Mailbox};
+use super::{Account, AddressOfRecord, Answering, Bindings, Mailbox, Rights};
 
 /// A change of one fact, complete in itself: applying it twice is the same as once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,4 +19,6 @@ pub enum Delta {
     Texts(AddressOfRecord, bool),
     /// An account wants its calls answered like this now.
     Answering(AddressOfRecord, Answering),
+    /// An account has these rights now.
+    Rights(AddressOfRecord, Rights),
 }

@@ -9,6 +9,7 @@ mod binding;
 mod delta;
 mod mailbox;
 mod packed;
+mod rights;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -25,6 +26,7 @@ pub use answering::{Answering, Forward, RING_SECONDS};
 pub use binding::{Binding, Bindings};
 pub use delta::Delta;
 pub use mailbox::Mailbox;
+pub use rights::{Record, Rights};
 
 /// A shard's copy of the facts. Lookups only: nothing depends on the order of these maps.
 #[derive(Debug, Default)]
@@ -37,6 +39,8 @@ pub struct Directory {
     texts: HashSet<AddressOfRecord>,
     /// Of those accounts that want something unusual.
     answering: HashMap<AddressOfRecord, Answering>,
+    /// Of those accounts that have any.
+    rights: HashMap<AddressOfRecord, Rights>,
     /// Who registered over which connection.
     connections: HashMap<ConnectionId, BTreeSet<AddressOfRecord>>,
 }
@@ -55,6 +59,7 @@ impl Directory {
                 self.mailboxes.remove(&address);
                 self.texts.remove(&address);
                 self.answering.remove(&address);
+                self.rights.remove(&address);
             }
             Delta::Number(number, Some(address)) => {
                 self.numbers.insert(number, address);
@@ -78,7 +83,23 @@ impl Directory {
             Delta::Answering(address, answering) => {
                 self.answering.insert(address, answering);
             }
+            Delta::Rights(address, rights) if rights.is_usual() => {
+                self.rights.remove(&address);
+            }
+            Delta::Rights(address, rights) => {
+                self.rights.insert(address, rights);
+            }
         }
+    }
+
+    /// What an account may do beside calling, if anything.
+    pub fn rights(&self, address: &AddressOfRecord) -> Option<&Rights> {
+        self.rights.get(address)
+    }
+
+    /// Whether any account may do so.
+    pub(crate) fn has_rights(&self) -> bool {
+        !self.rights.is_empty()
     }
 
     /// An account's bindings are now these.
@@ -132,6 +153,15 @@ impl Directory {
     /// How an account wants its calls answered, if not as usual.
     pub fn answering(&self, address: &AddressOfRecord) -> Option<&Answering> {
         self.answering.get(address)
+    }
+
+    /// The accounts of a pickup group, in order.
+    pub(crate) fn pickup_group(&self, group: &str) -> Vec<AddressOfRecord> {
+        let is_in = |answering: &Answering| answering.pickup_group.as_deref() == Some(group);
+        let all = self.answering.iter().filter(|(_, answering)| is_in(answering));
+        let mut members: Vec<_> = all.map(|(address, _)| address.clone()).collect();
+        members.sort();
+        members
     }
 
     /// The bindings of an address, expired ones included.

@@ -7,6 +7,7 @@
 mod bridged;
 mod moved;
 mod stream;
+mod tap;
 mod trouble;
 
 use std::collections::{BTreeMap, HashMap};
@@ -27,6 +28,9 @@ use crate::directory::AddressOfRecord;
 use crate::proxy::hangup::Dialog;
 use crate::refusal::Refusal;
 use stream::Stream;
+use tap::Tap;
+pub(crate) use tap::{Concern, file_name, of_room, room};
+pub use tap::{How, Supervise};
 pub(crate) use trouble::Trouble;
 
 /// The calls, and branches of calls, whose media goes through us or ends here.
@@ -38,6 +42,10 @@ pub(crate) struct Anchors {
     /// All that the relay was asked to open, until it says that they are gone.
     streams: HashMap<StreamId, Opened>,
     lease: Lease,
+    /// The rooms of supervisors here, and whether what they want to hear is heard there.
+    pub(crate) supervisors: BTreeMap<u64, bool>,
+    /// The rooms of supervisors whose call here is over.
+    pub(crate) left: Vec<u64>,
 }
 
 /// A stream as it was asked for.
@@ -74,6 +82,8 @@ pub(crate) struct Anchor {
     streams: Vec<Option<Stream>>,
     /// Since when no stream is expected to carry anything.
     quiet_since: Option<Instant>,
+    /// Apart: of most calls nobody comes between the parties.
+    tap: Option<Box<Tap>>,
 }
 
 /// What is known of an answered call.
@@ -116,6 +126,8 @@ impl Anchors {
             anchors: BTreeMap::new(),
             streams: HashMap::new(),
             lease: Lease::new(ports, QUARANTINE),
+            supervisors: BTreeMap::new(),
+            left: Vec::new(),
         }
     }
 
@@ -145,6 +157,7 @@ impl Anchors {
             ends_protection: false,
             streams: Vec::new(),
             quiet_since: Some(cx.now),
+            tap: None,
         };
         self.anchors.insert(number, Box::new(anchor));
         number
@@ -172,6 +185,9 @@ impl Anchors {
             Ok(body.to_vec())
         };
         self.anchors.insert(number, anchor);
+        if role == Role::Answer && passed.is_ok() {
+            self.attend(number, config, cx);
+        }
         passed
     }
 
@@ -223,7 +239,9 @@ impl Anchors {
         }
         anchor.note_quiet(cx.now);
         let told = Options { origin: Some(anchor.told[to]), faces, formats };
-        rewrite(&sdp, &plan, &told).map(Sdp::into_bytes).map_err(|error| bad(error.to_string()))
+        let told =
+            rewrite(&sdp, &plan, &told).map(Sdp::into_bytes).map_err(|error| bad(error.to_string()))?;
+        Ok(anchor.note_session((sender, role), &sdp, told))
     }
 
     /// A stream that is off, or not for a relay.
@@ -366,6 +384,7 @@ impl Anchors {
     /// Closes an anchor's streams. Its ports come home when the relay says so.
     pub(crate) fn close(&mut self, number: u64, cx: &mut Context<'_>) -> Option<Box<Anchor>> {
         let mut anchor = self.anchors.remove(&number)?;
+        self.left.extend(anchor.tap.as_ref().and_then(|tap| tap.supervisor()));
         let sound = anchor.streams.first().and_then(Option::as_ref).filter(|_| anchor.answered.is_some());
         if let Some(opened) = sound.and_then(|stream| self.streams.get_mut(&stream.id)) {
             opened.counted = Some((anchor.call_id.as_str().into(), anchor.ends_here));

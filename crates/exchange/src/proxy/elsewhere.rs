@@ -3,6 +3,7 @@
 //! While the DNS is asked, the request is a context without branches: it can be cancelled like any other.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use offhook_sip::{SipUri, Status, Uri};
@@ -11,6 +12,7 @@ use offhook_sip_stack::transaction::{ServerId, Transactions};
 use offhook_sip_stack::{Flow, Transport};
 
 use super::Proxy;
+use super::anchor::Concern;
 use super::launch::Asking;
 use super::response_context::{Kind, ResponseContext};
 use super::shunned::Shunned;
@@ -30,6 +32,8 @@ pub(crate) struct Outward {
     pub(crate) emergency: bool,
     /// Who the caller is, for a trunk (RFC 3325).
     pub(crate) asserted: Option<String>,
+    /// Whom the call concerns, if somebody of ours may have to hear it.
+    pub(crate) concern: Option<Arc<Concern>>,
 }
 
 /// The search for a domain's servers.
@@ -38,6 +42,7 @@ pub(crate) struct Locating {
     to: SipUri,
     planned: bool,
     asserted: Option<String>,
+    concern: Option<Arc<Concern>>,
 }
 
 impl Proxy {
@@ -53,13 +58,13 @@ impl Proxy {
         transactions: &mut Transactions,
         cx: &mut Context<'_>,
     ) -> Result<(), Refusal> {
-        let Outward { asking, to, planned, emergency, asserted } = outward;
+        let Outward { asking, to, planned, emergency, asserted, concern } = outward;
         let to = to.without_headers();
         let most_calls = if emergency { usize::MAX } else { config.max_calls_per_account };
         let (lookup, questions) =
             Lookup::start(&to, &config.spoken()).map_err(|why| unreachable(why, &to))?;
         let (number, mut context) = self.begin(server, asking, 1, most_calls, transactions, cx)?;
-        context.locating = Some(Box::new(Locating { lookup, to, planned, asserted }));
+        context.locating = Some(Box::new(Locating { lookup, to, planned, asserted, concern }));
         self.ask(number, questions, cx);
         cx.timers.arm(cx.now + LONGEST_SEARCH, Alarm::Search(number));
         self.contexts.insert(number, context);
@@ -180,7 +185,9 @@ fn found(
                 refused: 0,
                 domain: Some(domain.clone()),
                 asserted: locating.asserted.clone(),
+                account: None,
                 line: None,
+                concern: locating.concern.clone(),
                 alternatives: Vec::new(),
             }),
             Err(status) => why = Some(status),

@@ -259,12 +259,15 @@ impl Proxy {
         };
         let manners = [manner(&caller.flow, 0, None), manner(&callee.flow, target.refused, target.media)];
         // A phone that refused the caller's own offer may accept what the relay makes of it.
-        let must = || target.refused > 0 || must_anchor(request, caller, &callee, manners, config);
+        let recorded = target.concern.as_ref().is_some_and(|concern| concern.wants_anchor());
+        let must =
+            || recorded || target.refused > 0 || must_anchor(request, caller, &callee, manners, config);
         if *request.method() != Method::Invite || !must() {
             return Ok((None, None));
         }
         let call_id = request.call_id().unwrap_or_default();
         let number = self.anchors.open(call_id, [*caller, callee], (manners, target.refused > 0), config, cx);
+        self.anchors.concerns(number, target.concern.as_ref());
         if !is_sdp(request) {
             return Ok((Some(number), None));
         }

@@ -122,7 +122,7 @@ impl Proxy {
                 }
             }
             status if status.is_success() => {
-                self.success(&mut context, index, response, passed, transactions, cx);
+                self.success(&mut context, index, (response, passed), config, transactions, cx);
                 self.end_unwanted(&context, index, unprotected, config, transactions, cx);
             }
             status => {
@@ -205,8 +205,8 @@ impl Proxy {
         &mut self,
         context: &mut ResponseContext,
         index: usize,
-        response: &Response,
-        passed: Response,
+        (response, passed): (&Response, Response),
+        config: &Config,
         transactions: &mut Transactions,
         cx: &mut Context<'_>,
     ) {
@@ -228,7 +228,7 @@ impl Proxy {
         if again || !context.is_invite() {
             return;
         }
-        self.answered(context, index, response, first_final, cx);
+        self.answered(context, index, response, first_final, config, cx);
         // It stays until its transactions are over, of which nothing more is expected than a copy of the answer.
         context.branches[index].target = None;
         context.groups = VecDeque::new();
@@ -242,6 +242,7 @@ impl Proxy {
         index: usize,
         response: &Response,
         first: bool,
+        config: &Config,
         cx: &mut Context<'_>,
     ) {
         let call = context.call_id().to_owned();
@@ -259,6 +260,7 @@ impl Proxy {
                     dialog: Dialog::new(&context.request, response, [*from, callee]),
                 });
                 anchor.account = account;
+                branch.anchor.into_iter().for_each(|number| self.anchors.attend(number, config, cx));
             }
             None => self.release(account.as_ref()),
         }

@@ -7,10 +7,11 @@ use offhook_sdp::Profile;
 use offhook_sip::Uri;
 use offhook_sip_stack::Flow;
 
+use super::anchor::Concern;
 use super::protection::Manner;
 use super::signed_route::Party;
 use crate::config::{AnchorPolicy, Config};
-use crate::directory::Binding;
+use crate::directory::{AddressOfRecord, Binding};
 use crate::trunks::Outbound;
 
 /// One place to try.
@@ -34,8 +35,12 @@ pub(crate) struct Target {
     pub(crate) domain: Option<String>,
     /// Who the caller is, for a trunk (RFC 3325).
     pub(crate) asserted: Option<String>,
+    /// Whose phone it is, for calls in which we are an endpoint.
+    pub(crate) account: Option<AddressOfRecord>,
     /// What is said to the trunk whose server it is, by a leg of ours.
     pub(crate) line: Option<Arc<Outbound>>,
+    /// Whom the call concerns, if somebody of ours may have to hear it.
+    pub(crate) concern: Option<Arc<Concern>>,
     /// Other flows of the same device, or other servers of the same domain, the one to try next first (RFC 5626 §5.3): not before this one has failed.
     pub(crate) alternatives: Vec<Target>,
 }
@@ -80,7 +85,9 @@ impl From<&Binding> for Target {
             refused: 0,
             domain: None,
             asserted: None,
+            account: None,
             line: None,
+            concern: None,
             alternatives: Vec::new(),
         }
     }

@@ -114,6 +114,43 @@ impl Proxy {
         None
     }
 
+    /// The calls that ring, by their contexts.
+    pub(crate) fn ringing_numbers(&self) -> impl Iterator<Item = u64> {
+        let rings = |one: &ResponseContext| {
+            one.is_new_call() && one.rings && !one.final_sent && !one.cancelled && !one.hung_up
+        };
+        let mut all: Vec<_> =
+            self.contexts.iter().filter(|(_, one)| rings(one)).map(|(number, _)| *number).collect();
+        // The one that has waited longest first.
+        all.sort_unstable();
+        all.into_iter()
+    }
+
+    /// Whom a call is for: its account, if that is known, and what was asked.
+    pub(crate) fn called(&self, number: u64) -> Option<(Option<AddressOfRecord>, &Request)> {
+        let context = self.contexts.get(&number)?;
+        Some((context.attended.as_ref().map(|attended| attended.account.clone()), &context.request))
+    }
+
+    /// Takes a call that rings away from its phones, which are told that somebody else has it; its context waits for
+    /// [`Proxy::hand_over`].
+    pub(crate) fn take_away(
+        &mut self,
+        number: u64,
+        transactions: &mut Transactions,
+        cx: &mut Context<'_>,
+    ) -> Option<(ServerId, Asking)> {
+        let context = self.contexts.get_mut(&number)?;
+        context.groups.clear();
+        cancel_pending(context, Some(ELSEWHERE), transactions, cx);
+        let Kind::Initial { caller, from, counted } = &mut context.kind else { return None };
+        let counted = caller.account().cloned().filter(|_| std::mem::take(counted));
+        let asking = asking(&context.request, from.flow, caller, context.started);
+        let server = context.server;
+        self.release(counted.as_ref());
+        Some((server, asking))
+    }
+
     /// Nothing becomes of it: the caller is told why nobody has taken it.
     pub(crate) fn give_up(
         &mut self,
@@ -160,6 +197,8 @@ impl Proxy {
         self.settle(number, context, config, transactions, cx);
     }
 }
+
+const ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
 
 fn asking(request: &Request, from: Flow, caller: &crate::identity::Caller, begun: Instant) -> Asking {
     Asking {

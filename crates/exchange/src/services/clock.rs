@@ -2,6 +2,7 @@
 
 use super::{Kind, Service, Verdict};
 use crate::b2bua::{CallId, Calls, Endpoint, Point};
+use crate::directory::AddressOfRecord;
 use crate::speech::{Language, Speech, local};
 
 pub(super) const KIND: Kind = Kind {
@@ -29,8 +30,13 @@ impl Service for Clock {
         answered.into()
     }
 
-    fn handed(&mut self, call: CallId, to: &str, calls: &mut Calls<'_, '_, '_>) -> bool {
-        let is_for_us = self.number.as_deref() == Some(to);
+    fn given(
+        &mut self,
+        call: CallId,
+        (to, _): (&str, Option<&AddressOfRecord>),
+        calls: &mut Calls<'_, '_, '_>,
+    ) -> bool {
+        let is_for_us = self.number.as_deref() == Some(to) && calls.take(call);
         if is_for_us {
             self.tell(call, calls);
         }
@@ -40,7 +46,12 @@ impl Service for Clock {
     fn point(&mut self, call: CallId, point: Point, calls: &mut Calls<'_, '_, '_>) {
         match point {
             Point::Played => calls.hang_up(call),
-            Point::Digit(_) | Point::Recorded(_) | Point::Room(_) | Point::Closed(_) | Point::Ended => {}
+            Point::Digit(_)
+            | Point::Recorded(_)
+            | Point::Room(_)
+            | Point::Closed(_)
+            | Point::Dialled(_)
+            | Point::Ended => {}
         }
     }
 }

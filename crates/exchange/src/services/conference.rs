@@ -5,16 +5,19 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use offhook_media::voice::{Clip, Closed};
+use offhook_media::voice::{Clip, Closed, Recording};
 use subtle::ConstantTimeEq as _;
 
 use super::{Kind, Service, Settings as All, Verdict};
 use crate::b2bua::{CallId, Calls, Endpoint, Point};
+use crate::command::{self, Moderate, Moderation};
+use crate::directory::AddressOfRecord;
+use crate::proxy::anchor::file_name;
 use crate::speech::{Language, Speech};
 
 pub(super) const KIND: Kind = Kind {
     name: "conference",
-    summary: "rooms in which all hear each other; *6 mutes oneself, *7 locks the room",
+    summary: "rooms in which all hear each other; *6 mutes oneself, *7 locks the room, *9 records it",
     number: |settings| settings.conference.shown.as_deref(),
     make: |settings| Box::new(Conference::new(settings)),
 };
@@ -59,10 +62,16 @@ struct Conference {
 /// One who has dialled a room.
 struct Guest {
     room: u64,
+    /// Its number, or else its user.
+    from: String,
     step: Step,
     moderates: bool,
     muted: bool,
+    /// Whether an operator wants it so.
+    silenced: bool,
     locked: bool,
+    /// Whether it has the room recorded.
+    records: bool,
     /// Whether the last key was a star, which begins a command.
     star: bool,
 }
@@ -85,13 +94,23 @@ impl Conference {
     }
 
     /// Somebody has dialled a room.
-    fn admit(&mut self, call: CallId, room: u64, calls: &mut Calls<'_, '_, '_>) {
+    fn admit(&mut self, call: CallId, room: u64, from: String, calls: &mut Calls<'_, '_, '_>) {
         let moderates = self.settings.moderator_pin.is_none();
         let step = match self.asks_for_pin() {
             true => Step::Pin { entered: String::new(), tries: 0 },
             false => Step::Enters,
         };
-        let mut guest = Guest { room, step, moderates, muted: false, locked: false, star: false };
+        let mut guest = Guest {
+            room,
+            from,
+            step,
+            moderates,
+            muted: false,
+            silenced: false,
+            locked: false,
+            records: false,
+            star: false,
+        };
         match guest.step {
             Step::Pin { .. } => {
                 let speech = Speech::new(self.language).pause(SETTLE_MS).say("conference-pin");
@@ -119,15 +138,56 @@ impl Service for Conference {
         }
         let answered = calls.answer(call, Endpoint::Voice);
         if answered.is_ok() {
-            self.admit(call, room, calls);
+            let from = calls.caller_number(call).unwrap_or_default();
+            self.admit(call, room, from, calls);
         }
         answered.into()
     }
 
-    fn handed(&mut self, call: CallId, to: &str, calls: &mut Calls<'_, '_, '_>) -> bool {
+    fn given(
+        &mut self,
+        call: CallId,
+        (to, _): (&str, Option<&AddressOfRecord>),
+        calls: &mut Calls<'_, '_, '_>,
+    ) -> bool {
         let rooms = self.settings.rooms.as_ref();
         let room = number(to).filter(|room| rooms.is_some_and(|rooms| rooms.contains(room)));
-        room.map(|room| self.admit(call, room, calls)).is_some()
+        let Some(room) = room.filter(|_| calls.take(call)) else { return false };
+        let from = calls.party_number(call).unwrap_or_default();
+        self.admit(call, room, from, calls);
+        true
+    }
+
+    fn guests(&self, calls: &Calls<'_, '_, '_>) -> Vec<command::Guest> {
+        let inside = self.guests.iter().filter(|(_, guest)| guest.is_inside());
+        let shown = inside.map(|(call, guest)| command::Guest {
+            room: guest.room,
+            call: calls.call_id(*call).unwrap_or_default(),
+            from: guest.from.clone(),
+            muted: guest.muted,
+            moderates: guest.moderates,
+        });
+        shown.collect()
+    }
+
+    fn moderate(&mut self, asked: &Moderation, calls: &mut Calls<'_, '_, '_>) -> usize {
+        let settings = &self.settings;
+        let mut done = 0;
+        for (call, guest) in &mut self.guests {
+            let is_asked = asked
+                .guest
+                .as_ref()
+                .is_none_or(|asked| guest.from == *asked || calls.call_id(*call).as_ref() == Some(asked));
+            if guest.room == asked.room && guest.is_inside() && is_asked {
+                guest.moderate(*call, asked.what, settings, calls);
+                done += 1;
+                // One is enough for what is about the room.
+                if matches!(asked.what, Moderate::Lock(_) | Moderate::Record(_)) {
+                    break;
+                }
+            }
+        }
+        done
     }
 
     fn point(&mut self, call: CallId, point: Point, calls: &mut Calls<'_, '_, '_>) {
@@ -155,7 +215,12 @@ impl Service for Conference {
             (Step::Inside(_), Point::Digit(key)) => guest.command(call, key, (settings, *language), calls),
             (
                 Step::Pin { .. } | Step::Enters | Step::Inside(_) | Step::Goes,
-                Point::Digit(_) | Point::Played | Point::Recorded(_) | Point::Room(_) | Point::Closed(_),
+                Point::Digit(_)
+                | Point::Played
+                | Point::Recorded(_)
+                | Point::Room(_)
+                | Point::Closed(_)
+                | Point::Dialled(_),
             ) => {}
         }
     }
@@ -223,6 +288,34 @@ impl Guest {
         calls.play(call, speech.clips());
     }
 
+    fn is_inside(&self) -> bool {
+        matches!(self.step, Step::Inside(_))
+    }
+
+    /// An operator wants this of it.
+    fn moderate(&mut self, call: CallId, what: Moderate, settings: &Settings, calls: &mut Calls<'_, '_, '_>) {
+        match what {
+            Moderate::Mute(muted) => {
+                (self.muted, self.silenced) = (muted, muted);
+                calls.join(call, self.room, muted, settings.most);
+            }
+            Moderate::Kick => calls.hang_up(call),
+            Moderate::Lock(locked) => calls.lock(call, locked),
+            Moderate::Record(records) => self.record(call, records, calls),
+        }
+    }
+
+    fn record(&mut self, call: CallId, records: bool, calls: &mut Calls<'_, '_, '_>) {
+        self.records = records;
+        let recording = records.then(|| {
+            let (now, _) = calls.clock();
+            let room = self.room.to_string();
+            let file = file_name(now, ["conference", &room], (calls.unique(call), now as u32));
+            Recording { file: file.into(), most_ms: LONGEST_MS, silence_ms: 0, least_ms: 0 }
+        });
+        calls.record_room(call, recording);
+    }
+
     /// A key while it is in the room.
     fn command(
         &mut self,
@@ -234,7 +327,7 @@ impl Guest {
         let star = std::mem::replace(&mut self.star, key == '*');
         let said = match key {
             '6' if star => {
-                self.muted = !self.muted;
+                self.muted = !self.muted || self.silenced;
                 calls.join(call, self.room, self.muted, settings.most);
                 if self.muted { "conference-muted" } else { "conference-unmuted" }
             }
@@ -242,6 +335,11 @@ impl Guest {
                 self.locked = !self.locked;
                 calls.lock(call, self.locked);
                 if self.locked { "conference-now-locked" } else { "conference-now-open" }
+            }
+            '9' if star && self.moderates => {
+                self.record(call, !self.records, calls);
+                let tone = if self.records { BEGINS } else { ENDS };
+                return calls.play(call, Speech::new(language).clip(tone).clips());
             }
             _ => return,
         };
@@ -260,5 +358,9 @@ const SETTLE_MS: u32 = 500;
 const PATIENCE_MS: u32 = 15_000;
 const TRIES: u8 = 3;
 const LONGEST_PIN: usize = 32;
+/// The longest recording of a room: half a day.
+const LONGEST_MS: u32 = 12 * 3_600_000;
+const BEGINS: Clip = Clip::Tone { hz: 1400, ms: 200 };
+const ENDS: Clip = Clip::Tone { hz: 700, ms: 400 };
 const COMES: Clip = Clip::Tone { hz: 700, ms: 200 };
 const LEAVES: Clip = Clip::Tone { hz: 500, ms: 200 };

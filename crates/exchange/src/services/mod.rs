@@ -1,17 +1,24 @@
 //! Value-added services. Each is a file that implements [`Service`] and a line in [`SERVICES`].
 
+mod click;
 mod clock;
 mod conference;
 mod echo;
 mod forward;
 mod menu;
+mod park;
+mod pickup;
 mod privacy;
+mod recording;
+mod supervise;
+mod transfer;
 mod trunk;
 mod voicemail;
 
 use std::time::Duration;
 
-use crate::b2bua::{Arriving, CallId, Calls, Env, Handed, Point, Table};
+use crate::b2bua::{Arriving, CallId, Calls, Env, Point, Table};
+use crate::command::{Guest, Moderation};
 use crate::config::Config;
 use crate::directory::AddressOfRecord;
 use crate::proxy::Target;
@@ -19,6 +26,9 @@ use crate::refusal::Refusal;
 use crate::speech::Language;
 pub use conference::Settings as ConferenceSettings;
 pub use menu::{Action as MenuAction, MOST_KEYS, Menu, Menus, PROMPTS, Prompt};
+pub use park::Settings as ParkSettings;
+pub use recording::{Announce, Settings as RecordingSettings};
+pub use supervise::Settings as SuperviseSettings;
 pub use voicemail::Settings as VoicemailSettings;
 
 /// All services, in the order in which they are asked about a call.
@@ -27,6 +37,12 @@ pub const SERVICES: &[Kind] = &[
     clock::KIND,
     conference::KIND,
     menu::KIND,
+    park::KIND,
+    pickup::KIND,
+    transfer::KIND,
+    click::KIND,
+    recording::KIND,
+    supervise::KIND,
     forward::KIND,
     voicemail::KIND,
     privacy::KIND,
@@ -53,10 +69,20 @@ pub struct Settings {
     pub clock_number: Option<String>,
     /// Of rooms in which all hear each other.
     pub conference: ConferenceSettings,
+    /// What is dialled to take a call that rings; `None`: nothing.
+    pub pickup_number: Option<String>,
+    /// What is pressed in a call to transfer the other party; `None`: nothing.
+    pub transfer_code: Option<String>,
+    /// Of call park.
+    pub park: ParkSettings,
     /// Of voicemail.
     pub voicemail: VoicemailSettings,
     /// Voice menus.
     pub menus: Menus,
+    /// Of supervision.
+    pub supervise: SuperviseSettings,
+    /// Of recording.
+    pub recording: RecordingSettings,
     /// What is spoken.
     pub language: Language,
 }
@@ -67,8 +93,13 @@ impl Default for Settings {
             echo_number: Some("*43".into()),
             clock_number: Some("*60".into()),
             conference: ConferenceSettings::default(),
+            transfer_code: Some("*2".into()),
+            pickup_number: Some("*8".into()),
+            park: ParkSettings::default(),
             voicemail: VoicemailSettings::default(),
             menus: Menus::default(),
+            supervise: SuperviseSettings::default(),
+            recording: RecordingSettings::default(),
             language: Language::default(),
         }
     }
@@ -81,20 +112,52 @@ pub(crate) trait Service: Send {
         Verdict::Continue
     }
 
-    /// A call that another service has answered is sent on to this number; true: this one has it now.
-    fn handed(&mut self, _call: CallId, _to: &str, _calls: &mut Calls<'_, '_, '_>) -> bool {
+    /// Something has happened to a call that the service has.
+    fn point(&mut self, _call: CallId, _point: Point, _calls: &mut Calls<'_, '_, '_>) {}
+
+    /// A call is sent to what may be a number of the service, for an account if one is known: a service that takes it says so
+    /// by [`Calls::take`].
+    fn given(
+        &mut self,
+        _call: CallId,
+        (_to, _by): (&str, Option<&AddressOfRecord>),
+        _calls: &mut Calls<'_, '_, '_>,
+    ) -> bool {
         false
     }
 
-    /// No service has taken a call that this one has sent on to a number.
-    fn kept(&mut self, _call: CallId, _to: &str, _calls: &mut Calls<'_, '_, '_>) {}
+    /// The party of a call of the service gives its place to that of another call: a service that agrees takes that.
+    fn replaced(&mut self, _call: CallId, _by: CallId, _calls: &mut Calls<'_, '_, '_>) -> bool {
+        false
+    }
 
-    /// Something has happened to a call that the service has.
-    fn point(&mut self, _call: CallId, _point: Point, _calls: &mut Calls<'_, '_, '_>) {}
+    /// A call waits in a slot of call park, in another shard; `None`: it is free.
+    fn parked(&mut self, _slot: u32, _call: Option<(u8, CallId)>) {}
+
+    /// Somebody wants an account to talk with another, as if it had dialled; false if the service does not see to that.
+    fn wish(&mut self, _account: &AddressOfRecord, _to: &str, _calls: &mut Calls<'_, '_, '_>) -> bool {
+        false
+    }
 
     /// A folder of recordings holds these files now; returns whose mailbox it is, with its new messages and the others.
     fn mailbox(&mut self, _folder: &str, _files: &[String]) -> Option<(AddressOfRecord, u32, u32)> {
         None
+    }
+
+    /// A key was pressed in a call that has an end of ours, whosever it is.
+    fn keyed(&mut self, _call: CallId, _key: char, _calls: &mut Calls<'_, '_, '_>) {}
+
+    /// A call that had an end of ours is over, whosever it was.
+    fn over(&mut self, _call: CallId) {}
+
+    /// Who is in its rooms.
+    fn guests(&self, _calls: &Calls<'_, '_, '_>) -> Vec<Guest> {
+        Vec::new()
+    }
+
+    /// Something is to happen in a room of it; returns to how many it did.
+    fn moderate(&mut self, _asked: &Moderation, _calls: &mut Calls<'_, '_, '_>) -> usize {
+        0
     }
 
     /// It is known whom a call is for, and which phones that has, if any.
@@ -216,28 +279,78 @@ impl Services {
         env: &mut Env<'_, '_>,
         (call, service, point): (CallId, usize, Point),
     ) {
-        let mut calls = Calls::at_point(table, env, service);
-        if let Some(service) = self.0.get_mut(service) {
-            service.point(call, point, &mut calls);
+        // One that another service has taken goes on.
+        let ended = point == Point::Ended && table.is_over(call);
+        if let Point::Digit(key) = &point {
+            for (number, service) in self.0.iter_mut().enumerate() {
+                service.keyed(call, *key, &mut Calls::at_point(table, env, number));
+            }
+        }
+        if let Some(one) = self.0.get_mut(service) {
+            one.point(call, point, &mut Calls::at_point(table, env, service));
+        }
+        if ended {
+            self.0.iter_mut().for_each(|service| service.over(call));
         }
     }
 
-    /// Lets one of them have a call that another hands on.
-    pub(crate) fn hand_on(&mut self, table: &mut Table, env: &mut Env<'_, '_>, handed: &Handed) {
-        let Handed { call, by, to } = handed;
-        if !table.has(*call) {
-            return;
+    /// Tells all of them who waits in a slot in another shard.
+    pub(crate) fn parked(&mut self, slot: u32, call: Option<(u8, CallId)>) {
+        self.0.iter_mut().for_each(|service| service.parked(slot, call));
+    }
+
+    /// Lets a call take the place of another at the service that has that; false if it does not want that.
+    pub(crate) fn replaced(
+        &mut self,
+        table: &mut Table,
+        env: &mut Env<'_, '_>,
+        (by, call): (CallId, CallId),
+    ) -> bool {
+        let Some(number) = table.service_of(call) else { return false };
+        let Some(service) = self.0.get_mut(number) else { return false };
+        let mut calls = Calls::at_point(table, env, number);
+        service.replaced(call, by, &mut calls)
+    }
+
+    /// Gives a call to the service that a number is of; false if it is of none.
+    pub(crate) fn given(
+        &mut self,
+        table: &mut Table,
+        env: &mut Env<'_, '_>,
+        (call, to, by): (CallId, &str, Option<&AddressOfRecord>),
+    ) -> bool {
+        self.0.iter_mut().enumerate().any(|(number, service)| {
+            let mut calls = Calls::at_point(table, env, number);
+            service.given(call, (to, by), &mut calls)
+        })
+    }
+
+    /// Somebody wants an account to talk with another; false if no service sees to that.
+    pub(crate) fn wish(
+        &mut self,
+        table: &mut Table,
+        env: &mut Env<'_, '_>,
+        (account, to): (&AddressOfRecord, &str),
+    ) -> bool {
+        self.0.iter_mut().enumerate().any(|(number, service)| {
+            let mut calls = Calls::at_point(table, env, number);
+            service.wish(account, to, &mut calls)
+        })
+    }
+
+    /// Who is in rooms.
+    pub(crate) fn guests(&self, table: &mut Table, env: &mut Env<'_, '_>) -> Vec<Guest> {
+        let calls = Calls::at_point(table, env, 0);
+        self.0.iter().flat_map(|service| service.guests(&calls)).collect()
+    }
+
+    /// Does something in a room; returns to how many it happened.
+    pub(crate) fn moderate(&mut self, table: &mut Table, env: &mut Env<'_, '_>, asked: &Moderation) -> usize {
+        let mut done = 0;
+        for (number, service) in self.0.iter_mut().enumerate() {
+            done += service.moderate(asked, &mut Calls::at_point(table, env, number));
         }
-        for (number, service) in self.0.iter_mut().enumerate().filter(|(number, _)| number != by) {
-            if service.handed(*call, to, &mut Calls::at_point(table, env, number)) {
-                table.give(*call, number);
-                return self.point(table, env, (*call, *by, Point::Ended));
-            }
-        }
-        let mut calls = Calls::at_point(table, env, *by);
-        if let Some(service) = self.0.get_mut(*by) {
-            service.kept(*call, to, &mut calls);
-        }
+        done
     }
 
     /// Tells all of them what a folder of recordings holds now.

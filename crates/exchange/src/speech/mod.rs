@@ -140,6 +140,11 @@ impl Speech {
     }
 }
 
+/// What a caller hears while somebody is being called for it: a minute of it.
+pub(crate) fn ringing() -> Vec<Clip> {
+    [Clip::Tone { hz: 425, ms: 1_000 }, Clip::Silence(4_000)].into_iter().cycle().take(24).collect()
+}
+
 /// The local time of a moment in Unix seconds.
 pub(crate) fn local(unix: u64, zone: &TimeZone) -> Option<Zoned> {
     Some(Timestamp::from_second(i64::try_from(unix).ok()?).ok()?.to_zoned(zone.clone()))

@@ -2,8 +2,9 @@
 
 use super::{Outbox, Relay};
 use crate::command::{Report, StreamId};
+use crate::tap::TapOrder;
 use crate::voice::file::Answer;
-use crate::voice::{Closed, Heard, Order, Rooms};
+use crate::voice::{Closed, Heard, Order, RATE, Rooms, Take};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,8 @@ pub(super) struct Voices {
 struct Room {
     members: BTreeSet<StreamId>,
     locked: bool,
+    /// What is said in it is recorded, for the stream and by the order of who wanted that.
+    take: Option<(StreamId, Take)>,
 }
 
 impl Voices {
@@ -45,7 +48,19 @@ impl Voices {
                 room.into_iter().for_each(|room| room.locked = *locked);
             }
             Order::Leave => self.leave(stream, out),
-            Order::Agree { .. } | Order::Play { .. } | Order::Record { .. } | Order::Stop => {}
+            Order::RecordRoom(recording) => {
+                let room = self.seats.get(&stream).and_then(|room| self.rooms.get_mut(room));
+                let Some(room) = room else { return true };
+                room.end_take(out);
+                room.take = recording.clone().map(|(order, recording)| {
+                    (stream, Take::new(stream, (order, recording), (RATE, 1), &mut out.files))
+                });
+            }
+            Order::Agree { .. }
+            | Order::Play { .. }
+            | Order::Record { .. }
+            | Order::Stop
+            | Order::Press(_) => {}
         }
         true
     }
@@ -78,12 +93,19 @@ impl Voices {
         room.members.remove(&stream);
         room.tell(out);
         if room.members.is_empty() {
+            room.end_take(out);
             self.rooms.remove(&number);
         }
     }
 }
 
 impl Room {
+    fn end_take(&mut self, out: &mut Outbox) {
+        if let Some((_, take)) = self.take.take() {
+            take.end(&mut out.files);
+        }
+    }
+
     /// Tells all who are in it how many the others are.
     fn tell(&self, out: &mut Outbox) {
         let others = u16::try_from(self.members.len().saturating_sub(1)).unwrap_or(u16::MAX);
@@ -107,6 +129,18 @@ impl Relay {
         }
     }
 
+    /// An order to who sits between two sides.
+    pub(super) fn tap(&mut self, now: Instant, id: StreamId, order: TapOrder, out: &mut Outbox) {
+        let Some(stream) = self.stream_mut(id) else { return };
+        stream.tap(now, order, out);
+        if stream.is_tapped() {
+            self.voices.streams.insert(id);
+            self.voices.next.get_or_insert(now);
+        } else if !stream.speaks() {
+            self.voices.forget(id, out);
+        }
+    }
+
     /// The driver has something to say of a file.
     pub(super) fn file(&mut self, answer: &Answer, out: &mut Outbox) {
         let id = answer.stream();
@@ -114,6 +148,8 @@ impl Relay {
             stream.answered(answer);
         }
         if let Answer::Recorded { order, outcome, .. } = answer {
+            let is = |(stream, take): &mut (StreamId, Take)| *stream == id && take.order() == *order;
+            self.voices.rooms.values_mut().for_each(|room| _ = room.take.take_if(is));
             let heard = Heard::Recorded { order: *order, outcome: *outcome };
             out.reports.push(Report::Heard { stream: id, heard });
         }
@@ -136,7 +172,15 @@ impl Relay {
         let places: Vec<u32> = voices.streams.iter().filter_map(|id| names.get(id).copied()).collect();
         for place in &places {
             if let Some(stream) = streams.get_mut(*place as usize) {
-                stream.listen(now, &mut rooms);
+                stream.listen(now, &mut rooms, out);
+            }
+        }
+        for (number, room) in &mut voices.rooms {
+            let Some((stream, take)) = &mut room.take else { continue };
+            // Somebody who has said nothing hears all.
+            let said = rooms.heard_by(*number, (*stream, NOBODY));
+            if take.push(&[&said], &mut out.files) {
+                room.end_take(out);
             }
         }
         for place in &places {
@@ -147,6 +191,8 @@ impl Relay {
     }
 }
 
+/// No end has this place under the name of its stream.
+const NOBODY: u8 = u8::MAX;
 const STEP: Duration = Duration::from_millis(20);
 /// What is made up for at once.
 const MOST_STEPS: u32 = 10;

@@ -102,6 +102,11 @@ impl MediaSession {
         self.guard.protect(Protocol::Rtp, &mut out.packets, done);
     }
 
+    /// Lets 20 ms pass in which nothing is said or sent.
+    pub fn pass(&mut self, now: Instant) {
+        self.sender.frame(now, &[], None, &mut Outbox::default());
+    }
+
     /// Queues a key to be dialled (`0`–`9`, `*`, `#`, `A`–`D`): as a telephone event where that is agreed,
     /// else as a tone. `false` when it is not a key.
     pub fn dial(&mut self, digit: char, duration: Duration) -> bool {

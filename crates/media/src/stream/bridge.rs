@@ -36,6 +36,7 @@ impl Stream {
         self.end.is_some()
             || self.translators.is_some()
             || self.presses.is_some()
+            || self.tap.is_some()
             || self.flows.iter().any(|flow| flow.secure.is_some())
     }
 
@@ -67,8 +68,7 @@ impl Stream {
         packet: &[u8],
         (scratch, out): (&mut [u8], &mut Outbox),
     ) -> Outcome {
-        let [a, b] = &mut self.flows;
-        let (flow, other) = if name == SideName::A { (a, b) } else { (b, a) };
+        let flow = &mut self.flows[name.index()];
         let mut admitted = match flow.admit(now, component, from, packet, scratch) {
             Ok(admitted) => admitted,
             Err(refused) => {
@@ -85,10 +85,18 @@ impl Stream {
             }
             return Outcome { latched, ..self.give_back(now, (&admitted, packet), scratch, out) };
         }
+        if self.tap.is_some() && !admitted.control {
+            let sound = admitted.opened.and_then(|length| scratch.get(..length)).unwrap_or(packet);
+            if let Some(outcome) = self.overhear(now, name, sound) {
+                return Outcome { latched, ..outcome };
+            }
+        }
         if self.translators.is_some() {
             let translated = self.translate(now, name, (&admitted, packet), scratch, out);
             return Outcome { latched, ..translated };
         }
+        let [a, b] = &mut self.flows;
+        let (flow, other) = if name == SideName::A { (a, b) } else { (b, a) };
         let Some(path) = other.path(now, admitted.control) else {
             flow.counters.undeliverable += 1;
             return Outcome { latched, ..Outcome::default() };

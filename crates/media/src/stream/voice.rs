@@ -30,24 +30,27 @@ impl Stream {
 
     /// Takes what the driver has to say of a file.
     pub(crate) fn answered(&mut self, answer: &Answer) {
-        if let Some(End::Voice(voice)) = &mut self.end {
-            voice.answered(answer);
+        match &mut self.end {
+            Some(End::Voice(voice)) => voice.answered(answer),
+            _ => self.tap_answered(answer),
         }
     }
 
     /// Hears 20 ms, and lets the room hear them.
-    pub(crate) fn listen(&mut self, now: Instant, rooms: &mut Rooms) {
-        let Some(End::Voice(voice)) = &mut self.end else { return };
+    pub(crate) fn listen(&mut self, now: Instant, rooms: &mut Rooms, out: &mut Outbox) {
+        let Some(End::Voice(voice)) = &mut self.end else { return self.listen_between(now, rooms, out) };
         voice.listen(now);
         if let Some((room, frame)) = voice.to_room() {
-            rooms.say(room, self.id, frame);
+            rooms.say(room, (self.id, 0), frame);
         }
     }
 
     /// Says 20 ms, when all have been heard.
     pub(crate) fn speak(&mut self, now: Instant, rooms: &mut Rooms, scratch: &mut [u8], out: &mut Outbox) {
-        let Some(End::Voice(voice)) = &mut self.end else { return };
-        let room = voice.room().map(|room| rooms.heard_by(room, self.id));
+        let Some(End::Voice(voice)) = &mut self.end else {
+            return self.speak_between(now, rooms, scratch, out);
+        };
+        let room = voice.room().map(|room| rooms.heard_by(room, (self.id, 0)));
         voice.speak(now, room);
         let flow = &mut self.flows[SideName::A.index()];
         for packet in voice.packets() {
@@ -85,6 +88,7 @@ impl Stream {
         if let Some(End::Voice(voice)) = &mut self.end {
             voice.end();
         }
+        self.end_tap(out);
         self.tell(out);
     }
 

@@ -69,13 +69,14 @@ impl Voice {
             Order::Record { order, recording } => {
                 self.end_take();
                 let rate = self.session.settings().sample_rate();
-                self.take = Some(Take::new(self.stream, (order, recording), rate, &mut self.requests));
+                self.take = Some(Take::new(self.stream, (order, recording), (rate, 1), &mut self.requests));
             }
             Order::Stop => self.end_take(),
             Order::Join { room, muted, .. } => self.seat = Some((room, muted)),
             // Of rooms the relay knows more.
-            Order::Lock(_) => {}
+            Order::Lock(_) | Order::RecordRoom(_) => {}
             Order::Leave => self.seat = None,
+            Order::Press(key) => _ = self.session.dial(key, KEY),
         }
     }
 
@@ -114,10 +115,35 @@ impl Voice {
             self.heard.extend(keys.into_iter().map(Heard::Digit));
         }
         if let Some(take) = &mut self.take
-            && take.push(&self.frame, &mut self.requests)
+            && take.push(&[&self.frame], &mut self.requests)
         {
             self.end_take();
         }
+    }
+
+    /// What was heard in the last 20 ms.
+    pub(crate) fn frame(&self) -> &Frame {
+        &self.frame
+    }
+
+    /// The rate of the phone's sound.
+    pub(crate) fn rate(&self) -> u32 {
+        self.session.settings().sample_rate()
+    }
+
+    /// Whether something is being said, or will be.
+    pub(crate) fn is_saying(&self) -> bool {
+        self.source.is_busy()
+    }
+
+    /// Whether that is music.
+    pub(crate) fn plays_music(&self) -> bool {
+        self.source.is_music()
+    }
+
+    /// Lets 20 ms pass in which nothing is sent.
+    pub(crate) fn keep_silent(&mut self, now: Instant) {
+        self.session.pass(now);
     }
 
     /// The room that it sits in.
@@ -133,6 +159,7 @@ impl Voice {
     /// Says the next 20 ms: what is to be said, and what the room says.
     pub(crate) fn speak(&mut self, now: Instant, room: Option<Frame>) {
         let (said, ended) = self.source.next();
+        self.source.ask(self.stream, &mut self.requests);
         self.heard.extend(ended.map(|order| Heard::Played { order }));
         let frame = match (said, room) {
             (Some(mut said), Some(room)) => {
@@ -178,6 +205,8 @@ fn tones(settings: &Settings) -> Option<(Resampler, Detector)> {
     needed.then(|| (Resampler::new(RATE, SAMPLE_RATE), Detector::new()))
 }
 
+/// How long a key is pressed that somebody else has pressed.
+const KEY: Duration = Duration::from_millis(160);
 /// In place of the phone's address, which the relay knows.
 const PHONE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9);
 /// Our CNAME (RFC 7022 §3): whoever hears us hears nobody else of us in this session.

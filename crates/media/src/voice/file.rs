@@ -24,6 +24,8 @@ pub enum Request {
         file: Arc<str>,
         /// Samples a second.
         rate: u32,
+        /// 1, or 2: left and right, whose samples take turns.
+        channels: u8,
     },
     /// More of it.
     Sound {
@@ -44,6 +46,9 @@ pub enum Request {
         keep: bool,
     },
 }
+
+/// In place of a name: any piece of the music that the driver has, another each time if it has several.
+pub const MUSIC: &str = "music";
 
 /// What the driver says.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -14,16 +14,19 @@ struct Room {
     sum: Option<Box<[i32; FRAME]>>,
 }
 
+/// Who sits there: a stream, and which of those that sit there under its name.
+type Seat = (StreamId, u8);
+
 #[derive(Debug)]
 struct Said {
-    by: StreamId,
+    by: Seat,
     energy: u64,
     frame: Frame,
 }
 
 impl Rooms {
     /// Somebody says something.
-    pub(crate) fn say(&mut self, room: u64, by: StreamId, frame: &Frame) {
+    pub(crate) fn say(&mut self, room: u64, by: Seat, frame: &Frame) {
         let energy = frame.iter().map(|sample| u64::from(sample.unsigned_abs()).pow(2)).sum();
         // Digital silence adds nothing.
         if energy > 0 {
@@ -32,7 +35,7 @@ impl Rooms {
     }
 
     /// When all have spoken: what one who sits in the room hears of the loudest of them, itself left out.
-    pub(crate) fn heard_by(&mut self, room: u64, who: StreamId) -> Frame {
+    pub(crate) fn heard_by(&mut self, room: u64, who: Seat) -> Frame {
         let Some(room) = self.0.get_mut(&room) else { return [0; FRAME] };
         let said = &mut room.said;
         let sum = room.sum.get_or_insert_with(|| {
@@ -66,20 +69,20 @@ mod tests {
     fn each_hears_the_others_and_not_itself() {
         let mut rooms = Rooms::default();
         for (n, level) in [(1, 100), (2, 20), (3, 3)] {
-            rooms.say(9, StreamId(n), &[level; FRAME]);
+            rooms.say(9, (StreamId(n), 0), &[level; FRAME]);
         }
-        let heard = [1, 2, 3, 4].map(|n| rooms.heard_by(9, StreamId(n))[0]);
+        let heard = [1, 2, 3, 4].map(|n| rooms.heard_by(9, (StreamId(n), 0))[0]);
         assert_eq!(heard, [23, 103, 120, 123]);
-        assert_eq!(rooms.heard_by(8, StreamId(1)), [0; FRAME]);
+        assert_eq!(rooms.heard_by(8, (StreamId(1), 0)), [0; FRAME]);
     }
 
     #[test]
     fn of_many_the_loudest_are_heard_and_loudness_has_an_end() {
         let mut rooms = Rooms::default();
         for n in 0..100 {
-            rooms.say(1, StreamId(n), &[if n < 95 { 1 } else { 30_000 }; FRAME]);
+            rooms.say(1, (StreamId(n), 0), &[if n < 95 { 1 } else { 30_000 }; FRAME]);
         }
-        assert_eq!(rooms.heard_by(1, StreamId(0)), [i16::MAX; FRAME]);
-        assert_eq!(rooms.heard_by(1, StreamId(99))[0], i16::MAX);
+        assert_eq!(rooms.heard_by(1, (StreamId(0), 0)), [i16::MAX; FRAME]);
+        assert_eq!(rooms.heard_by(1, (StreamId(99), 0))[0], i16::MAX);
     }
 }

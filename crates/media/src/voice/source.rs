@@ -1,6 +1,7 @@
 //! What an end says: clips in a row.
 
-use super::file::Request;
+use super::file::{MUSIC, Request};
+use super::melody::Melody;
 use super::{Clip, FRAME, Frame, MOST_CLIPS, RATE};
 use crate::command::StreamId;
 use crate::prompts::{self, Prompt};
@@ -13,6 +14,8 @@ use std::sync::Arc;
 pub(super) struct Source {
     order: Option<u32>,
     pieces: VecDeque<Piece>,
+    /// Whether the next piece of music is to be asked for.
+    wants_music: bool,
 }
 
 #[derive(Debug)]
@@ -31,6 +34,18 @@ enum Piece {
     },
     /// On its way from the driver.
     Loading(Arc<str>),
+    Music(Music),
+}
+
+#[derive(Debug)]
+enum Music {
+    /// The next piece is on its way.
+    Loading,
+    Sound {
+        samples: Arc<[i16]>,
+        at: usize,
+    },
+    Melody(Melody),
 }
 
 /// A prompt, decoded as it is said.
@@ -62,9 +77,31 @@ impl Source {
                 requests.push(Request::Load { stream, file: Arc::clone(&file) });
                 Some(Piece::Loading(file))
             }
+            Clip::Music => {
+                requests.push(Request::Load { stream, file: MUSIC.into() });
+                Some(Piece::Music(Music::Loading))
+            }
         });
         self.pieces = pieces.collect();
         self.order = Some(order);
+        self.wants_music = false;
+    }
+
+    /// Whether anything is being said, or will be.
+    pub(super) fn is_busy(&self) -> bool {
+        self.order.is_some()
+    }
+
+    /// Whether that is music.
+    pub(super) fn is_music(&self) -> bool {
+        matches!(self.pieces.front(), Some(Piece::Music(_)))
+    }
+
+    /// Asks for the next piece of music, if the one before is over.
+    pub(super) fn ask(&mut self, stream: StreamId, requests: &mut Vec<Request>) {
+        if std::mem::take(&mut self.wants_music) {
+            requests.push(Request::Load { stream, file: MUSIC.into() });
+        }
     }
 
     /// A file has come, or will not.
@@ -73,6 +110,14 @@ impl Source {
             (Piece::Loading(wanted), None) => **wanted != *file,
             (Piece::Loading(wanted), Some(sound)) if **wanted == *file => {
                 *piece = Piece::Sound { samples: Arc::clone(sound), at: 0 };
+                true
+            }
+            (Piece::Music(Music::Loading), sound) if file == MUSIC => {
+                let music = match sound.filter(|sound| !sound.is_empty()) {
+                    Some(sound) => Music::Sound { samples: Arc::clone(sound), at: 0 },
+                    None => Music::Melody(Melody::default()),
+                };
+                *piece = Piece::Music(music);
                 true
             }
             _ => true,
@@ -85,6 +130,11 @@ impl Source {
         let mut filled = 0;
         while filled < FRAME {
             let Some(piece) = self.pieces.front_mut() else { break };
+            if let Piece::Music(music) = piece {
+                self.wants_music |= music.fill(&mut frame[filled..]);
+                filled = FRAME;
+                break;
+            }
             let Some(count) = piece.fill(&mut frame[filled..]) else { break };
             filled += count;
             if filled < FRAME {
@@ -126,7 +176,31 @@ impl Piece {
                 *left -= count;
                 Some(count)
             }
-            Piece::Loading(_) => None,
+            Piece::Loading(_) | Piece::Music(_) => None,
+        }
+    }
+}
+
+impl Music {
+    /// Fills a place; whether the piece is over and another wanted.
+    fn fill(&mut self, place: &mut [i16]) -> bool {
+        match self {
+            Music::Loading => false,
+            Music::Melody(melody) => {
+                melody.fill(place);
+                false
+            }
+            Music::Sound { samples, at } => {
+                let rest = samples.get(*at..).unwrap_or_default();
+                let count = rest.len().min(place.len());
+                place[..count].copy_from_slice(&rest[..count]);
+                *at += count;
+                let over = *at >= samples.len();
+                if over {
+                    *self = Music::Loading;
+                }
+                over
+            }
         }
     }
 }
@@ -169,6 +243,28 @@ mod tests {
         assert_eq!(ended, Some(7));
         assert_eq!(all.iter().filter(|sample| **sample == 9).count(), 1000);
         assert_eq!(source.next(), (None, None));
+    }
+
+    #[test]
+    fn music_goes_on_with_the_next_piece_and_is_a_melody_where_there_is_none() {
+        let (mut source, mut requests) = (Source::default(), Vec::new());
+        source.play(STREAM, 1, vec![Clip::Silence(1), Clip::Music], &mut requests);
+        let asked = Request::Load { stream: STREAM, file: MUSIC.into() };
+        assert_eq!(requests, [asked.clone()]);
+        source.loaded(MUSIC, Some(&Arc::from(vec![5; 500])));
+        let all: Vec<i16> = (0..3).flat_map(|_| source.next().0.unwrap()).collect();
+        assert_eq!(all.iter().filter(|sample| **sample == 5).count(), 500);
+        source.ask(STREAM, &mut requests);
+        source.ask(STREAM, &mut requests);
+        assert_eq!(requests, [asked.clone(), asked]);
+        source.loaded(MUSIC, None);
+        for _ in 0..3000 {
+            let (frame, ended) = source.next();
+            assert!(frame.is_some() && ended.is_none(), "it has no end");
+        }
+        assert!(source.next().0.unwrap().iter().any(|sample| *sample != 0));
+        source.play(STREAM, 2, Vec::new(), &mut requests);
+        assert_eq!(source.next(), (None, Some(2)));
     }
 
     #[test]

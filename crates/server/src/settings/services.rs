@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use offhook_exchange::services::{self, ConferenceSettings, SERVICES, VoicemailSettings};
+use offhook_exchange::services::{
+    self, Announce, ConferenceSettings, ParkSettings, RecordingSettings, SERVICES, SuperviseSettings,
+    VoicemailSettings,
+};
 use offhook_exchange::speech::Language;
 
 use super::account::reveal;
@@ -51,11 +54,52 @@ impl Meaning<'_> {
         let (echo_number, clock_number) =
             (self.dialled("services.echo.number"), self.dialled("services.clock.number"));
         let conference = self.conference();
-        let menus = services::Menus::default();
-        let mut all =
-            services::Settings { echo_number, clock_number, conference, voicemail, menus, language };
+        let park = self.park();
+        let (pickup_number, transfer_code) =
+            (self.dialled("services.pickup.number"), self.dialled("services.transfer.code"));
+        if transfer_code.as_ref().is_some_and(|code| !code.chars().all(|key| "0123456789*#".contains(key))) {
+            let help = Some("keys of a phone: digits, * and #".to_owned());
+            self.mistake("services.transfer.code", "this cannot be pressed".into(), help);
+        }
+        let supervise = SuperviseSettings {
+            listen: self.dialled("services.supervise.listen"),
+            whisper: self.dialled("services.supervise.whisper"),
+            barge: self.dialled("services.supervise.barge"),
+        };
+        let mut all = services::Settings {
+            echo_number,
+            clock_number,
+            conference,
+            park,
+            pickup_number,
+            transfer_code,
+            voicemail,
+            supervise,
+            recording: self.recording(),
+            menus: services::Menus::default(),
+            language,
+        };
         all.menus = self.menus(&all);
         all
+    }
+
+    fn park(&mut self) -> ParkSettings {
+        let shown = self.text("services.park.slots").unwrap_or_default();
+        let number =
+            |text: &str| text.trim().parse::<u32>().ok().filter(|one| one.to_string() == text.trim());
+        let slots = shown.split_once('-').and_then(|(first, last)| Some(number(first)?..=number(last)?));
+        let slots = slots.filter(|slots| !slots.is_empty() && slots.end() - slots.start() < 1_000);
+        if slots.is_none() {
+            let help = Some("the first and the last of at most 1000, such as \"701-720\"".to_owned());
+            self.mistake("services.park.slots", "these are no slots".into(), help);
+        }
+        let time = self.time("services.park.time");
+        if time < Duration::from_secs(10) || time > Duration::from_secs(24 * 3600) {
+            let help = Some("from 10 seconds to a day".to_owned());
+            self.mistake("services.park.time", "a parked call does not wait for so long".into(), help);
+        }
+        let number = self.dialled("services.park.number");
+        ParkSettings { number, slots: slots.unwrap_or(701..=720), time }
     }
 
     fn conference(&mut self) -> ConferenceSettings {
@@ -78,6 +122,34 @@ impl Meaning<'_> {
             moderator_pin: self.pin("services.conference.moderator_pin"),
             most: self.count("services.conference.most") as u16,
         }
+    }
+
+    fn recording(&mut self) -> RecordingSettings {
+        let longest = self.time("services.recording.longest");
+        if longest < Duration::from_secs(60) || longest > Duration::from_secs(24 * 3600) {
+            let help = Some("from a minute to a day".to_owned());
+            self.mistake("services.recording.longest", "that is no length of a recording".into(), help);
+        }
+        let announce = match self.text("services.recording.announce").as_deref() {
+            Some("silent") => Announce::Silent,
+            _ => Announce::Beep,
+        };
+        RecordingSettings {
+            toggle: self.keys("services.recording.toggle"),
+            pause: self.keys("services.recording.pause"),
+            announce,
+            longest,
+        }
+    }
+
+    /// What is pressed in a call, or nothing if it is off.
+    fn keys(&mut self, path: &'static str) -> Option<String> {
+        let keys = self.text(path).filter(|keys| keys != "off")?;
+        if !(2..=8).contains(&keys.len()) || !keys.chars().all(|c| c.is_ascii_digit() || "*#".contains(c)) {
+            let help = Some("2 to 8 keys of 0 to 9, * and #; or \"off\"".to_owned());
+            self.mistake(path, format!("{keys:?} is not what one presses in a call"), help);
+        }
+        Some(keys)
     }
 
     /// What is entered by keys to prove something.

@@ -77,6 +77,8 @@ impl Routine {
             | Event::Refused { .. }
             | Event::Overload { .. }
             | Event::Trunk { .. }
+            | Event::Recording { .. }
+            | Event::Supervised { .. }
             | Event::LegStarted { .. }
             | Event::MediaEnded { .. }
             | Event::CallRinging { .. } => false,
@@ -102,6 +104,11 @@ fn write(event: &Event) {
         }
         Event::Trunk { trunk, what: Ok(what) } => tracing::info!(trunk, "trunk: {what}"),
         Event::Trunk { trunk, what: Err(why) } => tracing::warn!(trunk, "trunk cannot be used: {why}"),
+        Event::Recording { call, what: Ok(file) } => tracing::info!(call_id = call, file, "call recorded"),
+        Event::Recording { call, what: Err(why) } => {
+            tracing::warn!(call_id = call, "call not recorded: {why}")
+        }
+        Event::Supervised { call, by, how } => tracing::info!(call_id = call, %by, how, "call supervised"),
         Event::AuthenticationFailed { from, username } => {
             tracing::warn!(%from, username, "credentials are wrong");
         }

@@ -53,7 +53,10 @@ impl Measures {
             Event::Trunk { .. } => {}
             Event::AuthenticationFailed { .. } => add(&self.authentication_failures, 1),
             Event::Registered { .. } => add(&self.registrations, 1),
-            Event::LegStarted { .. } | Event::MediaEnded { .. } => {}
+            Event::LegStarted { .. }
+            | Event::MediaEnded { .. }
+            | Event::Recording { .. }
+            | Event::Supervised { .. } => {}
             Event::CallStarted { .. } => add(&self.calls_started, 1),
             Event::CallRinging { .. } => {}
             Event::CallAnswered { after, .. } => {

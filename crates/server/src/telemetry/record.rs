@@ -46,6 +46,17 @@ struct Call {
     codec: Option<Box<str>>,
     /// Call-IDs of legs that have their own; most calls have none.
     call_ids: Vec<Box<str>>,
+    /// Apart: most calls are heard by nobody else.
+    heard: Option<Box<HeardBy>>,
+}
+
+/// Who or what else has heard a call.
+#[derive(Clone, Default)]
+struct HeardBy {
+    /// Its files among the recordings.
+    recording: Vec<String>,
+    /// Who has listened, and how far.
+    supervised_by: Vec<String>,
 }
 
 impl Call {
@@ -61,6 +72,7 @@ impl Call {
             answered_by: "".into(),
             codec: None,
             call_ids: Vec::new(),
+            heard: None,
         }
     }
 
@@ -94,6 +106,12 @@ struct Record<'a> {
     /// Media packets that came from either side, where the sound was relayed.
     packets_from_caller: Option<u64>,
     packets_from_callee: Option<u64>,
+    /// The files of its recordings.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    recording: &'a [String],
+    /// Who has listened to it, and how: `sip:boss@example.com listen`.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    supervised_by: &'a [String],
 }
 
 /// A call that is over, but for the report of its media.
@@ -138,6 +156,22 @@ impl Records {
                     call.call_ids.push(leg.into());
                 }
             }
+            Event::Recording { call, what: Ok(file) } => {
+                if let Some(call) = self.calls.get_mut(call.as_str()) {
+                    let heard = call.heard.get_or_insert_default();
+                    if heard.recording.len() < MOST_HEARD && !heard.recording.contains(&file) {
+                        heard.recording.push(file);
+                    }
+                }
+            }
+            Event::Supervised { call, by, how } => {
+                if let Some(call) = self.calls.get_mut(call.as_str()) {
+                    let heard = call.heard.get_or_insert_default();
+                    if heard.supervised_by.len() < MOST_HEARD {
+                        heard.supervised_by.push(format!("{by} {how}"));
+                    }
+                }
+            }
             Event::MediaEnded { call, packets } => {
                 if let Some(Ending { call: ended, end, unix }) = self.ending.remove(call.as_str()) {
                     shrink(&mut self.ending);
@@ -160,7 +194,8 @@ impl Records {
                 let by = Some(super::log::ended_by(by));
                 self.end(unix, &call, End { by, code: 200, reason: "OK".into() });
             }
-            Event::Dropped { .. }
+            Event::Recording { .. }
+            | Event::Dropped { .. }
             | Event::Refused { .. }
             | Event::Overload { .. }
             | Event::Trunk { .. }
@@ -202,8 +237,11 @@ impl Records {
 
     fn add(&mut self, unix: Duration, id: &str, call: &Call, end: End, packets: [Option<u64>; 2]) {
         let (from, to) = call.parties();
+        let heard = call.heard.as_deref();
         let record = Record {
             id,
+            recording: heard.map(|heard| heard.recording.as_slice()).unwrap_or_default(),
+            supervised_by: heard.map(|heard| heard.supervised_by.as_slice()).unwrap_or_default(),
             from,
             to,
             started_at: rfc3339(call.started_at),
@@ -280,6 +318,10 @@ impl Records {
             for leg in &call.call_ids {
                 let leg = Event::LegStarted { call: id(), leg: leg.to_string() };
                 ledger::encode(&mut entries, call.started_at, &leg);
+            }
+            for file in call.heard.iter().flat_map(|heard| &heard.recording) {
+                let recording = Event::Recording { call: id(), what: Ok(file.clone()) };
+                ledger::encode(&mut entries, call.started_at, &recording);
             }
             if let Some(at) = call.answered_at {
                 let after = at.saturating_sub(call.started_at);
@@ -369,6 +411,8 @@ fn cause(code: u16) -> u8 {
 /// The file in the data directory.
 pub(crate) const FILE_NAME: &str = "cdr.ndjson";
 const MOST_CALLS: usize = 100_000;
+/// Recordings and listeners of one call that are named.
+const MOST_HEARD: usize = 50;
 /// Reports come within milliseconds.
 const MOST_ENDING: usize = 10_000;
 /// Octets of records that wait for a disk.

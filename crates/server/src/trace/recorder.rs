@@ -1,8 +1,9 @@
 //! The ring of messages of one signal thread.
 //!
-//! It is made of chunks that are filled one after the other; past the limit the oldest is emptied and filled again. A
-//! message costs a copy of its octets and no allocation, and nothing is read in it. Full chunks are shared with whoever
-//! asks, so that a search is not the signal thread's work.
+//! It is made of chunks that are filled one after the other; after the last the oldest is emptied and filled again. Its memory
+//! is there from the beginning: a call does not cost more because it is the first. A message costs a copy of its octets and
+//! no allocation, and nothing is read in it. Full chunks are shared with whoever asks, so that a search is not the signal
+//! thread's work.
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -15,21 +16,19 @@ use offhook_sip_stack::{Flow, Transport};
 /// The messages that a shard received and sent lately.
 #[derive(Debug)]
 pub(crate) struct Recorder {
-    /// Chunks that it may have; none: nothing is kept.
-    most: usize,
+    /// The oldest first.
     full: VecDeque<Arc<Chunk>>,
+    /// None: nothing is kept.
     open: Option<Chunk>,
     /// Octets that were ever written: where the next entry begins.
     position: u64,
 }
 
 /// A part of the ring, with whole entries.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Chunk {
     /// The position of its first octet.
     begins: u64,
-    /// When its last entry was written.
-    newest: Duration,
     octets: Vec<u8>,
 }
 
@@ -56,13 +55,14 @@ pub(crate) enum Entry<'a> {
 impl Recorder {
     /// A ring of so many octets; 0: none.
     pub(crate) fn new(octets: usize) -> Self {
-        let most = if octets == 0 { 0 } else { (octets / CHUNK).max(2) };
-        Self { most, full: VecDeque::new(), open: None, position: 0 }
+        let chunks = if octets == 0 { 0 } else { (octets / CHUNK).max(2) };
+        let full = (1..chunks).map(|_| Arc::new(Chunk::new())).collect();
+        Self { full, open: (chunks > 0).then(Chunk::new), position: 0 }
     }
 
     /// Keeps a message. `at` is the time since 1970.
     pub(crate) fn message(&mut self, at: Duration, way: Way, flow: &Flow, bytes: &[u8]) {
-        if self.most == 0 {
+        if self.open.is_none() {
             return;
         }
         let kept = &bytes[..bytes.len().min(MOST_KEPT)];
@@ -73,7 +73,7 @@ impl Recorder {
         head.put(16, &flow.remote.port().to_le_bytes());
         head.put(18, &octets(flow.local.ip()));
         head.put(34, &octets(flow.remote.ip()));
-        self.write(at, &head, &[kept]);
+        self.write(&head, &[kept]);
     }
 
     /// Keeps that a call has a leg with another Call-ID.
@@ -87,45 +87,33 @@ impl Recorder {
     }
 
     fn pair(&mut self, at: Duration, kind: u8, one: &str, other: &str) {
-        if self.most == 0 || one.len() + other.len() > MOST_KEPT {
+        if self.open.is_none() || one.len() + other.len() > MOST_KEPT {
             return;
         }
         let mut head = Head::new(at, kind, one.len() + other.len());
         head.put(14, &(one.len() as u16).to_le_bytes());
-        self.write(at, &head, &[one.as_bytes(), other.as_bytes()]);
+        self.write(&head, &[one.as_bytes(), other.as_bytes()]);
     }
 
-    fn write(&mut self, at: Duration, head: &Head, parts: &[&[u8]]) {
+    fn write(&mut self, head: &Head, parts: &[&[u8]]) {
         let length = HEAD + parts.iter().map(|part| part.len()).sum::<usize>();
-        if self.open.as_ref().is_none_or(|open| open.octets.len() + length > CHUNK) {
+        if self.open.as_ref().is_some_and(|open| open.octets.len() + length > CHUNK) {
             self.open_next();
         }
         let Some(open) = &mut self.open else { return };
         open.octets.extend_from_slice(&head.0);
         parts.iter().for_each(|part| open.octets.extend_from_slice(part));
-        open.newest = at;
         self.position += length as u64;
     }
 
     fn open_next(&mut self) {
         self.full.extend(self.open.take().map(Arc::new));
-        let oldest = if self.full.len() >= self.most { self.full.pop_front() } else { None };
         // Somebody may be searching it.
-        let mut octets = oldest.and_then(|oldest| Arc::try_unwrap(oldest).ok()).unwrap_or_default().octets;
-        octets.clear();
-        octets.reserve_exact(CHUNK);
-        self.open = Some(Chunk { begins: self.position, newest: Duration::ZERO, octets });
-    }
-
-    /// Gives back what nobody will ask for any more at `now`. Returns whether that was anything.
-    pub(crate) fn expire(&mut self, now: Duration) -> bool {
-        let is_old = |chunk: &Chunk| chunk.newest + KEPT_FOR < now;
-        let before = self.full.len();
-        while self.full.front().is_some_and(|oldest| is_old(oldest)) {
-            self.full.pop_front();
-        }
-        let old = self.full.is_empty() && self.open.take_if(|open| is_old(open)).is_some();
-        old || self.full.len() < before
+        let oldest = self.full.pop_front().and_then(|oldest| Arc::try_unwrap(oldest).ok());
+        let mut next = oldest.unwrap_or_else(Chunk::new);
+        next.octets.clear();
+        next.begins = self.position;
+        self.open = Some(next);
     }
 
     /// What was written from this position on. It costs a copy of the last chunk.
@@ -133,10 +121,19 @@ impl Recorder {
         let wanted = |chunk: &Chunk| chunk.begins + chunk.octets.len() as u64 > from;
         let mut chunks: Vec<_> = self.full.iter().filter(|chunk| wanted(chunk)).cloned().collect();
         if let Some(open) = self.open.as_ref().filter(|open| wanted(open)) {
-            let copy = Chunk { begins: open.begins, newest: open.newest, octets: open.octets.clone() };
+            let copy = Chunk { begins: open.begins, octets: open.octets.clone() };
             chunks.push(Arc::new(copy));
         }
         Excerpt { chunks, from, next: self.position }
+    }
+}
+
+impl Chunk {
+    /// An empty one, whose memory the system has given already.
+    fn new() -> Self {
+        let mut octets = vec![u8::MAX; CHUNK];
+        octets.clear();
+        Self { begins: 0, octets }
     }
 }
 
@@ -220,8 +217,6 @@ const HEAD: usize = 50;
 const CHUNK: usize = 64 << 10;
 /// Of one message.
 const MOST_KEPT: usize = 16 << 10;
-/// Nobody asks for the messages of a call that ended so long ago.
-const KEPT_FOR: Duration = Duration::from_secs(3_600);
 const RECEIVED: u8 = 0;
 const SENT: u8 = 1;
 const LEG: u8 = 2;
@@ -297,16 +292,21 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_taken_when_it_is_needed_and_given_back_after_an_hour() {
-        let mut recorder = Recorder::new(1 << 20);
-        assert!(recorder.open.is_none() && recorder.full.is_empty());
-        for _ in 0..200 {
+    fn its_memory_is_there_from_the_beginning_and_stays() {
+        let mut recorder = Recorder::new(4 * CHUNK);
+        let memory = |recorder: &Recorder| {
+            let chunks = recorder.full.iter().map(Arc::as_ref).chain(&recorder.open);
+            let mut places: Vec<_> =
+                chunks.map(|chunk| (chunk.octets.as_ptr(), chunk.octets.capacity())).collect();
+            places.sort_unstable();
+            places
+        };
+        let before = memory(&recorder);
+        assert_eq!(before.iter().map(|(_, octets)| octets).sum::<usize>(), 4 * CHUNK);
+        for _ in 0..1_000 {
             recorder.message(Duration::from_secs(10), Way::Sent, &flow("192.0.2.2:1"), &[b'x'; 1_000]);
         }
-        assert!(!recorder.expire(Duration::from_secs(3_610)));
-        assert!(recorder.expire(Duration::from_secs(3_611)));
-        assert!(recorder.open.is_none() && recorder.full.is_empty() && recorder.since(0).has_gap());
-        assert!(!recorder.expire(Duration::from_secs(9_999)));
+        assert_eq!(memory(&recorder), before);
     }
 
     #[test]

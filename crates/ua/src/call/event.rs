@@ -16,7 +16,7 @@ use crate::{CallId, Event, Side};
 #[derive(Debug)]
 pub(crate) enum Followup {
     /// The peer wants us to call this target.
-    Place { target: Uri },
+    Place { target: Uri, by: Option<String> },
     /// The call that was placed for the peer of another call has got this far.
     Report { to: CallId, status: Status },
 }
@@ -174,7 +174,8 @@ impl Call {
             Method::Notify => self.notified(request, env),
             Method::Refer if env.config.accept_transfers => match refer_target(request) {
                 Some(target) => {
-                    followup = Some(Followup::Place { target });
+                    let by = request.raw(Name::ReferredBy).map(|by| String::from_utf8_lossy(by).into_owned());
+                    followup = Some(Followup::Place { target, by });
                     Status::ACCEPTED
                 }
                 None => Status::BAD_REQUEST,

@@ -30,7 +30,7 @@ pub(crate) struct Call {
     placing: Option<Placing>,
     /// The question that its INVITE waits for.
     pub(crate) question: Option<QuestionId>,
-    invite: Option<Invite>,
+    pub(crate) invite: Option<Invite>,
     /// The offer of an INVITE that came in, until it is answered.
     offer: Option<Body>,
     answered: bool,

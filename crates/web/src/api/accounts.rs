@@ -7,7 +7,10 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::input::Input;
-use crate::{Account, AccountPatch, Answering, AnsweringPatch, ChangedAccount, NewAccount, Problem, Site};
+use crate::{
+    Account, AccountPatch, Answering, AnsweringPatch, ChangedAccount, NewAccount, Problem, Rights,
+    RightsPatch, Site,
+};
 
 pub(crate) async fn list(State(site): State<Site>) -> Result<Json<Value>, Problem> {
     Ok(Json(json!({ "accounts": site.records.accounts().await? })))
@@ -40,6 +43,21 @@ pub(crate) async fn answering(
     Path(address): Path<String>,
 ) -> Result<Json<Answering>, Problem> {
     Ok(Json(site.records.answering(address).await?))
+}
+
+pub(crate) async fn rights(
+    State(site): State<Site>,
+    Path(address): Path<String>,
+) -> Result<Json<Rights>, Problem> {
+    Ok(Json(site.records.rights(address).await?))
+}
+
+pub(crate) async fn change_rights(
+    State(site): State<Site>,
+    Path(address): Path<String>,
+    Input(patch): Input<RightsPatch>,
+) -> Result<Json<Rights>, Problem> {
+    Ok(Json(site.records.change_rights(address, patch).await?))
 }
 
 pub(crate) async fn change_answering(

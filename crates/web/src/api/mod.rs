@@ -3,12 +3,14 @@
 mod accounts;
 mod calls;
 mod certificates;
+mod conferences;
 mod devices;
 mod explain;
 mod input;
 mod ladder;
 mod messages;
 mod numbers;
+mod recordings;
 mod status;
 mod trace;
 mod trunks;
@@ -30,6 +32,7 @@ pub(crate) fn routes() -> Router<Site> {
         .route("/accounts/export", get(accounts::export))
         .route("/accounts/{address}", get(accounts::show).patch(accounts::change).delete(accounts::remove))
         .route("/accounts/{address}/answering", get(accounts::answering).patch(accounts::change_answering))
+        .route("/accounts/{address}/rights", get(accounts::rights).patch(accounts::change_rights))
         .route("/accounts/{address}/voicemail", get(voicemail::list))
         .route(
             "/accounts/{address}/voicemail/greeting",
@@ -47,6 +50,11 @@ pub(crate) fn routes() -> Router<Site> {
         .route("/numbers/{number}", axum::routing::patch(numbers::change).delete(numbers::remove))
         .route("/devices", get(devices::list))
         .route("/messages", get(messages::list))
+        .route("/conferences", get(conferences::list))
+        .route("/conferences/{room}", get(conferences::show).patch(conferences::change))
+        .route("/conferences/{room}/{guest}", delete(conferences::kick).patch(conferences::change_guest))
+        .route("/recordings", get(recordings::list))
+        .route("/recordings/{id}", get(recordings::sound).delete(recordings::remove))
         .route("/calls", get(calls::live))
         .route("/calls/{id}", delete(calls::hang_up))
         .route("/calls/ladder", get(ladder::last))

@@ -117,7 +117,7 @@ fn shown(entry: &Entry, accounts: &BTreeMap<SocketAddr, String>) -> Option<Value
 }
 
 /// A body that comes as it is made.
-struct Lines(mpsc::Receiver<Bytes>);
+pub(super) struct Lines(pub(super) mpsc::Receiver<Bytes>);
 
 impl hyper::body::Body for Lines {
     type Data = Bytes;

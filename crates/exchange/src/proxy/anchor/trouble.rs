@@ -74,7 +74,10 @@ impl Anchors {
                 }
                 None
             }
-            Report::Latched { .. } | Report::Secured { .. } | Report::Heard { .. } => None,
+            Report::Latched { .. }
+            | Report::Secured { .. }
+            | Report::Heard { .. }
+            | Report::Tapped { .. } => None,
             Report::Insecure { stream, reason, .. } => {
                 Some((self.streams.get(&stream)?.anchor, Trouble::Insecure(reason)))
             }

@@ -10,9 +10,10 @@ use offhook_media::voice::Clip;
 
 use super::{Kind, Service, Settings as All, Verdict};
 use crate::b2bua::{CallId, Calls, Endpoint, Point};
+use crate::directory::AddressOfRecord;
 use crate::route::Window;
 use crate::speech::{Language, Speech, local};
-use visit::{Next, Visit};
+use visit::Visit;
 
 pub(super) const KIND: Kind = Kind {
     name: "menu",
@@ -136,9 +137,8 @@ impl VoiceMenus {
 
     fn admit(&mut self, call: CallId, at: usize, calls: &mut Calls<'_, '_, '_>) {
         let mut visit = Visit::new(self.language);
-        let next = visit.enter(call, at, &self.menus, calls);
+        visit.enter(call, at, &self.menus, calls);
         self.visits.insert(call, visit);
-        go(call, next, calls);
     }
 }
 
@@ -158,15 +158,15 @@ impl Service for VoiceMenus {
         answered.into()
     }
 
-    fn handed(&mut self, call: CallId, to: &str, calls: &mut Calls<'_, '_, '_>) -> bool {
-        self.of_number(to).map(|at| self.admit(call, at, calls)).is_some()
-    }
-
-    fn kept(&mut self, call: CallId, _to: &str, calls: &mut Calls<'_, '_, '_>) {
-        if let Some(visit) = self.visits.get_mut(&call) {
-            let next = visit.unavailable(call, &self.menus, calls);
-            go(call, next, calls);
-        }
+    fn given(
+        &mut self,
+        call: CallId,
+        (to, _): (&str, Option<&AddressOfRecord>),
+        calls: &mut Calls<'_, '_, '_>,
+    ) -> bool {
+        let Some(at) = self.of_number(to).filter(|_| calls.take(call)) else { return false };
+        self.admit(call, at, calls);
+        true
     }
 
     fn point(&mut self, call: CallId, point: Point, calls: &mut Calls<'_, '_, '_>) {
@@ -175,16 +175,7 @@ impl Service for VoiceMenus {
             self.visits.remove(&call);
             return;
         }
-        let next = visit.point(call, point, &self.menus, calls);
-        go(call, next, calls);
-    }
-}
-
-/// Does what comes of a step.
-fn go(call: CallId, next: Next, calls: &mut Calls<'_, '_, '_>) {
-    match next {
-        Next::Stay => {}
-        Next::Leave(to) => calls.hand_on(call, to),
+        visit.point(call, point, &self.menus, calls);
     }
 }
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{Action, MOST_KEYS, Menu, Prompt, say, spelling};
-use crate::b2bua::{CallId, Calls, Point};
-use crate::speech::{Language, Speech};
+use crate::b2bua::{CallId, Calls, Dial, Dialled, Point, ShownAs};
+use crate::speech::{Language, Speech, ringing};
 
 /// A caller, from when it comes in until it goes elsewhere.
 pub(super) struct Visit {
@@ -30,17 +30,11 @@ enum Step {
     Spells(String),
     /// Of the accounts that it may have meant, by their numbers, it is told of the one at a place.
     Picks(Vec<String>, usize),
-    /// It is about to go on to a number.
-    Leaves,
+    /// Somebody is called for it, whom it talks with afterwards.
+    Rings,
+    Talks,
     /// It hears why it goes, and goes.
     Goes,
-}
-
-/// What comes of a step.
-pub(super) enum Next {
-    Stay,
-    /// It goes on to a number.
-    Leave(String),
 }
 
 impl Visit {
@@ -50,13 +44,7 @@ impl Visit {
     }
 
     /// It comes into a menu.
-    pub(super) fn enter(
-        &mut self,
-        call: CallId,
-        at: usize,
-        menus: &[Menu],
-        calls: &mut Calls<'_, '_, '_>,
-    ) -> Next {
+    pub(super) fn enter(&mut self, call: CallId, at: usize, menus: &[Menu], calls: &mut Calls<'_, '_, '_>) {
         let Some(menu) = menus.get(at) else { return self.go(call, calls) };
         self.hops += 1;
         if self.hops > MOST_HOPS {
@@ -75,19 +63,25 @@ impl Visit {
         point: Point,
         menus: &[Menu],
         calls: &mut Calls<'_, '_, '_>,
-    ) -> Next {
+    ) {
         match point {
             Point::Digit(key) => self.pressed(call, key, menus, calls),
             Point::Played => self.played(call, menus, calls),
-            Point::Recorded(_) | Point::Room(_) | Point::Closed(_) | Point::Ended => Next::Stay,
+            Point::Dialled(Dialled::Answered(_)) => self.step = Step::Talks,
+            Point::Dialled(Dialled::Failed(_)) => self.unavailable(call, menus, calls),
+            Point::Dialled(Dialled::Ringing)
+            | Point::Recorded(_)
+            | Point::Room(_)
+            | Point::Closed(_)
+            | Point::Ended => {}
         }
     }
 
-    fn pressed(&mut self, call: CallId, key: char, menus: &[Menu], calls: &mut Calls<'_, '_, '_>) -> Next {
+    fn pressed(&mut self, call: CallId, key: char, menus: &[Menu], calls: &mut Calls<'_, '_, '_>) {
         (self.silent, self.hops) = (0, 0);
-        let Some(menu) = menus.get(self.menu) else { return Next::Stay };
+        let Some(menu) = menus.get(self.menu) else { return };
         match &mut self.step {
-            Step::Goes | Step::Leaves => Next::Stay,
+            Step::Rings | Step::Talks | Step::Goes => {}
             Step::Hears => {
                 self.step = Step::Chooses(String::new());
                 self.pressed(call, key, menus, calls)
@@ -118,8 +112,8 @@ impl Visit {
                 }
             }
             Step::Picks(found, at) if key == '1' => match found.get(*at).cloned() {
-                Some(number) => self.leave(number),
-                None => Next::Stay,
+                Some(number) => self.leave(call, number, calls),
+                None => {}
             },
             Step::Picks(found, at) => {
                 let (found, at) = (std::mem::take(found), *at + 1);
@@ -129,13 +123,12 @@ impl Visit {
     }
 
     /// All has been said, and nothing was pressed since.
-    fn played(&mut self, call: CallId, menus: &[Menu], calls: &mut Calls<'_, '_, '_>) -> Next {
+    fn played(&mut self, call: CallId, menus: &[Menu], calls: &mut Calls<'_, '_, '_>) {
         match &mut self.step {
-            Step::Goes => {
-                calls.hang_up(call);
-                Next::Stay
-            }
-            Step::Leaves => Next::Stay,
+            Step::Goes => calls.hang_up(call),
+            // It rings for as long as it takes.
+            Step::Rings => calls.play(call, ringing()),
+            Step::Talks => {}
             Step::Hears => self.ask(call, &[], menus, calls),
             Step::Chooses(keys) | Step::Spells(keys) if keys.is_empty() => self.nothing(call, menus, calls),
             Step::Chooses(keys) => {
@@ -153,19 +146,19 @@ impl Visit {
         }
     }
 
-    /// It goes on to a number.
-    fn leave(&mut self, to: String) -> Next {
-        self.step = Step::Leaves;
-        Next::Leave(to)
+    /// It goes on to a number: of a service, which then has it, or of somebody who is called.
+    fn leave(&mut self, call: CallId, to: String, calls: &mut Calls<'_, '_, '_>) {
+        self.step = Step::Rings;
+        let mut clips = self.speech().say("menu-connecting").clips();
+        clips.extend(ringing());
+        calls.play(call, clips);
+        // Who comes from outside is led to accounts here, and no further.
+        let by = calls.account(call);
+        calls.dial(call, Dial::new(to, by, ShownAs::Party(call)));
     }
 
     /// Where it wanted to go nobody takes it: it is told so, and is asked again.
-    pub(super) fn unavailable(
-        &mut self,
-        call: CallId,
-        menus: &[Menu],
-        calls: &mut Calls<'_, '_, '_>,
-    ) -> Next {
+    fn unavailable(&mut self, call: CallId, menus: &[Menu], calls: &mut Calls<'_, '_, '_>) {
         self.hops += 1;
         if self.hops > MOST_HOPS {
             return self.go(call, calls);
@@ -174,23 +167,23 @@ impl Visit {
     }
 
     /// It has chosen.
-    fn choose(&mut self, call: CallId, keys: &str, menus: &[Menu], calls: &mut Calls<'_, '_, '_>) -> Next {
-        let Some(menu) = menus.get(self.menu) else { return Next::Stay };
+    fn choose(&mut self, call: CallId, keys: &str, menus: &[Menu], calls: &mut Calls<'_, '_, '_>) {
+        let Some(menu) = menus.get(self.menu) else { return };
         if let Some(action) = menu.keys.get(keys) {
             return self.act(call, &action.clone(), menus, calls);
         }
         if menu.extensions && calls.account_of(keys).is_some() {
-            return self.leave(keys.to_owned());
+            return self.leave(call, keys.to_owned(), calls);
         }
         let invalid = menu.invalid.clone();
         self.again(call, &invalid, menus, calls)
     }
 
-    fn act(&mut self, call: CallId, action: &Action, menus: &[Menu], calls: &mut Calls<'_, '_, '_>) -> Next {
+    fn act(&mut self, call: CallId, action: &Action, menus: &[Menu], calls: &mut Calls<'_, '_, '_>) {
         match action {
-            Action::Call(number) => self.leave(number.clone()),
+            Action::Call(number) => self.leave(call, number.clone(), calls),
             Action::Voicemail(of) => match calls.mailbox_number(of) {
-                Some(number) => self.leave(number),
+                Some(number) => self.leave(call, number, calls),
                 None => self.go(call, calls),
             },
             Action::Menu(at) => self.enter(call, *at, menus, calls),
@@ -199,7 +192,6 @@ impl Visit {
                 self.step = Step::Hears;
                 let speech = say(self.speech(), prompts, calls);
                 calls.play(call, speech.pause(SHORTLY_MS).clips());
-                Next::Stay
             }
             Action::Repeat => self.ask(call, &[], menus, calls),
             Action::HangUp => self.go(call, calls),
@@ -207,25 +199,18 @@ impl Visit {
     }
 
     /// Says something, and then the menu, and waits for keys.
-    fn ask(&mut self, call: CallId, first: &[Prompt], menus: &[Menu], calls: &mut Calls<'_, '_, '_>) -> Next {
-        let Some(menu) = menus.get(self.menu) else { return Next::Stay };
+    fn ask(&mut self, call: CallId, first: &[Prompt], menus: &[Menu], calls: &mut Calls<'_, '_, '_>) {
+        let Some(menu) = menus.get(self.menu) else { return };
         self.step = Step::Chooses(String::new());
         let speech = say(self.speech(), first, calls);
         let speech = if first.is_empty() { speech } else { speech.pause(SHORTLY_MS) };
         let speech = say(speech, &menu.prompts, calls);
         calls.play(call, speech.pause(ms(menu.timeout)).clips());
-        Next::Stay
     }
 
     /// It has chosen nothing that there is.
-    fn again(
-        &mut self,
-        call: CallId,
-        first: &[Prompt],
-        menus: &[Menu],
-        calls: &mut Calls<'_, '_, '_>,
-    ) -> Next {
-        let Some(menu) = menus.get(self.menu) else { return Next::Stay };
+    fn again(&mut self, call: CallId, first: &[Prompt], menus: &[Menu], calls: &mut Calls<'_, '_, '_>) {
+        let Some(menu) = menus.get(self.menu) else { return };
         if self.retries >= menu.retries {
             return self.act(call, &menu.otherwise.clone(), menus, calls);
         }
@@ -234,22 +219,21 @@ impl Visit {
     }
 
     /// It has said nothing.
-    fn nothing(&mut self, call: CallId, menus: &[Menu], calls: &mut Calls<'_, '_, '_>) -> Next {
+    fn nothing(&mut self, call: CallId, menus: &[Menu], calls: &mut Calls<'_, '_, '_>) {
         self.silent += 1;
         self.hops = 0;
         // Menus may lead to each other for ever; nobody listens for so long.
         if self.silent > MOST_SILENT { self.go(call, calls) } else { self.again(call, &[], menus, calls) }
     }
 
-    fn spell(&mut self, call: CallId, first: &str, calls: &mut Calls<'_, '_, '_>) -> Next {
+    fn spell(&mut self, call: CallId, first: &str, calls: &mut Calls<'_, '_, '_>) {
         self.step = Step::Spells(String::new());
         let speech =
             if first.is_empty() { self.speech() } else { self.speech().say(first).pause(SHORTLY_MS) };
         calls.play(call, speech.say("directory-spell").pause(PATIENCE_MS).clips());
-        Next::Stay
     }
 
-    fn find(&mut self, call: CallId, keys: &str, menus: &[Menu], calls: &mut Calls<'_, '_, '_>) -> Next {
+    fn find(&mut self, call: CallId, keys: &str, menus: &[Menu], calls: &mut Calls<'_, '_, '_>) {
         let found = match keys {
             "" => Vec::new(),
             keys => calls.numbers_of(MOST_FOUND, |account| spelling::means(account, keys)),
@@ -265,7 +249,7 @@ impl Visit {
         at: usize,
         menus: &[Menu],
         calls: &mut Calls<'_, '_, '_>,
-    ) -> Next {
+    ) {
         let Some(number) = found.get(at) else {
             let most = menus.get(self.menu).map_or(0, |menu| menu.retries);
             if self.retries >= most {
@@ -277,19 +261,16 @@ impl Visit {
         let speech = self.speech().say("directory-number").digits(number).pause(SHORTLY_MS);
         self.step = Step::Picks(found, at);
         calls.play(call, speech.say("directory-choose").pause(PATIENCE_MS).clips());
-        Next::Stay
     }
 
     /// Another key may follow.
-    fn wait(&self, call: CallId, time: Duration, calls: &mut Calls<'_, '_, '_>) -> Next {
+    fn wait(&self, call: CallId, time: Duration, calls: &mut Calls<'_, '_, '_>) {
         calls.play(call, Speech::new(self.language).pause(ms(time)).clips());
-        Next::Stay
     }
 
-    fn go(&mut self, call: CallId, calls: &mut Calls<'_, '_, '_>) -> Next {
+    fn go(&mut self, call: CallId, calls: &mut Calls<'_, '_, '_>) {
         self.step = Step::Goes;
         calls.play(call, self.speech().say("voicemail-goodbye").clips());
-        Next::Stay
     }
 
     fn speech(&self) -> Speech {

@@ -38,8 +38,15 @@ impl Deposit {
                 return Next::Go(Speech::new(language).say(said).say("voicemail-goodbye"));
             }
             (Point::Played, true)
-            | (Point::Digit(_) | Point::Recorded(_) | Point::Room(_) | Point::Closed(_) | Point::Ended, _) => {
-            }
+            | (
+                Point::Digit(_)
+                | Point::Recorded(_)
+                | Point::Room(_)
+                | Point::Closed(_)
+                | Point::Dialled(_)
+                | Point::Ended,
+                _,
+            ) => {}
         }
         Next::Stay
     }

@@ -103,7 +103,10 @@ impl Listening {
             }
             (Step::Menu | Step::BeforeGreeting, Point::Digit(_))
             | (Step::Greets, Point::Played)
-            | (_, Point::Recorded(_) | Point::Room(_) | Point::Closed(_) | Point::Ended) => {}
+            | (
+                _,
+                Point::Recorded(_) | Point::Room(_) | Point::Closed(_) | Point::Dialled(_) | Point::Ended,
+            ) => {}
         }
         Next::Stay
     }

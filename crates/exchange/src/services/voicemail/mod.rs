@@ -153,9 +153,15 @@ impl Service for Voicemail {
         }
     }
 
-    fn handed(&mut self, call: CallId, to: &str, calls: &mut Calls<'_, '_, '_>) -> bool {
+    fn given(
+        &mut self,
+        call: CallId,
+        (to, _): (&str, Option<&AddressOfRecord>),
+        calls: &mut Calls<'_, '_, '_>,
+    ) -> bool {
         let user = self.settings.number.as_deref().and_then(|number| to.strip_prefix(number));
-        let Some(account) = user.and_then(|user| calls.account_of(user)) else { return false };
+        let account = user.and_then(|user| calls.account_of(user));
+        let Some(account) = account.filter(|_| calls.take(call)) else { return false };
         let caller = calls.party_number(call).unwrap_or_default();
         self.greet(call, &account, caller, calls);
         true
@@ -185,7 +191,10 @@ impl Service for Voicemail {
                 return;
             }
             (Visit::Goes, Point::Played) => return calls.hang_up(call),
-            (Visit::Goes, Point::Digit(_) | Point::Recorded(_) | Point::Room(_) | Point::Closed(_)) => return,
+            (
+                Visit::Goes,
+                Point::Digit(_) | Point::Recorded(_) | Point::Room(_) | Point::Closed(_) | Point::Dialled(_),
+            ) => return,
             (Visit::Leaves(deposit), point) => {
                 deposit.point(call, point, (&self.settings, self.language), calls)
             }

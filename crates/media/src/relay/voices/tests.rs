@@ -211,7 +211,10 @@ fn a_recording_holds_what_was_said_and_outlives_the_call() {
     world.pass(Duration::from_secs(4));
     world.command(Command::Close { stream: phone });
     let (first, last) = (world.files.first().cloned(), world.files.last().cloned());
-    assert_eq!(first, Some(Request::Begin { stream: phone, order: 9, file: "a/1.wav".into(), rate: 8000 }));
+    assert_eq!(
+        first,
+        Some(Request::Begin { stream: phone, order: 9, file: "a/1.wav".into(), rate: 8000, channels: 1 })
+    );
     assert_eq!(last, Some(Request::End { stream: phone, order: 9, keep: true }));
     let mut recorded = Vec::new();
     for request in &world.files {

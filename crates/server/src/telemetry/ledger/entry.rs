@@ -29,6 +29,9 @@ pub(in super::super) fn encode(out: &mut Vec<u8>, unix: Duration, event: &Event)
         Event::CallEnded { call, by } => {
             entry.head(ENDED, unix, call).number(number_of(*by));
         }
+        Event::Recording { call, what: Ok(file) } => {
+            entry.head(RECORDING, unix, call).text(file);
+        }
         // It may come after the record, which it is for.
         Event::MediaEnded { .. }
         | Event::Dropped { .. }
@@ -37,6 +40,8 @@ pub(in super::super) fn encode(out: &mut Vec<u8>, unix: Duration, event: &Event)
         | Event::AuthenticationFailed { .. }
         | Event::Registered { .. }
         | Event::CallRinging { .. }
+        | Event::Recording { .. }
+        | Event::Supervised { .. }
         | Event::Trunk { .. } => return out.truncate(begin),
     }
     let length = (out.len() - begin - 4) as u32;
@@ -78,6 +83,7 @@ fn event(mut entry: Reader<'_>) -> Option<(Duration, Event)> {
             };
             Event::CallFailed { call, status, reason, by }
         }
+        RECORDING => Event::Recording { call, what: Ok(entry.text()?) },
         ENDED => Event::CallEnded { call, by: by_number(entry.number()?)? },
         _ => return None,
     };
@@ -137,3 +143,4 @@ const LEG: u64 = 2;
 const ANSWERED: u64 = 3;
 const FAILED: u64 = 4;
 const ENDED: u64 = 5;
+const RECORDING: u64 = 6;

@@ -109,6 +109,15 @@ impl Invite {
         self.dialog().map(Dialog::remote)
     }
 
+    /// The last session description that we have sent to the peer.
+    pub fn described(&self) -> Option<&Body> {
+        match &self.phase {
+            Phase::Established(session) => session.latest.as_ref(),
+            Phase::Answering(answering) => answering.session.latest.as_ref(),
+            Phase::Calling(_) | Phase::Ended(_) => None,
+        }
+    }
+
     /// Takes an event of a transaction, or a request in a dialog, of this call.
     pub fn receive(&mut self, event: TransactionEvent, stack: &mut Stack<'_, '_>) {
         match event {

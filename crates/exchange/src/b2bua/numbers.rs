@@ -1,29 +1,14 @@
-//! Calls that one service hands to another, as if the caller had dialled its number.
+//! What a service asks about numbers: whose a call is, and which accounts there are.
 
 use bytes::Bytes;
 use offhook_sip::NameAddr;
 
+use super::CallId;
 use super::verb::Calls;
-use super::{CallId, Table};
 use crate::directory::Account;
 use crate::locality::user_of;
 
-/// A call that goes on to a number.
-#[derive(Clone, Debug)]
-pub(crate) struct Handed {
-    pub(crate) call: CallId,
-    /// The number of the service that has it.
-    pub(crate) by: usize,
-    pub(crate) to: String,
-}
-
 impl Calls<'_, '_, '_> {
-    /// Another service may have a call that was answered, if this is its number. The one that has it now is told
-    /// [`Point::Ended`](super::Point::Ended) then, or else that nobody wants it.
-    pub(crate) fn hand_on(&mut self, call: CallId, to: String) {
-        self.env.usages.handed.push(Handed { call, by: self.service, to });
-    }
-
     /// The number of the one who has called, or else its user.
     pub(crate) fn party_number(&self, call: CallId) -> Option<String> {
         let from = &self.table.calls.get(&call)?.about.from;
@@ -46,20 +31,6 @@ impl Calls<'_, '_, '_> {
         numbers.sort_unstable();
         numbers.truncate(most);
         numbers
-    }
-}
-
-impl Table {
-    /// Another service has a call now; false: there is no such call.
-    pub(crate) fn give(&mut self, call: CallId, service: usize) -> bool {
-        let Some(one) = self.calls.get_mut(&call).filter(|one| !one.has_ended()) else { return false };
-        one.service = Some(service);
-        true
-    }
-
-    /// Whether a call is there to be given to another service.
-    pub(crate) fn has(&self, call: CallId) -> bool {
-        self.calls.get(&call).is_some_and(|one| !one.has_ended())
     }
 }
 

@@ -1,0 +1,134 @@
+//! Where those are whom services call.
+
+use offhook_sip::{Status, Uri};
+
+use super::Core;
+use super::diversion::destination;
+use super::outward::Way;
+use crate::b2bua::{CallId, Dial, Halves, Wanted};
+use crate::command::Answer;
+use crate::config::Authentication;
+use crate::context::Context;
+use crate::directory::AddressOfRecord;
+use crate::identity::Caller;
+use crate::locality::user_of;
+use crate::proxy::Target;
+use crate::refusal::Refusal;
+
+impl Core {
+    /// Calls those whom services want called.
+    pub(super) fn call_for_services(&mut self, cx: &mut Context<'_>) {
+        for (stays, call) in std::mem::take(&mut self.usages.given) {
+            let (bridged, mut env, services) = self.bridged(cx);
+            let taken = services.replaced(bridged, &mut env, (stays, call));
+            bridged.replaced_at((stays, call), taken, &mut env);
+        }
+        self.pick_up(cx);
+        for wanted in std::mem::take(&mut self.usages.wanted) {
+            if self.given(&wanted, cx) {
+                continue;
+            }
+            let targets = self.targets_of(&wanted.dial, cx);
+            let (bridged, mut env, _) = self.bridged(cx);
+            bridged.dial(wanted, targets, &mut env);
+        }
+    }
+
+    /// Gives the call that waits to a service, if it is a number of one that is called.
+    fn given(&mut self, wanted: &Wanted, cx: &mut Context<'_>) -> bool {
+        let (Some(call), [to]) = (wanted.for_call, wanted.dial.to.as_slice()) else { return false };
+        let host = wanted.dial.by.as_ref().map_or(self.config.realm.as_str(), |by| by.host());
+        let uri = destination(to, host);
+        let user = uri.as_ref().filter(|uri| self.is_of_ours(uri)).and_then(user_of);
+        let Some(user) = user else { return false };
+        let (bridged, mut env, services) = self.bridged(cx);
+        let given = services.given(bridged, &mut env, (call, &user, wanted.dial.by.as_ref()));
+        if given {
+            bridged.given(call, &mut env);
+        }
+        given
+    }
+
+    /// Another shard says something of halves of calls.
+    pub(crate) fn halves(&mut self, said: Halves, cx: &mut Context<'_>) {
+        let (bridged, mut env, services) = self.bridged(cx);
+        if let Halves::Parked { slot, shard, call } = said {
+            return services.parked(slot, call.map(|call| (shard, CallId(call))));
+        }
+        if matches!(said, Halves::PickUp { .. }) {
+            return self.picked_up_from_far(said, cx);
+        }
+        bridged.far(said, &mut env);
+    }
+
+    fn is_of_ours(&self, uri: &Uri) -> bool {
+        match uri {
+            Uri::Sip(uri) => self.config.serves(&uri.host().to_string()),
+            Uri::Tel(_) => true,
+            Uri::Other(_) => false,
+        }
+    }
+
+    /// Calls an account that is to talk with somebody; the account's home does, so that it is called once.
+    pub(super) fn connect(&mut self, account: &AddressOfRecord, to: &str, cx: &mut Context<'_>) -> Answer {
+        if !self.is_home(account, cx) {
+            return Answer::Done;
+        }
+        if self.directory.account(account).is_none() {
+            return Answer::Refused("There is no such account");
+        }
+        let (bridged, mut env, services) = self.bridged(cx);
+        match services.wish(bridged, &mut env, (account, to)) {
+            true => Answer::Done,
+            false => Answer::Refused("Too many calls are being set up"),
+        }
+    }
+
+    /// All the targets of a call of ours, or why there are none.
+    fn targets_of(&self, dial: &Dial, cx: &mut Context<'_>) -> Result<Vec<Target>, Refusal> {
+        if self.draining {
+            return Err(Status::SERVICE_UNAVAILABLE.into());
+        }
+        let account = dial.by.as_ref().and_then(|by| self.directory.account(by)).cloned();
+        let caller = match account {
+            Some(account) => Caller::Account(account),
+            None if self.config.authentication == Authentication::Off => Caller::Unproven,
+            None => Caller::Stranger,
+        };
+        let (mut targets, mut why) = (Vec::new(), None);
+        for to in &dial.to {
+            match self.targets_at(to, &caller, cx) {
+                Ok(found) => targets.extend(found),
+                Err(refusal) => why = Some(refusal),
+            }
+        }
+        match why {
+            Some(why) if targets.is_empty() => Err(why),
+            _ => Ok(targets),
+        }
+    }
+
+    fn targets_at(&self, to: &str, caller: &Caller, cx: &mut Context<'_>) -> Result<Vec<Target>, Refusal> {
+        let host = caller.account().map_or(self.config.realm.as_str(), |account| account.host());
+        let uri = destination(to, host).ok_or(Status::NOT_FOUND)?;
+        let way = if self.is_of_ours(&uri) {
+            self.way_to(user_of(&uri), &uri, caller, None, cx.unix())?
+        } else {
+            Way::elsewhere(&uri)?
+        };
+        match way {
+            Way::Phones(found) => {
+                let account = found.account;
+                let mut phones = found.phones?;
+                phones.iter_mut().for_each(|one| one.account.clone_from(&account));
+                Ok(phones)
+            }
+            Way::Trunks(by) => self.lines(&by, false, caller, cx),
+            // The DNS would have to name the servers first.
+            Way::Out(_) => Err(Refusal::new(
+                Status::TEMPORARILY_UNAVAILABLE,
+                "Services call accounts and trunks that are looked after, not other domains",
+            )),
+        }
+    }
+}

@@ -1,8 +1,11 @@
 //! What an operator may ask of a shard, and the answers.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use crate::directory::{AddressOfRecord, Delta};
+use crate::route::Lines;
+use crate::spending::{Rates, SpendingReport};
 use crate::trunks::TrunkState;
 
 /// The number under which a command's answer returns; chosen by whoever asks.
@@ -37,6 +40,12 @@ pub enum Command {
     /// Calls a number by the trunk of this name, and hangs up when somebody answers: the state of the trunk tells what comes of
     /// it. Answered with [`Answer::Done`].
     TryTrunk(String, String),
+    /// Where calls go that are for no account, from now on. Answered with [`Answer::Done`].
+    Lines(Arc<Lines>),
+    /// What calls by trunks cost from now on. Answered with [`Answer::Done`].
+    Rates(Arc<Rates>),
+    /// What accounts have spent today: all that have, or this one.
+    Spending(Option<AddressOfRecord>),
 }
 
 /// The answer to a [`Command`].
@@ -60,6 +69,8 @@ pub enum Answer {
     Moderated(usize),
     /// See [`Command::Trunks`].
     Trunks(Vec<TrunkReport>),
+    /// See [`Command::Spending`].
+    Spending(Vec<SpendingReport>),
 }
 
 impl Answer {

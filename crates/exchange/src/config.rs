@@ -1,6 +1,7 @@
 //! Settings as they are meant: types that cannot be wrong. Defaults stand in [`Config::new`].
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
@@ -12,6 +13,7 @@ use crate::message;
 use crate::presence;
 use crate::route::{Plan, Trunk};
 use crate::services::Settings;
+use crate::spending::{Limits, Rates};
 
 /// What a shard needs to know of the configuration.
 #[derive(Clone, Debug)]
@@ -61,6 +63,10 @@ pub struct Config {
     /// Calls that an account may have in set-up, or through us, at the same time. Two calls that begin in the same
     /// moment at two shards may pass it by one: neither shard knows of the other's yet.
     pub max_calls_per_account: usize,
+    /// What accounts may do by trunks that have no limits of their own; its calls are `max_calls_per_account`.
+    pub limits: Limits,
+    /// What calls by trunks cost.
+    pub rates: Arc<Rates>,
     /// Limits of the registrar.
     pub registrar: RegistrarLimits,
     /// How long a phone may ring (Timer C, RFC 3261 §16.6 step 11: more than three minutes).
@@ -110,6 +116,8 @@ impl Config {
             trunks: Vec::new(),
             other_domains: true,
             max_calls_per_account: 4,
+            limits: Limits::default(),
+            rates: Arc::default(),
             registrar: RegistrarLimits::default(),
             timer_c: Duration::from_secs(185),
             // A registration takes one for 32 s, a call two and two.

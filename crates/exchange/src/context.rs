@@ -40,6 +40,8 @@ pub(crate) enum Alarm {
     Line(CallId, u8),
     /// Something is due for a trunk that this shard looks after.
     Trunk(usize),
+    /// An account may have spent what it may.
+    Spending,
     /// Bindings that have expired are forgotten.
     Sweep,
 }

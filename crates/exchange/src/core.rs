@@ -8,6 +8,7 @@ mod outward;
 mod pickup;
 mod presence;
 mod registration;
+mod spending;
 mod trunks;
 mod vetting;
 mod whereabouts;
@@ -44,6 +45,7 @@ use crate::proxy::{Asking, Proxy};
 use crate::proxy::{in_dialog, routes};
 use crate::refusal::Refusal;
 use crate::services::Services;
+use crate::spending::Limits as SpendingLimits;
 use crate::strangers::Strangers as Sources;
 use crate::trunks::Trunks;
 use outward::Way;
@@ -84,7 +86,7 @@ impl Core {
             transactions: Transactions::new(limits),
             authenticator: Authenticator::new(config.key.0, &config.realm, config.nonce_lifetime.as_secs())
                 .of_shard(shard),
-            proxy: Proxy::new(shard, config.shards, ports),
+            proxy: Proxy::new(shard, &config, ports),
             services: Services::new(&config),
             bridged: Table::default(),
             usages: Usages::default(),
@@ -231,12 +233,37 @@ impl Core {
         if let Err(refusal) = self.route(server, request, flow, cx) {
             let answer = refusal.response(request, &self.stateless_tag(request));
             cx.event(refused(request, &flow, &answer));
+            cx.out.events.extend(self.call_refused(request, &flow, (&refusal, &answer)));
             if refusal.proven {
                 self.transactions.respond(server, answer, &mut cx.sip());
             } else {
                 self.transactions.respond_once(server, answer, &mut cx.sip());
             }
         }
+    }
+
+    /// What is told of a call of somebody whom we know, if that is what was refused.
+    fn call_refused(
+        &self,
+        request: &Request,
+        flow: &Flow,
+        (refusal, answer): (&Refusal, &Response),
+    ) -> Option<Event> {
+        let asked = [Status::UNAUTHORIZED, Status::PROXY_AUTHENTICATION_REQUIRED].contains(&refusal.status);
+        if *request.method() != Method::Invite || asked || request.to_tag().is_some() {
+            return None;
+        }
+        let trunk =
+            if refusal.proven { None } else { Some(self.trunk_of(request, flow)?.trunk.name.clone()) };
+        let text = |name| String::from_utf8_lossy(request.raw(name).unwrap_or_default()).into_owned();
+        Some(Event::CallRefused {
+            call: request.call_id().unwrap_or_default().to_owned(),
+            from: text(Name::From),
+            to: text(Name::To),
+            status: answer.status(),
+            reason: String::from_utf8_lossy(answer.reason()).into_owned(),
+            trunk,
+        })
     }
 
     fn route(
@@ -385,6 +412,7 @@ impl Core {
                 let (bridged, mut env, _) = self.bridged(cx);
                 bridged.line_silent(call, leg, &mut env);
             }
+            Alarm::Spending => self.end_what_is_spent(cx),
             Alarm::Trunk(at) => self.tend(cx, |trunks, desk| trunks.due(at, desk)),
             Alarm::Sweep => {
                 self.proxy.end_held(&self.config, &mut self.transactions, cx);
@@ -392,6 +420,7 @@ impl Core {
                 bridged.end_held(&mut env);
                 let expired = self.directory.forget_expired(cx.unix());
                 self.end_vetting(cx);
+                self.proxy.active.spending.sweep(cx.epoch.unix(cx.now));
                 self.sweep_presence(expired, cx);
                 cx.timers.arm(cx.now + Self::SWEEP, Alarm::Sweep);
             }
@@ -440,8 +469,13 @@ impl Core {
                 self.directory.apply(Delta::Mailbox(account.clone(), mailbox));
                 self.mailbox_changed(&account, before, cx);
             }
+            Delta::Limits(account, limits) => {
+                self.proxy.active.spending.limit(account, limits, cx.epoch.unix(cx.now));
+            }
             Delta::AccountRemoved(account) => {
                 self.directory.apply(Delta::AccountRemoved(account.clone()));
+                let none = SpendingLimits::default();
+                self.proxy.active.spending.limit(account.clone(), none, cx.epoch.unix(cx.now));
                 self.account_gone(&account, cx);
             }
             other => self.directory.apply(other),
@@ -460,7 +494,8 @@ impl Core {
                     | Delta::Mailbox(..)
                     | Delta::Texts(..)
                     | Delta::Answering(..)
-                    | Delta::Rights(..) => None,
+                    | Delta::Rights(..)
+                    | Delta::Limits(..) => None,
                 };
                 self.apply(delta, cx);
                 if let Some((address, bindings)) = bindings.filter(|(one, _)| self.is_home(one, cx)) {
@@ -506,6 +541,18 @@ impl Core {
                 }
                 Answer::Done
             }
+            Command::Lines(lines) => {
+                self.take_over(&lines, cx);
+                Answer::Done
+            }
+            Command::Rates(rates) => {
+                self.proxy.active.spending.rates = rates;
+                Answer::Done
+            }
+            Command::Spending(account) => {
+                let now = cx.epoch.unix(cx.now);
+                Answer::Spending(self.proxy.active.spending.reports(account.as_ref(), now))
+            }
             Command::Devices => Answer::Devices(self.directory.devices(cx.unix())),
         };
         cx.out.answers.push((ticket, answer));
@@ -520,6 +567,7 @@ impl Core {
     pub(crate) fn tell_activity(&mut self, cx: &mut Context<'_>) {
         self.proxy.tell_activity(self.config.shards, cx);
         self.trunks.tell_load(&self.config, cx);
+        self.tell_spending(cx);
     }
 
     pub(crate) fn drain(&mut self, cx: &mut Context<'_>) {

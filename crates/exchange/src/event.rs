@@ -6,6 +6,7 @@ use std::time::Duration;
 use offhook_sip::Status;
 
 use crate::directory::AddressOfRecord;
+use crate::spending::Price;
 
 /// Something that happened; data for logs, metrics and call records, which are made elsewhere.
 #[derive(Clone, Debug)]
@@ -27,6 +28,21 @@ pub enum Event {
         reason: String,
         /// The Call-ID, as far as it could be read.
         call: String,
+    },
+    /// A call of somebody whom we know, an account or a trunk, was refused before it reached anyone.
+    CallRefused {
+        /// The Call-ID.
+        call: String,
+        /// The caller's address.
+        from: String,
+        /// The address called.
+        to: String,
+        /// The answer.
+        status: Status,
+        /// The answer's reason phrase.
+        reason: String,
+        /// The trunk by which it came, if it did.
+        trunk: Option<String>,
     },
     /// More comes than can be done: so many new calls were turned away within the last second or so.
     Overload {
@@ -78,6 +94,46 @@ pub enum Event {
         call: String,
         /// The Call-ID of the leg.
         leg: String,
+    },
+    /// A call that has started came by a trunk.
+    CallCame {
+        /// The Call-ID.
+        call: String,
+        /// The trunk's name.
+        trunk: String,
+    },
+    /// A call leaves by a trunk; said again when it is tried by another.
+    CallSent {
+        /// The Call-ID of the caller.
+        call: String,
+        /// The trunk's name.
+        trunk: String,
+        /// The number as the caller dialled it.
+        dialled: String,
+        /// The number as the trunk was told it.
+        sent: String,
+        /// The account that answers for its costs, and the day on which they count, in days since 1970-01-01.
+        charged: Option<(AddressOfRecord, i32)>,
+        /// What it costs, if that is known.
+        price: Option<Price>,
+        /// In which currency.
+        currency: String,
+    },
+    /// A call that was to leave by a trunk was taken by somebody here: it has not left.
+    CallStayed {
+        /// The Call-ID of the caller.
+        call: String,
+    },
+    /// An account has spent what it may: a call was refused before it left, or is ended.
+    SpendingStopped {
+        /// The Call-ID of the caller.
+        call: String,
+        /// The account.
+        account: AddressOfRecord,
+        /// Which limit it is, in words.
+        what: String,
+        /// Whether the call was under way.
+        ended: bool,
     },
     /// A call was answered.
     CallAnswered {

@@ -15,6 +15,7 @@ use crate::event::Event;
 use crate::message::{TextAnswer, TextRequest};
 use crate::presence::{KeptWatch, Line, WatchChange};
 use crate::proxy::anchor::Supervise;
+use crate::spending::Share;
 use crate::trunks::TrunkState;
 
 /// What a shard is told. Each comes with the moment at which it is handled.
@@ -112,6 +113,17 @@ pub enum ShardMessage {
         account: AddressOfRecord,
         /// Its calls there.
         calls: u32,
+    },
+    /// What an account has spent on a day by calls of a shard, and which of its calls go on.
+    Spending {
+        /// The shard; 255 stands for what was spent before the exchange was started.
+        shard: u8,
+        /// The account.
+        account: AddressOfRecord,
+        /// The day, in days since 1970-01-01 in the time zone of the plan.
+        day: i32,
+        /// What is known.
+        share: Box<Share>,
     },
     /// What the shard that looks after a trunk knows of it.
     Trunk {

@@ -26,6 +26,7 @@ pub mod route;
 pub mod services;
 mod shard;
 pub mod speech;
+pub mod spending;
 mod strangers;
 pub mod trunks;
 

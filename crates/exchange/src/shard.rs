@@ -84,6 +84,9 @@ impl Shard {
                 self.core.active_elsewhere(shard, account, calls);
             }
             Input::FromShard(ShardMessage::Halves(said)) => self.core.halves(said, &mut cx),
+            Input::FromShard(ShardMessage::Spending { shard, account, day, share }) => {
+                self.core.note_spending(shard, account, day, *share, &mut cx);
+            }
             Input::FromShard(ShardMessage::Trunk { trunk, state }) => self.core.note_trunk(trunk, *state),
             Input::FromShard(ShardMessage::TrunkLoad { shard, trunk, calls, begun }) => {
                 self.core.note_trunk_load(shard, trunk, calls, begun, now);

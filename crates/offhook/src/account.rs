@@ -11,6 +11,7 @@ use crate::api::{Api, segment};
 use crate::exit::Failure;
 use crate::place::Place;
 use crate::print;
+use crate::spending::{self, Limits};
 
 /// What to do with accounts.
 #[derive(Subcommand, Debug)]
@@ -67,6 +68,16 @@ pub(crate) enum Account {
         /// Where its owner is reached; empty for nowhere
         #[arg(long)]
         email: Option<String>,
+        #[command(flatten)]
+        limits: Limits,
+        #[command(flatten)]
+        common: Flags,
+    },
+    /// Shows what accounts have spent today by trunks, and what they may
+    #[command(after_help = "Example: offhook account spend sip:alice@example.com")]
+    Spend {
+        /// Its address; left out: all accounts that have spent something
+        address: Option<String>,
         #[command(flatten)]
         common: Flags,
     },
@@ -167,9 +178,13 @@ impl Account {
                 list(&all, common.json);
             }
             Self::Show { address, common } => {
-                show(&Api::open(&common.place)?.ask("GET", &path(&address), None)?, common.json);
+                let api = Api::open(&common.place)?;
+                let mut account = api.ask("GET", &path(&address), None)?;
+                account["limits"] = api.ask("GET", &format!("{}/limits", path(&address)), None)?;
+                show(&account, common.json);
             }
-            Self::Set { address, secret, new_password, name, number, email, common } => {
+            Self::Spend { address, common } => spending::show(address.as_deref(), &common)?,
+            Self::Set { address, secret, new_password, name, number, email, limits, common } => {
                 let mut body = json!({});
                 for (key, value) in [("name", name), ("email", email)] {
                     if let Some(value) = value {
@@ -184,7 +199,10 @@ impl Account {
                     None if new_password => body["password"] = Value::Null,
                     None => {}
                 }
-                let changed = Api::open(&common.place)?.ask("PATCH", &path(&address), Some(&body))?;
+                let api = Api::open(&common.place)?;
+                let limited = limits.change(&api, &path(&address))?;
+                let mut changed = api.ask("PATCH", &path(&address), Some(&body))?;
+                changed["limits"] = limited;
                 show(&changed, common.json);
             }
             Self::Answering { address, wish, common } => wish.run(&path(&address), &common)?,
@@ -260,4 +278,5 @@ fn show(account: &Value, json: bool) {
             print::line(&format!("{head:<12} {}", print::word(&account[key])));
         }
     }
+    spending::show_limits(&account["limits"]);
 }

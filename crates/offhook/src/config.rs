@@ -60,7 +60,7 @@ fn reload(common: &Flags) -> Result<(), Failure> {
     if common.json {
         print::line(&answer.to_string());
     } else {
-        print::line("Certificates were read again. Other changes need a restart.");
+        print::line("Certificates and rates were read again. Other changes need a restart.");
     }
     Ok(())
 }

@@ -11,15 +11,18 @@ mod demo;
 mod device;
 mod doctor;
 mod exit;
+mod lines;
 mod number;
 mod place;
 mod print;
+mod rates;
 mod recording;
 mod rights;
 mod route;
 mod serve;
 mod services;
 mod softphone;
+mod spending;
 mod status;
 mod trace;
 mod trunk;
@@ -86,6 +89,9 @@ enum Command {
     /// Telephone numbers and whose they are
     #[command(subcommand)]
     Number(number::Number),
+    /// Rates: what calls by trunks cost
+    #[command(subcommand)]
+    Rates(rates::Rates),
     /// Routes: where calls go that are for no account
     #[command(subcommand)]
     Route(route::Route),
@@ -134,6 +140,7 @@ fn main() -> ExitCode {
         Command::Config(config) => finish(config.run()),
         Command::Account(account) => finish(account.run()),
         Command::Number(number) => finish(number.run()),
+        Command::Rates(rates) => finish(rates.run()),
         Command::Route(route) => finish(route.run()),
         Command::Trunk(trunk) => finish(trunk.run()),
         Command::Device(device) => finish(device.run()),

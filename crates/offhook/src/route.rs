@@ -1,12 +1,13 @@
 //! `offhook route`: where calls go that are for no account.
 
 use clap::Subcommand;
-use offhook_server::{RouteDecision, RouteReport, list_routes, test_route};
+use offhook_server::{RouteDecision, RouteReport, Settings, list_routes, test_route};
 use serde_json::{Value, json};
 
 use crate::account::Flags;
 use crate::api::{Api, segment};
 use crate::exit::{Failure, NOT_FOUND, USAGE};
+use crate::lines::{self, Keys};
 use crate::print;
 
 /// What to do with routes.
@@ -15,6 +16,34 @@ pub(crate) enum Route {
     /// Lists the rules in the order in which they are tried
     #[command(after_help = "Example: offhook route list --json")]
     List {
+        #[command(flatten)]
+        common: Flags,
+    },
+    /// Makes a rule in the store, after those that there are; a running exchange takes it over at once
+    #[command(after_help = "Example: offhook route add outside match='+*' 'to={ trunk = \"provider\" }'")]
+    Add {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        keys: Keys,
+        #[command(flatten)]
+        common: Flags,
+    },
+    /// Changes a rule of the store; what is not named stays
+    #[command(after_help = "Example: offhook route set outside match='[\"+49*\", \"+43*\"]'")]
+    Set {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        keys: Keys,
+        #[command(flatten)]
+        common: Flags,
+    },
+    /// Removes a rule of the store
+    #[command(after_help = "Example: offhook route remove outside")]
+    Remove {
+        /// Its name
+        name: String,
         #[command(flatten)]
         common: Flags,
     },
@@ -35,29 +64,49 @@ impl Route {
     pub(crate) fn run(self) -> Result<(), Failure> {
         match self {
             Self::List { common } => list(&common),
+            Self::Add { name, keys, common } => keys.add("routes", &name, &common),
+            Self::Set { name, keys, common } => keys.set("routes", &name, &common),
+            Self::Remove { name, common } => lines::remove("routes", &name, &common),
             Self::Test { target, from, common } => test(&target, from.as_deref(), &common),
         }
     }
 }
 
+/// The settings with the trunks and routes of the store.
+fn settings(common: &Flags, api: &Api) -> Result<(Settings, Vec<Value>), Failure> {
+    let mut settings = common.place.settings()?;
+    let of = |path: &str, key: &str| -> Result<Vec<Value>, Failure> {
+        Ok(api.ask("GET", path, None)?[key].as_array().cloned().unwrap_or_default())
+    };
+    let (trunks, routes) = (of("/api/v1/trunks/settings", "trunks")?, of("/api/v1/routes", "routes")?);
+    settings.take_in(&trunks, &routes).map_err(Failure::other)?;
+    Ok((settings, routes))
+}
+
 fn list(common: &Flags) -> Result<(), Failure> {
-    let settings = common.place.settings()?;
-    let row = |(at, row): (usize, offhook_server::RouteRow)| json!({ "order": at + 1, "name": row.name, "match": row.patterns, "to": row.to });
+    let (settings, set) = settings(common, &Api::open(&common.place)?)?;
+    let source = |name: &str| set.iter().find(|one| one["name"] == name).map(|one| one["source"].clone());
+    let row = |(at, row): (usize, offhook_server::RouteRow)| {
+        let source = source(&row.name);
+        json!({ "order": at + 1, "name": row.name, "match": row.patterns, "to": row.to, "source": source })
+    };
     let routes: Vec<Value> = list_routes(&settings).into_iter().enumerate().map(row).collect();
     let answer = json!({ "routes": routes });
     if common.json {
         print::line(&answer.to_string());
     } else {
-        let columns = [("ORDER", "order"), ("NAME", "name"), ("MATCH", "match"), ("TO", "to")];
+        let columns =
+            [("ORDER", "order"), ("NAME", "name"), ("MATCH", "match"), ("TO", "to"), ("FROM", "source")];
         print::objects(&answer, "routes", &columns);
     }
     Ok(())
 }
 
 fn test(target: &str, from: Option<&str>, common: &Flags) -> Result<(), Failure> {
-    let settings = common.place.settings()?;
+    let api = Api::open(&common.place)?;
+    let (settings, _) = settings(common, &api)?;
     let report = test_route(&settings, target, from).map_err(|why| Failure::new(USAGE, why))?;
-    let account = account(&report, &Api::open(&common.place)?)?;
+    let account = account(&report, &api)?;
     if common.json {
         print::line(&as_json(&report, account.as_deref()).to_string());
     } else {

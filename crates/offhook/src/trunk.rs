@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::account::Flags;
 use crate::api::{Api, segment};
 use crate::exit::Failure;
+use crate::lines::{self, Keys};
 use crate::print;
 
 /// What to do with trunks.
@@ -23,6 +24,36 @@ pub(crate) enum Trunk {
     /// Shows all that is known of one
     #[command(after_help = "Example: offhook trunk show provider")]
     Show {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        common: Flags,
+    },
+    /// Makes a trunk in the store; a running exchange takes it over at once
+    #[command(
+        after_help = "Example: offhook trunk add provider server=sip.provider.example username=t0815 password=@provider.secret"
+    )]
+    Add {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        keys: Keys,
+        #[command(flatten)]
+        common: Flags,
+    },
+    /// Changes a trunk of the store; what is not named stays
+    #[command(after_help = "Example: offhook trunk set provider max_calls=4 proxy=")]
+    Set {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        keys: Keys,
+        #[command(flatten)]
+        common: Flags,
+    },
+    /// Removes a trunk of the store; calls under way go on
+    #[command(after_help = "Example: offhook trunk remove provider")]
+    Remove {
         /// Its name
         name: String,
         #[command(flatten)]
@@ -55,6 +86,9 @@ impl Trunk {
         match self {
             Self::List { common } => list(&common),
             Self::Show { name, common } => show(&name, &common),
+            Self::Add { name, keys, common } => keys.add("trunks", &name, &common),
+            Self::Set { name, keys, common } => keys.set("trunks", &name, &common),
+            Self::Remove { name, common } => lines::remove("trunks", &name, &common),
             Self::Test { name, to, common } => test::test(&name, to.as_deref(), &common),
             Self::Presets { provider, json } => presets::print(provider.as_deref(), json),
         }

@@ -48,7 +48,8 @@ fn one_call_is_shown_by_the_beginning_of_its_call_id() {
 fn calls_of_some_days_are_exported_and_damaged_lines_are_told() {
     let data = tempfile::tempdir().unwrap();
     let data = data.path();
-    let head = "id,from,to,started_at,answered_at,ended_at,ended_by,code,reason,legs,q850,media\r\n";
+    let head = "id,from,to,started_at,answered_at,ended_at,ended_by,code,reason,legs,q850,media,\
+                came_by,trunk,dialled,sent,charged,cost,currency\r\n";
     let said = |words: &[&str]| String::from_utf8(run(data, words).stdout).unwrap();
     assert_eq!(said(&["calls", "export"]), head);
     write_records(data);
@@ -57,7 +58,7 @@ fn calls_of_some_days_are_exported_and_damaged_lines_are_told() {
         String::from_utf8_lossy(&output.stdout),
         format!(
             "{head}abc1@phone,\"'=1+1 <sip:a@b>\",<sip:c@b>,2026-11-01T10:00:00.000Z,,2026-11-01T10:00:09.000Z,,486,\
-             Busy Here,2,,\r\n"
+             Busy Here,2,,,,,,,,,\r\n"
         )
     );
     let told = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -107,7 +107,7 @@ fn certificates_are_shown_and_renewed_with_and_without_a_running_server() {
     assert_ne!(first[1], second[1]);
     assert_eq!(prints(&answer(data, &["cert", "status", "--json"])), second);
     let reloaded = answer(data, &["config", "reload", "--json"]);
-    assert_eq!(reloaded["reloaded"], json!(["certificates"]));
+    assert_eq!(reloaded["reloaded"], json!(["certificates", "rates"]));
     drop(served);
     assert_eq!(prints(&answer(data, &["cert", "status", "--json"])), second);
 }

@@ -155,6 +155,31 @@ pub fn default_of(key: &Key) -> Option<Value> {
     value::read(key.kind, table.get_ref().get("value")?.get_ref())
 }
 
+/// An object of a list as it stands in this text of a file, which has nothing else; its name is for messages.
+///
+/// # Errors
+/// All mistakes in it.
+pub(crate) fn read_object(list: &str, name: &str, text: String) -> Result<Object, Mistakes> {
+    let mut reader = Reader::default();
+    reader.read_text(Source { name: format!("the {list} {name}"), text });
+    let object = reader.written.objects.pop();
+    match (object, reader.mistakes.is_empty()) {
+        (Some(object), true) => Ok(object),
+        (_, false) => Err(Mistakes(reader.mistakes)),
+        (None, true) => {
+            let what = format!("the {list} {name} is no table");
+            Err(Mistakes(vec![Mistake { place: None, what, help: None }]))
+        }
+    }
+}
+
+/// A value as it is written in a file, as JSON; what cannot be read so is text.
+pub fn value_as_json(text: &str) -> serde_json::Value {
+    let line = toml::from_str::<toml::Table>(&format!("value = {text}"));
+    let value = line.ok().filter(|table| table.len() == 1).and_then(|mut table| table.remove("value"));
+    value.and_then(|value| serde_json::to_value(value).ok()).unwrap_or_else(|| text.into())
+}
+
 #[derive(Default)]
 struct Reader {
     written: Written,

@@ -8,6 +8,7 @@ mod certificates;
 mod clock;
 pub mod config_file;
 mod host;
+mod lines;
 mod machine;
 mod mail;
 mod media_identity;
@@ -46,6 +47,7 @@ pub use run_file::RunFile;
 pub use server::{Ended, Server};
 pub use settings::{
     CertificateFiles, DeclaredAccount, Mail, MailTls, Messages, Service, Settings, TurnSettings, WebTls,
+    read_rates,
 };
 pub use start::StartError;
 pub use telemetry::{LogFormat, call_records, start_log};

@@ -8,6 +8,7 @@ use offhook_web::{Problem, Site};
 use tokio::runtime::Runtime;
 
 use crate::certificates::Certificates;
+use crate::lines::LineDesk;
 use crate::running::AtRest;
 use crate::start::{StartError, new_runtime, settle_realm, store_options, token};
 use crate::stored::Stored;
@@ -50,7 +51,8 @@ async fn open(settings: &Settings, warnings: &mut Vec<String>) -> Result<Site, S
     for delta in store.load(clock::unix().as_secs()).await? {
         directory.apply(delta);
     }
-    let records = Stored { store, realm, shards: None, numbers: settings.numbers, mail: None };
+    let lines = LineDesk::new(Arc::new(settings.clone()));
+    let records = Stored { store, realm, shards: None, numbers: settings.numbers, lines, mail: None };
     Ok(Site {
         token: token()?.into(),
         exchange: Arc::new(AtRest { directory }),

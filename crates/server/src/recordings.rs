@@ -238,6 +238,8 @@ impl Recordings {
 
     fn complete(&self, take: Take, keep: bool) -> Result<u32, Lost> {
         let Take { file, temporary, recorder } = take;
+        // Of a call, what a slow disk has taken is better than nothing.
+        let keep = keep || self.calls.is_of_call(&file);
         let kept = recorder.map_err(|error| error.to_string()).and_then(|recorder| {
             let ms = u64::from(recorder.len()) * 1000 / u64::from(recorder.rate().max(1));
             recorder.finish().map_err(|error| error.to_string())?;

@@ -1,5 +1,6 @@
 //! The running exchange as the API sees it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use offhook_exchange::command::{Answer, Command};
@@ -22,6 +23,8 @@ pub(crate) struct Running {
     pub(crate) turn: Option<TurnDesk>,
     pub(crate) mail: Option<Arc<Health>>,
     pub(crate) about: About,
+    /// What calls by trunks cost.
+    pub(crate) rates_file: Option<PathBuf>,
 }
 
 impl Exchange for Running {
@@ -68,6 +71,16 @@ impl Exchange for Running {
         })
     }
 
+    fn reload_rates(&self) -> Reply<'_, Result<(), Vec<String>>> {
+        Box::pin(async move {
+            let Some(file) = self.rates_file.as_deref() else { return Ok(()) };
+            let rates = crate::settings::read_rates(file)?;
+            tracing::info!(prices = rates.len(), "the rates were read again");
+            let told = self.shards.ask(Command::Rates(Arc::new(rates))).await;
+            told.map(|_| ()).ok_or_else(|| vec!["the exchange is stopping".to_owned()])
+        })
+    }
+
     fn about(&self) -> About {
         self.about.clone()
     }
@@ -91,10 +104,14 @@ impl Exchange for AtRest {
             | Command::Status
             | Command::Calls
             | Command::HangUp(_)
+            | Command::Connect(..)
             | Command::Conferences
             | Command::Moderate(_)
             | Command::Trunks
             | Command::CheckTrunk(_)
+            | Command::Lines(_)
+            | Command::Rates(_)
+            | Command::Spending(_)
             | Command::TryTrunk(..) => None,
         };
         Box::pin(std::future::ready(answer))
@@ -114,6 +131,10 @@ impl Exchange for AtRest {
 
     fn measures(&self) -> Reply<'_, String> {
         Box::pin(std::future::ready(String::new()))
+    }
+
+    fn reload_rates(&self) -> Reply<'_, Result<(), Vec<String>>> {
+        Box::pin(std::future::ready(Ok(())))
     }
 
     fn about(&self) -> About {

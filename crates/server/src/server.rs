@@ -12,7 +12,7 @@ use offhook_exchange::command::{Answer, Command};
 use offhook_exchange::config::Listener;
 use offhook_sip_stack::Transport;
 use offhook_store::Store;
-use offhook_web::{About, Problem, Site};
+use offhook_web::{About, Exchange, Problem, Site};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch};
@@ -198,10 +198,11 @@ impl Server {
     pub fn run(mut self, first: impl FnOnce()) -> Ended {
         notify::notify("READY=1");
         let (shards, threads, shown) = (&self.shards, &mut self.threads, &self.shown);
+        let exchange = &self.site.exchange;
         let ended = self.runtime.block_on(async {
             tokio::select! {
                 ended = until_end(shards, threads, first) => ended,
-                () = reload_when_told(shown) => Ended::Broken,
+                () = reload_when_told(shown, exchange.as_ref()) => Ended::Broken,
             }
         });
         self.end();
@@ -248,13 +249,18 @@ impl Server {
     }
 }
 
-/// At each SIGHUP the certificates are read again. Returns only when the system does not tell of signals.
-async fn reload_when_told(shown: &Shown) {
+/// At each SIGHUP the certificates and the rates are read again. Returns only when the system does not tell of signals.
+async fn reload_when_told(shown: &Shown, exchange: &dyn Exchange) {
     let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
     while hangup.recv().await.is_some() {
         match shown.reload() {
             Ok(()) => tracing::info!("SIGHUP: certificates were read again; other changes need a restart"),
-            Err(error) => tracing::error!(%error, "SIGHUP: nothing was changed"),
+            Err(error) => tracing::error!(%error, "SIGHUP: no certificate was changed"),
+        }
+        if let Err(mistakes) = exchange.reload_rates().await {
+            for mistake in mistakes {
+                tracing::error!("SIGHUP: the rates stay as they are: {mistake}");
+            }
         }
     }
 }

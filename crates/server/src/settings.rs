@@ -1,12 +1,14 @@
 //! The configuration as meant: settings that belong together and cannot be wrong.
 
 mod account;
+mod lines;
 mod mail;
 mod menu;
 mod messages;
 mod plan;
 mod presence;
 mod services;
+mod spending;
 mod trace;
 mod trunk;
 mod turn;
@@ -14,6 +16,7 @@ mod turn;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -21,6 +24,7 @@ use offhook_exchange::config::{
     AnchorPolicy, Authentication, Config, Key, Listener, RegistrarLimits, SrtpPolicy, Strangers,
 };
 use offhook_exchange::route::{Plan, Trunk};
+use offhook_exchange::spending::{Limits, Rates};
 use offhook_media::lease::PortBlock;
 use offhook_sdp::Codec;
 use offhook_sip_stack::Transport;
@@ -29,6 +33,7 @@ pub use account::DeclaredAccount;
 pub use mail::{Mail, MailTls};
 pub use messages::Messages;
 pub use services::Service;
+pub use spending::read_rates;
 pub use turn::TurnSettings;
 
 use crate::config_file::{KEYS, Mistake, Mistakes, OBJECTS, Sources, Value, Written, did_you_mean};
@@ -126,6 +131,12 @@ pub struct Settings {
     pub strangers: Strangers,
     /// Calls that an account may have at a time.
     pub max_calls_per_account: usize,
+    /// What accounts may do by trunks that have no limits of their own.
+    pub limits: Limits,
+    /// What calls by trunks cost …
+    pub rates: Arc<Rates>,
+    /// … and the file that says so.
+    pub rates_file: Option<PathBuf>,
     /// How accounts get numbers that they apply for.
     pub numbers: NumberRules,
     /// Limits of the registrar.
@@ -136,6 +147,8 @@ pub struct Settings {
     pub accounts: Vec<DeclaredAccount>,
     /// What the operator should know: keys without effect, and dangers.
     pub warnings: Vec<String>,
+    /// What it was made of.
+    pub(crate) written: Arc<Written>,
 }
 
 /// A certificate and its key, as files in PEM.
@@ -221,6 +234,8 @@ impl Settings {
         config.plan.clone_from(&self.plan);
         config.trunks.clone_from(&self.trunks);
         config.max_calls_per_account = self.max_calls_per_account;
+        config.limits = self.limits;
+        config.rates = Arc::clone(&self.rates);
         config.registrar = self.registrar;
         config.timer_c = self.timer_c;
         config.messages = self.messages.exchange;
@@ -290,6 +305,8 @@ impl Meaning<'_> {
         let codecs = self.codecs();
         let (plan, trunks) = self.plan();
         let (allow_from, allow_domains) = self.allow_from();
+        let (rates_file, rates) = self.rates();
+        let limits = self.limits();
         let mut https = if web_tls == WebTls::Off { Vec::new() } else { self.addresses("web.listen") };
         if authentication == Authentication::Off {
             // Where nobody has to prove anything, no door is open that was not asked for.
@@ -351,6 +368,9 @@ impl Meaning<'_> {
             authentication,
             strangers,
             max_calls_per_account: self.count("security.max_calls_per_account"),
+            limits,
+            rates: Arc::new(rates),
+            rates_file,
             numbers: NumberRules {
                 quota: self.count("numbers.quota"),
                 at_once: self.text("numbers.approval").as_deref() == Some("automatic"),
@@ -359,6 +379,7 @@ impl Meaning<'_> {
             timer_c: self.timer_c(),
             accounts: account::declared(self.written, &mut self.mistakes),
             warnings,
+            written: Arc::new(self.written.clone()),
         }
     }
 

@@ -67,7 +67,7 @@ impl Shards {
         let permit = Arc::new(Arc::clone(&self.asking).try_acquire_owned().ok()?);
         let ways = self.ways.lock().unwrap_or_else(PoisonError::into_inner);
         // What all have a copy of, one can tell.
-        let asked = if matches!(command, Command::Devices) { 1 } else { ways.len() };
+        let asked = if matches!(command, Command::Devices | Command::Spending(_)) { 1 } else { ways.len() };
         let ask = |way: &Way| {
             let (answer, received) = oneshot::channel();
             way.post.send(Post::Command(command.clone(), answer, Arc::clone(&permit))).ok()?;

@@ -1,5 +1,6 @@
 //! From settings to a running exchange.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
@@ -8,10 +9,11 @@ use std::thread;
 
 use offhook_exchange::Shard;
 use offhook_exchange::config::{Config, Epoch, Listener};
-use offhook_exchange::directory::Delta;
+use offhook_exchange::directory::{AddressOfRecord, Delta};
 use offhook_exchange::dispatch;
 use offhook_exchange::io::{Input, Outbox, ShardMessage};
 use offhook_exchange::presence::{KeptWatch, WatchChange};
+use offhook_exchange::spending::{Share, Spent, day};
 use offhook_media::identity::Identity;
 use offhook_media::lease::PortBlock;
 use offhook_media::relay;
@@ -30,6 +32,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::certificates::{CertificateError, Certificates, Shown};
 use crate::host::{Host, Station};
+use crate::lines::{self, LineDesk};
 use crate::mail::{self, Mailer, Notices};
 use crate::media_identity::media_identity;
 use crate::media_thread::MediaThread;
@@ -89,7 +92,7 @@ struct Doors {
     listeners: Vec<Listener>,
 }
 
-pub(crate) fn start(settings: Settings) -> Result<Server, StartError> {
+pub(crate) fn start(mut settings: Settings) -> Result<Server, StartError> {
     // A relayed call needs four sockets. Where it stays as it is, calls beyond it are refused one by one.
     let _ = raise_open_files();
     let runtime = new_runtime()?;
@@ -101,7 +104,13 @@ pub(crate) fn start(settings: Settings) -> Result<Server, StartError> {
     let turn = turn::open(settings.turn.as_ref(), &mut warnings)?;
     let store = runtime.block_on(Store::open(store_options(&settings, Use::Server)))?;
     recover_calls(&settings)?;
+    let today = day(clock::unix(), &settings.plan.time_zone);
+    let spent = telemetry::spent(&settings.data_dir, today);
+    let spent = spent.map_err(system("what accounts have spent today cannot be read"))?;
     let realm = runtime.block_on(settle_realm(&store, &settings, &mut warnings))?;
+    let (lines, odd) = runtime.block_on(lines::usable(&store, &settings))?;
+    (settings.plan, settings.trunks) = (lines.plan, lines.trunks);
+    warnings.extend(odd);
     let (generated, deltas) = runtime.block_on(read_store(&store, &settings, &realm, &mut warnings))?;
     let key = runtime.block_on(store.key())?;
     let secret = Secret::of_exchange(&key.0);
@@ -128,9 +137,9 @@ pub(crate) fn start(settings: Settings) -> Result<Server, StartError> {
     let watches = runtime.block_on(store.watches(clock::unix().as_secs()))?;
     let (to_watches, changes) = watches::channel();
     runtime.spawn(watches::run(store.clone(), changes));
-    let known = Known { deltas, watches, folders: Vec::new() };
+    let facts = Facts { deltas: &deltas, spent: &spent, watches: &watches };
     let writers = Writers { journals, texts: to_texts, watches: to_watches, notices };
-    let parts = start_threads(&settings, &config, identity, (doors, abroad), known, writers)?;
+    let parts = start_threads(&settings, &config, identity, (doors, abroad), &facts, writers)?;
     let Parts { shards, streams, measures, mut threads } = parts;
     let sites = http.iter().chain(&https);
     let turn = start_turn(turn, &settings, &realm, secret, &listeners, sites)?.map(|turn| threads.keep(turn));
@@ -138,6 +147,7 @@ pub(crate) fn start(settings: Settings) -> Result<Server, StartError> {
     let health = mailer.as_ref().map(Mailer::health);
     mailer.map(|mailer| runtime.spawn(mailer.run()));
     let mail = health.clone();
+    let rates_file = settings.rates_file.clone();
     let exchange = Running {
         shards: shards.clone(),
         streams: streams.clone(),
@@ -145,6 +155,7 @@ pub(crate) fn start(settings: Settings) -> Result<Server, StartError> {
         turn: turn.clone(),
         mail,
         about,
+        rates_file,
     };
     let records = Stored {
         store: store.clone(),
@@ -152,6 +163,7 @@ pub(crate) fn start(settings: Settings) -> Result<Server, StartError> {
         shards: Some(shards.clone()),
         numbers: settings.numbers,
         mail: health,
+        lines: LineDesk::new(Arc::new(settings.clone())),
     };
     let site = Site {
         token: token()?.into(),
@@ -274,11 +286,13 @@ async fn read_store(
     let now = clock::unix().as_secs();
     let declared = settings.accounts.iter().map(|account| account.for_realm(realm)).collect();
     let mut generated = Vec::new();
+    let limits = settings.accounts.iter().map(|account| (account.address.clone(), account.limits)).collect();
     for changed in store.declare_accounts(declared, now).await? {
         if let Some(password) = changed.generated {
             generated.push((changed.account.address.to_string(), password.reveal().to_owned()));
         }
     }
+    store.declare_limits(limits).await?;
     let deltas: Vec<Delta> = store.load(now).await?.into_iter().map(without_lost).collect();
     let is_foreign = |delta: &&Delta| match delta {
         Delta::Account(account) => !settings.domains.iter().any(|domain| domain == account.address.host()),
@@ -363,6 +377,13 @@ fn start_turn<'a>(
     doors.start(around).map(Some)
 }
 
+/// What the shards must know.
+struct Facts<'a> {
+    deltas: &'a [Delta],
+    spent: &'a BTreeMap<(AddressOfRecord, i32), Spent>,
+    watches: &'a [KeptWatch],
+}
+
 /// How other domains are found, and how we know them.
 struct Abroad {
     resolver: Resolver,
@@ -388,13 +409,6 @@ struct Parts {
     threads: Threads,
 }
 
-/// What every shard must know.
-struct Known {
-    deltas: Vec<Delta>,
-    watches: Vec<KeptWatch>,
-    folders: Vec<Folder>,
-}
-
 /// To whom shards and files give what has to be kept.
 struct Writers {
     /// One for each shard.
@@ -409,7 +423,7 @@ fn start_threads(
     config: &Config,
     identity: Arc<Identity>,
     (doors, abroad): (Doors, Abroad),
-    mut known: Known,
+    facts: &Facts<'_>,
     Writers { journals, texts, watches, notices }: Writers,
 ) -> Result<Parts, StartError> {
     let shards = settings.threads;
@@ -427,7 +441,7 @@ fn start_threads(
     let place = voicemail::place(&settings.data_dir);
     let writer = Recordings::open(place, settings.voicemail_keep_days, calls, music);
     let writer = writer.map_err(system("the folder of voicemail cannot be used"))?.tell(notices);
-    known.folders = writer.all();
+    let folders_now = writer.all();
     let (recordings, file_works) = Files::new();
     let (media_files, from_files) = Mailbox::new(media.waker.clone());
     let (folders, shown): (Vec<_>, Vec<_>) = wakers.iter().cloned().map(Mailbox::new).unzip();
@@ -461,7 +475,7 @@ fn start_threads(
             number,
             waker: wakers[usize::from(number)].clone(),
             epoch,
-            shard: new_shard(number, config, epoch, ports, &known)?,
+            shard: new_shard(number, config, epoch, ports, (facts, &folders_now))?,
             udp: UdpSockets::new(udp),
             streams: streams.clone(),
             net,
@@ -522,20 +536,25 @@ fn new_shard(
     config: &Config,
     epoch: Epoch,
     ports: PortBlock,
-    known: &Known,
+    (facts, mailboxes): (&Facts<'_>, &[Folder]),
 ) -> Result<Shard, StartError> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|_| StartError::Randomness)?;
     let mut shard = Shard::new(number, config.clone(), epoch, seed, &[ports]);
     let mut out = Outbox::default();
     // Before anything is due: nobody carries out what a shard wants now.
-    for delta in &known.deltas {
+    for delta in facts.deltas {
         shard.handle(epoch.instant, Input::FromShard(ShardMessage::Delta(delta.clone())), &mut out);
     }
-    for (folder, files) in &known.folders {
+    for ((account, day), spent) in facts.spent {
+        let share = Box::new(Share { spent: *spent, running: Vec::new() });
+        let fact = ShardMessage::Spending { shard: u8::MAX, account: account.clone(), day: *day, share };
+        shard.handle(epoch.instant, Input::FromShard(fact), &mut out);
+    }
+    for (folder, files) in mailboxes {
         shard.handle(clock::now(), Input::Mailbox(folder.clone(), files.clone()), &mut out);
     }
-    shard.handle(clock::now(), Input::Watches(known.watches.clone()), &mut out);
+    shard.handle(clock::now(), Input::Watches(facts.watches.to_vec()), &mut out);
     Ok(shard)
 }
 

@@ -5,17 +5,19 @@ use std::sync::Arc;
 use offhook_exchange::command::Command;
 use offhook_exchange::directory::{AddressOfRecord, Delta, Forward, RING_SECONDS, Record, Rights};
 use offhook_exchange::message::KeptText;
+use offhook_exchange::spending::{self, Money};
 use offhook_store::{
-    AccountChange, ChangedAccount, NewAccount, Password, RequestState, Source, Store, StoreError,
+    AccountChange, ChangedAccount, LineList, NewAccount, Password, RequestState, Source, Store, StoreError,
     StoredAccount, StoredNumber, StoredText, parse_number,
 };
 use offhook_web::calendar::rfc3339;
 use offhook_web::{
-    Account, AccountPatch, Answering, AnsweringPatch, Message, NewNumber, NewNumberRequest, Number,
-    NumberEvent, NumberPatch, NumberRequest, Problem, Records, Reply,
+    Account, AccountPatch, Answering, AnsweringPatch, Limits, LimitsPatch, Line, LineKind, Message,
+    NewNumber, NewNumberRequest, Number, NumberEvent, NumberPatch, NumberRequest, Problem, Records, Reply,
 };
 
 use crate::clock;
+use crate::lines::LineDesk;
 use crate::mail::Health;
 use crate::shards::Shards;
 
@@ -28,6 +30,7 @@ pub(crate) struct Stored {
     pub(crate) numbers: NumberRules,
     /// How it is with mails, where some are sent.
     pub(crate) mail: Option<Arc<Health>>,
+    pub(crate) lines: LineDesk,
 }
 
 /// How accounts get numbers that they apply for.
@@ -201,6 +204,26 @@ impl Records for Stored {
         })
     }
 
+    fn limits(&self, name: String) -> Reply<'_, Result<Limits, Problem>> {
+        Box::pin(async move { Ok(shown_limits(self.store.limits(&address(&name)?).await.map_err(problem)?)) })
+    }
+
+    fn change_limits(&self, name: String, patch: LimitsPatch) -> Reply<'_, Result<Limits, Problem>> {
+        Box::pin(async move {
+            let money =
+                patch.money_per_day.map(|money| money.map(|text| money_of(&text)).transpose()).transpose()?;
+            let change = |limits: &mut spending::Limits| {
+                limits.calls = patch.calls.unwrap_or(limits.calls);
+                limits.minutes_per_day = patch.minutes_per_day.unwrap_or(limits.minutes_per_day);
+                limits.money_per_day = money.unwrap_or(limits.money_per_day);
+            };
+            let changed = self.store.set_limits(&address(&name)?, change).await;
+            let (limits, delta) = changed.map_err(problem)?;
+            self.tell(vec![delta]).await?;
+            Ok(shown_limits(limits))
+        })
+    }
+
     fn remove_account(&self, name: String) -> Reply<'_, Result<(), Problem>> {
         Box::pin(async move {
             let deltas = self.store.remove_account(&address(&name)?).await.map_err(problem)?;
@@ -312,6 +335,29 @@ impl Records for Stored {
         })
     }
 
+    fn lines(&self, kind: LineKind) -> Reply<'_, Result<Vec<Line>, Problem>> {
+        Box::pin(self.lines.list(&self.store, list_of(kind)))
+    }
+
+    fn put_line(
+        &self,
+        kind: LineKind,
+        name: String,
+        patch: serde_json::Map<String, serde_json::Value>,
+        is_new: bool,
+    ) -> Reply<'_, Result<Line, Problem>> {
+        Box::pin(async move {
+            let place = (list_of(kind), name.as_str());
+            self.lines.put(&self.store, self.shards.as_ref(), place, (patch, is_new)).await
+        })
+    }
+
+    fn remove_line(&self, kind: LineKind, name: String) -> Reply<'_, Result<(), Problem>> {
+        Box::pin(
+            async move { self.lines.remove(&self.store, self.shards.as_ref(), (list_of(kind), &name)).await },
+        )
+    }
+
     fn troubles(&self) -> Vec<String> {
         let health = self.store.health();
         let waiting = health.waiting;
@@ -340,6 +386,25 @@ fn shown(stored: StoredAccount) -> Account {
         },
         realm: stored.account.realm,
         created_at: rfc3339(std::time::Duration::from_secs(stored.created_at)),
+    }
+}
+
+fn list_of(kind: LineKind) -> LineList {
+    match kind {
+        LineKind::Trunk => LineList::Trunk,
+        LineKind::Route => LineList::Route,
+    }
+}
+
+fn money_of(text: &str) -> Result<Money, Problem> {
+    text.parse().map_err(|error| Problem::bad(format!("{text:?}: {error}")))
+}
+
+fn shown_limits(limits: spending::Limits) -> Limits {
+    Limits {
+        calls: limits.calls,
+        minutes_per_day: limits.minutes_per_day,
+        money_per_day: limits.money_per_day.map(|money| money.to_string()),
     }
 }
 
@@ -444,6 +509,7 @@ fn problem(error: StoreError) -> Problem {
         | StoreError::TooManyBlocked(_)
         | StoreError::TooManySupervised(_)
         | StoreError::BadRingSeconds(_)
+        | StoreError::BadCalls(_)
         | StoreError::Row { .. }
         | StoreError::Csv(_) => Problem::bad(text),
         _ => {

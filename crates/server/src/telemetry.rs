@@ -4,6 +4,7 @@ mod ledger;
 mod log;
 mod measures;
 mod record;
+mod spent;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use log::Routine;
 pub use log::{LogFormat, start_log};
 pub(crate) use measures::Measures;
 pub(crate) use record::Records;
+pub(crate) use spent::spent;
 
 /// The way of events out of a signal thread, which never waits for a log or a disk.
 pub(crate) struct Notes {
@@ -30,6 +32,8 @@ pub(crate) struct Notes {
     debug: bool,
     /// Registrations are no more than a line of the log: what that cannot hold is not handed on.
     registrations: Share,
+    /// The same of calls that were refused.
+    refusals: Share,
 }
 
 /// How much of a kind was handed on in a second.
@@ -38,6 +42,19 @@ struct Share {
     second: u64,
     passed: u32,
     left_out: u64,
+}
+
+impl Share {
+    /// Whether there is room for one more in this second.
+    fn has_room(&mut self, second: u64) -> bool {
+        if second != self.second {
+            *self = Self { second, left_out: self.left_out, passed: 0 };
+        }
+        let room = self.passed < log::LINES_A_SECOND;
+        self.passed += u32::from(room);
+        self.left_out += u64::from(!room);
+        room
+    }
 }
 
 pub(crate) enum Note {
@@ -66,18 +83,33 @@ impl Notes {
 
     fn of(sender: SyncSender<Vec<Note>>, measures: Arc<Measures>) -> Self {
         let debug = tracing::enabled!(tracing::Level::DEBUG);
-        Self { sender, gathered: Vec::new(), measures, debug, registrations: Share::default() }
+        Self {
+            sender,
+            gathered: Vec::new(),
+            measures,
+            debug,
+            registrations: Share::default(),
+            refusals: Share::default(),
+        }
     }
 
     pub(crate) fn event(&mut self, unix: Duration, event: Event) {
         let wanted = match event {
             Event::Dropped { .. } | Event::Refused { .. } | Event::CallRinging { .. } => self.debug,
             Event::Registered { .. } => self.has_room_for_registration(unix.as_secs()),
+            // Who calls again and again is known by a few records, and by the measures.
+            Event::CallRefused { .. } => self.refusals.has_room(unix.as_secs()),
             Event::Overload { .. }
             | Event::Trunk { .. }
+            | Event::Recording { .. }
+            | Event::Supervised { .. }
             | Event::AuthenticationFailed { .. }
             | Event::CallStarted { .. }
             | Event::LegStarted { .. }
+            | Event::CallCame { .. }
+            | Event::CallSent { .. }
+            | Event::CallStayed { .. }
+            | Event::SpendingStopped { .. }
             | Event::CallAnswered { .. }
             | Event::CallFailed { .. }
             | Event::MediaEnded { .. }
@@ -89,16 +121,10 @@ impl Notes {
     }
 
     fn has_room_for_registration(&mut self, second: u64) -> bool {
-        if second != self.registrations.second {
-            if self.registrations.left_out > 0 {
-                self.gathered.push(Note::LeftOut(self.registrations.left_out));
-            }
-            self.registrations = Share { second, ..Share::default() };
+        if second != self.registrations.second && self.registrations.left_out > 0 {
+            self.gathered.push(Note::LeftOut(std::mem::take(&mut self.registrations.left_out)));
         }
-        let room = self.registrations.passed < log::LINES_A_SECOND;
-        self.registrations.passed += u32::from(room);
-        self.registrations.left_out += u64::from(!room);
-        room
+        self.registrations.has_room(second)
     }
 
     pub(crate) fn journal(&mut self, failure: Option<String>) {

@@ -32,9 +32,14 @@ pub(crate) fn keep(recorder: &mut Recorder, unix: Duration, event: &Event) {
         Event::CallFailed { .. }
         | Event::CallEnded { .. }
         | Event::CallStarted { .. }
+        | Event::CallCame { .. }
+        | Event::CallSent { .. }
+        | Event::CallStayed { .. }
+        | Event::SpendingStopped { .. }
         | Event::CallRinging { .. }
         | Event::Dropped { .. }
         | Event::Refused { .. }
+        | Event::CallRefused { .. }
         | Event::Overload { .. }
         | Event::Trunk { .. }
         | Event::Recording { .. }

@@ -5,7 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use offhook_exchange::Shard;
-use offhook_exchange::command::{Answer, Command, Device, LiveCall, Status, Ticket, TrunkReport};
+use offhook_exchange::command::{
+    Answer, Command, Device, Guest, LiveCall, Moderate, Moderation, Status, Ticket, TrunkReport,
+};
 use offhook_exchange::config::{Config, Epoch, Key, Listener};
 use offhook_exchange::directory::{Account, AddressOfRecord, Answering, Bindings, Delta, Rights, Secrets};
 use offhook_exchange::dispatch;
@@ -316,6 +318,23 @@ impl Office {
             }
         }
         sent
+    }
+
+    /// Who is in which conference room.
+    pub fn conferences(&mut self, now: Instant) -> Vec<Guest> {
+        match self.ask_each(now, &Command::Conferences).into_iter().reduce(Answer::and) {
+            Some(Answer::Conferences(guests)) => guests,
+            _ => Vec::new(),
+        }
+    }
+
+    /// An operator wants something in a conference room; to how many it happened.
+    pub fn moderate(&mut self, now: Instant, room: u64, guest: Option<&str>, what: Moderate) -> usize {
+        let asked = Moderation { room, guest: guest.map(str::to_owned), what };
+        match self.ask_each(now, &Command::Moderate(asked)).into_iter().reduce(Answer::and) {
+            Some(Answer::Moderated(count)) => count,
+            _ => 0,
+        }
     }
 
     /// How the exchange is.

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use offhook_exchange::command::Moderate;
 use offhook_exchange::config::Config;
 use offhook_media::tone::analyse;
 use offhook_sim::{PhoneId, World, compare_with_saved};
@@ -199,5 +200,41 @@ fn other_numbers_are_no_rooms() {
         world.call(alice, number);
         world.pass(SECOND);
         assert_eq!(world.phones[alice.0].ends().last().unwrap().0, 404, "{number}");
+    }
+}
+
+#[test]
+fn an_operator_mutes_sends_away_and_has_a_room_recorded_whatever_the_shards() {
+    for (seed, shards) in [(11, 1), (12, 4)] {
+        let (mut world, phones) = world(seed, |config| config.shards = shards);
+        phones.map(|phone| world.call(phone, "3000"));
+        world.pass(9 * SECOND);
+        let now = world.now();
+        let mut from: Vec<_> = world.office.conferences(now).into_iter().map(|guest| guest.from).collect();
+        from.sort();
+        assert_eq!(from, ["1001", "1002", "1003"]);
+        assert_eq!(world.office.moderate(now, 3000, Some("1002"), Moderate::Mute(true)), 1);
+        assert_eq!(world.office.moderate(now, 3000, Some("1001"), Moderate::Record(true)), 1);
+        world.pass(4 * SECOND);
+        assert_eq!(hears(&world, phones[0]), [false, false, true], "Bob is muted");
+        let now = world.now();
+        assert_eq!(world.office.moderate(now, 3000, None, Moderate::Mute(false)), 3);
+        assert_eq!(world.office.moderate(now, 3000, Some("1003"), Moderate::Kick), 1);
+        assert_eq!(world.office.moderate(now, 3001, None, Moderate::Kick), 0);
+        world.pass(5 * SECOND);
+        assert_eq!(hears(&world, phones[0]), [false, true, false], "Carol is gone, Bob is back");
+        assert_eq!(world.phones[phones[2].0].ends().len(), 1);
+        let now = world.now();
+        assert_eq!(world.office.moderate(now, 3000, Some("1001"), Moderate::Record(false)), 1);
+        world.pass(SECOND);
+        let (file, (sound, rate)) = world.office.recordings.files.iter().next().unwrap();
+        assert!(file.starts_with("recordings/2027/01/") && file.contains("_conference_3000_"), "{file}");
+        assert!((8..=10).contains(&(sound.len() / *rate as usize)), "{}", sound.len());
+        assert!(analyse(sound, *rate).level_dbov > -40.0);
+        for phone in &phones[..2] {
+            let call = world.phones[phone.0].ua.calls()[0];
+            world.command(*phone, Command::Hangup { call });
+        }
+        nothing_is_left(&mut world);
     }
 }

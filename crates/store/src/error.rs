@@ -82,6 +82,9 @@ pub enum StoreError {
     /// So many accounts may be supervised by one, no more.
     #[error("an account supervises at most {0} others by name; a * at the end stands for many")]
     TooManySupervised(usize),
+    /// An account may have at least one call.
+    #[error("an account may have 1 to {0} calls at a time")]
+    BadCalls(u32),
     /// Phones ring for at least a second, and at most this long.
     #[error("phones ring for 1 to {0} seconds")]
     BadRingSeconds(u16),

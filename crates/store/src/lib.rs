@@ -11,6 +11,8 @@ mod columns;
 mod csv;
 mod error;
 mod journal;
+mod limits;
+mod line;
 mod lock;
 mod memory;
 mod number;
@@ -26,6 +28,7 @@ pub use account::{AccountChange, ChangedAccount, NewAccount, Source, StoredAccou
 pub use csv::CsvError;
 pub use error::StoreError;
 pub use journal::{Journal, JournalError};
+pub use line::{LineList, StoredLine};
 pub use memory::MemoryStore;
 pub use number::request::{NumberEvent, NumberRequest, RequestState};
 pub use number::{StoredNumber, parse_number};

@@ -22,7 +22,7 @@ use crate::journal::track::Track;
 use crate::lock::DirectoryLock;
 use crate::writer::Writer;
 use crate::{Journal, Options, StoreError, Use};
-use crate::{account, answering, number, options, rights, text};
+use crate::{account, answering, limits, number, options, rights, text};
 
 /// An open store. Copies share it.
 #[derive(Clone, Debug)]
@@ -106,6 +106,7 @@ impl Store {
         let texts = text::waiting(&mut tx, now).await?;
         let answering = answering::select_all(&mut tx).await?;
         let rights = rights::select_all(&mut tx).await?;
+        let limits = limits::select_all(&mut tx).await?;
         // The files after the moment from which the accounts are: what an account must forget is written before it.
         let files = self.in_directory(move |directory| Newest::read(directory, now));
         let (accounts, (survey, newest)) = tokio::try_join!(account::select_all(&mut tx), files)?;
@@ -116,6 +117,7 @@ impl Store {
         deltas.extend(owned.map(|stored| Delta::Number(stored.number, stored.account)));
         deltas.extend(answering);
         deltas.extend(rights);
+        deltas.extend(limits);
         deltas.extend(texts);
         deltas.extend(newest.into_bindings().map(|(address, mut bindings)| {
             bindings.0.retain(|one| one.expires_at > now);

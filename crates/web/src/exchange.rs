@@ -33,6 +33,12 @@ pub trait Exchange: Send + Sync {
     /// Measures in the text format of Prometheus.
     fn measures(&self) -> Reply<'_, String>;
 
+    /// Reads again what calls by trunks cost.
+    ///
+    /// # Errors
+    /// All mistakes in the file; then the prices stay as they are.
+    fn reload_rates(&self) -> Reply<'_, Result<(), Vec<String>>>;
+
     /// What is the same as long as it runs.
     fn about(&self) -> About;
 

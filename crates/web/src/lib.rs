@@ -26,8 +26,9 @@ pub use certificates::{Certificate, Certificates};
 pub use exchange::{About, Exchange, Reply, TurnCredentials};
 pub use problem::Problem;
 pub use records::{
-    Account, AccountPatch, Answering, AnsweringPatch, ChangedAccount, Message, NewAccount, NewNumber,
-    NewNumberRequest, Number, NumberEvent, NumberPatch, NumberRequest, Records,
+    Account, AccountPatch, Answering, AnsweringPatch, ChangedAccount, Limits, LimitsPatch, Line, LineKind,
+    Message, NewAccount, NewNumber, NewNumberRequest, Number, NumberEvent, NumberPatch, NumberRequest,
+    Records,
 };
 pub use rights::{Rights, RightsPatch};
 pub use serve::{Front, Io, Secure, serve};

@@ -30,6 +30,10 @@ pub trait Records: Send + Sync {
     fn rights(&self, address: String) -> Reply<'_, Result<Rights, Problem>>;
     /// Changes what the patch names of that.
     fn change_rights(&self, address: String, patch: RightsPatch) -> Reply<'_, Result<Rights, Problem>>;
+    /// What an account may do, where that is not as usual.
+    fn limits(&self, address: String) -> Reply<'_, Result<Limits, Problem>>;
+    /// Changes what the patch names of that.
+    fn change_limits(&self, address: String, patch: LimitsPatch) -> Reply<'_, Result<Limits, Problem>>;
     /// Removes an account.
     fn remove_account(&self, address: String) -> Reply<'_, Result<(), Problem>>;
     /// Makes the accounts of a CSV text (`address,password,name,number,email`), all or none.
@@ -61,6 +65,18 @@ pub trait Records: Send + Sync {
     fn remove_number(&self, number: String) -> Reply<'_, Result<(), Problem>>;
     /// The newest text messages to and from an account, newest first, at most so many.
     fn messages(&self, account: String, most: u32) -> Reply<'_, Result<Vec<Message>, Problem>>;
+    /// The trunks or routes as they are set.
+    fn lines(&self, kind: LineKind) -> Reply<'_, Result<Vec<Line>, Problem>>;
+    /// Makes a trunk or route, or changes what the patch names of one; `null` takes a key away.
+    fn put_line(
+        &self,
+        kind: LineKind,
+        name: String,
+        patch: serde_json::Map<String, serde_json::Value>,
+        is_new: bool,
+    ) -> Reply<'_, Result<Line, Problem>>;
+    /// Removes a trunk or route.
+    fn remove_line(&self, kind: LineKind, name: String) -> Reply<'_, Result<(), Problem>>;
     /// What is wrong with the store; empty if all is well.
     fn troubles(&self) -> Vec<String>;
 }
@@ -210,6 +226,52 @@ pub struct AnsweringPatch {
     pub pickup_group: Option<Option<String>>,
 }
 
+/// Trunks, or routes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineKind {
+    /// Lines to other networks.
+    Trunk,
+    /// Rules that say where calls go.
+    Route,
+}
+
+/// A trunk or a route as it is set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Line {
+    /// Its name.
+    pub name: String,
+    /// `store`, or `file` if only the configuration file may change it.
+    pub source: String,
+    /// The keys of the configuration file, but for the name; a password is `…`.
+    pub settings: serde_json::Map<String, serde_json::Value>,
+}
+
+/// What an account may do; `null`: as the configuration says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Calls at a time.
+    pub calls: Option<u32>,
+    /// Minutes of talk by trunks on a day.
+    pub minutes_per_day: Option<u32>,
+    /// Money on a day, such as `5.00`, in the currency of the rates.
+    pub money_per_day: Option<String>,
+}
+
+/// What is to become of that: a field that is left out stays, `null` empties it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsPatch {
+    /// See [`Limits::calls`].
+    #[serde(default, deserialize_with = "named")]
+    pub calls: Option<Option<u32>>,
+    /// See [`Limits::minutes_per_day`].
+    #[serde(default, deserialize_with = "named")]
+    pub minutes_per_day: Option<Option<u32>>,
+    /// See [`Limits::money_per_day`].
+    #[serde(default, deserialize_with = "named")]
+    pub money_per_day: Option<Option<String>>,
+}
+
 /// A number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Number {
@@ -283,6 +345,6 @@ pub struct NumberPatch {
 }
 
 /// A field that is there, even if it is `null`.
-fn named<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Option<String>>, D::Error> {
+fn named<'de, D: Deserializer<'de>, T: Deserialize<'de>>(input: D) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(input).map(Some)
 }

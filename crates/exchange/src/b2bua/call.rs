@@ -147,6 +147,19 @@ impl Call {
         self.enter_first(env, |invite, stack| invite.accept(body, stack));
         let now = env.cx.now;
         self.answered = Some(now);
+        let (spending, unix) = (&mut env.active.spending, env.cx.epoch.unix(now));
+        match &self.with {
+            With::Phones(ring) if ring.is_by_trunk() => spending.call_answered(self.id, unix),
+            // Somebody else has taken it than the trunk that it was to leave by.
+            With::Phones(_) | With::End(_) => spending.call_over(self.id, unix),
+        }
+        let has_stayed = match &self.with {
+            With::Phones(ring) => !ring.is_by_trunk() && ring.has_tried_trunks(),
+            With::End(_) => !self.former.is_empty(),
+        };
+        if has_stayed {
+            env.cx.event(Event::CallStayed { call: self.about.call_id.clone() });
+        }
         if let Some(anchor) = anchor {
             env.anchors.answered_by_us(anchor, now);
             env.anchors.attend(anchor, env.config, env.cx);
@@ -220,6 +233,11 @@ impl Call {
             Some(body) => end.answer(body, env),
             None => end.offer(env),
         };
+        let holds = end.is_held();
+        let before = std::mem::replace(&mut end.holds, holds);
+        if self.partner.is_some() && before != holds {
+            env.usages.held.push((self.id, holds));
+        }
         self.enter_first(env, |invite, stack| match answer {
             Ok(answer) => invite.answer(answer, stack),
             Err(refusal) => invite.refuse(refusal.status, &[], stack),
@@ -303,6 +321,7 @@ impl Call {
         if let Some(account) = self.about.account.take() {
             env.active.end(&account);
         }
+        env.active.spending.call_over(self.id, env.cx.epoch.unix(env.cx.now));
         let call = self.about.call_id.clone();
         let operator = self.by_operator.then_some(EndedBy::Operator);
         if self.about.is_leg {

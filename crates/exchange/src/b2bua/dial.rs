@@ -221,6 +221,11 @@ impl Call {
             return self.hang_up(NO_MEDIA, (Status::NOT_ACCEPTABLE_HERE, "No media in common"), env);
         }
         self.answered = Some(env.cx.now);
+        let (spending, unix) = (&mut env.active.spending, env.cx.epoch.unix(env.cx.now));
+        match self.about.trunk {
+            Some(_) => spending.call_answered(self.id, unix),
+            None => spending.call_over(self.id, unix),
+        }
         env.anchors.answered_by_us(anchor, env.cx.now);
         let codec = body.and_then(|body| first_codec(&body.bytes));
         self.tell_answered(true, codec, env);

@@ -48,6 +48,8 @@ pub(super) struct End {
     connected: bool,
     /// Whether the next answer is to an offer that was passed on before the end was there.
     stale: bool,
+    /// Whether it was known to hold.
+    pub(super) holds: bool,
 }
 
 impl End {
@@ -95,6 +97,7 @@ impl End {
             playing: 0,
             recording: 0,
             agreed: None,
+            holds: false,
             connected: false,
             stale: false,
         }
@@ -229,6 +232,11 @@ impl End {
         for order in std::mem::take(&mut self.waiting) {
             self.order(order, env);
         }
+    }
+
+    /// Whether the party does not want to hear.
+    pub(super) fn is_held(&self) -> bool {
+        self.agreed.as_ref().is_some_and(|agreed| !agreed.direction.sends())
     }
 
     /// Gives it an order, now or when the session is agreed on.

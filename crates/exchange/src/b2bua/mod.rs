@@ -22,7 +22,8 @@ mod voice;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
-use offhook_sip::Request;
+use offhook_media::voice::Clip;
+use offhook_sip::{Request, Status};
 use offhook_sip_stack::transaction::{TransactionEvent, Transactions};
 use offhook_sip_stack::usage::{Claims, InviteEvent, UsageId, UsageOwner};
 use offhook_sip_stack::{Timers, shrink};
@@ -84,6 +85,8 @@ pub(crate) struct Usages {
     pub(crate) bereaved: Vec<CallId>,
     /// Calls that end because others have, with the value of a Reason header.
     pub(crate) let_go: Vec<(CallId, Option<String>)>,
+    /// Those whose partner holds them, or no longer.
+    pub(crate) held: Vec<(CallId, bool)>,
 }
 
 /// What is lent to the calls for the time of one input.
@@ -198,6 +201,19 @@ impl Table {
         Calls::at_point(self, env, 0).hang_up(call);
     }
 
+    /// The Call-ID of a call that goes on.
+    pub(crate) fn call_id(&self, call: CallId) -> Option<&str> {
+        self.calls.get(&call).filter(|call| !call.has_ended()).map(|call| call.about.call_id.as_str())
+    }
+
+    /// Ends a call for a reason of ours.
+    pub(crate) fn end(&mut self, call: CallId, reason: &str, refusal: (Status, &str), env: &mut Env<'_, '_>) {
+        if let Some(one) = self.calls.get_mut(&call).filter(|call| !call.has_ended()) {
+            one.hang_up(reason, refusal, env);
+        }
+        self.settle(call, env);
+    }
+
     /// Ends the calls that the one who called knows by this Call-ID; returns how many there are.
     pub(crate) fn hang_up(&mut self, call_id: &str, env: &mut Env<'_, '_>) -> usize {
         let wanted = |call: &&mut Box<Call>| call.about.call_id == call_id && !call.has_ended();
@@ -225,6 +241,8 @@ impl Table {
                 self.settle_one(stays, env);
             } else if let Some((waiting, answered)) = env.usages.to_connect.pop() {
                 self.connect_answered((waiting, answered), env);
+            } else if let Some((call, held)) = env.usages.held.pop() {
+                self.play_to_held(call, held, env);
             } else if let Some((call, reason)) = env.usages.let_go.pop() {
                 if let Some(call) = self.calls.get_mut(&call) {
                     call.hang_up_with(reason.as_deref(), env);
@@ -233,6 +251,15 @@ impl Table {
             } else {
                 break;
             }
+        }
+    }
+
+    /// Who is held by the one that it is connected with hears music meanwhile.
+    fn play_to_held(&mut self, call: CallId, held: bool, env: &mut Env<'_, '_>) {
+        let partner = self.calls.get(&call).and_then(|call| call.partner);
+        let partner = partner.and_then(|partner| self.calls.get_mut(&partner));
+        if let Some(call::With::End(end)) = partner.map(|partner| &mut partner.with) {
+            end.play(if held { vec![Clip::Music] } else { Vec::new() }, env);
         }
     }
 

@@ -111,6 +111,17 @@ impl Ring {
         (ringing.next().is_none() && self.groups.is_empty()).then_some(at)
     }
 
+    /// Whether the one who has answered is reached by a trunk.
+    pub(super) fn is_by_trunk(&self) -> bool {
+        let winner = self.winner.and_then(|at| self.branches.get(at));
+        winner.is_some_and(|branch| branch.target.line.is_some())
+    }
+
+    /// Whether the call was to leave by a trunk.
+    pub(super) fn has_tried_trunks(&self) -> bool {
+        self.branches.iter().any(|branch| branch.target.line.is_some())
+    }
+
     /// The URI of the one who has answered.
     pub(super) fn answered_by(&self) -> Option<&str> {
         self.branches.get(self.winner?).map(|branch| branch.target.uri.as_str())
@@ -184,6 +195,7 @@ impl Call {
         };
         let call_id = dispatch::call_id(env.cx.shard, &random);
         env.cx.event(Event::LegStarted { call: self.about.call_id.clone(), leg: call_id.clone() });
+        env.cx.out.events.extend(line.as_ref().map(|line| line.sent(&self.about.call_id, env.config)));
         let outgoing = Outgoing {
             call_id: Some(call_id),
             max_forwards: asked.max_forwards,

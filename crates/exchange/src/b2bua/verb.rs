@@ -157,6 +157,11 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
         found.map(|account| account.address.clone())
     }
 
+    /// Whether an account may make phones answer by themselves.
+    pub(crate) fn may_intercom(&self, by: &AddressOfRecord) -> bool {
+        self.env.directory.rights(by).is_some_and(|rights| rights.intercom)
+    }
+
     /// Whether an account may listen to the calls of another.
     pub(crate) fn may_supervise(&self, by: &AddressOfRecord, account: &AddressOfRecord) -> bool {
         let number = self.number_of(account);

@@ -94,6 +94,7 @@ impl Calls<'_, '_, '_> {
 
     /// Lets the caller hear music, in place of what is being said, until something else is to be said. There is always some:
     /// of the exchange's folder of music, or a melody.
+    #[allow(dead_code, reason = "for services whose callers wait")]
     pub(crate) fn music(&mut self, call: CallId) {
         self.play(call, vec![Clip::Music]);
     }

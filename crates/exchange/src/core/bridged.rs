@@ -14,6 +14,7 @@ use crate::b2bua::{Arriving, CallId, Called, Env, Onward, Table};
 use crate::command::Moderation;
 use crate::context::Context;
 use crate::directory::{AddressOfRecord, Delta, Mailbox};
+use crate::event::Event;
 use crate::identity::Caller;
 use crate::io::ShardMessage;
 use crate::locality::user_of;
@@ -44,6 +45,30 @@ impl Core {
 
     /// Takes a request to a user of ours: to a service, or to where the user is.
     pub(super) fn reach(
+        &mut self,
+        server: ServerId,
+        asking: Asking,
+        (user, uri): (Option<String>, &Uri),
+        cx: &mut Context<'_>,
+    ) -> Result<(), Refusal> {
+        let came = self.came_by(&asking);
+        let reached = self.reach_user(server, asking, (user, uri), cx);
+        // Of a call that has not come to be nobody wants to know.
+        cx.out.events.extend(came.filter(|_| reached.is_ok()));
+        reached
+    }
+
+    /// What is told of a call that came by a trunk.
+    fn came_by(&self, asking: &Asking) -> Option<Event> {
+        let is_first = asking.diverted_by.is_none() && asking.caller.account().is_none();
+        if self.config.trunks.is_empty() || !is_first || *asking.request.method() != Method::Invite {
+            return None;
+        }
+        let trunk = self.trunk_of(&asking.request, &asking.from)?.trunk.name.clone();
+        Some(Event::CallCame { call: asking.request.call_id().unwrap_or_default().to_owned(), trunk })
+    }
+
+    fn reach_user(
         &mut self,
         server: ServerId,
         asking: Asking,

@@ -5,14 +5,14 @@ use offhook_sip::{Status, Uri};
 use super::Core;
 use super::diversion::destination;
 use super::outward::Way;
-use crate::b2bua::{CallId, Dial, Halves, Wanted};
+use super::trunks::Paid;
+use crate::b2bua::{CallId, Halves, Wanted};
 use crate::command::Answer;
 use crate::config::Authentication;
 use crate::context::Context;
 use crate::directory::AddressOfRecord;
 use crate::identity::Caller;
 use crate::locality::user_of;
-use crate::proxy::Target;
 use crate::refusal::Refusal;
 
 impl Core {
@@ -28,9 +28,12 @@ impl Core {
             if self.given(&wanted, cx) {
                 continue;
             }
-            let targets = self.targets_of(&wanted.dial, cx);
+            let call = wanted.call;
+            let found = self.targets_of(&wanted, cx);
+            let charged = found.as_ref().map_or(None, |found| found.charged);
             let (bridged, mut env, _) = self.bridged(cx);
-            bridged.dial(wanted, targets, &mut env);
+            bridged.dial(wanted, found.map(|found| found.targets), &mut env);
+            self.charge(charged, call, cx);
         }
     }
 
@@ -85,7 +88,8 @@ impl Core {
     }
 
     /// All the targets of a call of ours, or why there are none.
-    fn targets_of(&self, dial: &Dial, cx: &mut Context<'_>) -> Result<Vec<Target>, Refusal> {
+    fn targets_of(&mut self, wanted: &Wanted, cx: &mut Context<'_>) -> Result<Paid, Refusal> {
+        let Wanted { dial, for_call, .. } = wanted;
         if self.draining {
             return Err(Status::SERVICE_UNAVAILABLE.into());
         }
@@ -95,20 +99,32 @@ impl Core {
             None if self.config.authentication == Authentication::Off => Caller::Unproven,
             None => Caller::Stranger,
         };
-        let (mut targets, mut why) = (Vec::new(), None);
+        let call_id = for_call.and_then(|call| self.bridged.call_id(call)).unwrap_or_default().to_owned();
+        let (mut all, mut why) = (Paid { targets: Vec::new(), charged: None }, None);
         for to in &dial.to {
-            match self.targets_at(to, &caller, cx) {
-                Ok(found) => targets.extend(found),
+            match self.targets_at(to, (&caller, &call_id), cx) {
+                // One answers: what another would have cost is not spent.
+                Ok(Paid { targets, charged }) => {
+                    all.targets.extend(targets);
+                    let before =
+                        if charged.is_some() { std::mem::replace(&mut all.charged, charged) } else { None };
+                    self.forgo(before, cx);
+                }
                 Err(refusal) => why = Some(refusal),
             }
         }
         match why {
-            Some(why) if targets.is_empty() => Err(why),
-            _ => Ok(targets),
+            Some(why) if all.targets.is_empty() => Err(why),
+            _ => Ok(all),
         }
     }
 
-    fn targets_at(&self, to: &str, caller: &Caller, cx: &mut Context<'_>) -> Result<Vec<Target>, Refusal> {
+    fn targets_at(
+        &mut self,
+        to: &str,
+        (caller, call_id): (&Caller, &str),
+        cx: &mut Context<'_>,
+    ) -> Result<Paid, Refusal> {
         let host = caller.account().map_or(self.config.realm.as_str(), |account| account.host());
         let uri = destination(to, host).ok_or(Status::NOT_FOUND)?;
         let way = if self.is_of_ours(&uri) {
@@ -121,9 +137,9 @@ impl Core {
                 let account = found.account;
                 let mut phones = found.phones?;
                 phones.iter_mut().for_each(|one| one.account.clone_from(&account));
-                Ok(phones)
+                Ok(Paid { targets: phones, charged: None })
             }
-            Way::Trunks(by) => self.lines(&by, false, caller, cx),
+            Way::Trunks(by) => self.lines(&by, false, (caller, call_id), cx),
             // The DNS would have to name the servers first.
             Way::Out(_) => Err(Refusal::new(
                 Status::TEMPORARILY_UNAVAILABLE,

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use offhook_sip::{HostPort, Name, Request, SipUri, Status, Uri};
+use offhook_sip::{HostPort, Method, Name, Request, SipUri, Status, Uri};
 use offhook_sip_stack::Flow;
 use offhook_sip_stack::transaction::ServerId;
 
@@ -11,6 +11,7 @@ use super::trunks::{ByTrunks, Came};
 use super::whereabouts::Found;
 use crate::config::{Config, Strangers};
 use crate::context::Context;
+use crate::event::Event;
 use crate::identity::Caller;
 use crate::proxy::{Asking, Outward};
 use crate::refusal::Refusal;
@@ -34,6 +35,19 @@ pub(super) struct To {
     emergency: bool,
     /// Who the caller is, for a trunk.
     asserted: Option<String>,
+    /// Which trunk that is.
+    by: Option<ByOne>,
+}
+
+/// The one trunk of a call that is forwarded.
+struct ByOne {
+    trunk: String,
+    /// As the plan has made it.
+    number: String,
+    /// As the caller dialled it.
+    dialled: String,
+    /// As the trunk is told it.
+    sent: String,
 }
 
 impl Way {
@@ -41,7 +55,8 @@ impl Way {
     pub(super) fn elsewhere(uri: &Uri) -> Result<Self, Refusal> {
         match uri {
             Uri::Sip(uri) => {
-                Ok(Self::Out(To { uri: uri.clone(), planned: false, emergency: false, asserted: None }))
+                let (planned, emergency, asserted, by) = (false, false, None, None);
+                Ok(Self::Out(To { uri: uri.clone(), planned, emergency, asserted, by }))
             }
             Uri::Tel(_) | Uri::Other(_) => Err(Status::UNSUPPORTED_URI_SCHEME.into()),
         }
@@ -107,7 +122,7 @@ impl Core {
             Decision::Account(account) => self.of_record(&account.to_string(), now),
             Decision::Domain(domain, number) => {
                 let uri = at(&domain, &number).ok_or_else(|| no_way("The plan names no domain"))?;
-                Ok(Way::Out(To { uri, planned, emergency, asserted: None }))
+                Ok(Way::Out(To { uri, planned, emergency, asserted: None, by: None }))
             }
             Decision::Trunk(choices, number) => {
                 let trunk = match &choices[..] {
@@ -119,8 +134,10 @@ impl Core {
                 };
                 let numbering = plan.numbering(caller.account());
                 let asserted = caller.asserted_to(trunk, numbering);
-                let uri = by(trunk, &trunk.dialling.called(&number, &dialled, numbering));
-                Ok(Way::Out(To { uri, planned, emergency, asserted }))
+                let sent = trunk.dialling.called(&number, &dialled, numbering);
+                let uri = by(trunk, &sent);
+                let by = Some(ByOne { trunk: trunk.name.clone(), number, dialled, sent });
+                Ok(Way::Out(To { uri, planned, emergency, asserted, by }))
             }
             Decision::Refused(status, reason) => Err(Refusal::new(status, reason)),
         }
@@ -143,14 +160,36 @@ impl Core {
         if self.draining {
             return Err(Refusal::from(Status::SERVICE_UNAVAILABLE).with(Name::RetryAfter, 30));
         }
-        let To { uri, planned, emergency, asserted } = to;
+        let To { uri, planned, emergency, asserted, by } = to;
         // Whom the plan lets out it has decided itself.
         if !planned && (asking.caller.account().is_none() || !self.config.other_domains) {
             return Err(Refusal::new(Status::FORBIDDEN, "Other domains are not reached from here"));
         }
+        let by = by.filter(|_| *asking.request.method() == Method::Invite);
+        let charge = match &by {
+            Some(by) => {
+                let call_id = asking.request.call_id().unwrap_or_default();
+                self.afford((&asking.caller, call_id), &by.number, emergency, cx)?
+            }
+            None => None,
+        };
+        let (id, rates) = (charge.as_ref().map(|charge| charge.id), &self.proxy.active.spending.rates);
+        let sent = by.map(|by| Event::CallSent {
+            call: asking.request.call_id().unwrap_or_default().to_owned(),
+            trunk: by.trunk,
+            dialled: by.dialled,
+            sent: by.sent,
+            charged: charge.as_ref().map(|charge| (charge.account.clone(), charge.day)),
+            price: rates.price(&by.number),
+            currency: rates.currency().to_owned(),
+        });
         let concern = self.concern(&asking, None);
-        let outward = Outward { asking, to: uri, planned, emergency, asserted, concern };
-        self.proxy.start_elsewhere(server, outward, &self.config, &mut self.transactions, cx)
+        let outward = Outward { asking, to: uri, planned, emergency, asserted, concern, charge, sent };
+        let started = self.proxy.start_elsewhere(server, outward, &self.config, &mut self.transactions, cx);
+        if let (Err(_), Some(id)) = (&started, id) {
+            self.proxy.active.spending.over(id, cx.epoch.unix(cx.now));
+        }
+        started
     }
 }
 

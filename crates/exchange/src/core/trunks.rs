@@ -14,7 +14,7 @@ use crate::identity::Caller;
 use crate::locality::user_of;
 use crate::proxy::{Asking, Target};
 use crate::refusal::Refusal;
-use crate::route::{Choice, Trunk, TrunkAuth};
+use crate::route::{Choice, Lines, Trunk, TrunkAuth};
 use crate::trunks::{
     Desk, Dialled, Outbound, TrunkState, Trunks, contact_user, diverted, hides, is_looked_after,
 };
@@ -132,11 +132,14 @@ impl Core {
             return Err(refusal.with(Name::Allow, "INVITE, ACK, CANCEL, BYE"));
         }
         let concern = self.concern(&asking, None);
-        let targets = self.lines(&by, hides(&asking.request), &asking.caller, cx)?;
+        let call_id = asking.request.call_id().unwrap_or_default();
+        let Paid { targets, charged } =
+            self.lines(&by, hides(&asking.request), (&asking.caller, call_id), cx)?;
         let targets: Vec<Target> =
             targets.into_iter().map(|target| Target { concern: concern.clone(), ..target }).collect();
         let ByTrunks { dialled, emergency, .. } = by;
-        if asking.bridged.is_some() {
+        if let Some(call) = asking.bridged {
+            self.charge(charged, call, cx);
             self.send_on(Onward { server, asking, account: None, targets, rings_for: None }, cx);
             return Ok(());
         }
@@ -144,27 +147,36 @@ impl Core {
         let arriving = Arriving { server, asking: &asking, called: &called, targets };
         let (bridged, mut env, _) = self.bridged(cx);
         let (id, mut calls) = Calls::new(bridged, &mut env, arriving);
-        calls.bridge(id, Shown::AsItSays)
+        let begun = calls.bridge(id, Shown::AsItSays);
+        self.charge(charged, id, cx);
+        begun
     }
 
-    /// The trunks that may carry a call, in the order in which they are tried.
+    /// The trunks that may carry a call, in the order in which they are tried, and what the call is charged to.
+    ///
+    /// # Errors
+    /// What the caller is told if there is none, or its account has spent what it may.
     pub(super) fn lines(
-        &self,
+        &mut self,
         by: &ByTrunks,
         private: bool,
-        caller: &Caller,
+        (caller, call_id): (&Caller, &str),
         cx: &mut Context<'_>,
-    ) -> Result<Vec<Target>, Refusal> {
+    ) -> Result<Paid, Refusal> {
         let ByTrunks { choices, number, dialled, emergency, diverted } = by;
         let (diverted, emergency) = (diverted.as_deref(), *emergency);
-        let call = Dialled { private, diverted, caller, number, dialled, emergency };
+        let charge = self.afford((caller, call_id), number, emergency, cx)?;
+        let charged = charge.as_ref().map(|charge| charge.id);
+        let cost = self.cost(charge, number);
+        let call = Dialled { private, diverted, caller, number, dialled, emergency, cost: &cost };
         let order = self.trunks.in_order(choices, &self.config, cx.now, cx.rng);
         let targets: Vec<Target> =
             order.iter().zip((0..1_000).rev()).filter_map(|(at, q)| self.by_line(*at, q, call)).collect();
         if targets.is_empty() {
+            self.forgo(charged, cx);
             return Err(Refusal::new(Status::BAD_GATEWAY, self.why_none(&order)));
         }
-        Ok(targets)
+        Ok(Paid { targets, charged })
     }
 
     /// A trunk as a target: its first server, the others being alternatives.
@@ -201,6 +213,28 @@ impl Core {
         order.iter().find_map(why).unwrap_or_else(|| "The plan names a trunk that is not there".into())
     }
 
+    /// Other rules and lines are in force from now on. What belongs to calls under way stays: a line that is no longer there,
+    /// or is elsewhere, keeps its place for them, and takes no new ones.
+    pub(super) fn take_over(&mut self, lines: &Lines, cx: &mut Context<'_>) {
+        self.config.plan = lines.plan.clone();
+        let mut new = lines.trunks.clone();
+        for at in 0..self.config.trunks.len() {
+            let old = &self.config.trunks[at];
+            if old.retired {
+                continue;
+            }
+            match new.iter().position(|one| one.is_same_line(old)) {
+                Some(found) => self.config.trunks[at] = new.remove(found),
+                None => {
+                    self.tend(cx, |trunks, desk| trunks.retire(at, desk));
+                    self.config.trunks[at].retire();
+                }
+            }
+        }
+        self.config.trunks.extend(new);
+        self.trunks.refresh(&self.config, cx);
+    }
+
     /// Lends what looking after trunks takes.
     pub(super) fn tend(&mut self, cx: &mut Context<'_>, work: impl FnOnce(&mut Trunks, &mut Desk<'_, '_>)) {
         let mut desk =
@@ -234,8 +268,14 @@ impl Core {
             calls: self.trunks.load.calls(at),
             busy: self.trunks.is_busy(at, now),
         };
-        self.config.trunks.iter().enumerate().map(report).collect()
+        self.config.trunks.iter().enumerate().filter(|(_, trunk)| !trunk.retired).map(report).collect()
     }
+}
+
+/// Where a call goes, and the charges that there are for it.
+pub(super) struct Paid {
+    pub(super) targets: Vec<Target>,
+    pub(super) charged: Option<u64>,
 }
 
 /// Whom a call at our Contact is for: what the provider's proxy wrote over (RFC 7315 §4.2), then To.

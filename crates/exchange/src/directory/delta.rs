@@ -1,6 +1,7 @@
 //! Changes of the directory.
 
 use super::{Account, AddressOfRecord, Answering, Bindings, Mailbox, Rights};
+use crate::spending::Limits;
 
 /// A change of one fact, complete in itself: applying it twice is the same as once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,4 +22,6 @@ pub enum Delta {
     Answering(AddressOfRecord, Answering),
     /// An account has these rights now.
     Rights(AddressOfRecord, Rights),
+    /// An account may do so much.
+    Limits(AddressOfRecord, Limits),
 }

@@ -89,6 +89,8 @@ impl Directory {
             Delta::Rights(address, rights) => {
                 self.rights.insert(address, rights);
             }
+            // Kept where calls are counted.
+            Delta::Limits(..) => {}
         }
     }
 

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 
 use offhook_sip::Status;
 
+use crate::config::Config;
 use crate::directory::AddressOfRecord;
 use crate::identity::Caller;
 use crate::refusal::Refusal;
+use crate::spending::Spending;
 
 /// Calls that are being set up, or whose media goes through us.
 pub(crate) struct Activity {
@@ -16,12 +18,20 @@ pub(crate) struct Activity {
     elsewhere: HashMap<AddressOfRecord, BTreeMap<u8, u32>>,
     /// Accounts whose number here may have changed since the others were told.
     untold: Vec<AddressOfRecord>,
+    /// What those that leave by trunks cost.
+    pub(crate) spending: Spending,
 }
 
 impl Activity {
-    /// For one of so many shards.
-    pub(crate) fn new(shards: u8) -> Self {
-        Self { shards, here: HashMap::new(), elsewhere: HashMap::new(), untold: Vec::new() }
+    /// For a shard.
+    pub(crate) fn new(shard: u8, config: &Config) -> Self {
+        Self {
+            shards: config.shards,
+            here: HashMap::new(),
+            elsewhere: HashMap::new(),
+            untold: Vec::new(),
+            spending: Spending::new(shard, config),
+        }
     }
 
     /// Counts one more call of the caller's account and returns that; a caller without one is not counted.
@@ -30,6 +40,8 @@ impl Activity {
     /// If the account has as many calls as it may have.
     pub(crate) fn admit(&mut self, caller: &Caller, most: usize) -> Result<Option<AddressOfRecord>, Refusal> {
         let Some(account) = caller.account() else { return Ok(None) };
+        let own = self.spending.limits(account).calls.filter(|_| most != usize::MAX);
+        let most = own.map_or(most, |own| own as usize);
         if !self.begin(account, most) {
             return Err(Refusal::new(Status::FORBIDDEN, "This account has as many calls as it may have"));
         }
@@ -80,7 +92,7 @@ impl Activity {
 
     /// Whether no call is counted here.
     pub(crate) fn is_empty(&self) -> bool {
-        self.here.is_empty()
+        self.here.is_empty() && self.spending.is_idle()
     }
 
     fn is_to_be_told(&mut self, account: &AddressOfRecord) {
@@ -93,11 +105,16 @@ impl Activity {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Key;
+
+    fn config(shards: u8) -> Config {
+        Config { shards, ..Config::new(Vec::new(), Key([0; 32])) }
+    }
 
     #[test]
     fn calls_at_other_shards_count_as_well() {
         let alice = AddressOfRecord::new("alice", "example.com");
-        let mut activity = Activity::new(3);
+        let mut activity = Activity::new(0, &config(3));
         activity.note(1, alice.clone(), 2);
         activity.note(2, alice.clone(), 1);
         assert!(activity.begin(&alice, 4));
@@ -117,7 +134,7 @@ mod tests {
     #[test]
     fn a_single_shard_tells_nobody() {
         let alice = AddressOfRecord::new("alice", "example.com");
-        let mut activity = Activity::new(1);
+        let mut activity = Activity::new(0, &config(1));
         assert!(activity.begin(&alice, 1));
         assert_eq!(activity.changed(), None);
     }

@@ -30,7 +30,7 @@ use crate::refusal::Refusal;
 use stream::Stream;
 use tap::Tap;
 pub(crate) use tap::{Concern, file_name, of_room, room};
-pub use tap::{How, Supervise};
+pub(crate) use tap::{How, Supervise};
 pub(crate) use trouble::Trouble;
 
 /// The calls, and branches of calls, whose media goes through us or ends here.
@@ -65,6 +65,10 @@ pub(crate) struct Anchor {
     pub(crate) answered: Option<Answered>,
     /// The call that it is of, where that is bridged.
     pub(crate) bridged: Option<CallId>,
+    /// The number of its charge, if it goes on the costs of an account.
+    pub(crate) charge: Option<u64>,
+    /// Whether its media does not go through us: it stands for a call that we may have to end.
+    pub(crate) is_direct: bool,
     /// Whether the callee is an end of ours: its streams have one side.
     ends_here: bool,
     parties: [Party; 2],
@@ -148,6 +152,8 @@ impl Anchors {
             started: cx.now,
             answered: None,
             bridged: None,
+            charge: None,
+            is_direct: false,
             ends_here: false,
             parties,
             moved: [false; 2],
@@ -179,7 +185,7 @@ impl Anchors {
         cx: &mut Context<'_>,
     ) -> Result<Vec<u8>, Refusal> {
         let Some(mut anchor) = self.anchors.remove(&number) else { return Ok(body.to_vec()) };
-        let passed = if anchor.call_id == call_id {
+        let passed = if anchor.call_id == call_id && !anchor.is_direct {
             self.pass_through(number, &mut anchor, (sender, role), body, config, cx)
         } else {
             Ok(body.to_vec())
@@ -416,6 +422,16 @@ impl Anchors {
     /// The answered calls, oldest first.
     pub(crate) fn answered(&self) -> impl Iterator<Item = &Anchor> {
         self.anchors.values().map(|anchor| &**anchor).filter(|anchor| anchor.answered.is_some())
+    }
+
+    /// The Call-ID of an anchor.
+    pub(crate) fn call_id(&self, number: u64) -> Option<&str> {
+        self.anchors.get(&number).map(|anchor| anchor.call_id.as_str())
+    }
+
+    /// The answered call with this charge, that is no bridged one.
+    pub(crate) fn charged(&self, charge: u64) -> Option<u64> {
+        self.anchors.iter().find(|(_, one)| one.charge == Some(charge)).map(|(number, _)| *number)
     }
 
     /// The answered calls with this Call-ID that are no bridged ones.

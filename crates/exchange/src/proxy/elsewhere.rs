@@ -19,7 +19,9 @@ use super::shunned::Shunned;
 use super::target::Target;
 use crate::config::Config;
 use crate::context::{Alarm, Context};
+use crate::event::Event;
 use crate::refusal::Refusal;
+use crate::spending::Charge;
 
 /// A request that starts something in another domain.
 pub(crate) struct Outward {
@@ -34,6 +36,10 @@ pub(crate) struct Outward {
     pub(crate) asserted: Option<String>,
     /// Whom the call concerns, if somebody of ours may have to hear it.
     pub(crate) concern: Option<Arc<Concern>>,
+    /// On whose costs it goes.
+    pub(crate) charge: Option<Charge>,
+    /// What is told of a call by a trunk.
+    pub(crate) sent: Option<Event>,
 }
 
 /// The search for a domain's servers.
@@ -58,12 +64,14 @@ impl Proxy {
         transactions: &mut Transactions,
         cx: &mut Context<'_>,
     ) -> Result<(), Refusal> {
-        let Outward { asking, to, planned, emergency, asserted, concern } = outward;
+        let Outward { asking, to, planned, emergency, asserted, concern, charge, sent } = outward;
         let to = to.without_headers();
         let most_calls = if emergency { usize::MAX } else { config.max_calls_per_account };
         let (lookup, questions) =
             Lookup::start(&to, &config.spoken()).map_err(|why| unreachable(why, &to))?;
         let (number, mut context) = self.begin(server, asking, 1, most_calls, transactions, cx)?;
+        context.charge = charge.map(|charge| charge.id);
+        cx.out.events.extend(sent);
         context.locating = Some(Box::new(Locating { lookup, to, planned, asserted, concern }));
         self.ask(number, questions, cx);
         cx.timers.arm(cx.now + LONGEST_SEARCH, Alarm::Search(number));

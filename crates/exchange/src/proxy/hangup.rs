@@ -174,7 +174,7 @@ impl Proxy {
     }
 
     /// Ends a forwarded call whose media goes through us, for this reason (RFC 3326).
-    pub(super) fn end_call(
+    pub(crate) fn end_call(
         &mut self,
         number: u64,
         (reason, by): (&str, EndedBy),
@@ -183,7 +183,7 @@ impl Proxy {
         cx: &mut Context<'_>,
     ) {
         let Some(anchor) = self.anchors.close(number, cx) else { return };
-        self.release(anchor.account.as_ref());
+        self.let_go(&anchor, cx);
         let Some(answered) = anchor.answered else { return };
         if let Some(dialog) = answered.dialog {
             dialog.hang_up(reason, config, transactions, cx);

@@ -203,7 +203,8 @@ impl Proxy {
     ) -> Result<(), Refusal> {
         let Kind::Initial { caller, from, .. } = &context.kind else { return Ok(()) };
         let request = &context.request;
-        let (anchor, body) = self.anchor(request, from, &target, config, cx)?;
+        let is_charged = context.charge.is_some();
+        let (anchor, body) = self.anchor(request, from, (&target, is_charged), config, cx)?;
         let signed = SignedRoute {
             shard: self.shard,
             caller_tag: tag_digest(request.from_tag().unwrap_or_default()),
@@ -249,7 +250,7 @@ impl Proxy {
         &mut self,
         request: &Request,
         caller: &Party,
-        target: &Target,
+        (target, is_charged): (&Target, bool),
         config: &Config,
         cx: &mut Context<'_>,
     ) -> Result<(Option<u64>, Option<Vec<u8>>), Refusal> {
@@ -262,13 +263,17 @@ impl Proxy {
         let recorded = target.concern.as_ref().is_some_and(|concern| concern.wants_anchor());
         let must =
             || recorded || target.refused > 0 || must_anchor(request, caller, &callee, manners, config);
-        if *request.method() != Method::Invite || !must() {
+        let is_direct = *request.method() != Method::Invite || !must();
+        if is_direct && !is_charged {
             return Ok((None, None));
         }
         let call_id = request.call_id().unwrap_or_default();
         let number = self.anchors.open(call_id, [*caller, callee], (manners, target.refused > 0), config, cx);
         self.anchors.concerns(number, target.concern.as_ref());
-        if !is_sdp(request) {
+        if let Some(anchor) = self.anchors.get_mut(number, call_id) {
+            anchor.is_direct = is_direct;
+        }
+        if is_direct || !is_sdp(request) {
             return Ok((Some(number), None));
         }
         match self.anchors.pass(number, call_id, (PartyName::Caller, Role::Offer), request.body(), config, cx)

@@ -70,7 +70,7 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    pub(crate) fn new(shard: u8, shards: u8, ports: &[PortBlock]) -> Self {
+    pub(crate) fn new(shard: u8, config: &Config, ports: &[PortBlock]) -> Self {
         Self {
             shard,
             issued: 0,
@@ -82,7 +82,7 @@ impl Proxy {
             unanswered: Vec::new(),
             taken: Vec::new(),
             anchors: Anchors::new(shard, ports),
-            active: Activity::new(shards),
+            active: Activity::new(shard, config),
         }
     }
 
@@ -248,9 +248,12 @@ impl Proxy {
         let call = context.call_id().to_owned();
         let Kind::Initial { caller, from, counted } = &mut context.kind else { return };
         let account = caller.account().cloned().filter(|_| std::mem::take(counted));
+        let charge = context.charge.take();
+        let unix = cx.epoch.unix(cx.now);
+        charge.into_iter().for_each(|charge| self.active.spending.answered(charge, unix));
         let branch = &context.branches[index];
         let anchor = branch.anchor.and_then(|number| self.anchors.get_mut(number, &call));
-        let anchored = anchor.is_some();
+        let anchored = anchor.as_ref().is_some_and(|anchor| !anchor.is_direct);
         match anchor {
             Some(anchor) => {
                 let callee = branch.target.as_ref().map_or(*from, Target::party);
@@ -259,10 +262,17 @@ impl Proxy {
                     callee_tag: response.to_tag().unwrap_or_default().to_owned(),
                     dialog: Dialog::new(&context.request, response, [*from, callee]),
                 });
-                anchor.account = account;
+                anchor.charge = charge;
+                // What we do not carry does not count once it is answered.
+                let released = if anchored { None } else { account.clone() };
+                anchor.account = account.filter(|_| anchored);
+                self.release(released.as_ref());
                 branch.anchor.into_iter().for_each(|number| self.anchors.attend(number, config, cx));
             }
-            None => self.release(account.as_ref()),
+            None => {
+                self.release(account.as_ref());
+                charge.into_iter().for_each(|charge| self.active.spending.over(charge, unix));
+            }
         }
         if first {
             let after = cx.now.duration_since(context.started);
@@ -448,6 +458,8 @@ impl Proxy {
         {
             let account = caller.account().cloned().filter(|_| std::mem::take(counted));
             self.release(account.as_ref());
+            let (charge, unix) = (context.charge.take(), cx.epoch.unix(cx.now));
+            charge.into_iter().for_each(|charge| self.active.spending.over(charge, unix));
             let reason = String::from_utf8_lossy(best.reason()).into_owned();
             let by = context.hung_up.then_some(EndedBy::Operator);
             cx.event(Event::CallFailed { call, status: best.status(), reason, by });
@@ -492,8 +504,15 @@ impl Proxy {
             return;
         }
         if let Some(anchor) = self.anchors.close(anchor, cx) {
-            self.release(anchor.account.as_ref());
+            self.let_go(&anchor, cx);
         }
+    }
+
+    /// The call of a closed anchor no longer counts.
+    fn let_go(&mut self, anchor: &anchor::Anchor, cx: &Context<'_>) {
+        self.release(anchor.account.as_ref());
+        let unix = cx.epoch.unix(cx.now);
+        anchor.charge.into_iter().for_each(|charge| self.active.spending.over(charge, unix));
     }
 
     /// A forwarded call cannot go on with the media that it has: it is ended.

@@ -42,6 +42,8 @@ pub(crate) struct ResponseContext {
     pub(crate) settled: bool,
     /// Whose call it is, if something is to become of it when nobody answers.
     pub(crate) attended: Option<Box<Attended>>,
+    /// The number of its charge, if it leaves on the costs of an account and is not answered.
+    pub(crate) charge: Option<u64>,
 }
 
 /// Whether a request starts something or belongs to it.
@@ -114,6 +116,7 @@ impl ResponseContext {
             rang: false,
             settled: false,
             attended: None,
+            charge: None,
         }
     }
 

@@ -8,6 +8,7 @@ use offhook_sip::{SipUri, Uri};
 use offhook_sip_stack::auth::Password;
 
 use super::number::Numbering;
+use super::plan::Plan;
 use crate::directory::number_digits;
 use crate::locality::user_of;
 
@@ -34,6 +35,17 @@ pub struct Trunk {
     pub max_calls_per_second: Option<u32>,
     /// How often its server is asked whether it is there (OPTIONS, RFC 3261 §11).
     pub health: Option<Duration>,
+    /// Whether it is there only for calls that it has, since an operator has removed or moved it.
+    pub retired: bool,
+}
+
+/// Where calls go that are for no account, and the lines by which they leave.
+#[derive(Clone, Debug)]
+pub struct Lines {
+    /// The plan.
+    pub plan: Plan,
+    /// The trunks that it may name.
+    pub trunks: Vec<Trunk>,
 }
 
 /// How each side of a trunk knows the other.
@@ -121,7 +133,28 @@ impl Trunk {
             max_calls: None,
             max_calls_per_second: None,
             health: None,
+            retired: false,
         }
+    }
+
+    /// The same without anything by which a call could find it.
+    pub(crate) fn retire(&mut self) {
+        self.retired = true;
+        // No name of a trunk has a blank in front.
+        self.name.insert(0, ' ');
+        self.numbers.clear();
+        self.networks.clear();
+    }
+
+    /// Whether another is the same line at the same place, whatever else has changed.
+    pub(crate) fn is_same_line(&self, other: &Self) -> bool {
+        let place =
+            |one: &Self| one.account().map(|account| (account.username.clone(), account.registrar.clone()));
+        self.name == other.name
+            && self.next_hop() == other.next_hop()
+            && place(self) == place(other)
+            && self.account().and_then(|one| one.expires).is_some()
+                == other.account().and_then(|one| one.expires).is_some()
     }
 
     /// Who we are there, where that is proven by a password.

@@ -5,7 +5,9 @@ mod clock;
 mod conference;
 mod echo;
 mod forward;
+mod intercom;
 mod menu;
+mod page;
 mod park;
 mod pickup;
 mod privacy;
@@ -26,6 +28,7 @@ use crate::refusal::Refusal;
 use crate::speech::Language;
 pub use conference::Settings as ConferenceSettings;
 pub use menu::{Action as MenuAction, MOST_KEYS, Menu, Menus, PROMPTS, Prompt};
+pub use page::Page;
 pub use park::Settings as ParkSettings;
 pub use recording::{Announce, Settings as RecordingSettings};
 pub use supervise::Settings as SuperviseSettings;
@@ -43,6 +46,8 @@ pub const SERVICES: &[Kind] = &[
     click::KIND,
     recording::KIND,
     supervise::KIND,
+    intercom::KIND,
+    page::KIND,
     forward::KIND,
     voicemail::KIND,
     privacy::KIND,
@@ -79,6 +84,10 @@ pub struct Settings {
     pub voicemail: VoicemailSettings,
     /// Voice menus.
     pub menus: Menus,
+    /// What is dialled before the number of an account whose phones are to answer by themselves; `None`: nothing is.
+    pub intercom: Option<String>,
+    /// Groups of phones to which one speaks.
+    pub pages: Vec<Page>,
     /// Of supervision.
     pub supervise: SuperviseSettings,
     /// Of recording.
@@ -98,6 +107,8 @@ impl Default for Settings {
             park: ParkSettings::default(),
             voicemail: VoicemailSettings::default(),
             menus: Menus::default(),
+            intercom: Some("*80".into()),
+            pages: Vec::new(),
             supervise: SuperviseSettings::default(),
             recording: RecordingSettings::default(),
             language: Language::default(),

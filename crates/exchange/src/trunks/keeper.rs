@@ -16,11 +16,13 @@ use super::request::{expect, flows, lend, no_way, options, refusal, settings_tow
 use super::trial::{Trial, TrunkTrial};
 use super::{Desk, TRIAL, TrunkHealth, TrunkRegistration, TrunkState, usage};
 use crate::context::{Alarm, Context};
-use crate::route::Trunk;
+use crate::route::{Trunk, TrunkAccount};
 
 /// What looks after one trunk.
 pub(super) struct Keeper {
     begun: bool,
+    /// Who we are there, as the authorizer knows it.
+    account: Option<TrunkAccount>,
     authorizer: Option<Authorizer>,
     /// The search for its servers, and when it began.
     lookup: Option<(Lookup, Instant)>,
@@ -46,6 +48,7 @@ impl Keeper {
     pub(super) fn new(trunk: &Trunk) -> Self {
         Self {
             begun: false,
+            account: trunk.account().cloned(),
             authorizer: trunk.account().map(|account| account.authorizer()),
             lookup: None,
             next_lookup: None,
@@ -363,6 +366,19 @@ impl Keeper {
             self.retry = Some(now);
         }
         self.arm(at, cx);
+    }
+
+    /// Something of the trunk may have changed, such as its password: it is looked at anew.
+    pub(super) fn refresh(&mut self, at: usize, trunk: &Trunk, cx: &mut Context<'_>) {
+        let now = trunk.account();
+        if now != self.account.as_ref() {
+            self.account = now.cloned();
+            self.authorizer = now.map(|account| account.authorizer());
+            self.check(at, trunk, cx);
+        } else if self.next_health.is_none() && self.asked.is_none() && self.begun {
+            self.next_health = trunk.health.map(|_| cx.now);
+            self.arm(at, cx);
+        }
     }
 
     /// Calls a number, to see whether that is carried; one at a time.

@@ -5,8 +5,11 @@ use offhook_sip_stack::auth::Authorizer;
 
 use super::{TrunkState, contact_user};
 use crate::config::Config;
+use crate::directory::AddressOfRecord;
+use crate::event::Event;
 use crate::identity::{Caller, wants_privacy};
 use crate::route::{Number, Numbering, Trunk};
+use crate::spending::Price;
 
 /// A call on its way to a trunk.
 #[derive(Clone, Debug)]
@@ -21,6 +24,19 @@ pub(crate) struct Outbound {
     pub(crate) headers: Vec<(String, String)>,
     /// The user of our Contact.
     pub(crate) contact: String,
+    /// As the caller dialled it, and as the trunk is told it.
+    pub(crate) numbers: [String; 2],
+    /// On whose costs.
+    pub(crate) cost: Cost,
+}
+
+/// On whose costs a call goes, and what it costs.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cost {
+    /// The account, and the day on which it counts.
+    pub(crate) charged: Option<(AddressOfRecord, i32)>,
+    pub(crate) price: Option<Price>,
+    pub(crate) currency: String,
 }
 
 /// What a call is about, whatever trunk carries it.
@@ -36,6 +52,7 @@ pub(crate) struct Dialled<'a> {
     /// As the caller dialled it.
     pub(crate) dialled: &'a str,
     pub(crate) emergency: bool,
+    pub(crate) cost: &'a Cost,
 }
 
 impl Outbound {
@@ -62,7 +79,16 @@ impl Outbound {
         let from = if private && !must_name { anonymous() } else { from };
         let to = NameAddr::new(SipUri::new(Some(&called), host));
         let contact = contact_user(trunk, &config.key);
-        (Self { trunk: at, emergency: call.emergency, from, to, headers, contact }, uri)
+        let (numbers, cost) = ([call.dialled.to_owned(), called], call.cost.clone());
+        (Self { trunk: at, emergency: call.emergency, from, to, headers, contact, numbers, cost }, uri)
+    }
+
+    /// What is told when it leaves, of a call with this Call-ID.
+    pub(crate) fn sent(&self, call: &str, config: &Config) -> Event {
+        let [dialled, sent] = self.numbers.clone();
+        let Cost { charged, price, currency } = self.cost.clone();
+        let trunk = config.trunks.get(self.trunk).map(|trunk| trunk.name.clone()).unwrap_or_default();
+        Event::CallSent { call: call.to_owned(), trunk, dialled, sent, charged, price, currency }
     }
 
     /// What answers the trunk's challenges, if anything does.

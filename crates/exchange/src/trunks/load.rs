@@ -51,6 +51,14 @@ impl Load {
         Self { shards, trunks: (0..trunks).map(|_| count()).collect(), untold: Vec::new() }
     }
 
+    /// There are so many trunks now, or more.
+    pub(crate) fn grow(&mut self, trunks: usize) {
+        while self.trunks.len() < trunks {
+            let elsewhere = vec![None; self.shards.into()];
+            self.trunks.push(Count { elsewhere, ..Count::default() });
+        }
+    }
+
     /// Counts a call that we place, unless the trunk has as many as it may have. A call for help always goes.
     ///
     /// # Errors

@@ -23,12 +23,12 @@ use sha2::Sha256;
 
 use crate::b2bua::Usages;
 use crate::config::{Config, Key};
-use crate::context::Context;
+use crate::context::{Alarm, Context};
 use crate::event::Event;
 use crate::io::ShardMessage;
 use crate::route::{Choice, Destination, Trunk};
 use keeper::Keeper;
-pub(crate) use line::{Dialled, Outbound, authorizer, diverted, hides};
+pub(crate) use line::{Cost, Dialled, Outbound, authorizer, diverted, hides};
 use load::Load;
 pub use trial::TrunkTrial;
 
@@ -143,18 +143,51 @@ pub(crate) struct Desk<'a, 'b> {
 
 impl Trunks {
     pub(crate) fn new(shard: u8, config: &Config) -> Self {
-        let own =
-            |at: usize| at % usize::from(config.shards.max(1)) == usize::from(shard) || config.shards <= 1;
-        let line = |(at, trunk): (usize, &Trunk)| Line {
-            keeper: (own(at) && is_looked_after(trunk, config)).then(|| Box::new(Keeper::new(trunk))),
-            ..Line::default()
-        };
-        Self {
+        let mut trunks = Self {
             shard,
-            lines: config.trunks.iter().enumerate().map(line).collect(),
+            lines: Vec::new(),
             load: Load::new(config.trunks.len(), config.shards),
             questions: HashMap::new(),
             issued: 0,
+        };
+        for (at, trunk) in config.trunks.iter().enumerate() {
+            let keeper = trunks.keeper(at, trunk, config);
+            trunks.lines.push(Line { keeper, ..Line::default() });
+        }
+        trunks
+    }
+
+    /// What looks after a trunk, if that is for this shard to do.
+    fn keeper(&self, at: usize, trunk: &Trunk, config: &Config) -> Option<Box<Keeper>> {
+        let is_own = config.shards <= 1 || at % usize::from(config.shards) == usize::from(self.shard);
+        (is_own && !trunk.retired && is_looked_after(trunk, config)).then(|| Box::new(Keeper::new(trunk)))
+    }
+
+    /// A trunk takes no new calls: our contact there is taken back.
+    pub(crate) fn retire(&mut self, at: usize, desk: &mut Desk<'_, '_>) {
+        self.work(at, desk, |keeper, _, (trunk, state), desk| {
+            keeper.leave(trunk, state, desk);
+            Vec::new()
+        });
+    }
+
+    /// The trunks of the configuration are others: there may be more of them, and of those that were there something may have
+    /// changed.
+    pub(crate) fn refresh(&mut self, config: &Config, cx: &mut Context<'_>) {
+        self.load.grow(config.trunks.len());
+        for (at, trunk) in config.trunks.iter().enumerate() {
+            let begun = self.lines.get(at).and_then(|line| line.keeper.as_ref()).is_some();
+            let keeper = if begun { None } else { self.keeper(at, trunk, config) };
+            if self.lines.len() <= at {
+                self.lines.push(Line::default());
+            }
+            let line = &mut self.lines[at];
+            if keeper.is_some() {
+                line.keeper = keeper;
+                cx.timers.arm(cx.now, Alarm::Trunk(at));
+            } else if let Some(keeper) = line.keeper.as_mut().filter(|_| !trunk.retired) {
+                keeper.refresh(at, trunk, cx);
+            }
         }
     }
 
@@ -170,6 +203,10 @@ impl Trunks {
 
     /// Takes over what another shard knows of a trunk.
     pub(crate) fn note(&mut self, at: usize, state: TrunkState) {
+        // It may know of a new trunk before we do.
+        while self.lines.len() <= at && at < MOST_LINES {
+            self.lines.push(Line::default());
+        }
         if let Some(line) = self.lines.get_mut(at).filter(|line| line.keeper.is_none()) {
             line.state = state;
         }
@@ -240,6 +277,9 @@ impl Trunks {
 
     /// Begins to look after the trunks of this shard, at the first input after the start.
     pub(crate) fn due(&mut self, at: usize, desk: &mut Desk<'_, '_>) {
+        if desk.config.trunks.get(at).is_some_and(|trunk| trunk.retired) {
+            return;
+        }
         self.work(at, desk, |keeper, at, (trunk, state), desk| {
             if !keeper.has_begun() {
                 keeper.start(trunk, state, desk.cx.now);
@@ -259,7 +299,14 @@ impl Trunks {
         desk.usages.claims.settle(event);
         self.work(place(usage), desk, |keeper, at, about, desk| {
             match usage.0 & TRIAL {
-                0 => keeper.receive(at, about, event, desk),
+                0 => {
+                    let (trunk, state) = about;
+                    keeper.receive(at, (trunk, &mut *state), event, desk);
+                    // What was under way when it was retired has come to its end.
+                    if trunk.retired {
+                        keeper.leave(trunk, state, desk);
+                    }
+                }
                 _ => keeper.of_trial(about.1, desk, |invite, stack| invite.receive(event.clone(), stack)),
             }
             Vec::new()
@@ -419,4 +466,6 @@ const OURS: u64 = 1 << 63;
 const TRIAL: u64 = 1 << 32;
 /// Apart from the proxy's, and from those about who is calling.
 const QUESTION: u64 = 1 << 62;
+/// Trunks that there may be, those that are retired included.
+const MOST_LINES: usize = 100_000;
 const LONGEST_SHUNNED: Duration = Duration::from_secs(3600);

@@ -9,7 +9,7 @@ use offhook_sip_stack::dialog::MAX_FORWARDS;
 use offhook_sip_stack::usage::invite::Outgoing;
 use offhook_sip_stack::usage::{Body, Invite, InviteEvent, Stack, UsageId};
 
-use super::line::{Dialled, Outbound, authorizer};
+use super::line::{Cost, Dialled, Outbound, authorizer};
 use super::request::{expect, lend};
 use super::{Desk, TrunkState};
 use crate::b2bua::settings_as;
@@ -71,6 +71,7 @@ impl Trial {
             number,
             dialled,
             emergency: false,
+            cost: &Cost::default(),
         };
         let (outbound, uri) = Outbound::new(at, trunk, call, config);
         let random = format!("{:024x}", rand::RngExt::random::<u128>(desk.cx.rng) >> 32);

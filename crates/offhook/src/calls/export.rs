@@ -110,7 +110,7 @@ fn field(value: &Value) -> String {
     format!("\"{guard}{}\"", text.replace('"', "\"\""))
 }
 
-const COLUMNS: [&str; 12] = [
+const COLUMNS: [&str; 19] = [
     "id",
     "from",
     "to",
@@ -123,6 +123,13 @@ const COLUMNS: [&str; 12] = [
     "legs",
     "q850",
     "media",
+    "came_by",
+    "trunk",
+    "dialled",
+    "sent",
+    "charged",
+    "cost",
+    "currency",
 ];
 /// With these a formula begins; the wide ones are read as the others where Chinese or Japanese is written.
 const FORMULA: [char; 10] = ['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'];

@@ -56,6 +56,8 @@ pub enum Kind {
     Action,
     /// A table of such tables, by keys of a phone.
     Actions,
+    /// A table of what an account may do.
+    Limits,
 }
 
 impl Kind {
@@ -85,6 +87,7 @@ impl Kind {
             Self::List => "text in quotes or a list of such".into(),
             Self::Action => "{ call = \"600\" }, { menu = \"NAME\" }, { voicemail = \"600\" } or the like".into(),
             Self::Actions => "keys and where they lead: 1 = { call = \"600\" }, 2 = { menu = \"NAME\" } …".into(),
+            Self::Limits => "{ calls = 2, minutes_per_day = 60, money_per_day = \"5.00\" }, or some of it".into(),
             Self::Destination => {
                 "{ trunk = \"NAME\" }, { trunk = [\"ONE\", \"TWO\"] }, a list of { trunk = \"NAME\", weight = 1 }, \
                  { account = \"sip:…\" }, { domain = \"…\" } or { reject = 603 }"
@@ -201,6 +204,12 @@ pub const KEYS: &[Key] = &[
         Kind::Choice(&["operator", "automatic"]),
         "\"operator\"",
         "Who decides about applications for numbers; automatic: the first free number is given at once",
+    ),
+    key(
+        "rates.file",
+        Kind::Path,
+        "",
+        "What calls by trunks cost: a CSV file (prefix,per_minute,connection,increments,currency)",
     ),
     key("dns.servers", Kind::Servers, "", "DNS servers; default: those of the system"),
     key("dns.timeout", Kind::Time, "\"4s\"", "How long they may take to answer a question"),
@@ -393,6 +402,12 @@ pub const KEYS: &[Key] = &[
         "What is pressed in a call before a number and # to transfer the other party; \"off\": nothing",
     ),
     key(
+        "services.intercom.number",
+        Kind::Text,
+        "\"*80\"",
+        "What is dialled before a number whose phones are to answer by themselves, by accounts that may; \"off\": nothing",
+    ),
+    key(
         "services.supervise.listen",
         Kind::Text,
         "\"*901\"",
@@ -492,6 +507,18 @@ pub const KEYS: &[Key] = &[
         "Calls that an account may have at a time",
     ),
     key(
+        "security.limits.minutes_per_day",
+        Kind::Count(0, 1_000_000),
+        "",
+        "Minutes that an account may call by trunks on a day, if it has no limit of its own; default: no limit",
+    ),
+    key(
+        "security.limits.money_per_day",
+        Kind::Text,
+        "",
+        "Money, such as \"5.00\", that an account may spend by trunks on a day; it needs rates.file; default: no limit",
+    ),
+    key(
         "security.allow_international",
         Kind::Flag,
         "false",
@@ -511,6 +538,7 @@ pub(super) const ACCOUNT: &[Key] = &[
     key("email", Kind::Text, "", "Where its owner is reached"),
     key("country", Kind::Text, "", "The country as whose people it dials, if not that of [numbers]"),
     key("area_code", Kind::Text, "", "Its area code, if not that of [numbers]"),
+    key("limits", Kind::Limits, "", "What it may do, where that is not as [security] says"),
 ];
 
 /// The keys of `[[trunk]]`.
@@ -568,6 +596,12 @@ pub(super) const TRUNK: &[Key] = &[
     key("networks", Kind::Networks, "", "Where its calls come from, beside the addresses of the server"),
 ];
 
+/// The keys of `[[page]]`.
+pub(super) const PAGE: &[Key] = &[
+    key("number", Kind::Text, "", "What accounts dial that may make phones answer by themselves"),
+    key("members", Kind::Texts, "", "Numbers and names of the accounts whose phones let it be heard"),
+];
+
 /// The keys of `[[route]]`.
 pub(super) const ROUTE: &[Key] = &[
     key("name", Kind::Text, "", "Its name"),
@@ -620,5 +654,10 @@ pub(super) const MENU: &[Key] = &[
 ];
 
 /// The lists of objects: name, keys, and why declaring one changes nothing in this version.
-pub const OBJECTS: &[(&str, &[Key], Option<&str>)] =
-    &[("account", ACCOUNT, None), ("trunk", TRUNK, None), ("route", ROUTE, None), ("menu", MENU, None)];
+pub const OBJECTS: &[(&str, &[Key], Option<&str>)] = &[
+    ("account", ACCOUNT, None),
+    ("trunk", TRUNK, None),
+    ("route", ROUTE, None),
+    ("page", PAGE, None),
+    ("menu", MENU, None),
+];

@@ -69,5 +69,11 @@ fn of_kind(kind: Kind) -> Value {
         Kind::Time | Kind::TimeOrOff => json!({ "type": ["string", "integer"] }),
         Kind::Action | Kind::Actions => json!({ "type": "object" }),
         Kind::Destination => json!({ "type": ["object", "array"] }),
+        Kind::Limits => {
+            let count = json!({ "type": "integer", "minimum": 0 });
+            let properties =
+                json!({ "calls": count, "minutes_per_day": count, "money_per_day": { "type": "string" } });
+            json!({ "type": "object", "properties": properties, "additionalProperties": false })
+        }
     }
 }

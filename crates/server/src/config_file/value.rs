@@ -6,6 +6,7 @@ use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
 
 use ipnet::IpNet;
+use offhook_exchange::spending::Limits;
 use offhook_media::lease::PortBlock;
 use toml::de::DeValue;
 
@@ -37,6 +38,8 @@ pub enum Value {
     /// Of [`Kind::Destination`]: keys and values of each place as written. A list of trunks in one place is as many places,
     /// each with its priority.
     Destination(Vec<Vec<(String, String)>>),
+    /// Of [`Kind::Limits`].
+    Limits(Limits),
     /// Of [`Kind::Actions`], and of [`Kind::Action`], which is one of them without keys.
     Actions(Vec<WrittenAction>),
 }
@@ -118,6 +121,7 @@ pub(super) fn read(kind: Kind, value: &DeValue<'_>) -> Option<Value> {
             };
             Value::Actions(value.as_table()?.iter().map(each).collect::<Option<_>>()?)
         }
+        Kind::Limits => Value::Limits(limits(value)?),
     })
 }
 
@@ -159,6 +163,21 @@ fn destination(value: &DeValue<'_>) -> Option<Vec<Vec<(String, String)>>> {
         Some(vec![("trunk".to_owned(), text(one.get_ref())?), ("priority".to_owned(), (at + 1).to_string())])
     };
     trunks.iter().enumerate().map(ranked).collect::<Option<_>>().filter(|_| alone)
+}
+
+fn limits(value: &DeValue<'_>) -> Option<Limits> {
+    let mut limits = Limits::default();
+    for (key, value) in value.as_table()? {
+        let value = value.get_ref();
+        let count = || count(value).and_then(|count| u32::try_from(count).ok());
+        match key.get_ref().as_ref() {
+            "calls" => limits.calls = Some(count()?),
+            "minutes_per_day" => limits.minutes_per_day = Some(count()?),
+            "money_per_day" => limits.money_per_day = Some(value.as_str()?.parse().ok()?),
+            _ => return None,
+        }
+    }
+    Some(limits)
 }
 
 fn place(value: &DeValue<'_>) -> Option<Vec<(String, String)>> {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use offhook_exchange::directory::AddressOfRecord;
+use offhook_exchange::spending::Limits;
 use offhook_store::{NewAccount, Password, parse_number};
 
 use crate::config_file::{Mistake, Object, Place, Secret, Value, Written};
@@ -20,6 +21,8 @@ pub struct DeclaredAccount {
     pub number: Option<String>,
     /// Where its owner is reached.
     pub email: Option<String>,
+    /// What it may do.
+    pub limits: Limits,
 }
 
 impl DeclaredAccount {
@@ -95,7 +98,11 @@ impl Reader<'_> {
         match AddressOfRecord::parse(&address) {
             Ok(address) => {
                 let (name, email) = (self.text("name"), self.text("email"));
-                Some(DeclaredAccount { address, password, name, number, email })
+                let limits = match self.object.values.get("limits").map(|entry| &entry.value) {
+                    Some(Value::Limits(limits)) => *limits,
+                    _ => Limits::default(),
+                };
+                Some(DeclaredAccount { address, password, name, number, email, limits })
             }
             Err(error) => {
                 self.mistake("address", error.to_string());

@@ -56,7 +56,7 @@ impl Meaning<'_> {
     /// `None`: no mails are sent.
     pub(super) fn mail(&mut self) -> Option<Mail> {
         let Some(server) = self.text("mail.server") else {
-            let rest = ["mail.port", "mail.user", "mail.password", "mail.from", "mail.tls", "mail.ca"];
+            let rest = ["mail.port", "mail.user", "mail.password", "mail.from", "mail.ca"];
             if let Some(path) = rest.into_iter().find(|path| self.is_named(path))
                 && !self.written.is_unreadable("mail.server")
             {

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use offhook_exchange::services::{
-    self, Announce, ConferenceSettings, ParkSettings, RecordingSettings, SERVICES, SuperviseSettings,
+    self, Announce, ConferenceSettings, Page, ParkSettings, RecordingSettings, SERVICES, SuperviseSettings,
     VoicemailSettings,
 };
 use offhook_exchange::speech::Language;
 
 use super::account::reveal;
+use super::plan::{mistake, text, texts};
 use super::{Meaning, Settings};
 use crate::config_file::Value;
 
@@ -74,6 +75,8 @@ impl Meaning<'_> {
             pickup_number,
             transfer_code,
             voicemail,
+            intercom: self.dialled("services.intercom.number"),
+            pages: self.pages(),
             supervise,
             recording: self.recording(),
             menus: services::Menus::default(),
@@ -122,6 +125,28 @@ impl Meaning<'_> {
             moderator_pin: self.pin("services.conference.moderator_pin"),
             most: self.count("services.conference.most") as u16,
         }
+    }
+
+    fn pages(&mut self) -> Vec<Page> {
+        let mut pages: Vec<Page> = Vec::new();
+        for object in self.written.objects.iter().filter(|object| object.list == "page" && object.complete) {
+            let number = text(object, "number").unwrap_or_default();
+            let members = texts(object, "members");
+            let wrong = if !is_dialled(&number) {
+                Some(("number", "this [[page]] has no number that can be dialled".to_owned()))
+            } else if pages.iter().any(|page| page.number == number) {
+                Some(("number", format!("{number} is declared twice")))
+            } else if members.is_empty() || members.len() > MOST_MEMBERS {
+                Some(("members", format!("a [[page]] has 1 to {MOST_MEMBERS} members")))
+            } else {
+                None
+            };
+            match wrong {
+                Some((key, what)) => self.mistakes.push(mistake(object, key, what)),
+                None => pages.push(Page { number, members }),
+            }
+        }
+        pages
     }
 
     fn recording(&mut self) -> RecordingSettings {
@@ -174,10 +199,17 @@ impl Meaning<'_> {
     /// What is dialled for a service, or nothing if it is off.
     fn dialled(&mut self, path: &'static str) -> Option<String> {
         let number = self.text(path).filter(|number| number != "off")?;
-        if !number.chars().all(|c| c.is_ascii_alphanumeric() || "*#+-._".contains(c)) {
+        if !is_dialled(&number) {
             let help = Some("digits, letters, *, #, +, -, . and _; or \"off\"".to_owned());
             self.mistake(path, format!("{number:?} cannot be dialled"), help);
         }
         Some(number)
     }
 }
+
+fn is_dialled(number: &str) -> bool {
+    !number.is_empty() && number.chars().all(|c| c.is_ascii_alphanumeric() || "*#+-._".contains(c))
+}
+
+/// Phones that one page calls at a time.
+const MOST_MEMBERS: usize = 200;

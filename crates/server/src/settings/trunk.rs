@@ -75,6 +75,7 @@ fn trunk(object: &Object, numbering: &Numbering) -> Result<Trunk, Wrong> {
         max_calls: limit("max_calls"),
         max_calls_per_second: limit("max_calls_per_second"),
         health,
+        retired: false,
     })
 }
 

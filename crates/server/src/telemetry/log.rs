@@ -72,6 +72,8 @@ impl Routine {
             | Event::CallAnswered { .. }
             | Event::CallFailed { .. }
             | Event::CallEnded { .. }
+            | Event::SpendingStopped { .. }
+            | Event::CallRefused { .. }
             | Event::AuthenticationFailed { .. } => true,
             Event::Dropped { .. }
             | Event::Refused { .. }
@@ -80,6 +82,9 @@ impl Routine {
             | Event::Recording { .. }
             | Event::Supervised { .. }
             | Event::LegStarted { .. }
+            | Event::CallCame { .. }
+            | Event::CallSent { .. }
+            | Event::CallStayed { .. }
             | Event::MediaEnded { .. }
             | Event::CallRinging { .. } => false,
         };
@@ -98,6 +103,9 @@ fn write(event: &Event) {
         Event::Dropped { from, reason } => tracing::debug!(%from, ?reason, "dropped"),
         Event::Refused { from, status, reason, call } => {
             tracing::debug!(call_id = call, %from, status = status.code(), reason, "refused");
+        }
+        Event::CallRefused { call, from, to, status, reason, trunk } => {
+            tracing::info!(call_id = call, from, to, status = status.code(), reason, trunk, "call refused");
         }
         Event::Overload { refused } => {
             tracing::warn!(refused, "overload: new calls are turned away with 503");
@@ -121,6 +129,14 @@ fn write(event: &Event) {
         Event::CallRinging { call } => tracing::debug!(call, "a phone rings"),
         Event::MediaEnded { call, packets: [from_caller, from_callee] } => {
             tracing::debug!(call_id = call, from_caller, from_callee, "media ended");
+        }
+        Event::CallStayed { call } => tracing::debug!(call_id = call, "call has not left"),
+        Event::CallCame { call, trunk } => tracing::debug!(call_id = call, trunk, "call came"),
+        Event::CallSent { call, trunk, dialled, sent, .. } => {
+            tracing::debug!(call_id = call, trunk, dialled, sent, "call leaves");
+        }
+        Event::SpendingStopped { call, account, what, ended } => {
+            tracing::warn!(call_id = call, %account, ended, "spending limit: {what}");
         }
         Event::LegStarted { call, leg } => tracing::debug!(call_id = call, leg, "leg started"),
         Event::CallAnswered { call, after, anchored, .. } => {

@@ -26,6 +26,9 @@ pub(crate) struct Measures {
     calls_turned_away: AtomicU64,
     authentication_failures: AtomicU64,
     registrations: AtomicU64,
+    calls_refused: AtomicU64,
+    calls_barred: AtomicU64,
+    calls_cut_off: AtomicU64,
     calls_started: AtomicU64,
     calls_answered: AtomicU64,
     answer_milliseconds: AtomicU64,
@@ -48,15 +51,18 @@ impl Measures {
                 *self.dropped.lock().unwrap_or_else(PoisonError::into_inner).entry(*reason).or_default() += 1;
             }
             Event::Refused { status, .. } => self.refused.count(status.code()),
+            Event::CallRefused { .. } => add(&self.calls_refused, 1),
             Event::Overload { refused } => add(&self.calls_turned_away, *refused),
             // What a trunk is like now is not counted.
             Event::Trunk { .. } => {}
             Event::AuthenticationFailed { .. } => add(&self.authentication_failures, 1),
             Event::Registered { .. } => add(&self.registrations, 1),
-            Event::LegStarted { .. }
-            | Event::MediaEnded { .. }
-            | Event::Recording { .. }
-            | Event::Supervised { .. } => {}
+            Event::LegStarted { .. } | Event::CallCame { .. } | Event::CallSent { .. } => {}
+            Event::CallStayed { .. } | Event::MediaEnded { .. } => {}
+            Event::Recording { .. } | Event::Supervised { .. } => {}
+            Event::SpendingStopped { ended, .. } => {
+                add(if *ended { &self.calls_cut_off } else { &self.calls_barred }, 1);
+            }
             Event::CallStarted { .. } => add(&self.calls_started, 1),
             Event::CallRinging { .. } => {}
             Event::CallAnswered { after, .. } => {
@@ -96,6 +102,21 @@ impl Measures {
         text.counter("calls_turned_away_total", "New calls refused for overload", &self.calls_turned_away);
         text.counter("authentication_failures_total", "Wrong credentials", &self.authentication_failures);
         text.counter("registrations_total", "Changes of registrations", &self.registrations);
+        text.counter(
+            "calls_refused_total",
+            "Calls of accounts and trunks refused before they reached anyone; a second has at most 50 records of such",
+            &self.calls_refused,
+        );
+        text.counter(
+            "calls_barred_total",
+            "Calls refused because an account has spent what it may",
+            &self.calls_barred,
+        );
+        text.counter(
+            "calls_cut_off_total",
+            "Calls ended because an account has spent what it may",
+            &self.calls_cut_off,
+        );
         text.counter("calls_started_total", "Calls that began to be set up", &self.calls_started);
         text.counter("calls_answered_total", "Calls answered", &self.calls_answered);
         text.head("answer_seconds_total", "Seconds from INVITE to answer, of all answered calls", "counter");

@@ -7,13 +7,16 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use offhook_exchange::directory::AddressOfRecord;
 use offhook_exchange::event::Event;
+use offhook_exchange::spending::{Money, Price, Spent, seconds};
 use offhook_sip_stack::shrink;
 use offhook_web::calendar::rfc3339;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::ledger;
+use super::spent::SpentLines;
 
 /// The calls that are not over, and the file of those that are.
 pub(crate) struct Records {
@@ -24,6 +27,8 @@ pub(crate) struct Records {
     ending: HashMap<Box<str>, Ending>,
     /// Not written yet.
     lines: String,
+    /// What accounts have spent by those.
+    spent: SpentLines,
     /// The last line could not be written.
     failing: bool,
     /// Files of the ledger that are full, and not removed yet.
@@ -48,6 +53,12 @@ struct Call {
     call_ids: Vec<Box<str>>,
     /// Apart: most calls are heard by nobody else.
     heard: Option<Box<HeardBy>>,
+    /// The trunk by which it left, and what that costs.
+    sent: Option<Box<Sent>>,
+    /// The trunk by which it came.
+    came_by: Option<Box<str>>,
+    /// Why we have ended it, if it is what its account has spent.
+    stopped: Option<Box<str>>,
 }
 
 /// Who or what else has heard a call.
@@ -57,6 +68,16 @@ struct HeardBy {
     recording: Vec<String>,
     /// Who has listened, and how far.
     supervised_by: Vec<String>,
+}
+
+/// A call that has left by a trunk.
+struct Sent {
+    trunk: String,
+    dialled: String,
+    sent: String,
+    charged: Option<(AddressOfRecord, i32)>,
+    price: Option<Price>,
+    currency: String,
 }
 
 impl Call {
@@ -73,7 +94,21 @@ impl Call {
             codec: None,
             call_ids: Vec::new(),
             heard: None,
+            sent: None,
+            came_by: None,
+            stopped: None,
         }
+    }
+
+    /// The seconds for which it is charged that ended at this Unix time; `None`: nobody answered.
+    fn seconds(&self, ended: Duration) -> Option<u64> {
+        Some(seconds(ended.saturating_sub(self.answered_at?)))
+    }
+
+    /// What it has cost, if that is known.
+    fn cost(&self, ended: Duration) -> Option<Money> {
+        let price = self.sent.as_ref()?.price?;
+        Some(self.seconds(ended).map_or(Money(0), |seconds| price.of(seconds)))
     }
 
     fn parties(&self) -> (&str, &str) {
@@ -112,6 +147,16 @@ struct Record<'a> {
     /// Who has listened to it, and how: `sip:boss@example.com listen`.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     supervised_by: &'a [String],
+    /// The trunk by which it came.
+    came_by: Option<&'a str>,
+    /// Of a call that has left by a trunk: its name, the number as it was dialled and as it was sent.
+    trunk: Option<&'a str>,
+    dialled: Option<&'a str>,
+    sent: Option<&'a str>,
+    /// The account that answers for its costs, and these, such as `0.60`, in this currency.
+    charged: Option<String>,
+    cost: Option<String>,
+    currency: Option<&'a str>,
 }
 
 /// A call that is over, but for the report of its media.
@@ -137,6 +182,7 @@ impl Records {
             calls: HashMap::new(),
             ending: HashMap::new(),
             lines: String::new(),
+            spent: SpentLines::new(data_dir),
             failing: false,
             left: Vec::new(),
         }
@@ -150,6 +196,12 @@ impl Records {
                     self.forget_oldest();
                 }
                 self.calls.insert(call.as_str().into(), Call::new(&from, &to, targets, unix));
+            }
+            Event::CallRefused { call, from, to, status, reason, trunk } => {
+                let came_by = trunk.map(Into::into);
+                let refused = Call { came_by, ..Call::new(&from, &to, 0, unix) };
+                let end = End { by: None, code: status.code(), reason };
+                self.add(unix, &call, &refused, end, [None; 2]);
             }
             Event::LegStarted { call, leg } => {
                 if let Some(call) = self.calls.get_mut(call.as_str()) {
@@ -172,6 +224,26 @@ impl Records {
                     }
                 }
             }
+            Event::CallStayed { call } => {
+                if let Some(call) = self.calls.get_mut(call.as_str()) {
+                    call.sent = None;
+                }
+            }
+            Event::CallCame { call, trunk } => {
+                if let Some(call) = self.calls.get_mut(call.as_str()) {
+                    call.came_by = Some(trunk.into());
+                }
+            }
+            Event::CallSent { call, trunk, dialled, sent, charged, price, currency } => {
+                if let Some(call) = self.calls.get_mut(call.as_str()) {
+                    call.sent = Some(Box::new(Sent { trunk, dialled, sent, charged, price, currency }));
+                }
+            }
+            Event::SpendingStopped { call, what, ended: true, .. } => {
+                if let Some(call) = self.calls.get_mut(call.as_str()) {
+                    call.stopped = Some(what.into());
+                }
+            }
             Event::MediaEnded { call, packets } => {
                 if let Some(Ending { call: ended, end, unix }) = self.ending.remove(call.as_str()) {
                     shrink(&mut self.ending);
@@ -192,12 +264,15 @@ impl Records {
             }
             Event::CallEnded { call, by } => {
                 let by = Some(super::log::ended_by(by));
-                self.end(unix, &call, End { by, code: 200, reason: "OK".into() });
+                let stopped = self.calls.get_mut(call.as_str()).and_then(|call| call.stopped.take());
+                let reason = stopped.map_or_else(|| "OK".to_owned(), String::from);
+                self.end(unix, &call, End { by, code: 200, reason });
             }
             Event::Recording { .. }
             | Event::Dropped { .. }
             | Event::Refused { .. }
             | Event::Overload { .. }
+            | Event::SpendingStopped { .. }
             | Event::Trunk { .. }
             | Event::AuthenticationFailed { .. }
             | Event::CallRinging { .. }
@@ -238,6 +313,13 @@ impl Records {
     fn add(&mut self, unix: Duration, id: &str, call: &Call, end: End, packets: [Option<u64>; 2]) {
         let (from, to) = call.parties();
         let heard = call.heard.as_deref();
+        let sent = call.sent.as_deref();
+        let cost = call.cost(unix);
+        let charged = sent.and_then(|sent| sent.charged.as_ref());
+        if let Some(((account, day), seconds)) = charged.zip(call.seconds(unix)) {
+            let spent = Spent { seconds, money: cost.unwrap_or_default() };
+            self.spent.add(id, call.started_at, (account, *day), spent);
+        }
         let record = Record {
             id,
             recording: heard.map(|heard| heard.recording.as_slice()).unwrap_or_default(),
@@ -258,6 +340,13 @@ impl Records {
             packets_from_caller: packets[0],
             packets_from_callee: packets[1],
             media: call.answered_at.map(|_| if call.anchored { "relayed" } else { "direct" }),
+            came_by: call.came_by.as_deref(),
+            trunk: sent.map(|sent| sent.trunk.as_str()),
+            dialled: sent.map(|sent| sent.dialled.as_str()),
+            sent: sent.map(|sent| sent.sent.as_str()),
+            charged: charged.map(|(account, _)| account.to_string()),
+            cost: cost.map(|cost| cost.to_string()),
+            currency: cost.and(sent).map(|sent| sent.currency.as_str()),
         };
         // Texts and numbers alone: it cannot fail.
         self.lines.push_str(&serde_json::to_string(&record).unwrap_or_default());
@@ -266,6 +355,7 @@ impl Records {
 
     /// Writes the records that came since the last time.
     pub(crate) fn flush(&mut self) {
+        self.spent.flush();
         if self.lines.is_empty() {
             return;
         }
@@ -323,6 +413,23 @@ impl Records {
                 let recording = Event::Recording { call: id(), what: Ok(file.clone()) };
                 ledger::encode(&mut entries, call.started_at, &recording);
             }
+            if let Some(trunk) = &call.came_by {
+                let came = Event::CallCame { call: id(), trunk: trunk.to_string() };
+                ledger::encode(&mut entries, call.started_at, &came);
+            }
+            if let Some(sent) = &call.sent {
+                let Sent { trunk, dialled, sent, charged, price, currency } = &**sent;
+                let sent = Event::CallSent {
+                    call: id(),
+                    trunk: trunk.clone(),
+                    dialled: dialled.clone(),
+                    sent: sent.clone(),
+                    charged: charged.clone(),
+                    price: *price,
+                    currency: currency.clone(),
+                };
+                ledger::encode(&mut entries, call.started_at, &sent);
+            }
             if let Some(at) = call.answered_at {
                 let after = at.saturating_sub(call.started_at);
                 let answered = Event::CallAnswered {
@@ -365,6 +472,7 @@ impl Records {
     /// # Errors
     /// When they cannot be written.
     pub(super) fn write_to_disk(&mut self) -> io::Result<()> {
+        self.spent.write_to_disk()?;
         if self.lines.is_empty() {
             return Ok(());
         }
@@ -480,5 +588,66 @@ mod tests {
             );
             assert_eq!((&record["media"], &record["q850"]), (&"relayed".into(), &16.into()));
         }
+    }
+
+    #[test]
+    fn a_call_by_a_trunk_is_written_with_its_cost_and_one_that_has_stayed_without() {
+        let data = tempfile::tempdir().unwrap();
+        let mut records = Records::new(data.path());
+        let seconds = Duration::from_secs;
+        for id in ["left", "stayed"] {
+            let call = || id.to_owned();
+            let started = Event::CallStarted { call: call(), from: "a".into(), to: "b".into(), targets: 1 };
+            records.take(seconds(1), started);
+            let sent = Event::CallSent {
+                call: call(),
+                trunk: "carrier".into(),
+                dialled: "030-1".into(),
+                sent: "+49301".into(),
+                charged: Some((AddressOfRecord::new("alice", "example.com"), 20_785)),
+                price: Some(Price { per_minute: Money(600_000), connection: Money(0), first: 1, then: 1 }),
+                currency: "EUR".into(),
+            };
+            records.take(seconds(1), sent);
+            if id == "stayed" {
+                records.take(seconds(2), Event::CallStayed { call: call() });
+            }
+            let (after, by) = (seconds(1), "sip:b@192.0.2.1".into());
+            records.take(
+                seconds(2),
+                Event::CallAnswered { call: call(), after, anchored: false, by, codec: None },
+            );
+            let account = AddressOfRecord::new("alice", "example.com");
+            let what = "It is spent".to_owned();
+            records.take(seconds(12), Event::SpendingStopped { call: call(), account, what, ended: true });
+            records.take(seconds(12), Event::CallEnded { call: call(), by: EndedBy::Exchange });
+        }
+        let written: Vec<Value> =
+            records.lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let [left, stayed] = &written[..] else { panic!("{written:?}") };
+        assert_eq!((&left["trunk"], &left["sent"]), (&"carrier".into(), &"+49301".into()));
+        assert_eq!((&left["cost"], &left["currency"]), (&"0.10".into(), &"EUR".into()));
+        assert_eq!(
+            (&left["reason"], &left["charged"]),
+            (&"It is spent".into(), &"sip:alice@example.com".into())
+        );
+        assert_eq!((&stayed["trunk"], &stayed["cost"]), (&Value::Null, &Value::Null));
+        records.flush();
+        let spent = super::super::spent(data.path(), 20_785).unwrap();
+        let all: Vec<_> = spent.into_values().collect();
+        assert_eq!(all, [Spent { seconds: 10, money: Money(100_000) }]);
+        // What strangers try is not written; a call of a trunk is.
+        let refused = Event::CallRefused {
+            call: "refused".into(),
+            from: "<sip:x@carrier>".into(),
+            to: "<sip:1@b>".into(),
+            status: offhook_sip::Status::NOT_FOUND,
+            reason: "This is no number of this trunk".into(),
+            trunk: Some("carrier".into()),
+        };
+        records.take(seconds(20), refused);
+        let refused: Value = serde_json::from_str(records.lines.trim_end()).unwrap();
+        assert_eq!((&refused["code"], &refused["came_by"]), (&404.into(), &"carrier".into()));
+        assert_eq!((&refused["legs"], &refused["q850"]), (&1.into(), &1.into()));
     }
 }

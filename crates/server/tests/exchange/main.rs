@@ -3,6 +3,7 @@
 
 mod api;
 mod client;
+mod lines;
 mod secure;
 mod sip;
 mod start;

@@ -17,5 +17,6 @@ pub(crate) async fn renew(State(site): State<Site>) -> Result<Json<Value>, Probl
 
 pub(crate) async fn reload(State(site): State<Site>) -> Result<Json<Value>, Problem> {
     site.certificates.reload()?;
-    Ok(Json(json!({ "reloaded": ["certificates"] })))
+    site.exchange.reload_rates().await.map_err(|mistakes| Problem::bad(mistakes.join("\n")))?;
+    Ok(Json(json!({ "reloaded": ["certificates", "rates"] })))
 }

@@ -8,9 +8,11 @@ mod devices;
 mod explain;
 mod input;
 mod ladder;
+mod lines;
 mod messages;
 mod numbers;
 mod recordings;
+mod spending;
 mod status;
 mod trace;
 mod trunks;
@@ -33,6 +35,9 @@ pub(crate) fn routes() -> Router<Site> {
         .route("/accounts/{address}", get(accounts::show).patch(accounts::change).delete(accounts::remove))
         .route("/accounts/{address}/answering", get(accounts::answering).patch(accounts::change_answering))
         .route("/accounts/{address}/rights", get(accounts::rights).patch(accounts::change_rights))
+        .route("/accounts/{address}/limits", get(spending::limits).patch(spending::change_limits))
+        .route("/accounts/{address}/spending", get(spending::of_account))
+        .route("/spending", get(spending::list))
         .route("/accounts/{address}/voicemail", get(voicemail::list))
         .route(
             "/accounts/{address}/voicemail/greeting",
@@ -65,8 +70,11 @@ pub(crate) fn routes() -> Router<Site> {
         .route("/certificates", get(certificates::list))
         .route("/certificates/renew", post(certificates::renew))
         .route("/config/reload", post(certificates::reload))
-        .route("/trunks", get(trunks::list))
-        .route("/trunks/{name}", get(trunks::show))
+        .route("/trunks", get(trunks::list).post(lines::add_trunk))
+        .route("/trunks/settings", get(lines::trunks))
+        .route("/trunks/{name}", get(trunks::show).patch(lines::change_trunk).delete(lines::remove_trunk))
+        .route("/routes", get(lines::routes).post(lines::add_route))
+        .route("/routes/{name}", axum::routing::patch(lines::change_route).delete(lines::remove_route))
         .route("/trunks/{name}/call", post(trunks::call))
         .route("/trunks/{name}/check", post(trunks::check))
         .route("/turn/credentials", get(turn::credentials))

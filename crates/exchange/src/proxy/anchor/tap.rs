@@ -21,8 +21,7 @@ use crate::proxy::signed_route::PartyName;
 use crate::proxy::transcoding::numbers;
 use record::Recorder;
 pub(crate) use record::file_name;
-pub use supervise::{How, Supervise};
-pub(crate) use supervise::{of_room, room};
+pub(crate) use supervise::{How, Supervise, of_room, room};
 
 /// Whom a call concerns whose media may have to be heard by us: the caller, and the one who is called.
 #[derive(Debug)]
@@ -95,7 +94,7 @@ impl Anchors {
             return;
         }
         if !tap.come(stream, cx) {
-            if recorded {
+            if tap.recorder.is_untried() && (recorded || tap.listens_for_keys()) {
                 let what = Err("its sound is in no format that the exchange knows".to_owned());
                 cx.event(Event::Recording { call: call_id.clone(), what });
                 tap.recorder.give_up();
@@ -197,7 +196,7 @@ fn holding(description: &Sdp) -> Option<Direction> {
 fn directed(description: &[u8], direction: &str) -> Vec<u8> {
     let mut directed = Vec::with_capacity(description.len() + 16);
     let mut is_sound = false;
-    let mut end = |is_sound: bool, directed: &mut Vec<u8>| {
+    let end = |is_sound: bool, directed: &mut Vec<u8>| {
         if is_sound {
             directed.extend_from_slice(format!("a={direction}\r\n").as_bytes());
         }

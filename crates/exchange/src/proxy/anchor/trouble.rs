@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use offhook_media::command::{InsecureReason, Report};
 use offhook_sip::Status;
 
-use super::{Anchors, Opened, SET_ASIDE};
+use super::{Anchor, Anchors, Opened, SET_ASIDE};
 use crate::config::Config;
 use crate::event::Event;
 
@@ -114,9 +114,16 @@ impl Anchors {
 
     /// The anchors of answered calls that have been on hold for too long.
     pub(crate) fn held_too_long(&self, config: &Config, now: Instant) -> Vec<u64> {
-        let too_long = |since: Instant| now.duration_since(since) >= config.hold_timeout;
+        let too_long = |one: &Anchor| {
+            // Of a direct one nothing is heard, and its BYE may be lost.
+            let most = if one.is_direct { LONGEST_DIRECT } else { config.hold_timeout };
+            one.quiet_since.is_some_and(|since| now.duration_since(since) >= most)
+        };
         let anchors = self.anchors.iter();
-        let over = anchors.filter(|(_, one)| one.answered.is_some() && one.quiet_since.is_some_and(too_long));
+        let over = anchors.filter(|(_, one)| one.answered.is_some() && too_long(one));
         over.map(|(number, _)| *number).collect()
     }
 }
+
+/// A call of whose media nothing is heard stands for no longer than this.
+const LONGEST_DIRECT: Duration = Duration::from_secs(24 * 3600);

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
+use offhook_exchange::directory::AddressOfRecord;
 use offhook_exchange::event::{EndedBy, Event};
+use offhook_exchange::spending::{Money, Price};
 use offhook_sip::Status;
 
 /// Appends an event of a call; others are left out.
@@ -17,6 +19,24 @@ pub(in super::super) fn encode(out: &mut Vec<u8>, unix: Duration, event: &Event)
         }
         Event::LegStarted { call, leg } => {
             entry.head(LEG, unix, call).text(leg);
+        }
+        Event::CallStayed { call } => {
+            entry.head(STAYED, unix, call);
+        }
+        Event::CallCame { call, trunk } => {
+            entry.head(CAME, unix, call).text(trunk);
+        }
+        Event::CallSent { call, trunk, dialled, sent, charged, price, currency } => {
+            entry.head(SENT, unix, call).text(trunk).text(dialled).text(sent).text(currency);
+            let (account, day) = charged.as_ref().map_or(("", 0), |(account, day)| (account.as_str(), *day));
+            entry.text(account).number(i64::from(day) as u64);
+            let price = price.map(|price| {
+                [price.per_minute.0, price.connection.0, u64::from(price.first), u64::from(price.then)]
+            });
+            price.into_iter().flatten().for_each(|one| _ = entry.number(one));
+        }
+        Event::SpendingStopped { call, account, what, ended } => {
+            entry.head(STOPPED, unix, call).text(account.as_str()).text(what).number(u64::from(*ended));
         }
         Event::CallAnswered { call, after, anchored, by, codec } => {
             entry.head(ANSWERED, unix, call).number(after.as_micros() as u64).number(u64::from(*anchored));
@@ -36,6 +56,7 @@ pub(in super::super) fn encode(out: &mut Vec<u8>, unix: Duration, event: &Event)
         Event::MediaEnded { .. }
         | Event::Dropped { .. }
         | Event::Refused { .. }
+        | Event::CallRefused { .. }
         | Event::Overload { .. }
         | Event::AuthenticationFailed { .. }
         | Event::Registered { .. }
@@ -68,6 +89,23 @@ fn event(mut entry: Reader<'_>) -> Option<(Duration, Event)> {
             Event::CallStarted { call, from, to, targets: entry.number()? as usize }
         }
         LEG => Event::LegStarted { call, leg: entry.text()? },
+        STAYED => Event::CallStayed { call },
+        CAME => Event::CallCame { call, trunk: entry.text()? },
+        SENT => {
+            let (trunk, dialled, sent, currency) =
+                (entry.text()?, entry.text()?, entry.text()?, entry.text()?);
+            let (account, day) = (entry.text()?, entry.number()? as i64);
+            let account = account.rsplit_once('@').map(|(user, host)| AddressOfRecord::new(user, host));
+            let charged = account.zip(i32::try_from(day).ok());
+            let price = entry.price();
+            Event::CallSent { call, trunk, dialled, sent, charged, price, currency }
+        }
+        STOPPED => {
+            let (account, what) = (entry.text()?, entry.text()?);
+            let (user, host) = account.rsplit_once('@')?;
+            let account = AddressOfRecord::new(user, host);
+            Event::SpendingStopped { call, account, what, ended: entry.number()? != 0 }
+        }
         ANSWERED => {
             let after = Duration::from_micros(entry.number()?);
             let anchored = entry.number()? != 0;
@@ -122,6 +160,12 @@ impl<'a> Reader<'a> {
         self.take(8)?.try_into().ok().map(u64::from_le_bytes)
     }
 
+    fn price(&mut self) -> Option<Price> {
+        let (per_minute, connection) = (Money(self.number()?), Money(self.number()?));
+        let (first, then) = (u32::try_from(self.number()?).ok()?, u32::try_from(self.number()?).ok()?);
+        Some(Price { per_minute, connection, first, then })
+    }
+
     fn text(&mut self) -> Option<String> {
         let length = usize::try_from(self.number()?).ok()?;
         Some(String::from_utf8_lossy(self.take(length)?).into_owned())
@@ -143,4 +187,8 @@ const LEG: u64 = 2;
 const ANSWERED: u64 = 3;
 const FAILED: u64 = 4;
 const ENDED: u64 = 5;
-const RECORDING: u64 = 6;
+const SENT: u64 = 6;
+const STOPPED: u64 = 7;
+const CAME: u64 = 8;
+const STAYED: u64 = 9;
+const RECORDING: u64 = 10;

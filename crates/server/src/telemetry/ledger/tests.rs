@@ -1,6 +1,8 @@
 use std::time::Duration;
 
+use offhook_exchange::directory::AddressOfRecord;
 use offhook_exchange::event::{EndedBy, Event};
+use offhook_exchange::spending::{Money, Price};
 use offhook_sip::Status;
 use serde_json::Value;
 
@@ -40,7 +42,32 @@ fn events_come_back_as_they_were_and_a_torn_end_is_left_out() {
     let failed =
         |by| Event::CallFailed { call: "f".into(), status: Status::BUSY_HERE, reason: "Busy 忙".into(), by };
     let leg = Event::LegStarted { call: "a".into(), leg: "offhook-00-1".into() };
-    let all = [started("a"), leg, answered("a"), ended("a"), failed(None), failed(Some(EndedBy::Operator))];
+    let alice = AddressOfRecord::new("alice", "example.com");
+    let price = Price { per_minute: Money(60_000), connection: Money(7), first: 60, then: 1 };
+    let sent = |charged: bool| Event::CallSent {
+        call: "a".into(),
+        trunk: "carrier".into(),
+        dialled: "030-1".into(),
+        sent: "+49301".into(),
+        charged: charged.then(|| (alice.clone(), 20_785)),
+        price: charged.then_some(price),
+        currency: "EUR".into(),
+    };
+    let what = "It is spent".to_owned();
+    let stopped = Event::SpendingStopped { call: "a".into(), account: alice.clone(), what, ended: true };
+    let all = [
+        started("a"),
+        leg,
+        Event::CallCame { call: "a".into(), trunk: "carrier".into() },
+        sent(true),
+        sent(false),
+        Event::CallStayed { call: "a".into() },
+        answered("a"),
+        stopped,
+        ended("a"),
+        failed(None),
+        failed(Some(EndedBy::Operator)),
+    ];
     let mut octets = Vec::new();
     for (number, event) in (0..).zip(&all) {
         encode(&mut octets, at(number), event);

@@ -35,6 +35,10 @@ impl Recorder {
         self.file.is_none()
     }
 
+    pub(super) fn is_untried(&self) -> bool {
+        !self.begun
+    }
+
     pub(super) fn give_up(&mut self) {
         self.begun = true;
     }

@@ -71,7 +71,7 @@ as_root() {
 
 # The phones that Python drives, in an environment of their own under the build directory.
 python_environment() {
-  if "$venv/bin/python" -c 'import numpy, pjsua2' 2>/dev/null; then return; fi
+  if "$venv/bin/python" -c 'import aiosmtpd, numpy, pjsua2' 2>/dev/null; then return; fi
   local python=python3
   if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
     packages python3 python3-venv

@@ -14,7 +14,7 @@ use crate::directory::{AddressOfRecord, Bindings, Delta};
 use crate::event::Event;
 use crate::keep::Keep;
 use crate::message::{TextAnswer, TextRequest};
-use crate::presence::Line;
+use crate::presence::{KeptWatch, Line, WatchChange};
 use crate::proxy::anchor::Supervise;
 use crate::spending::Share;
 use crate::trunks::TrunkState;
@@ -54,6 +54,9 @@ pub enum Input {
     /// What a folder of recordings holds now: its name, and the names of the files in it and in its folders. Said of each
     /// at the start, and of one that changes, to every shard.
     Mailbox(String, Vec<String>),
+    /// Subscriptions that were written down and are not over; said to every shard once, at the start, when it knows the
+    /// accounts and mailboxes.
+    Watches(Vec<KeptWatch>),
     /// The answer to a question in [`Outbox::texts`], by its number.
     Stored(u64, TextAnswer),
     /// From an operator, the API or the store.
@@ -202,6 +205,8 @@ pub struct Outbox {
     pub texts: Vec<(u64, TextRequest)>,
     /// What services want kept, with the number by which [`Command::Kept`] answers.
     pub keeps: Vec<(u64, Keep)>,
+    /// What changes in the subscriptions that are written down.
+    pub watches: Vec<WatchChange>,
     /// Changes to files of recordings.
     pub files: Vec<FileRequest>,
     /// What happened, for logs, metrics and call records.

@@ -99,6 +99,7 @@ impl Shard {
             Input::Stored(ticket, answer) => self.core.stored(ticket, answer, &mut cx),
             Input::Command(ticket, command) => self.core.command(ticket, command, &mut cx),
             Input::Mailbox(folder, files) => self.core.mailbox(&folder, &files, &mut cx),
+            Input::Watches(all) => self.core.restore_watches(&all, &mut cx),
             Input::Waited(waited) => self.core.waited(waited, &mut cx),
             Input::Deadline => {}
             Input::Drain => self.core.drain(&mut cx),

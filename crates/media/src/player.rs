@@ -1,10 +1,13 @@
-//! Reads a WAV file of any rate, channels and sample format, and plays it at the rate that is asked for.
+//! Reads a file of sound of any rate and number of channels, and plays it at the rate that is asked for.
+
+mod decode;
 
 use crate::SAMPLE_RATE;
+use decode::{Decoded, decode};
 use rubato::audioadapter_buffers::direct::InterleavedSlice;
 use rubato::{Fft, FixedSync, Resampler};
 use std::fmt;
-use std::io::Read;
+use std::io::{self, Read};
 use std::sync::Arc;
 
 /// A sound in memory, played frame by frame.
@@ -30,6 +33,11 @@ pub struct PlayError {
 #[derive(Debug)]
 enum Reason {
     Wav(hound::Error),
+    /// The kind of file, and what is wrong in it.
+    Broken(&'static str, String),
+    /// What it seems to be.
+    Unknown(&'static str),
+    Read(io::Error),
     Rate(u32),
     Empty,
     TooLong,
@@ -37,20 +45,14 @@ enum Reason {
 }
 
 impl Player {
-    /// Reads a whole WAV file (at most an hour): integers of 8 to 32 bits or floats, mixed to
-    /// mono. `name` is for the error. With `loops` it begins again when it ends.
+    /// Reads a whole file (at most an hour), mixed to mono: WAV with integers of 8 to 32 bits or floats, FLAC, MP3, and
+    /// Vorbis or Opus in Ogg. What it is, it says itself; `name` is for the error. With `loops` it begins again when it ends.
     ///
     /// # Errors
-    /// When the file is not WAV, cut off within its header, empty, too long, or in a format that is not
-    /// PCM.
+    /// When the file is something else, cut off within its header, empty or too long.
     pub fn new(file: impl Read, name: &str, loops: bool) -> Result<Player, PlayError> {
         let read = || {
-            let reader = hound::WavReader::new(file)?;
-            let rate = reader.spec().sample_rate;
-            if !(1000..=768_000).contains(&rate) {
-                return Err(Reason::Rate(rate));
-            }
-            let original = mono(reader)?;
+            let Decoded { samples: original, rate } = decode(file)?;
             let samples = resample(&original, rate, SAMPLE_RATE)?;
             Ok((original, rate, samples))
         };
@@ -117,37 +119,6 @@ impl Player {
     }
 }
 
-/// All samples between −1 and 1, channels mixed. A file cut off within its samples yields those it has.
-fn mono(reader: hound::WavReader<impl Read>) -> Result<Vec<f32>, Reason> {
-    let spec = reader.spec();
-    let channels = usize::from(spec.channels.max(1));
-    let limit = MAX_SECONDS * spec.sample_rate as usize;
-    let mut sum = 0.0;
-    let mut mixed = Vec::new();
-    let mut take = |n: usize, sample: f32| {
-        sum += sample;
-        if (n + 1).is_multiple_of(channels) {
-            mixed.push(sum / channels as f32);
-            sum = 0.0;
-        }
-        if mixed.len() > limit { Err(Reason::TooLong) } else { Ok(()) }
-    };
-    match spec.sample_format {
-        hound::SampleFormat::Float => {
-            for (n, sample) in reader.into_samples::<f32>().map_while(Result::ok).enumerate() {
-                take(n, if sample.is_finite() { sample.clamp(-1.0, 1.0) } else { 0.0 })?;
-            }
-        }
-        hound::SampleFormat::Int => {
-            let full = 2f32.powi(i32::from(spec.bits_per_sample) - 1);
-            for (n, sample) in reader.into_samples::<i32>().map_while(Result::ok).enumerate() {
-                take(n, sample as f32 / full)?;
-            }
-        }
-    }
-    if mixed.is_empty() { Err(Reason::Empty) } else { Ok(mixed) }
-}
-
 fn resample(sound: &[f32], from: u32, to: u32) -> Result<Vec<i16>, Reason> {
     if from == to {
         return Ok(sound.iter().copied().map(to_sample).collect());
@@ -174,6 +145,11 @@ impl fmt::Display for PlayError {
                 "its samples are compressed; convert it to PCM, as with `sox IN -e signed OUT.wav`",
             ),
             Reason::Wav(error) => write!(f, "{error}"),
+            Reason::Broken(kind, what) => write!(f, "not a proper {kind} file ({what})"),
+            Reason::Unknown(what) => {
+                write!(f, "expected WAV, FLAC, MP3, or Ogg with Vorbis or Opus, and it is {what}")
+            }
+            Reason::Read(error) => write!(f, "{error}"),
             Reason::Rate(rate) => write!(f, "a rate of {rate} Hz is outside 1000 to 768000"),
             Reason::Empty => f.write_str("it holds no sound"),
             Reason::TooLong => write!(f, "longer than {} minutes", MAX_SECONDS / 60),

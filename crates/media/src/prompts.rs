@@ -21,6 +21,11 @@ pub fn is_known(name: &str) -> bool {
     list::PROMPTS.binary_search_by_key(&name, |(known, _)| known).is_ok()
 }
 
+/// The names of all prompts, in order.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    list::PROMPTS.iter().map(|(name, _)| *name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,9 +55,17 @@ mod tests {
             let all = of(language);
             all.into_iter()
                 .filter(|name| {
-                    ["/voicemail-", "/conference-", "/queue-", "/codes-", "/wake-up-"]
-                        .iter()
-                        .any(|one| name.starts_with(one))
+                    [
+                        "/voicemail-",
+                        "/conference-",
+                        "/queue-",
+                        "/codes-",
+                        "/wake-up-",
+                        "/menu-",
+                        "/directory-",
+                    ]
+                    .iter()
+                    .any(|one| name.starts_with(one))
                 })
                 .collect::<Vec<_>>()
         };

@@ -38,6 +38,9 @@ impl Doctor {
             Ok(api) => findings.extend(of_server(&api)?),
             Err(_) => findings.extend(of_machine(&settings)),
         }
+        if let Some(reached) = offhook_server::Server::check_mail(&settings) {
+            findings.push(Finding { what: "mail", trouble: reached.err() });
+        }
         let found = findings.iter().filter(|finding| finding.trouble.is_some()).count();
         if self.common.json {
             let all: Vec<Value> =

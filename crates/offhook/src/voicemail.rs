@@ -35,6 +35,23 @@ pub(crate) enum Voicemail {
         #[command(flatten)]
         common: Flags,
     },
+    /// Greets callers of a mailbox with a file of sound, or with the standard greeting again
+    #[command(
+        after_help = "Examples: offhook voicemail greeting sip:alice@example.com hello.mp3\n          \
+                      offhook voicemail greeting sip:alice@example.com --standard"
+    )]
+    Greeting {
+        /// Whose
+        address: String,
+        /// WAV, FLAC, MP3, or Ogg with Vorbis or Opus, of any rate
+        #[arg(required_unless_present = "standard", conflicts_with = "standard")]
+        file: Option<PathBuf>,
+        /// The standard greeting
+        #[arg(long)]
+        standard: bool,
+        #[command(flatten)]
+        common: Flags,
+    },
     /// Deletes a message
     #[command(after_help = "Example: offhook voicemail delete sip:alice@example.com 1800000000-1-1002")]
     Delete {
@@ -70,6 +87,19 @@ impl Voicemail {
                 let sound = Api::open(&common.place)?.send("GET", &path, Vec::new())?;
                 fs::write(&file, sound)
                     .map_err(|error| Failure::other(format!("{}: {error}", file.display())))?;
+            }
+            Self::Greeting { address, file, common, .. } => {
+                let path = format!("{}/greeting", path(&address));
+                let api = Api::open(&common.place)?;
+                match file {
+                    Some(file) => {
+                        let sound = fs::read(&file);
+                        let sound =
+                            sound.map_err(|error| Failure::other(format!("{}: {error}", file.display())))?;
+                        api.send("PUT", &path, sound)?;
+                    }
+                    None => _ = api.send("DELETE", &path, Vec::new())?,
+                }
             }
             Self::Delete { address, id, common } => {
                 let path = format!("{}/{}", path(&address), segment(&id));

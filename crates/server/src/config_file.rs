@@ -20,7 +20,7 @@ use toml::de::{DeTable, DeValue};
 pub use key::{KEYS, Key, Kind, OBJECTS};
 pub use mistake::{Mistake, Mistakes, Place, Source};
 pub use schema::schema;
-pub use value::{Secret, Value};
+pub use value::{Secret, Value, WrittenAction};
 
 pub(crate) use mistake::did_you_mean;
 

@@ -11,6 +11,7 @@ mod host;
 mod keeps;
 mod lines;
 mod machine;
+mod mail;
 mod media_thread;
 mod music;
 mod notify;
@@ -32,6 +33,7 @@ mod texts;
 mod trace;
 mod turn;
 mod voicemail;
+mod watches;
 mod web;
 
 pub use banner::banner;
@@ -44,7 +46,8 @@ pub use routing::{RouteDecision, RouteReport, RouteRow, list_routes, test_route}
 pub use run_file::RunFile;
 pub use server::{Ended, Server};
 pub use settings::{
-    CertificateFiles, DeclaredAccount, Messages, Service, Settings, TurnSettings, WebTls, read_rates,
+    CertificateFiles, DeclaredAccount, Mail, MailTls, Messages, Service, Settings, TurnSettings, WebTls,
+    read_rates,
 };
 pub use start::StartError;
 pub use telemetry::{LogFormat, call_records, start_log};

@@ -52,7 +52,7 @@ async fn open(settings: &Settings, warnings: &mut Vec<String>) -> Result<Site, S
         directory.apply(delta);
     }
     let lines = LineDesk::new(Arc::new(settings.clone()));
-    let records = Stored { store, realm, shards: None, numbers: settings.numbers, lines };
+    let records = Stored { store, realm, shards: None, numbers: settings.numbers, lines, mail: None };
     Ok(Site {
         token: token()?.into(),
         exchange: Arc::new(AtRest { directory }),

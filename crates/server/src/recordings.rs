@@ -14,8 +14,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use offhook_exchange::io::FileRequest;
+use offhook_exchange::services::PROMPTS;
 use offhook_media::command::StreamId;
-use offhook_media::ogg_opus;
 use offhook_media::player::Player;
 use offhook_media::recorder::{RecordError, Recorder};
 use offhook_media::voice::file::{Answer, MUSIC, Request};
@@ -23,6 +23,7 @@ use offhook_media::voice::{Lost, RATE};
 
 use crate::call_recordings::CallRecordings;
 use crate::clock;
+use crate::mail::Notices;
 use crate::music::Music;
 use crate::shards::Mailbox;
 
@@ -96,6 +97,8 @@ pub(crate) struct Recordings {
     keep_days: u64,
     takes: HashMap<(StreamId, u32), Take>,
     taken: u64,
+    /// Who writes mails about messages, if anybody does.
+    mails: Option<Notices>,
     /// Of calls, which have a place of their own.
     calls: CallRecordings,
     music: Music,
@@ -129,7 +132,12 @@ impl Recordings {
         let temporary = place.join(TEMPORARY);
         let _ = fs::remove_dir_all(&temporary);
         DirBuilder::new().recursive(true).mode(0o700).create(&temporary)?;
-        Ok(Self { place, keep_days, takes: HashMap::new(), taken: 0, calls, music })
+        Ok(Self { place, keep_days, takes: HashMap::new(), taken: 0, mails: None, calls, music })
+    }
+
+    /// The same, with somebody who is told of messages.
+    pub(crate) fn tell(self, mails: Option<Notices>) -> Self {
+        Self { mails, ..self }
     }
 
     /// All folders with their files.
@@ -256,6 +264,15 @@ impl Recordings {
 
     /// Gives a complete recording its name, once it is on the disk.
     fn put(&self, temporary: &Path, file: &str) -> io::Result<()> {
+        let noted = self.mails.as_ref().and_then(|mails| Some((mails, mails.note(file)?)));
+        let put = self.put_there(temporary, file);
+        if let Some((mails, noted)) = noted {
+            mails.announce(noted, put.is_ok());
+        }
+        put
+    }
+
+    fn put_there(&self, temporary: &Path, file: &str) -> io::Result<()> {
         let path = self.path(file)?;
         File::open(temporary)?.sync_all()?;
         let folder = path.parent().unwrap_or(&self.place);
@@ -291,7 +308,10 @@ impl Recordings {
     }
 
     fn load(&self, file: &str) -> Result<Arc<[i16]>, String> {
-        read(&self.path(file).map_err(|error| error.to_string())?)
+        let path = self.path(file).map_err(|error| error.to_string())?;
+        let is_prompt = Path::new(file).starts_with(PROMPTS);
+        let beside = self.place.parent().filter(|_| is_prompt).map(|data_dir| data_dir.join(file));
+        read(&beside.unwrap_or(path))
     }
 
     fn list(&self, folder: &str) -> Shown {
@@ -333,17 +353,10 @@ impl Recordings {
     }
 }
 
-/// Reads a sound of any rate: WAV, or Opus in Ogg.
+/// Reads a sound of any kind and rate.
 pub(crate) fn read(path: &Path) -> Result<Arc<[i16]>, String> {
     let file = File::open(path).map_err(|error| error.to_string())?;
     let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-    if path.extension().is_some_and(|kind| kind == "opus" || kind == "ogg") {
-        let mut reader =
-            ogg_opus::Reader::new(BufReader::new(file), RATE).map_err(|error| error.to_string())?;
-        let mut sound = Vec::new();
-        while sound.len() < MOST_SAMPLES && reader.read(&mut sound) {}
-        return Ok(sound.into());
-    }
     let player = Player::new(BufReader::new(file), &name, false).map_err(|error| error.to_string())?;
     Ok(player.into_samples(RATE).into())
 }
@@ -377,8 +390,6 @@ pub(crate) fn names(folder: &Path) -> Vec<String> {
 const TEMPORARY: &str = ".under-way";
 /// Ten minutes of sound at our rate, of all recordings together.
 const MOST_WAITING: usize = 600 * RATE as usize;
-/// The longest sound that is played whole.
-const MOST_SAMPLES: usize = 3600 * RATE as usize;
 /// How often it is looked for what is too old.
 const SWEEP: Duration = Duration::from_secs(3600);
 

@@ -9,6 +9,7 @@ use offhook_net::Streams;
 use offhook_web::trace::{Followed, Found};
 use offhook_web::{About, Exchange, Problem, Reply, TurnCredentials};
 
+use crate::mail::Health;
 use crate::shards::Shards;
 use crate::telemetry::Measures;
 use crate::turn::TurnDesk;
@@ -20,6 +21,7 @@ pub(crate) struct Running {
     pub(crate) streams: Streams,
     pub(crate) measures: Arc<Measures>,
     pub(crate) turn: Option<TurnDesk>,
+    pub(crate) mail: Option<Arc<Health>>,
     pub(crate) about: About,
     /// What calls by trunks cost.
     pub(crate) rates_file: Option<PathBuf>,
@@ -64,7 +66,8 @@ impl Exchange for Running {
                 _ => None,
             };
             let turn = self.turn.as_ref().map(TurnDesk::counts);
-            self.measures.text(status, self.streams.counts(), turn.as_ref())
+            let mail = self.mail.as_ref().map(|mail| mail.counts());
+            self.measures.text(status, self.streams.counts(), turn.as_ref(), mail)
         })
     }
 

@@ -173,6 +173,16 @@ impl Server {
         self.runtime.block_on(crate::offline::ask(&self.site, method, path, body))
     }
 
+    /// Whether the mail server of these settings can be reached and takes us in; `None`: no mails are sent.
+    ///
+    /// # Errors
+    /// What is in the way, in words.
+    pub fn check_mail(settings: &Settings) -> Option<Result<(), String>> {
+        let mail = settings.mail.as_ref()?;
+        let runtime = start::new_runtime().map_err(|error| error.to_string());
+        Some(runtime.and_then(|runtime| runtime.block_on(crate::mail::check(mail))))
+    }
+
     /// Lets phones of this machine, started by whoever may read the data directory, use an account.
     ///
     /// # Errors

@@ -3,6 +3,8 @@
 mod account;
 mod group;
 mod lines;
+mod mail;
+mod menu;
 mod messages;
 mod plan;
 mod presence;
@@ -31,6 +33,7 @@ use offhook_sdp::Codec;
 use offhook_sip_stack::Transport;
 
 pub use account::DeclaredAccount;
+pub use mail::{Mail, MailTls};
 pub use messages::Messages;
 pub use services::Service;
 pub use spending::read_rates;
@@ -111,6 +114,8 @@ pub struct Settings {
     pub turn: Option<TurnSettings>,
     /// What text messages are set to.
     pub messages: Messages,
+    /// Who takes mails about voice messages; `None`: there are none.
+    pub mail: Option<Mail>,
     /// What presence is set to.
     pub presence: offhook_exchange::presence::Settings,
     /// Octets in which the messages that passed lately are kept; 0: they are not.
@@ -356,6 +361,7 @@ impl Meaning<'_> {
             hold_timeout: self.time("media.hold_timeout"),
             turn,
             messages: self.messages(),
+            mail: self.mail(),
             presence: self.presence(),
             trace_memory: self.trace_memory(),
             services: self.services(),

@@ -13,6 +13,7 @@ use offhook_exchange::command::{Answer, Ticket};
 use offhook_exchange::config::Epoch;
 use offhook_exchange::io::{Input, Outbox};
 use offhook_exchange::message::TextAnswer;
+use offhook_exchange::presence::WatchChange;
 use offhook_media::command as media;
 use offhook_memory::Peak;
 use offhook_net::{NetInput, Resolver, SendFailed, Streams, UdpSockets, flow_of};
@@ -53,6 +54,7 @@ pub(crate) struct SignalThread {
     /// The way of questions about text messages, and that of their answers.
     pub(crate) texts: mpsc::Sender<Asked>,
     pub(crate) keeps: mpsc::Sender<Wanted>,
+    pub(crate) watches: mpsc::Sender<WatchChange>,
     pub(crate) stored: (Mailbox<Stored>, Receiver<Stored>),
     pub(crate) media: Mailbox<media::Command>,
     /// The way to files of recordings, and what folders of them hold.
@@ -425,6 +427,11 @@ impl SignalThread {
             {
                 asked.answered.put((ticket, TextAnswer::Failed));
             }
+        }
+        let changes = self.state.out.watches.drain(..);
+        let lost = changes.filter_map(|change| self.watches.try_send(change).err()).count();
+        if lost > 0 {
+            tracing::warn!(changes = lost, "too many subscriptions change: these may end with the process");
         }
     }
 

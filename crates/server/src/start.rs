@@ -12,6 +12,7 @@ use offhook_exchange::config::{Config, Epoch, Listener};
 use offhook_exchange::directory::{AddressOfRecord, Delta};
 use offhook_exchange::dispatch;
 use offhook_exchange::io::{Input, Outbox, ShardMessage};
+use offhook_exchange::presence::{KeptWatch, WatchChange};
 use offhook_exchange::spending::{Share, Spent, day};
 use offhook_media::identity::Identity;
 use offhook_media::lease::PortBlock;
@@ -33,6 +34,7 @@ use crate::certificates::{CertificateError, Certificates, Shown};
 use crate::host::{Host, Station};
 use crate::keeps;
 use crate::lines::{self, LineDesk};
+use crate::mail::{self, Mailer, Notices};
 use crate::media_thread::MediaThread;
 use crate::music::Music;
 use crate::others::Others;
@@ -47,7 +49,7 @@ use crate::texts;
 use crate::trace::Recorder;
 use crate::turn::{self, Surroundings, Turn, TurnDoors};
 use crate::voicemail::{self, Mailboxes};
-use crate::{RunFile, Settings, clock, web};
+use crate::{RunFile, Settings, clock, watches, web};
 
 /// Why an exchange could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -131,21 +133,30 @@ pub(crate) fn start(mut settings: Settings) -> Result<Server, StartError> {
     runtime.spawn(texts::run(store.clone(), terms, asked));
     let (to_keeps, wanted) = keeps::channel();
     let abroad = Abroad { resolver, tls: tls_client(&settings)? };
-    let facts = Facts { deltas: &deltas, spent: &spent };
-    let parts =
-        start_threads(&settings, &config, identity, (doors, abroad), &facts, journals, (to_texts, to_keeps))?;
+    let mail = mail::open(&settings, &store).map_err(system("the folder of mails cannot be used"))?;
+    let (notices, mailer) = mail.unzip();
+    let watches = runtime.block_on(store.watches(clock::unix().as_secs()))?;
+    let (to_watches, changes) = watches::channel();
+    runtime.spawn(watches::run(store.clone(), changes));
+    let facts = Facts { deltas: &deltas, spent: &spent, watches: &watches };
+    let writers = Writers { journals, texts: to_texts, keeps: to_keeps, watches: to_watches, notices };
+    let parts = start_threads(&settings, &config, identity, (doors, abroad), &facts, writers)?;
     let Parts { shards, streams, measures, mut threads } = parts;
     runtime.spawn(keeps::run(store.clone(), shards.clone(), wanted));
     let sites = http.iter().chain(&https);
     let turn = start_turn(turn, &settings, &realm, secret, (&listeners, &shown.turn), sites)?
         .map(|turn| threads.keep(turn));
     runtime.spawn(shown.clone().keep());
+    let health = mailer.as_ref().map(Mailer::health);
+    mailer.map(|mailer| runtime.spawn(mailer.run()));
+    let mail = health.clone();
     let rates_file = settings.rates_file.clone();
     let exchange = Running {
         shards: shards.clone(),
         streams: streams.clone(),
         measures,
         turn: turn.clone(),
+        mail,
         about,
         rates_file,
     };
@@ -154,6 +165,7 @@ pub(crate) fn start(mut settings: Settings) -> Result<Server, StartError> {
         realm,
         shards: Some(shards.clone()),
         numbers: settings.numbers,
+        mail: health,
         lines: LineDesk::new(Arc::new(settings.clone())),
     };
     let site = Site {
@@ -372,6 +384,7 @@ fn start_turn<'a>(
 struct Facts<'a> {
     deltas: &'a [Delta],
     spent: &'a BTreeMap<(AddressOfRecord, i32), Spent>,
+    watches: &'a [KeptWatch],
 }
 
 /// How other domains are found, and how we know them.
@@ -399,14 +412,23 @@ struct Parts {
     threads: Threads,
 }
 
+/// To whom shards and files give what has to be kept.
+struct Writers {
+    /// One for each shard.
+    journals: Vec<Journal>,
+    texts: tokio::sync::mpsc::Sender<texts::Asked>,
+    keeps: tokio::sync::mpsc::Sender<keeps::Wanted>,
+    watches: tokio::sync::mpsc::Sender<WatchChange>,
+    notices: Option<Notices>,
+}
+
 fn start_threads(
     settings: &Settings,
     config: &Config,
     identity: Arc<Identity>,
     (doors, abroad): (Doors, Abroad),
     facts: &Facts<'_>,
-    journals: Vec<Journal>,
-    (texts, keeps): (tokio::sync::mpsc::Sender<texts::Asked>, tokio::sync::mpsc::Sender<keeps::Wanted>),
+    Writers { journals, texts, keeps, watches, notices }: Writers,
 ) -> Result<Parts, StartError> {
     let shards = settings.threads;
     let signal = (0..shards).map(|number| Sleeper::start(&thread_name(number, shards), Host::run));
@@ -422,7 +444,7 @@ fn start_threads(
     calls.recover();
     let place = voicemail::place(&settings.data_dir);
     let writer = Recordings::open(place, settings.voicemail_keep_days, calls, music);
-    let writer = writer.map_err(system("the folder of voicemail cannot be used"))?;
+    let writer = writer.map_err(system("the folder of voicemail cannot be used"))?.tell(notices);
     let folders_now = writer.all();
     let (recordings, file_works) = Files::new();
     let (media_files, from_files) = Mailbox::new(media.waker.clone());
@@ -469,6 +491,7 @@ fn start_threads(
             resolved: Mailbox::new(wakers[usize::from(number)].clone()),
             texts: texts.clone(),
             keeps: keeps.clone(),
+            watches: watches.clone(),
             stored: Mailbox::new(wakers[usize::from(number)].clone()),
             media: to_media.clone(),
             files: (recordings.clone(), shown),
@@ -481,7 +504,7 @@ fn start_threads(
         });
     }
     // The ways of the signal threads are all that is left: when they end, the others do.
-    drop((notes, to_media, texts, keeps));
+    drop((notes, to_media, texts, keeps, watches));
     let records = telemetry::Records::new(&settings.data_dir);
     let telemetry = spawn("offhook-log", move || telemetry::run(&noted, records))?;
     let listeners = Listeners { media: media_files, shards: folders };
@@ -536,6 +559,7 @@ fn new_shard(
     for (folder, files) in mailboxes {
         shard.handle(clock::now(), Input::Mailbox(folder.clone(), files.clone()), &mut out);
     }
+    shard.handle(clock::now(), Input::Watches(facts.watches.to_vec()), &mut out);
     Ok(shard)
 }
 

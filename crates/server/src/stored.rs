@@ -1,5 +1,7 @@
 //! The store as the API sees it; what changes there, the shards learn.
 
+use std::sync::Arc;
+
 use offhook_exchange::command::Command;
 use offhook_exchange::directory::{
     AddressOfRecord, Also, Delta, Forward, HoursOf, RING_SECONDS, Record, Rights,
@@ -19,6 +21,7 @@ use offhook_web::{
 
 use crate::clock;
 use crate::lines::LineDesk;
+use crate::mail::Health;
 use crate::shards::Shards;
 
 /// The store, with the shards that must know of changes; none while no server runs.
@@ -28,6 +31,8 @@ pub(crate) struct Stored {
     pub(crate) shards: Option<Shards>,
     /// How accounts get numbers.
     pub(crate) numbers: NumberRules,
+    /// How it is with mails, where some are sent.
+    pub(crate) mail: Option<Arc<Health>>,
     pub(crate) lines: LineDesk,
 }
 
@@ -363,7 +368,8 @@ impl Records for Stored {
             .memory_only()
             .then(|| format!("the registrations of {waiting} accounts would be lost in a crash"));
         let journal = health.journal_error.map(|error| format!("the journal cannot be written: {error}"));
-        [journal, memory].into_iter().flatten().collect()
+        let mail = self.mail.as_ref().and_then(|mail| mail.trouble());
+        [journal, memory, mail].into_iter().flatten().collect()
     }
 }
 

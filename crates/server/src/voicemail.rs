@@ -1,13 +1,16 @@
 //! Mailboxes, as the API sees them: the folders that the thread of recordings writes.
 
-use std::fs::{self, File};
-use std::io::{self, BufReader};
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, BufReader, BufWriter};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use offhook_exchange::directory::AddressOfRecord;
-use offhook_exchange::mailbox::{Contents, Message, folder};
-use offhook_media::recorder;
+use offhook_exchange::mailbox::{Contents, GREETING, Message, folder};
+use offhook_media::player::Player;
+use offhook_media::recorder::{self, RecordError, Recorder};
+use offhook_media::voice::RATE;
 use offhook_web::calendar::rfc3339;
 use offhook_web::{Problem, VoiceMessage, Voicemail};
 
@@ -53,6 +56,28 @@ impl Mailboxes {
     }
 }
 
+impl Mailboxes {
+    /// Those who look at a folder are to know of what has changed in it.
+    fn changed(&self, folder: String) {
+        if let Some(files) = &self.files {
+            files.changed(folder);
+        }
+    }
+
+    /// Puts it in its place when it is complete.
+    fn keep_greeting(&self, folder: &str, samples: &[i16]) -> Result<(), RecordError> {
+        let folder = self.place.join(folder);
+        DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+        let temporary = folder.join(format!("{GREETING}.part"));
+        let mut recorder = Recorder::new(BufWriter::new(File::create(&temporary)?), RATE)?;
+        recorder.write(samples)?;
+        recorder.finish()?;
+        File::open(&temporary)?.sync_all()?;
+        fs::rename(&temporary, folder.join(GREETING))?;
+        Ok(())
+    }
+}
+
 impl Voicemail for Mailboxes {
     fn list(&self, account: &str) -> Result<Vec<VoiceMessage>, Problem> {
         let folder = Self::folder(account)?;
@@ -68,10 +93,35 @@ impl Voicemail for Mailboxes {
     fn remove(&self, account: &str, id: &str) -> Result<(), Problem> {
         let (folder, file) = self.find(account, id)?;
         fs::remove_file(file).map_err(|error| failed(id, &error))?;
-        if let Some(files) = &self.files {
-            files.changed(folder);
-        }
+        self.changed(folder);
         Ok(())
+    }
+
+    fn set_greeting(&self, account: &str, sound: &[u8]) -> Result<(), Problem> {
+        let folder = Self::folder(account)?;
+        let player = Player::new(sound, "this greeting", false);
+        let samples = player.map_err(|error| Problem::bad(error.to_string()))?.into_samples(RATE);
+        if samples.len() > MOST_GREETING {
+            return Err(Problem::bad("a greeting lasts five minutes at the most"));
+        }
+        let kept = self.keep_greeting(&folder, &samples);
+        kept.map_err(|error| Problem::failed(format!("the greeting of {account}: {error}")))?;
+        self.changed(folder);
+        Ok(())
+    }
+
+    fn remove_greeting(&self, account: &str) -> Result<(), Problem> {
+        let folder = Self::folder(account)?;
+        match fs::remove_file(self.place.join(&folder).join(GREETING)) {
+            Ok(()) => {
+                self.changed(folder);
+                Ok(())
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(Problem::not_found(format!("{account} has no greeting of its own")))
+            }
+            Err(error) => Err(Problem::failed(format!("the greeting of {account}: {error}"))),
+        }
     }
 
     fn forget(&self, account: &str) -> Result<(), Problem> {
@@ -81,9 +131,7 @@ impl Voicemail for Mailboxes {
                 Err(Problem::failed(format!("the mailbox of {account}: {error}")))
             }
             _ => {
-                if let Some(files) = &self.files {
-                    files.changed(folder);
-                }
+                self.changed(folder);
                 Ok(())
             }
         }
@@ -98,9 +146,29 @@ fn failed(id: &str, error: &io::Error) -> Problem {
     }
 }
 
+/// Samples of a greeting: five minutes.
+const MOST_GREETING: usize = 300 * RATE as usize;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_greeting_is_any_sound_and_what_is_none_changes_nothing() {
+        let place = tempfile::tempdir().unwrap();
+        let mailboxes = Mailboxes { place: place.path().to_owned(), files: None };
+        let alice = "sip:alice@example.com";
+        assert_eq!(mailboxes.remove_greeting(alice).unwrap_err().status, 404);
+        let flac = include_bytes!("../../media/src/player/samples/tone.flac");
+        mailboxes.set_greeting(alice, flac).unwrap();
+        let file = place.path().join("alice@example.com").join(GREETING);
+        let seconds = recorder::seconds(File::open(&file).unwrap()).unwrap();
+        assert!((seconds - 0.5).abs() < 0.05, "{seconds}");
+        assert_eq!(mailboxes.set_greeting(alice, b"no sound").unwrap_err().status, 400);
+        assert!(file.exists());
+        mailboxes.remove_greeting(alice).unwrap();
+        assert!(!file.exists());
+    }
 
     #[test]
     fn messages_are_listed_read_and_deleted_and_a_mailbox_ends_with_its_account() {

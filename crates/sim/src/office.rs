@@ -16,6 +16,7 @@ use offhook_exchange::dispatch;
 use offhook_exchange::event::Event;
 use offhook_exchange::io::{Input, Outbox, ShardMessage, StoreRequest};
 use offhook_exchange::keep::Keep;
+use offhook_exchange::presence::{KeptWatch, WatchChange};
 use offhook_media::lease::PortBlock;
 use offhook_media::relay::{self, Relay};
 use offhook_sip::digest::{Algorithm, ha1};
@@ -46,6 +47,8 @@ pub struct Office {
     restarts: u8,
     /// The recordings: they outlive the process.
     pub recordings: Recordings,
+    /// The subscriptions that were written down, by our tags: so do they.
+    pub watches: BTreeMap<String, KeptWatch>,
 }
 
 /// A datagram that the exchange sends.
@@ -80,6 +83,7 @@ impl Office {
             answers: Vec::new(),
             restarts: 0,
             recordings: Recordings::default(),
+            watches: BTreeMap::new(),
         }
     }
 
@@ -155,6 +159,11 @@ impl Office {
         for folder in self.recordings.folders() {
             self.show(now, Some(folder));
         }
+        let unix = self.epoch.unix_seconds(now);
+        let watches: Vec<_> = self.watches.values().filter(|one| one.expires_at > unix).cloned().collect();
+        for shard in 0..self.shards.len() {
+            self.input(now, shard, Input::Watches(watches.clone()));
+        }
     }
 
     /// Takes a datagram that came to one of its ports.
@@ -226,6 +235,7 @@ impl Office {
         for StoreRequest::Bindings(address, bindings) in out.store.drain(..) {
             self.stored.insert(address, bindings);
         }
+        out.watches.drain(..).for_each(|change| self.note_watch(change));
         self.answers.extend(out.answers.drain(..).map(|(_, answer)| answer));
         self.events.append(&mut out.events);
         let (mut handed_over, mut woken) = (Vec::new(), Vec::new());
@@ -293,6 +303,18 @@ impl Office {
         };
         self.accounts.push(delta.clone());
         delta
+    }
+
+    fn note_watch(&mut self, change: WatchChange) {
+        match change {
+            WatchChange::Made(kept) => _ = self.watches.insert(kept.tag.clone(), *kept),
+            WatchChange::Refreshed { tag, refreshed, flow, expires_at } => {
+                if let Some(kept) = self.watches.get_mut(&tag) {
+                    (kept.refreshed, kept.flow, kept.expires_at) = (Some(refreshed), flow, expires_at);
+                }
+            }
+            WatchChange::Over(tag) => _ = self.watches.remove(&tag),
+        }
     }
 
     fn transmit(&self, out: &mut Outbox) -> Vec<Sent> {

@@ -229,15 +229,69 @@ fn a_subscription_is_refreshed_and_ends_with_its_phone() {
 }
 
 #[test]
-fn a_restart_of_the_exchange_is_healed_at_the_next_refresh() {
-    let (mut world, alice, _, carol) = three(|_| {});
-    let lamp = subscribe(&mut world, carol, "bob", "dialog", 100 * SECOND);
-    world.kill_and_restart_exchange();
+fn subscriptions_go_on_after_a_kill_and_their_watchers_are_told_the_state() {
+    let (mut world, alice, bob, carol) = three(|config| config.shards = 3);
+    let lamp = subscribe(&mut world, carol, "bob", "dialog", 600 * SECOND);
+    let waiting = subscribe(&mut world, bob, "bob", "message-summary", 600 * SECOND);
+    for round in 1..=3 {
+        world.kill_and_restart_exchange();
+        let before = [told(&world, carol, Some(lamp)).len(), told(&world, bob, Some(waiting)).len()];
+        world.pass(SECOND);
+        assert_eq!(told(&world, carol, Some(lamp)).len(), before[0] + 1, "told at once, round {round}");
+        assert_eq!(told(&world, bob, Some(waiting)).len(), before[1] + 1);
+        let call = world.call(alice, "bob");
+        world.pass(4 * SECOND);
+        assert_eq!(lamps(&world, carol, lamp).last().unwrap(), "confirmed");
+        world.command(alice, Command::Hangup { call });
+        world.pass(SECOND);
+        assert_eq!(lamps(&world, carol, lamp).last().unwrap(), "terminated");
+        // It is refreshed in the same dialog, as if nothing had been.
+        let refreshed = told(&world, carol, Some(lamp)).len();
+        world.pass(600 * SECOND);
+        assert!(told(&world, carol, Some(lamp)).len() > refreshed);
+        let ended = |phone: PhoneId, of| told(&world, phone, Some(of)).iter().any(|(_, last)| *last);
+        assert!(!ended(carol, lamp) && !ended(bob, waiting), "round {round}");
+    }
+    let versions = |body: &str| -> u32 {
+        body.split("version=\"").nth(2).unwrap().split('"').next().unwrap().parse().unwrap()
+    };
+    let all: Vec<u32> = told(&world, carol, Some(lamp)).iter().map(|(body, _)| versions(body)).collect();
+    assert!(all.is_sorted_by(|a, b| a < b), "{all:?}");
+    world.command(carol, Command::Unsubscribe { request: lamp });
+    world.command(bob, Command::Unsubscribe { request: waiting });
     world.pass(60 * SECOND);
-    let before = told(&world, carol, Some(lamp)).len();
-    world.call(alice, "bob");
-    world.pass(4 * SECOND);
-    assert!(lamps(&world, carol, lamp)[before..].contains(&"confirmed".to_owned()));
+    assert!(world.office.watches.is_empty(), "nothing is kept of what is over");
+    let now = world.now();
+    assert_eq!(world.office.status(now).subscriptions, 0);
+}
+
+#[test]
+fn after_a_kill_watchers_are_told_one_after_the_other() {
+    let (mut world, _, _, carol) = three(|_| {});
+    let all: Vec<_> = (0..100).map(|_| subscribe(&mut world, carol, "bob", "dialog", HOUR)).collect();
+    let told_of =
+        |world: &World| -> usize { all.iter().map(|one| told(world, carol, Some(*one)).len()).sum() };
+    let before = told_of(&world);
+    world.kill_and_restart_exchange();
+    world.pass(Duration::from_millis(250));
+    let soon = told_of(&world) - before;
+    assert!((20..=60).contains(&soon), "{soon}");
+    world.pass(SECOND);
+    assert_eq!(told_of(&world) - before, 100);
+}
+
+#[test]
+fn a_subscription_that_ran_out_while_the_exchange_was_down_is_over() {
+    let (mut world, _, _, carol) = three(|_| {});
+    subscribe(&mut world, carol, "bob", "dialog", 60 * SECOND);
+    world.unplug(carol);
+    world.pass(50 * SECOND);
+    for kept in world.office.watches.values_mut() {
+        kept.expires_at -= 30;
+    }
+    world.kill_and_restart_exchange();
+    let now = world.now();
+    assert_eq!(world.office.status(now).subscriptions, 0);
 }
 
 #[test]

@@ -22,6 +22,7 @@ mod password;
 mod rights;
 mod sqlite;
 mod text;
+mod watch;
 mod writer;
 
 pub use account::{AccountChange, ChangedAccount, NewAccount, Source, StoredAccount};

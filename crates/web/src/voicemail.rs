@@ -24,6 +24,18 @@ pub trait Voicemail: Send + Sync {
     /// When there is no such message, or it cannot be deleted.
     fn remove(&self, account: &str, id: &str) -> Result<(), Problem>;
 
+    /// Greets callers of an account's mailbox with this sound: a file of any kind and rate that is known.
+    ///
+    /// # Errors
+    /// When it is no such file, too long, or cannot be kept.
+    fn set_greeting(&self, account: &str, sound: &[u8]) -> Result<(), Problem>;
+
+    /// Goes back to the standard greeting.
+    ///
+    /// # Errors
+    /// When the account has no greeting of its own.
+    fn remove_greeting(&self, account: &str) -> Result<(), Problem>;
+
     /// Deletes the mailbox of an account that is no more, so that nobody inherits it with the address.
     ///
     /// # Errors

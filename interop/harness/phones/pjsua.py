@@ -54,6 +54,10 @@ class Pjsua:
         """Waits until a call is up."""
         self._wait("confirmed", seconds=15)
 
+    def press(self, keys):
+        """Presses keys of its call (RFC 4733)."""
+        self._command(f"press {keys}")
+
     def transfer(self, target):
         """Sends the other side of its call to `target`; without one, its first call and its last become one."""
         self._command(f"transfer {target}" if target else "join")

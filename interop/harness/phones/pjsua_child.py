@@ -118,6 +118,8 @@ def obey(phone, line):
         phone.calls[-1].xfer(target, pj.CallOpParam(True))
     elif command == "join":
         phone.calls[0].xferReplaces(phone.calls[-1], pj.CallOpParam(True))
+    elif command == "press":
+        phone.calls[-1].dialDtmf(target)
     elif command == "hangup" and phone.calls:
         phone.calls[-1].hangup(pj.CallOpParam())
     return command != "quit"

@@ -12,6 +12,7 @@ mod far;
 mod halves;
 mod leg;
 mod lines;
+mod numbers;
 mod pickup;
 mod refer;
 mod replace;

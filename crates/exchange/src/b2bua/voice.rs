@@ -34,7 +34,7 @@ pub(crate) enum Point {
     Closed(Closed),
     /// Something has come of calling somebody ([`Calls::dial`], [`Calls::originate`]).
     Dialled(Dialled),
-    /// The call is over.
+    /// The call is over, or another service has it.
     Ended,
 }
 

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use offhook_sip::{CSeq, Contact, Method, Name, NameAddr, Request, RequestBuilder, Status, Uri, Via};
+use bytes::Bytes;
+use offhook_sip::{
+    CSeq, Contact, Message, Method, Name, NameAddr, Request, RequestBuilder, Status, Uri, Via,
+};
 use offhook_sip_stack::Flow;
 use offhook_sip_stack::dialog::MAX_FORWARDS;
 use offhook_sip_stack::transaction::{ServerId, TransactionEvent};
@@ -23,7 +26,7 @@ use crate::io::ShardMessage;
 use crate::locality::{address_of, user_of};
 use crate::presence::lines::Step;
 use crate::presence::package::ALLOW_EVENTS;
-use crate::presence::{Following, Line, Package, Wanted, Watchers, mailbox_body};
+use crate::presence::{Following, KeptWatch, Line, Package, Wanted, Watchers, mailbox_body};
 use crate::proxy::signed_route::Party;
 use crate::proxy::{Asking, is_behind_nat};
 use crate::refusal::Refusal;
@@ -76,11 +79,42 @@ impl Core {
         }
         accepts(request, package)?;
         let grant = self.grant(request, flow, &account)?;
-        let wanted = Wanted { account, watcher, package, grant };
+        let wanted = Wanted { account, watcher, package, grant, came: *flow };
         let (usage, following) = self.presence.accept(server, request, wanted, &mut self.transactions, cx)?;
         self.follow(following, cx);
         self.tell_watcher(usage, cx);
         Ok(true)
+    }
+
+    /// Goes on with subscriptions of a process before, those whose home this is. All shards are shown all of them, so that each
+    /// knows whose calls are watched.
+    pub(crate) fn restore_watches(&mut self, all: &[KeptWatch], cx: &mut Context<'_>) {
+        for kept in all {
+            if self.directory.account(&kept.account).is_none()
+                && self.config.authentication != Authentication::Off
+            {
+                continue;
+            }
+            let Some(made) = request(&kept.made) else { continue };
+            let refreshed = kept.refreshed.as_ref().and_then(request);
+            let Some(package) = Package::of(&made) else { continue };
+            let own = kept.watcher.as_ref() == Some(&kept.account);
+            let seconds = kept.expires_at.saturating_sub(cx.unix());
+            if seconds == 0 || !own && self.config.presence.watch == Watchers::Nobody {
+                continue;
+            }
+            if package.shows_calls() {
+                self.presence.tracked.watch(kept.account.clone(), true);
+            }
+            let latest = refreshed.as_ref().unwrap_or(&made);
+            let Ok(grant) = self.grant(latest, &kept.flow, &kept.account) else { continue };
+            if self.is_home(&kept.account, cx) {
+                let grant = Grant { expires: Duration::from_secs(seconds), ..grant };
+                let words = (&made, refreshed.as_ref());
+                // Who has to know that its calls are watched knows already.
+                let _ = self.presence.restore(kept, words, (package, grant), &mut self.transactions, cx);
+            }
+        }
     }
 
     /// The account of a Request-URI, unless that names one device.
@@ -185,7 +219,7 @@ impl Core {
             return Err(Refusal::from(Status::BAD_EVENT).with(Name::AllowEvents, ALLOW_EVENTS));
         }
         let grant = self.grant(request, flow, &account)?;
-        self.presence.refresh(usage, (server, request), &grant, &mut self.transactions, cx);
+        self.presence.refresh(usage, (server, request, flow), &grant, &mut self.transactions, cx);
         Ok(())
     }
 
@@ -356,6 +390,14 @@ impl Core {
             // Whether the phone understands it makes no difference here.
             self.transactions.send_request_on(notify, one.flow, &mut cx.sip());
         }
+    }
+}
+
+/// A SUBSCRIBE that was written down.
+fn request(bytes: &Bytes) -> Option<Request> {
+    match Message::parse(bytes.clone()) {
+        Ok(Message::Request(request)) if *request.method() == Method::Subscribe => Some(request),
+        _ => None,
     }
 }
 

@@ -131,6 +131,11 @@ impl Directory {
         self.accounts.get(address)
     }
 
+    /// All accounts, in no order.
+    pub(crate) fn every_account(&self) -> impl Iterator<Item = &Account> {
+        self.accounts.values()
+    }
+
     /// The account that `user` means in one of `domains`: a name of an account, or a number.
     ///
     /// `host` is preferred among the domains; all of them are one name space unless two accounts differ only in

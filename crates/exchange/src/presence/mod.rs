@@ -3,6 +3,7 @@
 //! The home shard of an account has its watchers, what it has published, and what its calls are on all shards.
 
 mod dialog_info;
+mod kept;
 pub(crate) mod lines;
 mod message_summary;
 pub(crate) mod package;
@@ -13,9 +14,11 @@ mod xml;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use offhook_sip::Request;
+use offhook_sip_stack::Flow;
 use offhook_sip_stack::transaction::{ServerId, TransactionEvent, Transactions};
 use offhook_sip_stack::usage::subscription::{Ended, Grant, Notifier};
 use offhook_sip_stack::usage::{Body, Claims, InviteEvent, Stack, UsageId, UsageOwner};
@@ -24,6 +27,7 @@ use offhook_sip_stack::{Timers, shrink};
 use crate::context::Context;
 use crate::directory::{AddressOfRecord, Directory, Mailbox};
 use crate::refusal::Refusal;
+pub use kept::{KeptWatch, WatchChange};
 pub use lines::{Direction, Line, LineState};
 pub(crate) use lines::{Lines, Tracked};
 pub(crate) use package::Package;
@@ -84,6 +88,8 @@ struct Watch {
     version: u32,
     /// A digest of what was told last.
     told: Option<u64>,
+    /// Whether it is written down.
+    kept: bool,
 }
 
 /// Who watches whom, and how long it may.
@@ -92,6 +98,8 @@ pub(crate) struct Wanted {
     pub(crate) watcher: Option<AddressOfRecord>,
     pub(crate) package: Package,
     pub(crate) grant: Grant,
+    /// The way on which it was asked.
+    pub(crate) came: Flow,
 }
 
 /// Whether the calls of an account are to be followed on all shards from now on, or no more.
@@ -147,17 +155,63 @@ impl Presence {
     ) -> Result<(UsageId, Following), Refusal> {
         self.issued += 1;
         let usage = UsageId(self.issued);
-        let Wanted { account, watcher, package, grant } = wanted;
+        let Wanted { account, watcher, package, grant, came } = wanted;
+        let expires = grant.expires;
         let accepted =
             self.enter(transactions, cx, |stack| Notifier::accept(usage, server, request, grant, stack));
         let notifier = accepted.map_err(|status| Refusal::new(status, "SUBSCRIBE needs one Contact"))?;
-        let first = package.shows_calls() && !self.is_followed(&account);
-        self.tags.insert(notifier.local_tag().into(), usage);
-        self.of.entry(account.clone()).or_default().insert(usage);
-        *self.watchers.entry(watcher.clone()).or_default() += 1;
-        let watch = Watch { notifier, account: account.clone(), watcher, package, version: 0, told: None };
+        let made = request.bytes();
+        let kept = !expires.is_zero() && kept::may_be_kept(made, &came);
+        if kept {
+            cx.out.watches.push(WatchChange::Made(Box::new(KeptWatch {
+                tag: notifier.local_tag().to_owned(),
+                account: account.clone(),
+                watcher: watcher.clone(),
+                made: Bytes::copy_from_slice(made),
+                refreshed: None,
+                flow: kept::without_connection(&came),
+                expires_at: cx.unix() + expires.as_secs(),
+            })));
+        }
+        let watch = Watch { notifier, account, watcher, package, version: 0, told: None, kept };
+        Ok((usage, self.insert(usage, watch)))
+    }
+
+    /// One that a process before had. Its peer is told at a moment of its own, or when something changes before.
+    pub(crate) fn restore(
+        &mut self,
+        kept: &KeptWatch,
+        (made, refreshed): (&Request, Option<&Request>),
+        (package, grant): (Package, Grant),
+        transactions: &mut Transactions,
+        cx: &mut Context<'_>,
+    ) -> Following {
+        if self.tags.contains_key(kept.tag.as_str()) || !self.has_room_for(kept.watcher.as_ref()) {
+            return None;
+        }
+        self.issued += 1;
+        let usage = UsageId(self.issued);
+        let version = kept::sequence(cx.unix());
+        // A few of them every tenth of a second, or all would answer at once.
+        let moment = cx.now + SPREAD * (self.watches.len() as u32 + 1);
+        let restored = self.enter(transactions, cx, |stack| {
+            let words = (made, refreshed);
+            let notifier = Notifier::restore(usage, words, &kept.tag, grant, version, stack);
+            notifier.inspect(|notifier| notifier.wake_at(moment, stack))
+        });
+        let notifier = restored.ok()?;
+        let (account, watcher) = (kept.account.clone(), kept.watcher.clone());
+        self.insert(usage, Watch { notifier, account, watcher, package, version, told: None, kept: true })
+    }
+
+    fn insert(&mut self, usage: UsageId, watch: Watch) -> Following {
+        let first = watch.package.shows_calls() && !self.is_followed(&watch.account);
+        self.tags.insert(watch.notifier.local_tag().into(), usage);
+        self.of.entry(watch.account.clone()).or_default().insert(usage);
+        *self.watchers.entry(watch.watcher.clone()).or_default() += 1;
+        let account = watch.account.clone();
         self.watches.insert(usage, watch);
-        Ok((usage, first.then_some((account, true))))
+        first.then_some((account, true))
     }
 
     fn is_followed(&self, account: &AddressOfRecord) -> bool {
@@ -174,11 +228,22 @@ impl Presence {
     pub(crate) fn refresh(
         &mut self,
         usage: UsageId,
-        (server, request): (ServerId, &Request),
+        (server, request, came): (ServerId, &Request, &Flow),
         grant: &Grant,
         transactions: &mut Transactions,
         cx: &mut Context<'_>,
     ) {
+        if let Some(watch) = self.watches.get(&usage).filter(|watch| watch.kept && !grant.expires.is_zero()) {
+            let refreshed = request.bytes();
+            if kept::may_be_kept(refreshed, came) {
+                cx.out.watches.push(WatchChange::Refreshed {
+                    tag: watch.notifier.local_tag().to_owned(),
+                    refreshed: Bytes::copy_from_slice(refreshed),
+                    flow: kept::without_connection(came),
+                    expires_at: cx.unix() + grant.expires.as_secs(),
+                });
+            }
+        }
         self.with(usage, transactions, cx, |watch, stack| {
             watch.notifier.refresh(server, request, grant, stack);
             watch.told = None;
@@ -225,7 +290,7 @@ impl Presence {
     }
 
     /// Whether one of an account's watches of its mailbox is on this way, so that its phone need not be told besides.
-    pub(crate) fn shows_mailbox(&self, account: &AddressOfRecord, flow: &offhook_sip_stack::Flow) -> bool {
+    pub(crate) fn shows_mailbox(&self, account: &AddressOfRecord, flow: &Flow) -> bool {
         let all = self.of.get(account).into_iter().flatten().filter_map(|usage| self.watches.get(usage));
         all.into_iter().any(|watch| {
             watch.package == Package::MessageSummary && watch.notifier.flow().remote == flow.remote
@@ -260,15 +325,19 @@ impl Presence {
                 watch.version = watch.version.wrapping_add(1);
             });
         }
-        self.forget_over(usage)
+        self.forget_over(usage, cx)
     }
 
-    fn forget_over(&mut self, usage: UsageId) -> Following {
+    fn forget_over(&mut self, usage: UsageId, cx: &mut Context<'_>) -> Following {
         if !self.watches.get(&usage)?.notifier.is_over() {
             return None;
         }
         let watch = self.watches.remove(&usage)?;
-        self.tags.remove(watch.notifier.local_tag());
+        let tag = watch.notifier.local_tag();
+        self.tags.remove(tag);
+        if watch.kept {
+            cx.out.watches.push(WatchChange::Over(tag.to_owned()));
+        }
         shrink(&mut self.tags);
         if let Some(count) = self.watchers.get_mut(&watch.watcher) {
             *count -= 1;
@@ -347,3 +416,5 @@ pub(crate) fn mailbox_body(account: &AddressOfRecord, mailbox: Mailbox) -> Body 
 const MOST: usize = 100_000;
 /// Subscriptions of one account to accounts of one shard: the console of a large office.
 const MOST_OF_ONE: usize = 1_000;
+/// Between two first NOTIFYs after a start.
+const SPREAD: Duration = Duration::from_millis(5);

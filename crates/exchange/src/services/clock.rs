@@ -2,6 +2,7 @@
 
 use super::{Kind, Service, Verdict};
 use crate::b2bua::{CallId, Calls, Endpoint, Point};
+use crate::directory::AddressOfRecord;
 use crate::speech::{Language, Speech, local};
 
 pub(super) const KIND: Kind = Kind {
@@ -27,6 +28,19 @@ impl Service for Clock {
             self.tell(call, calls);
         }
         answered.into()
+    }
+
+    fn given(
+        &mut self,
+        call: CallId,
+        (to, _): (&str, Option<&AddressOfRecord>),
+        calls: &mut Calls<'_, '_, '_>,
+    ) -> bool {
+        let is_for_us = self.number.as_deref() == Some(to) && calls.take(call);
+        if is_for_us {
+            self.tell(call, calls);
+        }
+        is_for_us
     }
 
     fn point(&mut self, call: CallId, point: Point, calls: &mut Calls<'_, '_, '_>) {

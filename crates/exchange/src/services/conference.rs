@@ -11,6 +11,7 @@ use subtle::ConstantTimeEq as _;
 use super::{Kind, Service, Settings as All, Verdict};
 use crate::b2bua::{CallId, Calls, Endpoint, Point};
 use crate::command::{self, Moderate, Moderation};
+use crate::directory::AddressOfRecord;
 use crate::proxy::anchor::file_name;
 use crate::speech::{Language, Speech};
 
@@ -92,6 +93,34 @@ impl Conference {
         Self { settings: settings.conference.clone(), language: settings.language, guests: BTreeMap::new() }
     }
 
+    /// Somebody has dialled a room.
+    fn admit(&mut self, call: CallId, room: u64, from: String, calls: &mut Calls<'_, '_, '_>) {
+        let moderates = self.settings.moderator_pin.is_none();
+        let step = match self.asks_for_pin() {
+            true => Step::Pin { entered: String::new(), tries: 0 },
+            false => Step::Enters,
+        };
+        let mut guest = Guest {
+            room,
+            from,
+            step,
+            moderates,
+            muted: false,
+            silenced: false,
+            locked: false,
+            records: false,
+            star: false,
+        };
+        match guest.step {
+            Step::Pin { .. } => {
+                let speech = Speech::new(self.language).pause(SETTLE_MS).say("conference-pin");
+                calls.play(call, speech.pause(PATIENCE_MS).clips());
+            }
+            _ => guest.enter(call, self.settings.most, calls),
+        }
+        self.guests.insert(call, guest);
+    }
+
     fn asks_for_pin(&self) -> bool {
         self.settings.pin.is_some() || self.settings.moderator_pin.is_some()
     }
@@ -109,33 +138,24 @@ impl Service for Conference {
         }
         let answered = calls.answer(call, Endpoint::Voice);
         if answered.is_ok() {
-            let moderates = self.settings.moderator_pin.is_none();
-            let step = match self.asks_for_pin() {
-                true => Step::Pin { entered: String::new(), tries: 0 },
-                false => Step::Enters,
-            };
             let from = calls.caller_number(call).unwrap_or_default();
-            let mut guest = Guest {
-                room,
-                from,
-                step,
-                moderates,
-                muted: false,
-                silenced: false,
-                locked: false,
-                records: false,
-                star: false,
-            };
-            match guest.step {
-                Step::Pin { .. } => {
-                    let speech = Speech::new(self.language).pause(SETTLE_MS).say("conference-pin");
-                    calls.play(call, speech.pause(PATIENCE_MS).clips());
-                }
-                _ => guest.enter(call, self.settings.most, calls),
-            }
-            self.guests.insert(call, guest);
+            self.admit(call, room, from, calls);
         }
         answered.into()
+    }
+
+    fn given(
+        &mut self,
+        call: CallId,
+        (to, _): (&str, Option<&AddressOfRecord>),
+        calls: &mut Calls<'_, '_, '_>,
+    ) -> bool {
+        let rooms = self.settings.rooms.as_ref();
+        let room = number(to).filter(|room| rooms.is_some_and(|rooms| rooms.contains(room)));
+        let Some(room) = room.filter(|_| calls.take(call)) else { return false };
+        let from = calls.party_number(call).unwrap_or_default();
+        self.admit(call, room, from, calls);
+        true
     }
 
     fn guests(&self, calls: &Calls<'_, '_, '_>) -> Vec<command::Guest> {

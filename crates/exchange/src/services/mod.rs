@@ -8,6 +8,7 @@ mod echo;
 mod forward;
 mod group;
 mod intercom;
+mod menu;
 mod page;
 mod park;
 mod pickup;
@@ -35,6 +36,7 @@ pub use codes::Settings as CodeSettings;
 pub use conference::Settings as ConferenceSettings;
 pub(crate) use group::Hunt;
 pub use group::{Group, Hours, Strategy};
+pub use menu::{Action as MenuAction, MOST_KEYS, Menu, Menus, PROMPTS, Prompt};
 pub use page::Page;
 pub use park::Settings as ParkSettings;
 pub use queue::{Queue, Settings as AgentSettings};
@@ -51,6 +53,7 @@ pub const SERVICES: &[Kind] = &[
     group::KIND,
     queue::KIND,
     wake_up::KIND,
+    menu::KIND,
     park::KIND,
     pickup::KIND,
     transfer::KIND,
@@ -105,6 +108,8 @@ pub struct Settings {
     pub agents: AgentSettings,
     /// What is dialled before a time to be woken then; `None`: nothing.
     pub wake_up_code: Option<String>,
+    /// Voice menus.
+    pub menus: Menus,
     /// What is dialled before the number of an account whose phones are to answer by themselves; `None`: nothing is.
     pub intercom: Option<String>,
     /// Groups of phones to which one speaks.
@@ -133,6 +138,7 @@ impl Default for Settings {
             queues: Vec::new(),
             agents: AgentSettings::default(),
             wake_up_code: Some("*55".into()),
+            menus: Menus::default(),
             intercom: Some("*80".into()),
             pages: Vec::new(),
             supervise: SuperviseSettings::default(),

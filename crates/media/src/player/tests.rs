@@ -89,9 +89,18 @@ fn a_player_ends_with_a_filled_frame_or_begins_again() {
 #[test]
 fn a_bad_file_is_named_with_what_is_wrong() {
     assert!(error(b"").starts_with("cannot play hello.wav: "));
-    assert!(
-        error(b"ID3 this is an mp3, really it is............................").contains("not a proper WAV")
-    );
+    for (bytes, what) in [
+        (&b"ID3 this is an mp3, really it is............................"[..], "MP3 without sound"),
+        (b"RIFF....WAVEjunk", "not a proper WAV"),
+        (b"fLaC and nothing after it", "not a proper FLAC"),
+        (b"OggS and neither of the two", "Ogg without Vorbis or Opus"),
+        (b"OggS....OpusHead", "not a proper Opus"),
+        (b"OggS....\x01vorbis", "not a proper Vorbis"),
+        (b"\0\0\0\x20ftypM4A ", "MP4 or M4A"),
+        (b"Dear Sir or Madam", "something else"),
+    ] {
+        assert!(error(bytes).contains(what), "{what}: {}", error(bytes));
+    }
     let good = wav(8000, 1, 16, hound::SampleFormat::Int, 0.1);
     assert!(error(&good[..30]).starts_with("cannot play hello.wav: "));
     assert!(error(&wav(8000, 1, 16, hound::SampleFormat::Int, 0.0)).contains("holds no sound"));
@@ -115,4 +124,33 @@ fn a_wideband_file_is_played_wideband_and_goes_on_at_its_place_at_another_rate()
     assert!((tone.dominant_hz - 440.0).abs() < 1.0 && tone.share > 0.95, "{tone:?}");
     let rest = std::iter::from_fn(|| player.next_frame(48_000)).count();
     assert!(rest.abs_diff(50) <= 1, "{rest}");
+}
+
+const FLAC: &[u8] = include_bytes!("samples/tone.flac");
+const VORBIS: &[u8] = include_bytes!("samples/tone-vorbis.ogg");
+const OPUS: &[u8] = include_bytes!("samples/tone.opus");
+const MP3: &[u8] = include_bytes!("samples/tone.mp3");
+
+#[test]
+fn every_kind_of_file_plays_its_tone() {
+    for (bytes, kind) in [(FLAC, "FLAC"), (VORBIS, "Vorbis"), (OPUS, "Opus"), (MP3, "MP3")] {
+        // Its name does not count.
+        let player = Player::new(bytes, "x.wav", false).unwrap_or_else(|error| panic!("{kind}: {error}"));
+        let samples = player.into_samples(16_000);
+        assert!(samples.len().abs_diff(8000) < 900, "{kind}: {}", samples.len());
+        let heard = analyse(&samples[1000..7000], 16_000);
+        assert!((heard.dominant_hz - 440.0).abs() < 3.0 && heard.share > 0.95, "{kind}: {heard:?}");
+        assert!((heard.level_dbov + 9.0).abs() < 0.5, "{kind}: {heard:?}");
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn broken_files_end(kind in 0..4_usize, place in 0..4096_usize, value in proptest::num::u8::ANY, length in 0..4096_usize) {
+        let whole = [FLAC, VORBIS, OPUS, MP3][kind];
+        let mut bytes = whole.to_vec();
+        bytes[place % whole.len()] = value;
+        let _ = Player::new(&bytes[..], "x", false);
+        let _ = Player::new(&whole[..length % whole.len()], "x", false);
+    }
 }

@@ -52,6 +52,10 @@ pub enum Kind {
     List,
     /// A table of one place to go, or a list of tables with trunks.
     Destination,
+    /// A table of one thing to do, such as `{ call = "600" }`.
+    Action,
+    /// A table of such tables, by keys of a phone.
+    Actions,
     /// A table of what an account may do.
     Limits,
 }
@@ -81,6 +85,8 @@ impl Kind {
             Self::Networks => "networks such as [\"10.0.0.0/8\"]".into(),
             Self::Ports => "ports such as \"20000-20999\", at least four".into(),
             Self::List => "text in quotes or a list of such".into(),
+            Self::Action => "{ call = \"600\" }, { menu = \"NAME\" }, { voicemail = \"600\" } or the like".into(),
+            Self::Actions => "keys and where they lead: 1 = { call = \"600\" }, 2 = { menu = \"NAME\" } …".into(),
             Self::Limits => "{ calls = 2, minutes_per_day = 60, money_per_day = \"5.00\" }, or some of it".into(),
             Self::Destination => {
                 "{ trunk = \"NAME\" }, { trunk = [\"ONE\", \"TWO\"] }, a list of { trunk = \"NAME\", weight = 1 }, \
@@ -304,6 +310,30 @@ pub const KEYS: &[Key] = &[
         "60",
         "Text messages that one account may send in a minute",
     ),
+    key(
+        "mail.server",
+        Kind::Text,
+        "",
+        "The server that takes mails about voice messages; default: there are none",
+    ),
+    key("mail.port", Kind::Count(1, 65_535), "", "Its port; default: 587, with \"tls\" 465, with \"off\" 25"),
+    key(
+        "mail.tls",
+        Kind::Choice(&["starttls", "tls", "off"]),
+        "\"starttls\"",
+        "How the way there is encrypted: after the first words, from the first octet, or not",
+    ),
+    key("mail.user", Kind::Text, "", "The user name there; default: none is asked for"),
+    key("mail.password", Kind::Secret, "", "The password there"),
+    key("mail.from", Kind::Text, "", "Who the mails are from"),
+    key(
+        "mail.ca",
+        Kind::Path,
+        "",
+        "Authorities that may have signed the server's certificate, in PEM, beside those that the system trusts",
+    ),
+    key("mail.attach", Kind::Flag, "true", "Whether the recording goes with the mail"),
+    key("mail.give_up", Kind::Time, "\"5d\"", "A mail that could not be sent for this long is given up"),
     key(
         "presence.watch",
         Kind::Choice(&["accounts", "nobody"]),
@@ -630,6 +660,33 @@ pub(super) const ROUTE: &[Key] = &[
     ),
 ];
 
+/// The keys of `[[menu]]`.
+pub(super) const MENU: &[Key] = &[
+    key("name", Kind::Text, "", "Its name"),
+    key("number", Kind::Texts, "", "What is dialled for it; left out: other menus lead here"),
+    key(
+        "prompts",
+        Kind::Texts,
+        "",
+        "What is said: files in prompts/ of the data directory, names of prompts of ours, \"digits:1001\", \"number:42\", \
+         \"time\", \"date\", \"pause:500\"",
+    ),
+    key("digits", Kind::Actions, "", "Where keys lead: 1 = { call = \"600\" }"),
+    key("timeout", Kind::Time, "\"5s\"", "How long one waits for the first key, after the prompts"),
+    key("digit_timeout", Kind::Time, "\"2s\"", "How long for a further key, where one may follow"),
+    key("retries", Kind::Count(0, 20), "3", "How often the menu is said again"),
+    key("invalid", Kind::Texts, "", "What is said of keys that lead nowhere; default: \"menu-invalid\""),
+    key("extensions", Kind::Flag, "false", "Whether the numbers of accounts may be entered"),
+    key(
+        "when",
+        Kind::List,
+        "",
+        "Times in which it is open, such as \"Mon-Fri 08:00-18:00\"; left out: always",
+    ),
+    key("closed", Kind::Action, "", "Where callers go at other times"),
+    key("otherwise", Kind::Action, "{ hangup = true }", "Where callers go who choose nothing"),
+];
+
 /// The lists of objects: name, keys, and why declaring one changes nothing in this version.
 pub const OBJECTS: &[(&str, &[Key], Option<&str>)] = &[
     ("account", ACCOUNT, None),
@@ -639,4 +696,5 @@ pub const OBJECTS: &[(&str, &[Key], Option<&str>)] = &[
     ("schedule", super::answering_key::SCHEDULE, None),
     ("group", super::answering_key::GROUP, None),
     ("queue", super::answering_key::QUEUE, None),
+    ("menu", MENU, None),
 ];

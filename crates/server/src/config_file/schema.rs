@@ -67,6 +67,7 @@ fn of_kind(kind: Kind) -> Value {
         Kind::Flag => json!({ "type": "boolean" }),
         Kind::Count(least, most) => json!({ "type": "integer", "minimum": least, "maximum": most }),
         Kind::Time | Kind::TimeOrOff => json!({ "type": ["string", "integer"] }),
+        Kind::Action | Kind::Actions => json!({ "type": "object" }),
         Kind::Destination => json!({ "type": ["object", "array"] }),
         Kind::Limits => {
             let count = json!({ "type": "integer", "minimum": 0 });

@@ -1,7 +1,8 @@
 //! Values: what was written, checked against what the key wants.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -39,6 +40,19 @@ pub enum Value {
     Destination(Vec<Vec<(String, String)>>),
     /// Of [`Kind::Limits`].
     Limits(Limits),
+    /// Of [`Kind::Actions`], and of [`Kind::Action`], which is one of them without keys.
+    Actions(Vec<WrittenAction>),
+}
+
+/// Where a choice leads, as it is written: `1 = { call = "600" }`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrittenAction {
+    /// The keys in front.
+    pub keys: String,
+    /// The octets of its source that it is.
+    pub span: Range<usize>,
+    /// What stands in the table; a list has several texts, and a flag is `true` or `false`.
+    pub entries: Vec<(String, Vec<String>)>,
 }
 
 /// Where a password is.
@@ -93,6 +107,20 @@ pub(super) fn read(kind: Kind, value: &DeValue<'_>) -> Option<Value> {
             one => vec![text(one).filter(|text| !text.is_empty())?],
         }),
         Kind::Destination => Value::Destination(destination(value)?),
+        Kind::Action => {
+            Value::Actions(vec![WrittenAction { keys: String::new(), span: 0..0, entries: entries(value)? }])
+        }
+        Kind::Actions => {
+            let each = |(keys, value): (&toml::Spanned<Cow<'_, str>>, &toml::Spanned<DeValue<'_>>)| {
+                let span = keys.span().start..value.span().end;
+                Some(WrittenAction {
+                    keys: keys.get_ref().to_string(),
+                    span,
+                    entries: entries(value.get_ref())?,
+                })
+            };
+            Value::Actions(value.as_table()?.iter().map(each).collect::<Option<_>>()?)
+        }
         Kind::Limits => Value::Limits(limits(value)?),
     })
 }
@@ -107,6 +135,17 @@ fn texts(value: &DeValue<'_>) -> Option<Vec<String>> {
         one => text(one)?.split(',').map(|part| part.trim().to_owned()).collect(),
     };
     texts.iter().all(|text| !text.is_empty()).then_some(texts)
+}
+
+/// What stands in a table of texts, lists of texts, numbers and flags.
+fn entries(value: &DeValue<'_>) -> Option<Vec<(String, Vec<String>)>> {
+    let words = |value: &DeValue<'_>| match value {
+        DeValue::Array(array) => array.iter().map(|one| text(one.get_ref())).collect(),
+        DeValue::Boolean(flag) => Some(vec![flag.to_string()]),
+        one => Some(vec![text(one).or_else(|| count(one).map(|count| count.to_string()))?]),
+    };
+    let table = value.as_table()?.iter();
+    table.map(|(key, value)| Some((key.get_ref().to_string(), words(value.get_ref())?))).collect()
 }
 
 fn destination(value: &DeValue<'_>) -> Option<Vec<Vec<(String, String)>>> {

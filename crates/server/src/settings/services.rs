@@ -70,7 +70,7 @@ impl Meaning<'_> {
             whisper: self.dialled("services.supervise.whisper"),
             barge: self.dialled("services.supervise.barge"),
         };
-        services::Settings {
+        let mut all = services::Settings {
             codes,
             queues: self.queues(&schedules, &groups),
             agents: AgentSettings::new(
@@ -91,8 +91,11 @@ impl Meaning<'_> {
             pages: self.pages(),
             supervise,
             recording: self.recording(),
+            menus: services::Menus::default(),
             language,
-        }
+        };
+        all.menus = self.menus(&all);
+        all
     }
 
     /// A code that a # in place of its * takes back.

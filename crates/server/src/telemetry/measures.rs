@@ -80,6 +80,7 @@ impl Measures {
         status: Option<Status>,
         streams: StreamCounts,
         turn: Option<&turn::Counts>,
+        mail: Option<[usize; 3]>,
     ) -> String {
         let mut text = Text::default();
         text.counter("datagrams_received_total", "SIP datagrams received", &self.datagrams_received);
@@ -147,6 +148,16 @@ impl Measures {
         text.line("tls_handshakes_failed_total", "", streams.handshakes_failed as f64);
         if let Some(turn) = turn {
             text.turn(turn);
+        }
+        if let Some([waiting, sent, given_up]) = mail {
+            text.gauge("mails_waiting", "Mails about voice messages that wait", waiting as u64);
+            for (name, help, count) in [
+                ("mails_sent_total", "Mails about voice messages sent", sent),
+                ("mails_given_up_total", "Mails about voice messages that could not be sent", given_up),
+            ] {
+                text.head(name, help, "counter");
+                text.line(name, "", count as f64);
+            }
         }
         if let Some(status) = status {
             text.gauge("accounts", "Accounts known", status.accounts as u64);

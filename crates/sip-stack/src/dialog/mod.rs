@@ -156,6 +156,11 @@ impl Dialog {
         Ok(())
     }
 
+    /// Our next request has the number after this one.
+    pub(crate) fn continue_after(&mut self, sequence: u32) {
+        self.local_sequence = sequence;
+    }
+
     /// What it is found by.
     pub fn id(&self) -> &DialogId {
         &self.id

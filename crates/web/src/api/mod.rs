@@ -22,8 +22,9 @@ mod turn;
 mod voicemail;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 
 use crate::{Problem, Site};
 
@@ -40,6 +41,12 @@ pub(crate) fn routes() -> Router<Site> {
         .route("/accounts/{address}/spending", get(spending::of_account))
         .route("/spending", get(spending::list))
         .route("/accounts/{address}/voicemail", get(voicemail::list))
+        .route(
+            "/accounts/{address}/voicemail/greeting",
+            put(voicemail::set_greeting)
+                .layer(DefaultBodyLimit::max(voicemail::MOST_GREETING))
+                .delete(voicemail::remove_greeting),
+        )
         .route("/accounts/{address}/voicemail/{id}", get(voicemail::sound).delete(voicemail::remove))
         .route("/numbers", get(numbers::list).post(numbers::add))
         .route("/numbers/ranges", post(numbers::add_range))

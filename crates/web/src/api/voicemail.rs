@@ -1,6 +1,9 @@
 //! The messages in a mailbox.
 
+use std::sync::Arc;
+
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
@@ -31,3 +34,27 @@ pub(crate) async fn remove(
     site.voicemail.remove(&address, &id)?;
     Ok(StatusCode::NO_CONTENT)
 }
+
+pub(crate) async fn set_greeting(
+    State(site): State<Site>,
+    Path(address): Path<String>,
+    sound: Bytes,
+) -> Result<StatusCode, Problem> {
+    site.records.account(address.clone()).await?;
+    let voicemail = Arc::clone(&site.voicemail);
+    // Another rate and other samples are work for a while.
+    let set = tokio::task::spawn_blocking(move || voicemail.set_greeting(&address, &sound)).await;
+    set.map_err(|error| Problem::failed(error.to_string()))??;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(crate) async fn remove_greeting(
+    State(site): State<Site>,
+    Path(address): Path<String>,
+) -> Result<StatusCode, Problem> {
+    site.voicemail.remove_greeting(&address)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Octets of a greeting as it is handed in.
+pub(crate) const MOST_GREETING: usize = 64 << 20;

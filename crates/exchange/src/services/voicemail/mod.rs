@@ -83,25 +83,35 @@ impl Voicemail {
         calls: &mut Calls<'_, '_, '_>,
     ) -> Verdict {
         let caller = calls.caller_number(call).unwrap_or_default();
-        let number = calls.number_of(account);
         let answered = calls.answer(call, Endpoint::Voice);
         if answered.is_ok() {
-            let folder = folder(account);
-            let contents = self.boxes.entry(folder.clone()).or_default();
-            let speech = Speech::new(self.language).pause(SETTLE_MS);
-            if contents.messages.len() >= self.settings.most {
-                calls.play(call, speech.say("voicemail-full").clips());
-                self.visits.insert(call, Visit::Goes);
-            } else {
-                let speech = match contents.greeting {
-                    true => speech.clip(Clip::File(format!("{folder}/{}", mailbox::GREETING).into())),
-                    false => standard_greeting(speech, &number),
-                };
-                calls.play(call, speech.beep().clips());
-                self.visits.insert(call, Visit::Leaves(Deposit::new(folder, caller)));
-            }
+            self.greet(call, account, caller, calls);
         }
         answered.into()
+    }
+
+    /// Tells a caller how to leave a message.
+    fn greet(
+        &mut self,
+        call: CallId,
+        account: &AddressOfRecord,
+        caller: String,
+        calls: &mut Calls<'_, '_, '_>,
+    ) {
+        let (folder, number) = (folder(account), calls.number_of(account));
+        let contents = self.boxes.entry(folder.clone()).or_default();
+        let speech = Speech::new(self.language).pause(SETTLE_MS);
+        if contents.messages.len() >= self.settings.most {
+            calls.play(call, speech.say("voicemail-full").clips());
+            self.visits.insert(call, Visit::Goes);
+        } else {
+            let speech = match contents.greeting {
+                true => speech.clip(Clip::File(format!("{folder}/{}", mailbox::GREETING).into())),
+                false => standard_greeting(speech, &number),
+            };
+            calls.play(call, speech.beep().clips());
+            self.visits.insert(call, Visit::Leaves(Deposit::new(folder, caller)));
+        }
     }
 
     /// Lets the caller hear its own messages.
@@ -141,6 +151,20 @@ impl Service for Voicemail {
                 None => Verdict::Continue,
             },
         }
+    }
+
+    fn given(
+        &mut self,
+        call: CallId,
+        (to, _): (&str, Option<&AddressOfRecord>),
+        calls: &mut Calls<'_, '_, '_>,
+    ) -> bool {
+        let user = self.settings.number.as_deref().and_then(|number| to.strip_prefix(number));
+        let account = user.and_then(|user| calls.account_of(user));
+        let Some(account) = account.filter(|_| calls.take(call)) else { return false };
+        let caller = calls.party_number(call).unwrap_or_default();
+        self.greet(call, &account, caller, calls);
+        true
     }
 
     fn routed(&mut self, call: CallId, calls: &mut Calls<'_, '_, '_>) -> Verdict {

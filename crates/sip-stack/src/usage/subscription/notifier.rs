@@ -108,6 +108,47 @@ impl Notifier {
         Ok(notifier)
     }
 
+    /// A subscription of a process that is no more: by the SUBSCRIBE that made it, perhaps the last that refreshed it, and
+    /// our tag. `sequence` is more than the number of any NOTIFY before.
+    ///
+    /// # Errors
+    /// When these make no dialog.
+    pub fn restore(
+        id: UsageId,
+        (made, refreshed): (&Request, Option<&Request>),
+        tag: &str,
+        grant: Grant,
+        sequence: u32,
+        stack: &mut Stack<'_, '_>,
+    ) -> Result<Self, Status> {
+        let mut dialog = Dialog::uas(made, tag)?;
+        dialog.confirm();
+        dialog.continue_after(sequence);
+        if let Some(refreshed) = refreshed {
+            dialog.receive(refreshed)?;
+        }
+        let event = made.raw(Name::Event).map(String::from_utf8_lossy).ok_or(Status::BAD_EVENT)?;
+        let mut notifier = Self {
+            id,
+            settings: grant.settings,
+            dialog,
+            flow: grant.flow,
+            event: event.into_owned(),
+            ends: stack.cx.now + grant.expires,
+            armed: None,
+            state: State::Active,
+            under_way: None,
+            stale: true,
+        };
+        notifier.arm(stack);
+        Ok(notifier)
+    }
+
+    /// Wakes its owner at a moment before its end.
+    pub fn wake_at(&self, moment: Instant, stack: &mut Stack<'_, '_>) {
+        stack.arm(self.id, UsageTimer::Subscription, moment);
+    }
+
     /// Whether a request is in this dialog.
     pub fn owns(&self, call_id: &str, local_tag: &str) -> bool {
         self.dialog.id().call_id == call_id && self.dialog.id().local_tag == local_tag

@@ -16,7 +16,7 @@ pub struct Ticket(pub u64);
 #[derive(Clone, Debug)]
 pub enum Command {
     /// A fact of the directory changed in the store: take it over. Answered with [`Answer::Done`].
-    Apply(Delta),
+    Apply(Box<Delta>),
     /// How the shard is.
     Status,
     /// The calls that the shard holds state of.

@@ -503,6 +503,7 @@ impl Core {
     pub(crate) fn command(&mut self, ticket: Ticket, command: Command, cx: &mut Context<'_>) {
         let answer = match command {
             Command::Apply(delta) => {
+                let delta = *delta;
                 // Bindings live in the journal, which only their shard writes.
                 let bindings = match &delta {
                     Delta::AccountRemoved(address) => Some((address.clone(), Bindings::default())),

@@ -24,6 +24,11 @@ impl Refusal {
         Status::NOT_FOUND.into()
     }
 
+    /// The same, in these words.
+    pub(crate) fn nobody_there(reason: &str) -> Self {
+        Self::new(Status::NOT_FOUND, reason)
+    }
+
     /// A refusal whose reason phrase says what was wrong.
     pub(crate) fn new(status: Status, reason: impl Into<String>) -> Self {
         Self { status, reason: reason.into(), headers: Vec::new(), proven: false }

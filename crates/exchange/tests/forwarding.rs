@@ -22,7 +22,7 @@ const CARRIER: &str = "198.51.100.9:5060";
 
 fn set(bench: &mut Bench, user: &str, answering: Answering) {
     let delta = Delta::Answering(AddressOfRecord::new(user, "example.com"), answering);
-    bench.input(Input::Command(Ticket(0), Command::Apply(delta)));
+    bench.input(Input::Command(Ticket(0), Command::Apply(Box::new(delta))));
 }
 
 /// Bob is registered and wants his calls like this; so are Carol and Dave (+49307654321).

@@ -307,8 +307,8 @@ impl Play {
             0 => Command::Status,
             1 => Command::Calls,
             2 => Command::Devices,
-            3 => Command::Apply(Delta::Number("1002".into(), Some(address))),
-            4 => Command::Apply(Delta::Bindings(address, Default::default())),
+            3 => Command::Apply(Box::new(Delta::Number("1002".into(), Some(address)))),
+            4 => Command::Apply(Box::new(Delta::Bindings(address, Default::default()))),
             5 => {
                 let invites = self.sent.iter().rev().filter(|(_, text)| text.starts_with("INVITE"));
                 let id =

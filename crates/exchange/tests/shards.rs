@@ -91,7 +91,7 @@ impl Rack {
 
     fn apply(&mut self, delta: &Delta) {
         for shard in &mut self.0 {
-            shard.input(Input::Command(Ticket(0), Command::Apply(delta.clone())));
+            shard.input(Input::Command(Ticket(0), Command::Apply(Box::new(delta.clone()))));
         }
     }
 

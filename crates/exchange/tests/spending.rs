@@ -128,7 +128,7 @@ fn a_call_that_nobody_takes_costs_nothing_and_help_costs_no_limit() {
     assert!(bench.shard.is_idle());
     let none = Limits { money_per_day: Some(Money(0)), minutes_per_day: Some(0), calls: None };
     let delta = Delta::Limits(AddressOfRecord::new("alice", "example.com"), none);
-    bench.input(Input::Command(Ticket(0), Command::Apply(delta)));
+    bench.input(Input::Command(Ticket(0), Command::Apply(Box::new(delta))));
     assert_eq!(bench.authenticated(ALICE, "alice", &dial("0301234567", "two")).status().code(), 403);
     assert_eq!(bench.authenticated(ALICE, "alice", &dial("112", "three")).status().code(), 100);
 }
@@ -138,7 +138,7 @@ fn an_account_has_its_own_limit_of_calls_and_new_rates_hold_at_once() {
     let mut bench = Bench::with(with_rates);
     let one = Limits { calls: Some(1), ..Limits::default() };
     let delta = Delta::Limits(AddressOfRecord::new("alice", "example.com"), one);
-    bench.input(Input::Command(Ticket(0), Command::Apply(delta)));
+    bench.input(Input::Command(Ticket(0), Command::Apply(Box::new(delta))));
     assert_eq!(bench.authenticated(ALICE, "alice", &dial("0301234567", "one")).status().code(), 100);
     let answer = bench.authenticated(ALICE, "alice", &dial("0301234567", "two"));
     assert_eq!(answer.status().code(), 403);

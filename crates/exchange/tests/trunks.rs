@@ -548,7 +548,7 @@ fn a_call_that_came_in_goes_on_under_a_number_of_the_line() {
         ..Answering::default()
     };
     let delta = Delta::Answering(AddressOfRecord::new("dora", "example.com"), answering);
-    bench.input(Input::Command(Ticket(0), Command::Apply(delta)));
+    bench.input(Input::Command(Ticket(0), Command::Apply(Box::new(delta))));
     let ours = register.contacts().unwrap().list()[0].uri().to_string();
     bench.send(PROVIDER, &comes_in(&ours, "sip:t0815@provider.example", PROVIDER));
     let sent = bench.take(PROVIDER);

@@ -87,7 +87,7 @@ enum Command {
     Config(config::Config),
     /// Accounts: who may use the exchange
     #[command(subcommand)]
-    Account(account::Account),
+    Account(Box<account::Account>),
     /// Telephone numbers and whose they are
     #[command(subcommand)]
     Number(number::Number),

@@ -24,7 +24,7 @@ pub(crate) fn channel() -> (mpsc::Sender<Wanted>, mpsc::Receiver<Wanted>) {
 pub(crate) async fn run(store: Store, shards: Shards, mut wanted: mpsc::Receiver<Wanted>) {
     while let Some(Wanted { shard, ticket, keep }) = wanted.recv().await {
         let is_kept = match store.keep(keep).await {
-            Ok(delta) => shards.ask(Command::Apply(delta)).await.is_some(),
+            Ok(delta) => shards.ask(Command::Apply(Box::new(delta))).await.is_some(),
             Err(error) => {
                 tracing::error!(%error, "what somebody set by telephone cannot be stored");
                 false

@@ -49,7 +49,7 @@ impl Stored {
     async fn tell(&self, deltas: Vec<Delta>) -> Result<(), Problem> {
         let Some(shards) = &self.shards else { return Ok(()) };
         for delta in deltas {
-            if shards.ask(Command::Apply(delta)).await.is_none() {
+            if shards.ask(Command::Apply(Box::new(delta))).await.is_none() {
                 return Err(Problem::failed(
                     "it is stored, but the exchange will know it only after a restart",
                 ));

@@ -121,14 +121,14 @@ impl Office {
     /// A fact is changed in the store, and the shards learn of it.
     fn store(&mut self, now: Instant, delta: Delta) {
         self.accounts.push(delta.clone());
-        self.ask_each(now, &Command::Apply(delta));
+        self.ask_each(now, &Command::Apply(Box::new(delta)));
     }
 
     /// An operator or the store says that a fact has changed.
     pub(crate) fn tell(&mut self, now: Instant, delta: &Delta) -> Vec<Sent> {
         (0..self.shards.len())
             .flat_map(|shard| {
-                self.input(now, shard, Input::Command(Ticket(0), Command::Apply(delta.clone())))
+                self.input(now, shard, Input::Command(Ticket(0), Command::Apply(Box::new(delta.clone()))))
             })
             .collect()
     }

@@ -207,7 +207,9 @@ fn other_numbers_are_no_rooms() {
 fn an_operator_mutes_sends_away_and_has_a_room_recorded_whatever_the_shards() {
     for (seed, shards) in [(11, 1), (12, 4)] {
         let (mut world, phones) = world(seed, |config| config.shards = shards);
-        phones.map(|phone| world.call(phone, "3000"));
+        for phone in phones {
+            world.call(phone, "3000");
+        }
         world.pass(9 * SECOND);
         let now = world.now();
         let mut from: Vec<_> = world.office.conferences(now).into_iter().map(|guest| guest.from).collect();

@@ -61,7 +61,7 @@ fn nothing_is_left(world: &mut World) {
 fn a_supervisor_listens_whispers_and_joins_in_whatever_shards_the_calls_are_of() {
     for (seed, shards) in [(1, 1), (2, 3), (3, 5), (4, 8)] {
         let (mut world, phones) = world(seed, shards, AnchorPolicy::Always);
-        let [alice, bob, carol] = phones;
+        let [alice, _, carol] = phones;
         world.begin_ladder();
         let call = world.call(alice, "1002");
         world.pass(6 * SECOND);

@@ -142,7 +142,6 @@ mod tests {
         };
         store.keep_watches(vec![refreshed, WatchChange::Over("b".into())], 60).await.unwrap();
         store.close().await;
-        drop(store);
         let store = open().await.unwrap();
         (one.refreshed, one.expires_at) = (Some("again".into()), 2000);
         one.flow.remote = "192.0.2.8:5060".parse().unwrap();

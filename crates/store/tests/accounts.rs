@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use offhook_exchange::directory::{AddressOfRecord, Answering, Delta, Forward};
+use offhook_exchange::directory::{AddressOfRecord, Also, Answering, Delta, Forward};
 use offhook_store::{
     AccountChange, NewAccount, Options, Password, RequestState, Source, Store, StoreError, Use,
 };
@@ -223,6 +223,9 @@ async fn how_calls_are_answered_is_kept_and_goes_with_its_account() {
         reject_anonymous: false,
         blocked: vec!["+49900*".into()],
         pickup_group: Some("sales".into()),
+        allowed: vec!["1003".into()],
+        also: vec![Also { to: "1004".into(), after: 10 }],
+        hours: None,
     };
     let change = |answering: &mut Answering| *answering = wanted.clone();
     let (changed, delta) = store.set_answering(&address("alice"), change).await.unwrap();

@@ -78,7 +78,7 @@ impl Core {
         while let Some(fact) = spending.changed() {
             cx.tell_others(self.config.shards, &fact);
         }
-        if let Some(next) = spending.to_arm() {
+        if let Some(next) = spending.next_look() {
             cx.timers.arm(moment(next, cx), Alarm::Spending);
         }
     }

@@ -108,10 +108,7 @@ impl Park {
             return answered.into();
         }
         let Some(parked) = self.slots.get(&slot).map(|parked| parked.call) else {
-            return Verdict::Reject(Refusal::new(
-                offhook_sip::Status::NOT_FOUND,
-                "Nobody waits in this slot",
-            ));
+            return Verdict::Reject(Refusal::nobody_there("Nobody waits in this slot"));
         };
         let answered = calls.answer(call, Endpoint::Voice);
         if answered.is_ok() && calls.connect(call, parked) {

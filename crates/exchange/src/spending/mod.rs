@@ -317,7 +317,7 @@ impl Spending {
     }
 
     /// The Unix time at which [`Spending::reached`] may have something, if no alarm is armed for it yet.
-    pub(crate) fn to_arm(&mut self) -> Option<Duration> {
+    pub(crate) fn next_look(&mut self) -> Option<Duration> {
         let next = self.due.first().map(|(at, ..)| *at)?;
         if self.armed.is_some_and(|armed| armed <= next) {
             return None;

@@ -40,7 +40,7 @@ fn a_call_that_would_pass_the_limit_does_not_leave_and_one_that_reaches_it_ends(
     let charge = one.admit(&alice(), "+4930123", at(0)).unwrap();
     assert!(charge.has_ends);
     one.answered(charge.id, at(10));
-    assert_eq!(one.to_arm(), Some(at(110)));
+    assert_eq!(one.next_look(), Some(at(110)));
     assert!(one.reached(at(109)).is_empty());
     let reached: Vec<u64> = one.reached(at(110)).into_iter().map(|one| one.id).collect();
     assert_eq!(reached, [charge.id]);
@@ -72,7 +72,7 @@ fn calls_at_other_shards_count_and_rings_are_kept_free() {
     both[1].answered(second.id, at(40));
     tell(&mut both, 1, at(40));
     // 0.40 are spent by then, and two calls spend the rest in half the time.
-    assert_eq!((both[0].to_arm(), both[1].to_arm()), (Some(at(70)), Some(at(70))));
+    assert_eq!((both[0].next_look(), both[1].next_look()), (Some(at(70)), Some(at(70))));
     assert!(both[0].reached(at(69)).is_empty() && both[1].reached(at(69)).is_empty());
     for at_shard in 0..2 {
         for one in both[at_shard].reached(at(70)) {
@@ -106,7 +106,7 @@ fn minutes_end_calls_without_a_price_too() {
     let charge = one.admit(&alice(), "+4930", at(0)).unwrap();
     one.of_call(charge.id, CallId(1), at(0));
     one.call_answered(CallId(1), at(5));
-    assert_eq!(one.to_arm(), Some(at(65)));
+    assert_eq!(one.next_look(), Some(at(65)));
     assert_eq!(one.reached(at(65)).len(), 1);
     one.call_over(CallId(1), at(65));
     assert_eq!(one.admit(&alice(), "+4930", at(66)), Err(Barred::Minutes { most: 1 }));

@@ -105,10 +105,10 @@ impl Bench {
             realm: "example.com".into(),
             secrets: Secrets { md5: ha1(Algorithm::Md5), sha256: ha1(Algorithm::Sha256) },
         };
-        self.input(Input::Command(Ticket(0), Command::Apply(Delta::Account(account))));
+        self.input(Input::Command(Ticket(0), Command::Apply(Box::new(Delta::Account(account)))));
         if let Some(number) = number {
             let delta = Delta::Number(number.into(), Some(address));
-            self.input(Input::Command(Ticket(0), Command::Apply(delta)));
+            self.input(Input::Command(Ticket(0), Command::Apply(Box::new(delta))));
         }
     }
 

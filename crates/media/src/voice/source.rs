@@ -250,7 +250,7 @@ mod tests {
         let (mut source, mut requests) = (Source::default(), Vec::new());
         source.play(STREAM, 1, vec![Clip::Silence(1), Clip::Music], &mut requests);
         let asked = Request::Load { stream: STREAM, file: MUSIC.into() };
-        assert_eq!(requests, [asked.clone()]);
+        assert_eq!(requests, std::slice::from_ref(&asked));
         source.loaded(MUSIC, Some(&Arc::from(vec![5; 500])));
         let all: Vec<i16> = (0..3).flat_map(|_| source.next().0.unwrap()).collect();
         assert_eq!(all.iter().filter(|sample| **sample == 5).count(), 500);

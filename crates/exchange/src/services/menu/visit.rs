@@ -91,7 +91,7 @@ impl Visit {
                 let keys = keys.clone();
                 let begun = keys.strip_suffix('#').filter(|before| !before.is_empty());
                 match begun.filter(|_| !menu.keys.keys().any(|one| one.starts_with(&keys))) {
-                    Some(complete) => self.choose(call, &complete.to_owned(), menus, calls),
+                    Some(complete) => self.choose(call, complete, menus, calls),
                     None if menu.may_go_on(&keys) && keys.len() < MOST_KEYS => {
                         self.wait(call, menu.digit_timeout, calls)
                     }
@@ -111,10 +111,11 @@ impl Visit {
                     false => self.find(call, &keys, menus, calls),
                 }
             }
-            Step::Picks(found, at) if key == '1' => match found.get(*at).cloned() {
-                Some(number) => self.leave(call, number, calls),
-                None => {}
-            },
+            Step::Picks(found, at) if key == '1' => {
+                if let Some(number) = found.get(*at).cloned() {
+                    self.leave(call, number, calls);
+                }
+            }
             Step::Picks(found, at) => {
                 let (found, at) = (std::mem::take(found), *at + 1);
                 self.offer(call, found, at, menus, calls)

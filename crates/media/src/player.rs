@@ -144,7 +144,7 @@ impl fmt::Display for PlayError {
             Reason::Wav(hound::Error::Unsupported) => f.write_str(
                 "its samples are compressed; convert it to PCM, as with `sox IN -e signed OUT.wav`",
             ),
-            Reason::Wav(error) => write!(f, "{error}"),
+            Reason::Wav(error) => write!(f, "not a proper WAV file ({error})"),
             Reason::Broken(kind, what) => write!(f, "not a proper {kind} file ({what})"),
             Reason::Unknown(what) => {
                 write!(f, "expected WAV, FLAC, MP3, or Ogg with Vorbis or Opus, and it is {what}")

@@ -1,14 +1,16 @@
 //! Ending a call that is not ours: a BYE to each party, in the name of the other, or a CANCEL.
 
-use offhook_sip::{Contacts, Headers, Method, Name, Request, RequestBuilder, Response, Status, Uri, Via};
+use offhook_sip::{
+    Contacts, Headers, Method, Name, NameAddr, Request, RequestBuilder, Response, Status, Uri, Via,
+};
 use offhook_sip_stack::Flow;
 use offhook_sip_stack::transaction::Transactions;
 
 use super::Proxy;
 use super::anchor::Trouble;
 use super::response_context::ResponseContext;
-use super::signed_route::{Party, PartyName};
-use crate::config::Config;
+use super::signed_route::{PARAMETER, Party, PartyName, SignedRoute};
+use crate::config::{Config, Key};
 use crate::context::Context;
 use crate::event::{EndedBy, Event};
 
@@ -33,7 +35,8 @@ struct End {
 
 impl Dialog {
     /// The dialog between an INVITE and its 2xx. Of each we know the routes on our other side.
-    pub(crate) fn new(invite: &Request, answer: &Response, parties: [Party; 2]) -> Option<Self> {
+    pub(crate) fn new(invite: &Request, answer: &Response, parties: [Party; 2], key: &Key) -> Option<Self> {
+        let call_id = invite.call_id().ok()?;
         let routes = |headers: &Headers| -> Vec<String> {
             headers.values(Name::RecordRoute).map(|one| String::from_utf8_lossy(one).into_owned()).collect()
         };
@@ -41,7 +44,8 @@ impl Dialog {
         let before = routes(invite);
         let mut beyond = routes(answer);
         beyond.truncate(beyond.len().saturating_sub(before.len()));
-        beyond.retain(|one| !one.contains(&format!(";{}=", super::signed_route::PARAMETER)));
+        // Another exchange of this kind has the same parameter, but not our key.
+        beyond.retain(|one| !is_ours(one, call_id, key));
         beyond.reverse();
         let end = |mut party: Party, headers: &Headers, address, routes, cseq| {
             // The connection may be another by then: it is found again by the peer's address.
@@ -52,7 +56,7 @@ impl Dialog {
         let callee = answer.raw(Name::To).map(lossy)?;
         let cseq = invite.cseq().ok()?.number;
         Some(Self {
-            call_id: invite.call_id().ok()?.to_owned(),
+            call_id: call_id.to_owned(),
             ends: [
                 end(parties[0], invite, caller, before, cseq)?,
                 end(parties[1], answer, callee, beyond, 0)?,
@@ -207,3 +211,10 @@ fn lossy(value: &[u8]) -> String {
 pub(crate) const OPERATOR: (Status, &str) = (Status::TEMPORARILY_UNAVAILABLE, "Ended by the operator");
 /// The same as a Reason value.
 pub(crate) const OPERATOR_REASON: &str = "SIP;cause=480;text=\"Ended by the operator\"";
+
+/// Whether a value of Record-Route is one that we have put there for this call.
+fn is_ours(route: &str, call_id: &str, key: &Key) -> bool {
+    let route = NameAddr::parse(bytes::Bytes::copy_from_slice(route.as_bytes())).ok();
+    let sealed = route.as_ref().and_then(|route| route.uri.as_sip()?.param(PARAMETER));
+    sealed.is_some_and(|sealed| SignedRoute::open(sealed, call_id, key).is_some())
+}

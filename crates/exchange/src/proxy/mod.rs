@@ -265,7 +265,7 @@ impl Proxy {
                 anchor.answered = Some(Answered {
                     at: cx.now,
                     callee_tag: response.to_tag().unwrap_or_default().to_owned(),
-                    dialog: Dialog::new(&context.request, response, [*from, callee]),
+                    dialog: Dialog::new(&context.request, response, [*from, callee], &config.key),
                 });
                 anchor.charge = charge;
                 // What we do not carry does not count once it is answered.

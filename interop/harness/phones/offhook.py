@@ -20,7 +20,8 @@ class Offhook:
         self.name = f"offhook-{account.user if account else role}"
         self.recording = lab.folder / f"{self.name}.wav"
         self.local = (self.place.host, lab.port())
-        self.srtp, self.keys = srtp, keys
+        # Who is called over WebSocket is offered what browsers know.
+        self.srtp, self.keys = srtp, "dtls" if transport == "wss" and role == "callee" else keys
         self.words = ["--local", f"{self.local[0]}:{self.local[1]}", "--json", "--srtp", srtp, "--srtp-keys", keys]
         if ice:
             self.words += ["--ice"]

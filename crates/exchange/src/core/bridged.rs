@@ -51,37 +51,32 @@ impl Core {
         (user, uri): (Option<String>, &Uri),
         cx: &mut Context<'_>,
     ) -> Result<(), Refusal> {
-        let came = self.came_by(&asking);
-        let reached = self.reach_user(server, asking, (user, uri), cx);
+        let is_from_account = asking.caller.account().is_some();
+        let came = if is_from_account { None } else { self.trunk_of(&asking.request, &asking.from) };
+        let is_told = asking.diverted_by.is_none() && *asking.request.method() == Method::Invite;
+        let told = came.as_ref().filter(|_| is_told).map(|came| Event::CallCame {
+            call: asking.request.call_id().unwrap_or_default().to_owned(),
+            trunk: came.trunk.name.clone(),
+        });
+        // A trunk's way of writing a number is not how it is known here.
+        let dialled = came.and_then(|came| came.number).or_else(|| user.clone()).unwrap_or_default();
+        let reached = self.reach_user(server, asking, (user, dialled, uri), cx);
         // Of a call that has not come to be nobody wants to know.
-        cx.out.events.extend(came.filter(|_| reached.is_ok()));
+        cx.out.events.extend(told.filter(|_| reached.is_ok()));
         reached
-    }
-
-    /// What is told of a call that came by a trunk.
-    fn came_by(&self, asking: &Asking) -> Option<Event> {
-        let is_first = asking.diverted_by.is_none() && asking.caller.account().is_none();
-        if self.config.trunks.is_empty() || !is_first || *asking.request.method() != Method::Invite {
-            return None;
-        }
-        let trunk = self.trunk_of(&asking.request, &asking.from)?.trunk.name.clone();
-        Some(Event::CallCame { call: asking.request.call_id().unwrap_or_default().to_owned(), trunk })
     }
 
     fn reach_user(
         &mut self,
         server: ServerId,
         asking: Asking,
-        (user, uri): (Option<String>, &Uri),
+        (user, dialled, uri): (Option<String>, String, &Uri),
         cx: &mut Context<'_>,
     ) -> Result<(), Refusal> {
         if *asking.request.method() == Method::Invite && self.replace(server, &asking, cx)? {
             return Ok(());
         }
-        // A trunk's way of writing a number is not how it is known here.
-        let came = asking.caller.account().is_none().then(|| self.trunk_of(&asking.request, &asking.from));
-        let dialled = came.flatten().and_then(|came| came.number).or_else(|| user.clone());
-        let called = Called { dialled: dialled.unwrap_or_default(), ..Called::default() };
+        let called = Called { dialled, ..Called::default() };
         match self.incoming(server, &asking, &called, cx)? {
             Incoming::Passed => {}
             Incoming::Hunt(hunt) => return self.begin_hunt(server, asking, hunt, cx),

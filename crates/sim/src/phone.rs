@@ -69,6 +69,17 @@ impl Phone {
         tone::analyse(&self.heard[from..], 8000).dominant_hz
     }
 
+    /// Panics unless that is this, within 10 Hz, for the last two seconds.
+    pub fn must_hear(&self, hz: f32) {
+        let heard = self.heard_hz(2.0);
+        assert!((heard - hz).abs() < 10.0, "{} hears {heard} Hz, not {hz}", self.name);
+    }
+
+    /// The call that it is in, or the first of several.
+    pub fn first_call(&self) -> offhook_ua::CallId {
+        self.ua.calls()[0]
+    }
+
     /// Moves 20 ms of sound through every call.
     pub(crate) fn sing(&mut self, now: Instant, out: &mut Outbox) {
         let Some(hz) = self.sings else { return };

@@ -43,10 +43,6 @@ fn nothing_is_left(world: &mut World) {
     assert!(world.office.is_idle(), "{:?}", world.office.status(now));
 }
 
-fn theirs(world: &World, phone: PhoneId) -> CallId {
-    world.phones[phone.0].ua.calls()[0]
-}
-
 fn ended_by(world: &World) -> Vec<EndedBy> {
     let by = |event: &Event| if let Event::CallEnded { by, .. } = event { Some(*by) } else { None };
     world.office.events.iter().filter_map(by).collect()
@@ -70,7 +66,7 @@ fn a_bridged_call_connects_in_two_dialogs_and_ends_from_either_side() {
             })
             .collect();
         assert_ne!(call_ids[0], call_ids[1]);
-        let answered = theirs(&world, bob);
+        let answered = world.phones[bob.0].first_call();
         match hangs_up {
             0 => world.command(alice, Command::Hangup { call: placed }),
             _ => world.command(bob, Command::Hangup { call: answered }),
@@ -111,7 +107,7 @@ fn two_phones_behind_nats_are_bridged_and_ended_from_both_sides() {
         call(&mut world, alice, "bob");
         world.pass(8 * SECOND);
         both_hear(&world, alice, bob);
-        let ending = theirs(&world, hangs_up);
+        let ending = world.phones[hangs_up.0].first_call();
         world.command(hangs_up, Command::Hangup { call: ending });
         world.pass(SECOND);
         assert!(world.phones.iter().all(|phone| phone.ua.calls().is_empty()));
@@ -186,7 +182,7 @@ fn hold_and_resume_pass_in_both_directions() {
     let (mut world, alice, bob) = two(9);
     let placed = call(&mut world, alice, "bob");
     world.pass(6 * SECOND);
-    let answered = theirs(&world, bob);
+    let answered = world.phones[bob.0].first_call();
     for (id, held) in [(alice, placed), (bob, answered)] {
         world.command(id, Command::Hold { call: held });
         world.pass(100 * SECOND);
@@ -226,7 +222,7 @@ fn both_hold_at_the_same_moment_and_both_get_their_wish() {
         let (mut world, alice, bob) = two(20 + seed);
         let placed = call(&mut world, alice, "bob");
         world.pass(6 * SECOND);
-        let answered = theirs(&world, bob);
+        let answered = world.phones[bob.0].first_call();
         world.command(alice, Command::Hold { call: placed });
         world.command(bob, Command::Hold { call: answered });
         world.pass(20 * SECOND);
@@ -254,7 +250,7 @@ fn an_end_crosses_a_re_invite() {
             let (mut world, alice, bob) = two(40 + seed);
             let placed = call(&mut world, alice, "bob");
             world.pass(6 * SECOND);
-            let answered = theirs(&world, bob);
+            let answered = world.phones[bob.0].first_call();
             let wait = Duration::from_millis(seed / 2);
             world.command(alice, Command::Hangup { call: placed });
             match other {
@@ -329,7 +325,7 @@ fn shards_find_what_is_theirs() {
         call(&mut world, alice, "bob");
         world.pass(6 * SECOND);
         both_hear(&world, alice, bob);
-        let answered = theirs(&world, bob);
+        let answered = world.phones[bob.0].first_call();
         world.command(bob, Command::Hold { call: answered });
         world.pass(2 * SECOND);
         world.command(bob, Command::Hangup { call: answered });

@@ -8,7 +8,7 @@ use offhook_exchange::command::{Answer, Command as Operator};
 use offhook_exchange::directory::AddressOfRecord;
 use offhook_exchange::event::Event;
 use offhook_sim::{Habit, PhoneId, World, compare_with_saved};
-use offhook_ua::{CallId, Command};
+use offhook_ua::Command;
 
 const SECOND: Duration = Duration::from_secs(1);
 const ALL: [&str; 3] = ["alice", "exchange", "bob"];
@@ -48,10 +48,6 @@ fn nothing_is_left(world: &mut World) {
     assert!(world.office.is_idle(), "{:?}", world.office.status(now));
 }
 
-fn theirs(world: &World, phone: PhoneId) -> CallId {
-    world.phones[phone.0].ua.calls()[0]
-}
-
 #[test]
 fn two_are_connected_and_either_ends_the_call() {
     for hangs_up in [0, 1] {
@@ -64,7 +60,7 @@ fn two_are_connected_and_either_ends_the_call() {
         let now = world.now();
         assert_eq!(world.office.calls(now).len(), 1, "it is one call");
         let ends = [alice, bob][hangs_up];
-        let call = theirs(&world, ends);
+        let call = world.phones[ends.0].first_call();
         world.command(ends, Command::Hangup { call });
         world.pass(SECOND);
         compare_with_saved(["halves", "halves-ended-by-other"][hangs_up], &world.ladder.draw(&ALL));
@@ -92,7 +88,7 @@ fn who_shares_no_format_and_no_protection_with_the_other_is_connected_all_the_sa
     connect(&mut world, "1002");
     world.pass(9 * SECOND);
     both_hear(&world, alice, bob);
-    let call = theirs(&world, bob);
+    let call = world.phones[bob.0].first_call();
     world.command(bob, Command::Hangup { call });
     nothing_is_left(&mut world);
 }
@@ -103,7 +99,7 @@ fn keys_come_through() {
     connect(&mut world, "1002");
     world.pass(8 * SECOND);
     for (from, to, digits) in [(alice, bob, "12#"), (bob, alice, "*7")] {
-        let call = theirs(&world, from);
+        let call = world.phones[from.0].first_call();
         world.command(from, Command::Dtmf { call, digits: digits.into() });
         world.pass(3 * SECOND);
         let heard: String = world.phones[to.0]
@@ -124,7 +120,7 @@ fn hold_is_between_each_party_and_us_and_lasts() {
     connect(&mut world, "1002");
     world.pass(8 * SECOND);
     for one in [alice, bob] {
-        let call = theirs(&world, one);
+        let call = world.phones[one.0].first_call();
         world.command(one, Command::Hold { call });
         world.pass(100 * SECOND);
         world.command(one, Command::Resume { call });
@@ -152,7 +148,7 @@ fn a_caller_that_gives_up_while_it_rings_stops_the_ringing() {
     world.phones[bob.0].habit = Habit::Ignore;
     connect(&mut world, "1002");
     world.pass(6 * SECOND);
-    let call = theirs(&world, alice);
+    let call = world.phones[alice.0].first_call();
     world.command(alice, Command::Hangup { call });
     world.pass(SECOND);
     compare_with_saved("halves-given-up", &world.ladder.draw(&ALL));
@@ -189,7 +185,7 @@ fn several_phones_ring_and_one_is_connected() {
     world.pass(9 * SECOND);
     both_hear(&world, alice, bob);
     assert_eq!(world.phones[desk.0].ends()[0].0, 487);
-    let call = theirs(&world, alice);
+    let call = world.phones[alice.0].first_call();
     world.command(alice, Command::Hangup { call });
     nothing_is_left(&mut world);
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use offhook_sim::{Habit, PhoneId, World, compare_with_saved};
-use offhook_ua::{CallId, Command, Event};
+use offhook_ua::{Command, Event};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -22,17 +22,8 @@ fn three(seed: u64, slots: std::ops::RangeInclusive<u32>) -> (World, [PhoneId; 3
     (world, phones)
 }
 
-fn hears(world: &World, who: PhoneId, hz: f32) {
-    let heard = world.phones[who.0].heard_hz(2.0);
-    assert!((heard - hz).abs() < 10.0, "{} hears {heard} Hz, not {hz}", world.phones[who.0].name);
-}
-
-fn theirs(world: &World, phone: PhoneId) -> CallId {
-    world.phones[phone.0].ua.calls()[0]
-}
-
 fn transfer(world: &mut World, by: PhoneId, to: &str) {
-    let (call, target) = (theirs(world, by), format!("sip:{to}@example.com").parse().unwrap());
+    let (call, target) = (world.phones[by.0].first_call(), format!("sip:{to}@example.com").parse().unwrap());
     world.command(by, Command::Transfer { call, target });
 }
 
@@ -72,7 +63,7 @@ fn a_call_is_parked_by_transfer_and_fetched_by_its_slot() {
         transfer(&mut world, bob, "700");
         if !bridged {
             world.pass(SECOND);
-            let call = theirs(&world, bob);
+            let call = world.phones[bob.0].first_call();
             world.command(bob, Command::Hangup { call });
         }
         world.pass(8 * SECOND);
@@ -80,8 +71,8 @@ fn a_call_is_parked_by_transfer_and_fetched_by_its_slot() {
         assert!(parked.iter().any(|from| from.contains("701@")), "bob is told the slot: {parked:?}");
         world.call(carol, "701");
         world.pass(5 * SECOND);
-        hears(&world, carol, 440.0);
-        hears(&world, alice, 600.0);
+        world.phones[carol.0].must_hear(440.0);
+        world.phones[alice.0].must_hear(600.0);
         if bridged {
             compare_with_saved("park", &world.ladder.draw(&["alice", "exchange", "bob", "carol"]));
         }
@@ -97,7 +88,7 @@ fn who_parks_by_an_attended_transfer_hears_the_slot_before() {
     let (mut world, [alice, bob, carol]) = three(2, 701..=720);
     world.private_call(alice, "bob");
     world.pass(6 * SECOND);
-    let call = theirs(&world, bob);
+    let call = world.phones[bob.0].first_call();
     world.command(bob, Command::Hold { call });
     let second = world.call(bob, "700");
     world.pass(6 * SECOND);
@@ -109,8 +100,8 @@ fn who_parks_by_an_attended_transfer_hears_the_slot_before() {
     assert!(world.phones[bob.0].ua.calls().is_empty());
     world.call(carol, "701");
     world.pass(5 * SECOND);
-    hears(&world, carol, 440.0);
-    hears(&world, alice, 600.0);
+    world.phones[carol.0].must_hear(440.0);
+    world.phones[alice.0].must_hear(600.0);
     nothing_is_left(&mut world);
 }
 
@@ -122,8 +113,8 @@ fn a_call_that_nobody_fetches_rings_back() {
     world.pass(9 * SECOND);
     transfer(&mut world, bob, "700");
     world.pass(160 * SECOND);
-    hears(&world, alice, 1000.0);
-    hears(&world, bob, 440.0);
+    world.phones[alice.0].must_hear(1000.0);
+    world.phones[bob.0].must_hear(440.0);
     nothing_is_left(&mut world);
 }
 
@@ -183,13 +174,13 @@ fn a_call_is_fetched_whatever_shards_it_and_the_other_are_of() {
             told.last().map_or(slot, |from| from.trim_start_matches("sip:").split('@').next().unwrap());
         world.call(carol, slot);
         world.pass(5 * SECOND);
-        hears(&world, carol, 440.0);
-        hears(&world, alice, 600.0);
+        world.phones[carol.0].must_hear(440.0);
+        world.phones[alice.0].must_hear(600.0);
         let now = world.now();
         elsewhere +=
             usize::from(world.office.each_status(now).iter().filter(|one| one.anchored > 0).count() > 1);
         let (ends, stays) = if seed % 2 == 0 { (carol, alice) } else { (alice, carol) };
-        let call = theirs(&world, ends);
+        let call = world.phones[ends.0].first_call();
         world.command(ends, Command::Hangup { call });
         world.pass(SECOND);
         assert!(world.phones[stays.0].ua.calls().is_empty(), "the other half ends too");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use offhook_exchange::directory::Answering;
 use offhook_sim::{Habit, PhoneId, World, compare_with_saved};
-use offhook_ua::{CallId, Command};
+use offhook_ua::Command;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -27,15 +27,6 @@ fn three(seed: u64, shards: u8, together: bool) -> (World, [PhoneId; 3]) {
     }
     world.begin_ladder();
     (world, phones)
-}
-
-fn hears(world: &World, who: PhoneId, hz: f32) {
-    let heard = world.phones[who.0].heard_hz(2.0);
-    assert!((heard - hz).abs() < 10.0, "{} hears {heard} Hz, not {hz}", world.phones[who.0].name);
-}
-
-fn theirs(world: &World, phone: PhoneId) -> CallId {
-    world.phones[phone.0].ua.calls()[0]
 }
 
 fn nothing_is_left(world: &mut World) {
@@ -62,13 +53,13 @@ fn a_colleague_takes_a_call_that_is_forwarded_or_bridged() {
         world.pass(3 * SECOND);
         world.call(carol, dialled);
         world.pass(5 * SECOND);
-        hears(&world, carol, 440.0);
-        hears(&world, alice, 600.0);
+        world.phones[carol.0].must_hear(440.0);
+        world.phones[alice.0].must_hear(600.0);
         assert_eq!(world.phones[bob.0].ends()[0].0, 487);
         if !bridged && dialled == "*8" {
             compare_with_saved("pickup", &world.ladder.draw(&["alice", "exchange", "bob", "carol"]));
         }
-        let call = theirs(&world, alice);
+        let call = world.phones[alice.0].first_call();
         world.command(alice, Command::Hangup { call });
         world.pass(SECOND);
         assert!(world.phones[carol.0].ua.calls().is_empty());
@@ -89,8 +80,8 @@ fn calls_and_colleagues_of_different_shards_meet() {
             world.pass(3 * SECOND);
             world.call(carol, "*8");
             world.pass(5 * SECOND);
-            hears(&world, carol, 440.0);
-            hears(&world, alice, 600.0);
+            world.phones[carol.0].must_hear(440.0);
+            world.phones[alice.0].must_hear(600.0);
             nothing_is_left(&mut world);
         }
     }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use offhook_sim::{Habit, PhoneId, World, compare_with_saved};
-use offhook_ua::{CallId, Command, Event};
+use offhook_ua::{Command, Event};
 
 const SECOND: Duration = Duration::from_secs(1);
 const ALL: [&str; 4] = ["alice", "exchange", "bob", "carol"];
@@ -22,17 +22,8 @@ fn three(seed: u64) -> (World, [PhoneId; 3]) {
     (world, phones)
 }
 
-fn hears(world: &World, who: PhoneId, hz: f32) {
-    let heard = world.phones[who.0].heard_hz(2.0);
-    assert!((heard - hz).abs() < 10.0, "{} hears {heard} Hz, not {hz}", world.phones[who.0].name);
-}
-
-fn theirs(world: &World, phone: PhoneId) -> CallId {
-    world.phones[phone.0].ua.calls()[0]
-}
-
 fn transfer(world: &mut World, by: PhoneId, to: &str) {
-    let (call, target) = (theirs(world, by), format!("sip:{to}@example.com").parse().unwrap());
+    let (call, target) = (world.phones[by.0].first_call(), format!("sip:{to}@example.com").parse().unwrap());
     world.command(by, Command::Transfer { call, target });
 }
 
@@ -67,13 +58,13 @@ fn either_party_transfers_the_other_blind() {
         compare_with_saved(["transfer-by-caller", "transfer-by-callee"][by], &world.ladder.draw(&ALL));
         assert_eq!(told(&world, goes), [202, 100, 180, 200]);
         assert!(world.phones[goes.0].ua.calls().is_empty());
-        hears(&world, stays, 600.0);
-        hears(&world, carol, hz);
+        world.phones[stays.0].must_hear(600.0);
+        world.phones[carol.0].must_hear(hz);
         // And once more, in a call that has no other legs.
         transfer(&mut world, carol, ["alice", "bob"][by]);
         world.pass(8 * SECOND);
-        hears(&world, stays, [440.0, 1000.0][by]);
-        hears(&world, goes, hz);
+        world.phones[stays.0].must_hear([440.0, 1000.0][by]);
+        world.phones[goes.0].must_hear(hz);
         nothing_is_left(&mut world);
     }
 }
@@ -89,14 +80,14 @@ fn who_hangs_up_at_once_leaves_the_other_with_a_tone_until_somebody_answers() {
         let (goes, stays, hz) = [(alice, bob, 1000.0), (bob, alice, 440.0)][by];
         transfer(&mut world, goes, "carol");
         world.pass(SECOND);
-        let call = theirs(&world, goes);
+        let call = world.phones[goes.0].first_call();
         world.command(goes, Command::Hangup { call });
         world.pass(SECOND / 2);
         let heard = world.phones[stays.0].heard_hz(0.2);
         assert!((heard - 425.0).abs() < 10.0, "{heard}");
         world.pass(15 * SECOND);
-        hears(&world, stays, 600.0);
-        hears(&world, carol, hz);
+        world.phones[stays.0].must_hear(600.0);
+        world.phones[carol.0].must_hear(hz);
         nothing_is_left(&mut world);
     }
 }
@@ -114,8 +105,8 @@ fn a_transfer_that_fails_leaves_the_call_as_it_was() {
         transfer(&mut world, bob, to);
         world.pass(40 * SECOND);
         assert_eq!(told(&world, bob).last(), Some(&code), "{to}");
-        hears(&world, alice, 1000.0);
-        hears(&world, bob, 440.0);
+        world.phones[alice.0].must_hear(1000.0);
+        world.phones[bob.0].must_hear(440.0);
         nothing_is_left(&mut world);
     }
 }
@@ -129,7 +120,7 @@ fn a_transfer_that_fails_when_the_phone_has_gone_ends_the_call() {
     world.pass(6 * SECOND);
     transfer(&mut world, bob, "carol");
     world.pass(SECOND);
-    let call = theirs(&world, bob);
+    let call = world.phones[bob.0].first_call();
     world.command(bob, Command::Hangup { call });
     world.pass(45 * SECOND);
     assert_eq!(world.phones[alice.0].ends(), [(200, "The transfer has failed".to_owned())]);
@@ -160,12 +151,12 @@ fn an_attended_transfer_connects_the_two_others() {
         world.private_call(alice, "bob");
         world.pass(6 * SECOND);
         let (goes, stays, hz) = [(alice, bob, 1000.0), (bob, alice, 440.0)][by];
-        let call = theirs(&world, goes);
+        let call = world.phones[goes.0].first_call();
         world.command(goes, Command::Hold { call });
         world.pass(SECOND);
         let second = world.private_call(goes, "carol");
         world.pass(6 * SECOND);
-        hears(&world, carol, [440.0, 1000.0][by]);
+        world.phones[carol.0].must_hear([440.0, 1000.0][by]);
         let replaces = world.phones[goes.0].ua.replaces(second).unwrap();
         let replaces: String = replaces.bytes().map(|byte| format!("%{byte:02X}")).collect();
         let target = format!("sip:carol@example.com?Replaces={replaces}").parse().unwrap();
@@ -173,8 +164,8 @@ fn an_attended_transfer_connects_the_two_others() {
         world.pass(5 * SECOND);
         assert_eq!(told(&world, goes), [202, 100, 200]);
         assert!(world.phones[goes.0].ua.calls().is_empty(), "{by}");
-        hears(&world, stays, 600.0);
-        hears(&world, carol, hz);
+        world.phones[stays.0].must_hear(600.0);
+        world.phones[carol.0].must_hear(hz);
         nothing_is_left(&mut world);
     }
 }
@@ -207,7 +198,7 @@ fn keys_transfer_the_other_where_a_phone_has_no_key_for_it() {
         let (mut world, phones) = connected(8);
         let [alice, bob, carol] = phones;
         let (goes, stays, hz) = [(alice, bob, 1000.0), (bob, alice, 440.0)][by];
-        let call = theirs(&world, goes);
+        let call = world.phones[goes.0].first_call();
         // A name has no keys: Carol's number is dialled.
         let now = world.now();
         world.office.number(now, "carol", "1003");
@@ -217,12 +208,12 @@ fn keys_transfer_the_other_where_a_phone_has_no_key_for_it() {
         match to {
             "carol" => {
                 assert!(world.phones[goes.0].ua.calls().is_empty(), "who transfers is let go");
-                hears(&world, stays, 600.0);
-                hears(&world, carol, hz);
+                world.phones[stays.0].must_hear(600.0);
+                world.phones[carol.0].must_hear(hz);
             }
             _ => {
                 // The echo test is no place to be transferred to: it comes back.
-                hears(&world, stays, [440.0, 1000.0][by]);
+                world.phones[stays.0].must_hear([440.0, 1000.0][by]);
             }
         }
         nothing_is_left(&mut world);
@@ -232,11 +223,11 @@ fn keys_transfer_the_other_where_a_phone_has_no_key_for_it() {
 #[test]
 fn what_is_no_transfer_stays_a_key() {
     let (mut world, [alice, bob, _]) = connected(9);
-    let call = theirs(&world, alice);
+    let call = world.phones[alice.0].first_call();
     world.command(alice, Command::Dtmf { call, digits: "*1*2#*244".into() });
     world.pass(10 * SECOND);
-    hears(&world, alice, 1000.0);
-    hears(&world, bob, 440.0);
+    world.phones[alice.0].must_hear(1000.0);
+    world.phones[bob.0].must_hear(440.0);
     nothing_is_left(&mut world);
 }
 
@@ -256,7 +247,7 @@ fn attended_transfers_connect_calls_of_different_shards() {
         });
         world.private_call(alice, "bob");
         world.pass(6 * SECOND);
-        let call = theirs(&world, bob);
+        let call = world.phones[bob.0].first_call();
         let second = world.private_call(bob, "carol");
         world.pass(6 * SECOND);
         let replaces = escaped(&world.phones[bob.0].ua.replaces(second).unwrap());
@@ -265,10 +256,10 @@ fn attended_transfers_connect_calls_of_different_shards() {
         world.pass(5 * SECOND);
         assert_eq!(told(&world, bob), [202, 100, 200], "{seed}");
         assert!(world.phones[bob.0].ua.calls().is_empty(), "{seed}");
-        hears(&world, alice, 600.0);
-        hears(&world, carol, 440.0);
+        world.phones[alice.0].must_hear(600.0);
+        world.phones[carol.0].must_hear(440.0);
         let (ends, stays) = if seed % 2 == 0 { (alice, carol) } else { (carol, alice) };
-        let call = theirs(&world, ends);
+        let call = world.phones[ends.0].first_call();
         world.command(ends, Command::Hangup { call });
         world.pass(SECOND);
         assert!(world.phones[stays.0].ua.calls().is_empty(), "{seed}");
@@ -292,11 +283,11 @@ fn an_invite_takes_the_place_of_a_phone_on_whose_behalf_it_comes() {
         world.call_with(alice, "carol", offhook_ua::CallOptions { headers, ..Default::default() });
         world.pass(5 * SECOND);
         if status == 200 {
-            hears(&world, carol, 440.0);
+            world.phones[carol.0].must_hear(440.0);
             assert!(!world.phones[bob.0].ua.calls().contains(&second), "his leg is over");
         } else {
             assert_eq!(world.phones[alice.0].ends()[0].0, status, "{by}");
-            hears(&world, carol, 1000.0);
+            world.phones[carol.0].must_hear(1000.0);
         }
         nothing_is_left(&mut world);
     }
@@ -307,12 +298,12 @@ fn a_dialog_that_is_made_up_is_nobodys() {
     let (mut world, [alice, bob, _]) = three(11);
     world.private_call(alice, "bob");
     world.pass(6 * SECOND);
-    let call = theirs(&world, bob);
+    let call = world.phones[bob.0].first_call();
     let target = format!("sip:carol@example.com?Replaces={}", escaped("x@y;to-tag=1;from-tag=2"));
     world.command(bob, Command::Transfer { call, target: target.parse().unwrap() });
     world.pass(8 * SECOND);
     // Whom it has named is called all the same.
     assert_eq!(told(&world, bob).last(), Some(&200));
-    hears(&world, alice, 600.0);
+    world.phones[alice.0].must_hear(600.0);
     nothing_is_left(&mut world);
 }

@@ -1,6 +1,7 @@
 //! Chooses who deals with a request: the registrar, the proxy, or ourselves.
 
 mod bridged;
+mod call_back;
 mod dialled;
 mod diversion;
 mod hunt;
@@ -235,6 +236,7 @@ impl Core {
             let answer = refusal.response(request, &self.stateless_tag(request));
             cx.event(refused(request, &flow, &answer));
             cx.out.events.extend(self.call_refused(request, &flow, (&refusal, &answer)));
+            self.refused_in_vain(request, &refusal);
             if refusal.proven {
                 self.transactions.respond(server, answer, &mut cx.sip());
             } else {
@@ -492,7 +494,7 @@ impl Core {
                 self.proxy.active.spending.limit(account.clone(), none, cx.epoch.unix(cx.now));
                 self.account_gone(&account, cx);
             }
-            Delta::Agent(..) | Delta::WakeUp(..) => {
+            Delta::Agent(..) | Delta::WakeUp(..) | Delta::CallBack(..) => {
                 let (bridged, mut env, services) = self.bridged(cx);
                 services.changed(bridged, &mut env, &delta);
             }
@@ -515,6 +517,7 @@ impl Core {
                     | Delta::Answering(..)
                     | Delta::Agent(..)
                     | Delta::WakeUp(..)
+                    | Delta::CallBack(..)
                     | Delta::Rights(..)
                     | Delta::Limits(..) => None,
                 };

@@ -34,7 +34,8 @@ impl Activity {
             elsewhere: HashMap::new(),
             untold: Vec::new(),
             spending: Spending::new(shard, config),
-            members: Members::new(config.services.members()),
+            members: Members::new(config.services.members())
+                .minding_missed(config.services.call_back.code.is_some()),
         }
     }
 

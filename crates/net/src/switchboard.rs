@@ -211,7 +211,8 @@ impl Switchboard {
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) => return Err(error),
             }
-            knocked = if came < AT_ONCE { door.at_once().await } else { Poll::Pending };
+            let most = if door.is_crowded() { CROWD } else { AT_ONCE };
+            knocked = if came < most { door.at_once().await } else { Poll::Pending };
         }
         door.note(came)
     }
@@ -437,6 +438,8 @@ static NEXT: AtomicU64 = AtomicU64::new(1);
 const NOTICES: usize = 256;
 /// Connections that are let in before anything else is looked at.
 const AT_ONCE: usize = 64;
+/// The same when they are only looked for from time to time.
+const CROWD: usize = 1_024;
 /// How often one looks whether more of a crowd wait.
 const LOOK: Duration = Duration::from_millis(1);
 /// How long nobody is let in after the system refused to.

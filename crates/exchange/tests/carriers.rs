@@ -79,7 +79,6 @@ fn a_carrier_may_send_a_call_on_to_another_server_of_its_own() {
         let contact = format!("Contact: <sip:gw@{SECOND}>\n");
         bench.send(SECOND, &reply(&second, 200, "d", &contact, &sdp("198.51.100.10", 7000)));
         assert_eq!(bench.codes(ALICE), [200]);
-        bench.send(SECOND, &reply(&second, 200, "d", &contact, &sdp("198.51.100.10", 7000)));
     }
 }
 
@@ -103,17 +102,21 @@ fn it_is_followed_nowhere_else_and_said_in_words() {
     }
 }
 
+/// The next INVITE that a server of the carrier gets.
+fn invited(bench: &mut Bench) -> Option<(&'static str, Request)> {
+    [CARRIER, SECOND].into_iter().find_map(|at| {
+        let all = bench.take(at);
+        let mut requests = all.iter().filter_map(|one| one.as_request());
+        Some((at, requests.find(|one| one.method().as_str() == "INVITE")?.clone()))
+    })
+}
+
 #[test]
 fn servers_that_send_a_call_to_each_other_come_to_an_end() {
     let mut bench = bench();
     assert_eq!(dial(&mut bench, "030-987654"), 100);
     let mut tries = 0;
-    while let Some(got) = [CARRIER, SECOND]
-        .into_iter()
-        .find_map(|at| bench.take(at).into_iter().rev().find_map(|one| Some((at, one.as_request()?.clone()))))
-        .filter(|(_, got)| got.method().as_str() == "INVITE")
-    {
-        let (at, got) = got;
+    while let Some((at, got)) = invited(&mut bench) {
         tries += 1;
         let to = if at == CARRIER { SECOND } else { CARRIER };
         sent_on(&mut bench, at, &got, &format!("<sip:+4930987654@{to}>"));
@@ -125,17 +128,16 @@ fn servers_that_send_a_call_to_each_other_come_to_an_end() {
 
 #[test]
 fn numbers_and_names_that_are_none_reach_no_carrier() {
-    for (number, code) in
-        [("9".repeat(200), 404), (format!("+{}", "9".repeat(200)), 404), ("030%0D%0A112".into(), 404)]
-    {
+    for (number, code) in [
+        ("9".repeat(200), 404),
+        (format!("+{}", "9".repeat(200)), 404),
+        ("030%0D%0A112".into(), 404),
+        ("';DROP%20TABLE%20accounts;--".into(), 404),
+    ] {
         let mut bench = bench();
         assert_eq!(dial(&mut bench, &number), code, "{number}");
         assert!(bench.take(CARRIER).iter().all(|one| one.as_request().is_none()));
     }
-    let mut bench = bench();
-    let text = request("INVITE", "sip:'; DROP TABLE accounts;--@example.com", "alice", ALICE, "", "");
-    bench.send(ALICE, &text);
-    assert_eq!(bench.response(ALICE).status().code(), 400);
 }
 
 fn fax(address: &str, port: u16) -> String {

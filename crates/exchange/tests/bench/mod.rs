@@ -196,6 +196,7 @@ impl Bench {
                 media::Command::Update { .. }
                 | media::Command::Transcode { .. }
                 | media::Command::Press { .. }
+                | media::Command::KeyFrame { .. }
                 | media::Command::Echo { .. }
                 | media::Command::Order { .. }
                 | media::Command::Tap { .. } => {}

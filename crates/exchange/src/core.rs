@@ -1,6 +1,7 @@
 //! Chooses who deals with a request: the registrar, the proxy, or ourselves.
 
 mod bridged;
+mod configure;
 mod dialled;
 mod diversion;
 mod hunt;
@@ -564,6 +565,10 @@ impl Core {
             }
             Command::Lines(lines) => {
                 self.take_over(&lines, cx);
+                Answer::Done
+            }
+            Command::Configure(config) => {
+                self.configure(&config, cx);
                 Answer::Done
             }
             Command::Rates(rates) => {

@@ -186,6 +186,14 @@ pub enum Command {
         /// Our own new ICE credentials, to restart ICE; `None`: those of before.
         ice: Option<IceCredentials>,
     },
+    /// From now on the stream carries something else on the same ports: a call has become a fax (T.38), or sound again. What
+    /// is not RTP is neither translated nor protected.
+    Carry {
+        /// The stream.
+        stream: StreamId,
+        /// What it carries.
+        content: Content,
+    },
     /// From now on the sound of the stream is translated, or passes as it is (`None`). What is the same as before goes
     /// on without a break, whatever its numbers.
     Transcode {

@@ -257,6 +257,11 @@ impl Relay {
                 one.begin_handshakes(now, out);
                 self.rearm(now, place);
             }
+            Command::Carry { stream, content } => {
+                if let Some(one) = self.stream_mut(stream) {
+                    one.carry(now, content);
+                }
+            }
             Command::Transcode { stream, translations } => {
                 if let Some(one) = self.stream_mut(stream) {
                     one.transcode(now, translations);

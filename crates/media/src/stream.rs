@@ -254,6 +254,14 @@ impl Stream {
         secured
     }
 
+    /// Something else comes from now on.
+    pub(crate) fn carry(&mut self, now: Instant, content: Content) {
+        if content == Content::Opaque {
+            self.transcode(now, None);
+        }
+        self.content = content;
+    }
+
     /// How long the stream has been silent, when that is worth a report.
     pub(crate) fn stopped(&mut self, now: Instant, idle: Duration) -> Option<Duration> {
         let held = self.flows.iter().any(|flow| flow.facing.hold);

@@ -13,6 +13,7 @@ mod reread;
 mod schedule;
 mod services;
 mod spending;
+mod stir;
 mod trace;
 mod trunk;
 mod turn;
@@ -118,6 +119,10 @@ pub struct Settings {
     pub messages: Messages,
     /// Who takes mails about voice messages; `None`: there are none.
     pub mail: Option<Mail>,
+    /// How the numbers of callers from outside are checked …
+    pub stir: offhook_exchange::stir::Settings,
+    /// … and the private networks from which certificates for that may be fetched.
+    pub stir_hosts: Vec<IpNet>,
     /// What presence is set to.
     pub presence: offhook_exchange::presence::Settings,
     /// Octets in which the messages that passed lately are kept; 0: they are not.
@@ -246,6 +251,7 @@ impl Settings {
         config.registrar = self.registrar;
         config.timer_c = self.timer_c;
         config.messages = self.messages.exchange;
+        config.stir = self.stir.clone();
         config.presence = self.presence;
         config.services.clone_from(&self.services);
         config
@@ -366,6 +372,8 @@ impl Meaning<'_> {
             turn,
             messages: self.messages(),
             mail: self.mail(),
+            stir: self.stir(),
+            stir_hosts: self.stir_hosts(),
             presence: self.presence(),
             trace_memory: self.trace_memory(),
             services: self.services(),

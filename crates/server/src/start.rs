@@ -19,8 +19,8 @@ use offhook_media::lease::PortBlock;
 use offhook_media::relay;
 use offhook_media::turn::Secret;
 use offhook_net::{
-    BindError, Door, Inlet, NetInput, PemError, Resolver, Roots, StreamLimits, Streams, TlsClient, TlsServer,
-    UdpSockets, Wake, bind_udp_group, read_certificates,
+    BindError, Door, Fetcher, Inlet, NetInput, PemError, Resolver, Roots, StreamLimits, Streams, TlsClient,
+    TlsServer, UdpSockets, Wake, bind_udp_group, read_certificates,
 };
 use offhook_sip_stack::Transport;
 use offhook_store::{Journal, Options, Store, StoreError, TextLimits, Use};
@@ -133,7 +133,9 @@ pub(crate) fn start(mut settings: Settings) -> Result<Server, StartError> {
     let (to_texts, asked) = texts::channel();
     runtime.spawn(texts::run(store.clone(), terms, asked));
     let (to_keeps, wanted) = keeps::channel();
-    let abroad = Abroad { resolver, tls: tls_client(&settings)? };
+    let tls = tls_client(&settings)?;
+    let fetcher = Fetcher::new(resolver.clone(), tls.clone(), settings.stir_hosts.clone());
+    let abroad = Abroad { resolver, fetcher, tls };
     let mail = mail::open(&settings, &store).map_err(system("the folder of mails cannot be used"))?;
     let (notices, mailer) = mail.unzip();
     let watches = runtime.block_on(store.watches(clock::unix().as_secs()))?;
@@ -398,6 +400,8 @@ struct Facts<'a> {
 /// How other domains are found, and how we know them.
 struct Abroad {
     resolver: Resolver,
+    /// Of certificates of those who sign calls.
+    fetcher: Fetcher,
     tls: TlsClient,
 }
 
@@ -496,6 +500,8 @@ fn start_threads(
             from_others,
             reports,
             resolver: abroad.resolver.clone(),
+            fetcher: abroad.fetcher.clone(),
+            fetched: Mailbox::new(wakers[usize::from(number)].clone()),
             resolved: Mailbox::new(wakers[usize::from(number)].clone()),
             texts: texts.clone(),
             keeps: keeps.clone(),

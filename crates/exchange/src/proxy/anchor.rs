@@ -299,6 +299,9 @@ impl Anchors {
             Some(stream) => {
                 stream.ends = ends;
                 stream.update(sender, remote, Some(said.rtcp_mux), cx);
+                if role == Role::Answer {
+                    stream.carries(opaque, cx);
+                }
             }
             None => {
                 let stream = self.open_stream(anchor, sender, remote, said.rtcp_mux, (content, ends), cx)?;
@@ -337,6 +340,7 @@ impl Anchors {
             id: StreamId(self.number()),
             ports: [first, second],
             remotes,
+            is_opaque: content == Content::Opaque,
             mux: muxes,
             ends,
             offered: None,

@@ -194,6 +194,7 @@ impl Bench {
                 }
                 media::Command::Close { stream } => open.retain(|one| one != stream),
                 media::Command::Update { .. }
+                | media::Command::Carry { .. }
                 | media::Command::Transcode { .. }
                 | media::Command::Press { .. }
                 | media::Command::KeyFrame { .. }

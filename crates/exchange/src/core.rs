@@ -2,6 +2,7 @@
 
 mod attest;
 mod bridged;
+mod configure;
 mod dialled;
 mod diversion;
 mod enumerate;
@@ -610,6 +611,10 @@ impl Core {
             }
             Command::Lines(lines) => {
                 self.take_over(&lines, cx);
+                Answer::Done
+            }
+            Command::Configure(config) => {
+                self.configure(&config, cx);
                 Answer::Done
             }
             Command::Rates(rates) => {

@@ -4,6 +4,7 @@
 pub use crate::protection::{
     DtlsRole, Fingerprint, FingerprintError, FingerprintHash, IceCredentials, InsecureReason, Protection,
 };
+pub use offhook_rtp::rtcp::KeyFrameRequest;
 pub use offhook_rtp::srtp::{Crypto, InlineError, MasterKey, Suite};
 pub use offhook_rtp::telephone_event::event_of;
 
@@ -212,6 +213,18 @@ pub enum Command {
         format: EventFormat,
         /// The key.
         press: Press,
+    },
+    /// Asks a side for a key frame, once its pictures reach the other side; at most once a second, however often this is
+    /// said.
+    KeyFrame {
+        /// The stream.
+        stream: StreamId,
+        /// Who sends the pictures.
+        of: SideName,
+        /// By which message.
+        by: KeyFrameRequest,
+        /// Our source in that message.
+        ours: u32,
     },
     /// Opens the two ports of a side whose other end is here. What comes from it goes nowhere until
     /// [`Command::Echo`].

@@ -272,6 +272,11 @@ impl Relay {
                     one.press(to, format, press);
                 }
             }
+            Command::KeyFrame { stream, of, by, ours } => {
+                if let Some(one) = self.stream_mut(stream) {
+                    one.want_picture(now, of, by, ours);
+                }
+            }
             Command::Echo { stream, formats, numbers } => {
                 if let Some(one) = self.stream_mut(stream) {
                     one.echo(now, formats, numbers);

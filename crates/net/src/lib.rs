@@ -36,6 +36,6 @@ pub use resolver::{Resolver, resolve};
 pub use streams::{StreamCounts, StreamLimits, Streams};
 pub use tls::{Identity, PemError, Roots, TlsClient, TlsFault, TlsServer, read_certificates};
 #[cfg(target_os = "linux")]
-pub use turn::{TurnHandle, TurnSockets, TurnStreams};
+pub use turn::{TurnHandle, TurnSockets, TurnStream, TurnStreams};
 pub use udp::{UdpSockets, flow_of, source_towards};
 pub use udp_endpoint::UdpEndpoint;

@@ -9,6 +9,7 @@ mod messages;
 mod plan;
 mod presence;
 mod queue;
+mod reread;
 mod schedule;
 mod services;
 mod spending;
@@ -36,6 +37,7 @@ use offhook_sip_stack::Transport;
 pub use account::DeclaredAccount;
 pub use mail::{Mail, MailTls};
 pub use messages::Messages;
+pub(crate) use reread::Reread;
 pub use services::Service;
 pub use spending::read_rates;
 pub use turn::TurnSettings;
@@ -155,8 +157,10 @@ pub struct Settings {
     pub accounts: Vec<DeclaredAccount>,
     /// What the operator should know: keys without effect, and dangers.
     pub warnings: Vec<String>,
-    /// What it was made of.
+    /// What it was made of …
     pub(crate) written: Arc<Written>,
+    /// … and where that stands.
+    pub(crate) sources: Sources,
 }
 
 /// A certificate and its key, as files in PEM.
@@ -195,7 +199,7 @@ impl Settings {
     pub fn read_with_written(sources: &Sources) -> Result<(Self, Written), Mistakes> {
         let (written, mistakes) = sources.read_what_can_be();
         let mut meaning = Meaning { written: &written, mistakes: Vec::new() };
-        let settings = meaning.settings();
+        let settings = Settings { sources: sources.clone(), ..meaning.settings() };
         let mistakes = mistakes.and(meaning.mistakes);
         if mistakes.0.is_empty() { Ok((settings, written)) } else { Err(mistakes) }
     }
@@ -391,6 +395,7 @@ impl Meaning<'_> {
             accounts: account::declared(self.written, &mut self.mistakes),
             warnings,
             written: Arc::new(self.written.clone()),
+            sources: Sources::default(),
         }
     }
 

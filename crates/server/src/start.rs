@@ -39,6 +39,7 @@ use crate::media_thread::MediaThread;
 use crate::music::Music;
 use crate::others::Others;
 use crate::recordings::{Files, Listeners, Recordings, Shown as Folder};
+use crate::reload::Reloading;
 use crate::running::Running;
 use crate::server::{Server, Threads};
 use crate::shards::{Mailbox, Shards};
@@ -152,7 +153,14 @@ pub(crate) fn start(mut settings: Settings) -> Result<Server, StartError> {
     let health = mailer.as_ref().map(Mailer::health);
     mailer.map(|mailer| runtime.spawn(mailer.run()));
     let mail = health.clone();
-    let rates_file = settings.rates_file.clone();
+    let lines = Arc::new(LineDesk::new(Arc::new(settings.clone())));
+    let reloading = Reloading {
+        store: store.clone(),
+        shards: shards.clone(),
+        lines: Arc::clone(&lines),
+        shown: shown.clone(),
+        config: config.clone(),
+    };
     let exchange = Running {
         shards: shards.clone(),
         streams: streams.clone(),
@@ -160,7 +168,7 @@ pub(crate) fn start(mut settings: Settings) -> Result<Server, StartError> {
         turn: turn.clone(),
         mail,
         about,
-        rates_file,
+        reloading,
     };
     let records = Stored {
         store: store.clone(),
@@ -168,7 +176,7 @@ pub(crate) fn start(mut settings: Settings) -> Result<Server, StartError> {
         shards: Some(shards.clone()),
         numbers: settings.numbers,
         mail: health,
-        lines: LineDesk::new(Arc::new(settings.clone())),
+        lines,
     };
     let site = Site {
         token: token()?.into(),

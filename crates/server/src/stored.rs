@@ -33,7 +33,7 @@ pub(crate) struct Stored {
     pub(crate) numbers: NumberRules,
     /// How it is with mails, where some are sent.
     pub(crate) mail: Option<Arc<Health>>,
-    pub(crate) lines: LineDesk,
+    pub(crate) lines: Arc<LineDesk>,
 }
 
 /// How accounts get numbers that they apply for.

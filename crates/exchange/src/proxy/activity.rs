@@ -38,6 +38,12 @@ impl Activity {
         }
     }
 
+    /// Takes over other settings.
+    pub(crate) fn configure(&mut self, config: &Config) {
+        self.spending.configure(config);
+        self.members.rename(config.services.members());
+    }
+
     /// Counts one more call of the caller's account and returns that; a caller without one is not counted.
     ///
     /// # Errors

@@ -39,6 +39,11 @@ impl Members {
         Self { named: named.collect(), ..Self::default() }
     }
 
+    /// Members have these names from now on.
+    pub(crate) fn rename(&mut self, named: impl Iterator<Item = String>) {
+        self.named = named.collect();
+    }
+
     /// Whether there are no groups.
     pub(crate) fn is_unused(&self) -> bool {
         self.named.is_empty()

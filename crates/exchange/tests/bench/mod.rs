@@ -197,6 +197,7 @@ impl Bench {
                 | media::Command::Carry { .. }
                 | media::Command::Transcode { .. }
                 | media::Command::Press { .. }
+                | media::Command::KeyFrame { .. }
                 | media::Command::Echo { .. }
                 | media::Command::Order { .. }
                 | media::Command::Tap { .. } => {}

@@ -5,6 +5,7 @@ use std::time::Instant;
 use offhook_media::command::{Command, Content, EventFormat, PortPair, Press, Remote, SideName, StreamId};
 use offhook_sdp::{Face, Formats, Media};
 
+use super::pictures::Pictures;
 use super::{Anchor, Role};
 use crate::config::Config;
 use crate::context::Context;
@@ -31,6 +32,8 @@ pub(super) struct Stream {
     /// Whether the callee is an end of ours, of which the relay need not hear.
     pub(super) ends_here: bool,
     pub(super) stopped_at: Option<Instant>,
+    /// Apart: of pictures, who sees them.
+    pub(super) pictures: Option<Box<Pictures>>,
 }
 
 impl Stream {

@@ -100,3 +100,42 @@ def a_stranger_is_not_let_in_and_not_relayed(lab):
         process = stranger.dial(target, *(["--server", f"{OTHER_LOOPBACK}:{there.port}"] if code == 403 else []))
         found = result(process)
         check(found["code"] == code, f"{target}: wanted {code}, got {found}")
+
+
+ENUM = """
+[numbers]
+country = "DE"
+
+[[route]]
+name = "enum"
+match = "+*"
+to = {{ enum = "{tree}" }}
+
+[[route]]
+name = "rest"
+match = "+*"
+to = {{ reject = 604, reason = "Nobody knows this number" }}
+"""
+
+
+@case(seconds=90)
+def a_number_that_the_dns_knows_is_called_at_its_domain_and_another_goes_by_the_next_route(lab):
+    dns = Dns(lab)
+    dns.enum("+49301234567", f"!^.*$!sip:bob@{THERE}!")
+    dns.enum("+49301234568", "!^.*$!mailto:bob@b.test!")
+    here, there = Exchange(lab, domain=HERE, sets=[dns.setting]), Exchange(
+        lab, domain=THERE, host=OTHER_LOOPBACK, sets=[f'security.allow_from=["{LOOPBACK}"]'])
+    service, name = SERVICES["udp"]
+    dns.naptr(THERE, 10, service, name)
+    dns.address(f"sip.{THERE}", OTHER_LOOPBACK)
+    dns.srv(name, f"sip.{THERE}", there.port, 0)
+    dns.start()
+    with open(here.settings, "a") as settings:
+        settings.write(ENUM.format(tree="e164.arpa"))
+    alice, bob = here.add("alice"), there.add("bob")
+    here.start()
+    there.start()
+    caller, callee = Offhook(lab, here, alice, "caller"), Offhook(lab, there, bob, "callee")
+    for number in ("030-1234568", "030-1234569"):
+        refused(caller, f"sip:{number}@{HERE}", 604, "Nobody knows this number")
+    converse(caller, callee, target=f"sip:030-1234567@{HERE}")

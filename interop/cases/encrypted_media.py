@@ -13,6 +13,7 @@ from harness.phones.baresip import Baresip
 from harness.phones.browser import Browser
 from harness.phones.offhook import Offhook, result
 from harness.phones.pjsua import Pjsua
+from harness.sipp import SDP, Callee, Sipp
 
 MUST = partial(Baresip, encryption="srtp-mand")
 MUST_WITH_FEEDBACK = partial(Baresip, encryption="srtp-mandf")
@@ -158,3 +159,35 @@ def two_browsers_see_each_other_through_the_exchange(lab):
     callee.wait("CALL_CLOSED", 10)
     caller.stop()
     callee.stop()
+
+
+def pictures(lab, direction):
+    """The description of a phone with video in the plain profile, which never asks for anything."""
+    return f"{SDP}a={direction}\nm=video {lab.port()} RTP/AVP 96\na=rtpmap:96 VP8/90000\na={direction}\n"
+
+
+@case(seconds=90)
+def a_browser_is_asked_for_a_key_frame_for_a_phone_that_cannot_ask(lab):
+    exchange = Exchange(lab, "always")
+    alice, bob = exchange.add("alice"), exchange.add("bob")
+    exchange.start()
+    page = Browser(lab, exchange, alice, "caller", video=True)
+    shown, hidden = pictures(lab, "sendrecv"), pictures(lab, "inactive")
+    scenario = Callee("video").invited().respond("200 OK", shown, retransmit=True).receive(request="ACK")
+    desk = Sipp(lab, exchange, scenario.answer_again(hidden).answer_again(shown).bye(), bob, seconds=60)
+    exchange.bind(bob, desk.contact)
+    page.start()
+    page.command("dial", bob.address)
+    page.wait("CALL_ESTABLISHED", 20)
+    until(lambda: page.measure()["asked"] >= 1, 20, "the browser is asked for a key frame when the call begins")
+    page.command("hold")
+    page.wait("HELD", 10)
+    before = page.measure()
+    page.command("resume")
+    page.wait("RESUMED", 10)
+    until(lambda: page.measure()["asked"] > before["asked"], 20, "the browser is asked when its pictures are seen again")
+    until(lambda: page.measure()["keyFrames"] > before["keyFrames"], 20, "and sends a key frame")
+    page.command("hangup")
+    page.wait("CALL_CLOSED", 10)
+    desk.done()
+    page.stop()

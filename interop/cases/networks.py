@@ -5,13 +5,13 @@ from functools import partial
 
 from harness import tone
 from harness.cases import case, each
-from harness.conversation import converse
+from harness.conversation import HEARD_SECONDS, TALK_SECONDS, converse
 from harness.exchange import Exchange
-from harness.failure import until
+from harness.failure import check, until
 from harness.network import OUTSIDE, Place, behind
 from harness.phones.baresip import Baresip
 from harness.phones.browser import Browser
-from harness.phones.offhook import Offhook
+from harness.phones.offhook import Offhook, result
 from .turn import Relay
 
 PACKETS_AFTER = 250
@@ -50,13 +50,19 @@ def through_turn(lab, phone):
 
 @each([("our phone behind a symmetric NAT and a firewall talks through our TURN server", Offhook),
        ("our phone behind a symmetric NAT and a firewall, with keys from DTLS, talks through our TURN server",
-        partial(Offhook, transport="tls", srtp="require", keys="dtls"))], seconds=90)
+        partial(Offhook, transport="tls", srtp="require", keys="dtls")),
+       ("our phone whose firewall lets no datagrams out talks through our TURN server by TCP",
+        partial(Offhook, transport="tcp", turn_by="tcp")),
+       ("our phone whose firewall lets no datagrams out talks through our TURN server by TLS",
+        partial(Offhook, transport="tls", turn_by="tls"))], seconds=90)
 def through_turn_where_the_direct_way_is_shut(lab, phone):
     relay = Relay(lab, anchor="always")
     bob = relay.exchange.add("bob")
     place, ports = behind(lab, 1), relay.exchange.media_ports
     # By ICE, the phone would find the direct way.
-    place.run(f"{lab.tool('iptables')} -w -A OUTPUT -p udp --dport {ports.start}:{ports.stop - 1} -j DROP")
+    is_stream = phone is not Offhook and "turn_by" in phone.keywords
+    shut = "" if is_stream else f" --dport {ports.start}:{ports.stop - 1}"
+    place.run(f"{lab.tool('iptables')} -w -A OUTPUT -p udp{shut} -j DROP")
     inside = phone(lab, relay.exchange, relay.account, "caller", place=place, turn=relay)
     converse(inside, Baresip(lab, relay.exchange, bob, "callee", place=Place(OUTSIDE)))
     relay.prove_carried()
@@ -97,3 +103,31 @@ def a_browser_whose_network_dies_in_mid_call_comes_back_on_another_address(lab):
     desk.stop()
     tone.prove(page.recording, desk.hz, 2, last=4)
     tone.prove(desk.recording, page.hz, 2, last=4)
+
+
+@each([("our phone goes on from another address in mid call", Offhook),
+       ("our phone over TLS, with ICE and keys from DTLS, goes on from another address in mid call",
+        partial(Offhook, transport="tls", srtp="require", keys="dtls", ice=True))], seconds=120)
+def our_phone_follows_its_network(lab, phone):
+    exchange = Exchange(lab, "always", host=OUTSIDE)
+    alice, bob = exchange.add("alice"), exchange.add("bob")
+    exchange.start()
+    place = behind(lab, 0)
+    moving = phone(lab, exchange, alice, "caller", place=place, follows=True)
+    desk = Baresip(lab, exchange, bob, "callee", place=Place(OUTSIDE))
+    desk.start()
+    calling = moving.begin_talking(bob.address)
+    desk.answered()
+    time.sleep(TALK_SECONDS)
+    tone.prove(desk.recording, moving.hz, HEARD_SECONDS)
+    place.move(3)
+    until(lambda: f"our address is {place.host}" in calling.said(), 30, "the phone finds its new address")
+    time.sleep(2 * TALK_SECONDS)
+    # The other side ends it: its BYE has to find the new address.
+    desk.hang_up()
+    calling.wait(15)
+    check(calling.ended() == 0, f"the phone ended with {calling.ended()}: {result(calling)}")
+    desk.stop()
+    for heard, hz in ((moving.recording, desk.hz), (desk.recording, moving.hz)):
+        tone.prove(heard, hz, 2, last=4)
+        tone.prove(heard, hz, HEARD_SECONDS + 4)

@@ -33,15 +33,16 @@ to = {{ trunk = "carrier" }}
 """
 
 
-def offices(lab, numbers=()):
+def offices(lab, numbers=(), office_trunk="", carrier_more="", carrier_sets=()):
     """Alice's office, and a carrier that has Bob's number; each trusts the other by its address. `numbers` are those of
-    the office's trunk; with any, Alice has the first, and Bob is the caller."""
-    carrier = Exchange(lab, domain="carrier.test", host=OTHER_LOOPBACK)
+    the office's trunk; with any, Alice has the first, and Bob is the caller. `office_trunk`: more keys of the office's
+    trunk; `carrier_more`: more tables of the carrier."""
+    carrier = Exchange(lab, domain="carrier.test", host=OTHER_LOOPBACK, sets=carrier_sets)
     office = Exchange(lab, domain="office.test")
-    listed = f"numbers = {list(numbers)}\n" if numbers else ""
-    for exchange, other, listed in ((office, carrier, listed), (carrier, office, "")):
+    listed = f"numbers = {list(numbers)}\n" if numbers else office_trunk
+    for exchange, other, listed, more in ((office, carrier, listed, ""), (carrier, office, "", carrier_more)):
         with open(exchange.settings, "a") as settings:
-            settings.write(PLAN.format(host=other.host, port=other.port, numbers=listed))
+            settings.write(PLAN.format(host=other.host, port=other.port, numbers=listed) + more)
     bob, alice = carrier.add("bob", NUMBER), office.add("alice", *numbers[:1])
     carrier.start()
     office.start()

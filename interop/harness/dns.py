@@ -24,6 +24,11 @@ class Dns:
     def naptr(self, domain, order, service, replacement):
         self.records.append(f"--naptr-record={domain},{order},50,s,{service},,{replacement}")
 
+    def enum(self, number, expression, tree="e164.arpa", order=10):
+        """Where a number (+49…) is, as a substitution expression."""
+        name = ".".join(reversed(number.lstrip("+"))) + f".{tree}"
+        self.records.append(f"--naptr-record={name},{order},50,u,E2U+sip,{expression}")
+
     def srv(self, service, target, port, priority):
         self.records.append(f"--srv-host={service},{target},{port},{priority},10")
 

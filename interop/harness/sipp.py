@@ -134,6 +134,12 @@ class Callee(Scenario):
     def answer(self):
         return self.respond("180 Ringing").respond("200 OK", SDP, retransmit=True).receive(request="ACK")
 
+    def answer_again(self, body):
+        """Answers another offer in the same call."""
+        self.receive(request="INVITE").respond("200 OK", body, retransmit=True)
+        self.steps[-1] = self.steps[-1].replace(";tag=[pid]s[call_number]", "")
+        return self.receive(request="ACK")
+
     def refuse(self, status):
         return self.respond(status, retransmit=True).receive(request="ACK")
 

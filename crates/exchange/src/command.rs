@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::config::Config;
 use crate::directory::{AddressOfRecord, AgentState, Delta};
 use crate::route::Lines;
 use crate::spending::{Rates, SpendingReport};
@@ -56,6 +57,9 @@ pub enum Command {
     TryTrunk(String, String),
     /// Where calls go that are for no account, from now on. Answered with [`Answer::Done`].
     Lines(Arc<Lines>),
+    /// These settings are in force from now on, as far as a shard that runs can take them over; its trunks and rates are among
+    /// them. Answered with [`Answer::Done`].
+    Configure(Arc<Config>),
     /// What calls by trunks cost from now on. Answered with [`Answer::Done`].
     Rates(Arc<Rates>),
     /// What accounts have spent today: all that have, or this one.

@@ -14,6 +14,7 @@ use crate::presence;
 use crate::route::{Plan, Trunk};
 use crate::services::Settings;
 use crate::spending::{Limits, Rates};
+use crate::stir;
 
 /// What a shard needs to know of the configuration.
 #[derive(Clone, Debug)]
@@ -75,6 +76,8 @@ pub struct Config {
     pub max_transactions: usize,
     /// What text messages are set to.
     pub messages: message::Settings,
+    /// How the numbers of callers from outside are checked.
+    pub stir: stir::Settings,
     /// What presence is set to.
     pub presence: presence::Settings,
     /// What the services are set to.
@@ -123,6 +126,7 @@ impl Config {
             // A registration takes one for 32 s, a call two and two.
             max_transactions: 1_000_000,
             messages: message::Settings::default(),
+            stir: stir::Settings::default(),
             presence: presence::Settings::default(),
             services: Settings::default(),
             nonce_lifetime: Duration::from_secs(300),

@@ -1,9 +1,12 @@
 //! Chooses who deals with a request: the registrar, the proxy, or ourselves.
 
+mod attest;
 mod bridged;
 mod call_back;
+mod configure;
 mod dialled;
 mod diversion;
+mod enumerate;
 mod hunt;
 mod message;
 mod outward;
@@ -48,8 +51,11 @@ use crate::proxy::{in_dialog, routes};
 use crate::refusal::Refusal;
 use crate::services::Services;
 use crate::spending::Limits as SpendingLimits;
+use crate::stir::Policy;
 use crate::strangers::Strangers as Sources;
 use crate::trunks::Trunks;
+use attest::Attesting;
+use enumerate::Enumerating;
 use outward::Way;
 use vetting::Vetting;
 use whereabouts::{is_secure, no_secure_way};
@@ -69,6 +75,8 @@ pub(crate) struct Core {
     overload: Overload,
     sources: Sources,
     vetting: Vetting,
+    attesting: Attesting,
+    enumerating: Enumerating,
     presence: Presence,
     texts: Texts,
     draining: bool,
@@ -97,6 +105,8 @@ impl Core {
             overload: Overload::new(),
             sources: Sources::default(),
             vetting: Vetting::default(),
+            attesting: Attesting::default(),
+            enumerating: Enumerating::default(),
             presence: Presence::default(),
             texts: Texts::default(),
             draining: false,
@@ -185,7 +195,7 @@ impl Core {
                 let tag = self.stateless_tag(&request);
                 let answer = Response::to_request(&request, Status::OK).to_tag(&tag).finish();
                 self.transactions.respond(server, answer, &mut cx.sip());
-                if let Some(waiting) = self.vetting.forget(invite) {
+                if let Some(waiting) = self.put_aside(invite) {
                     let tag = self.stateless_tag(&waiting);
                     let answer = Response::to_request(&waiting, Status::REQUEST_TERMINATED).to_tag(&tag);
                     self.transactions.respond(invite, answer.finish(), &mut cx.sip());
@@ -224,7 +234,7 @@ impl Core {
                 self.proxy.client_ended(client);
             }
             TransactionEvent::ServerEnded { server } | TransactionEvent::NoAck { server } => {
-                self.vetting.forget(server);
+                self.put_aside(server);
                 self.proxy.server_ended(server, &self.config, &mut self.transactions, cx);
             }
         }
@@ -233,16 +243,33 @@ impl Core {
     /// A new request: refused with the reason, or handed on.
     fn request(&mut self, server: ServerId, request: &Request, flow: Flow, cx: &mut Context<'_>) {
         if let Err(refusal) = self.route(server, request, flow, cx) {
-            let answer = refusal.response(request, &self.stateless_tag(request));
-            cx.event(refused(request, &flow, &answer));
-            cx.out.events.extend(self.call_refused(request, &flow, (&refusal, &answer)));
+            self.refuse(server, request, &flow, &refusal, cx);
             self.refused_in_vain(request, &refusal);
-            if refusal.proven {
-                self.transactions.respond(server, answer, &mut cx.sip());
-            } else {
-                self.transactions.respond_once(server, answer, &mut cx.sip());
-            }
         }
+    }
+
+    fn refuse(
+        &mut self,
+        server: ServerId,
+        request: &Request,
+        flow: &Flow,
+        refusal: &Refusal,
+        cx: &mut Context<'_>,
+    ) {
+        let answer = refusal.response(request, &self.stateless_tag(request));
+        cx.event(refused(request, flow, &answer));
+        cx.out.events.extend(self.call_refused(request, flow, (refusal, &answer)));
+        if refusal.proven {
+            self.transactions.respond(server, answer, &mut cx.sip());
+        } else {
+            self.transactions.respond_once(server, answer, &mut cx.sip());
+        }
+    }
+
+    /// A request that waited for somebody outside, and does so no longer.
+    fn put_aside(&mut self, server: ServerId) -> Option<Request> {
+        let known = self.vetting.forget(server).or_else(|| self.attesting.forget(server));
+        known.or_else(|| self.enumerating.forget(server))
     }
 
     /// What is told of a call of somebody whom we know, if that is what was refused.
@@ -319,7 +346,6 @@ impl Core {
         let stripped = routed.stripped();
         routes::check_hops(&stripped, &self.config)?;
         let Some(caller) = self.caller(server, request, here, &flow, cx)? else { return Ok(()) };
-        let proven = caller.account().is_some();
         let trunk = self.trunk_with_leg(&stripped, &caller, &flow).filter(|_| here);
         let asking = Asking {
             request: stripped,
@@ -331,12 +357,28 @@ impl Core {
             diverted_by: None,
             hunt: None,
         };
+        if here && self.signature_policy(&asking) != Policy::Off {
+            return self.attest(server, asking, &uri, cx);
+        }
+        self.proceed(server, asking, (&uri, here), cx)
+    }
+
+    /// Sends a request on its way whose caller is known. `here`: its URI is one of ours.
+    fn proceed(
+        &mut self,
+        server: ServerId,
+        asking: Asking,
+        (uri, here): (&Uri, bool),
+        cx: &mut Context<'_>,
+    ) -> Result<(), Refusal> {
+        let proven = asking.caller.account().is_some();
+        let user = user_of(uri);
         let started = match here {
             true if matches!(asking.request.method(), Method::Subscribe | Method::Publish) => {
-                self.watch(server, asking, (user, &uri), cx)
+                self.watch(server, asking, (user, uri), cx)
             }
-            true => self.reach(server, asking, (user, &uri), cx),
-            false => Way::elsewhere(&uri).and_then(|way| self.go(server, asking, way, cx)),
+            true => self.reach(server, asking, (user, uri), cx),
+            false => Way::elsewhere(uri).and_then(|way| self.go(server, asking, way, cx)),
         };
         started.map_err(|refusal| if proven { refusal.proven() } else { refusal })
     }
@@ -436,6 +478,8 @@ impl Core {
                 bridged.end_held(&mut env);
                 let expired = self.directory.forget_expired(cx.unix());
                 self.end_vetting(cx);
+                self.end_attesting(cx);
+                self.end_enumerating(cx);
                 self.proxy.active.spending.sweep(cx.epoch.unix(cx.now));
                 self.sweep_presence(expired, cx);
                 cx.timers.arm(cx.now + Self::SWEEP, Alarm::Sweep);
@@ -464,6 +508,9 @@ impl Core {
     pub(crate) fn resolved(&mut self, ticket: u64, answer: DnsAnswer, cx: &mut Context<'_>) {
         if Vetting::is_ours(ticket) {
             return self.vetted(ticket, answer, cx);
+        }
+        if Enumerating::is_ours(ticket) {
+            return self.enumerated(ticket, answer, cx);
         }
         if crate::trunks::is_our_question(ticket) {
             return self.tend(cx, |trunks, desk| trunks.resolved(ticket, answer, desk));
@@ -569,6 +616,10 @@ impl Core {
                 self.take_over(&lines, cx);
                 Answer::Done
             }
+            Command::Configure(config) => {
+                self.configure(&config, cx);
+                Answer::Done
+            }
             Command::Rates(rates) => {
                 self.proxy.active.spending.rates = rates;
                 Answer::Done
@@ -627,6 +678,8 @@ impl Core {
             && self.trunks.is_idle()
             && self.inquiries.is_idle()
             && self.vetting.is_idle()
+            && self.attesting.is_idle()
+            && self.enumerating.is_idle()
             && self.presence.is_idle()
             && self.texts.is_idle()
     }

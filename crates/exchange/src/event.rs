@@ -102,6 +102,13 @@ pub enum Event {
         /// The trunk's name.
         trunk: String,
     },
+    /// The signature of a call that has started and came from outside was checked.
+    CallVerified {
+        /// The Call-ID.
+        call: String,
+        /// What came of it, in words: `passed A +49301234567`.
+        verdict: String,
+    },
     /// A call leaves by a trunk; said again when it is tried by another.
     CallSent {
         /// The Call-ID of the caller.

@@ -20,6 +20,8 @@ pub(crate) enum Caller {
     Unproven,
     /// Someone from elsewhere, who may call local accounts.
     Stranger,
+    /// The same whose number was checked, and what phones are told of it.
+    Checked(String),
 }
 
 impl Caller {
@@ -27,7 +29,7 @@ impl Caller {
     pub(crate) fn account(&self) -> Option<&AddressOfRecord> {
         match self {
             Self::Account(account) => Some(&account.address),
-            Self::Unproven | Self::Stranger => None,
+            Self::Unproven | Self::Stranger | Self::Checked(_) => None,
         }
     }
 
@@ -35,7 +37,7 @@ impl Caller {
     pub(crate) fn number(&self) -> Option<&str> {
         match self {
             Self::Account(account) => account.number.as_deref(),
-            Self::Unproven | Self::Stranger => None,
+            Self::Unproven | Self::Stranger | Self::Checked(_) => None,
         }
     }
 
@@ -43,14 +45,17 @@ impl Caller {
     pub(crate) fn name(&self) -> Option<&str> {
         match self {
             Self::Account(account) => account.name.as_deref(),
-            Self::Unproven | Self::Stranger => None,
+            Self::Unproven | Self::Stranger | Self::Checked(_) => None,
         }
     }
 
     /// What others may believe about the caller (RFC 3325 §9.1).
     pub(crate) fn asserted(&self) -> Option<String> {
-        let Self::Account(account) = self else { return None };
-        Some(named(account, account.address.to_string().parse().ok()?))
+        match self {
+            Self::Account(account) => Some(named(account, account.address.to_string().parse().ok()?)),
+            Self::Checked(shown) => Some(shown.clone()),
+            Self::Unproven | Self::Stranger => None,
+        }
     }
 
     /// What a trunk may believe about the caller: a number that can be called back, which is the account's or, if that is of use

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use offhook_media::command as media;
-use offhook_sip_stack::Flow;
 use offhook_sip_stack::locate::{DnsAnswer, Question};
+use offhook_sip_stack::{FetchFailure, Flow};
 
 pub use crate::b2bua::Halves;
 use crate::command::{Answer, Command, Ticket};
@@ -52,6 +52,8 @@ pub enum Input {
     Media(media::Report),
     /// The answer to a question in [`Outbox::resolves`], by its number. Every question is answered, in a few seconds.
     Resolved(u64, DnsAnswer),
+    /// The answer to a question in [`Outbox::fetches`], by its number.
+    Fetched(u64, Result<Bytes, FetchFailure>),
     /// What a folder of recordings holds now: its name, and the names of the files in it and in its folders. Said of each
     /// at the start, and of one that changes, to every shard.
     Mailbox(String, Vec<String>),
@@ -208,6 +210,9 @@ pub struct Outbox {
     pub media: Vec<media::Command>,
     /// Questions to the DNS, with the number by which the answer comes back.
     pub resolves: Vec<(u64, Question)>,
+    /// Certificates of signers to fetch (`https://…`), with the number by which the answer comes back. Addresses are those
+    /// that strangers name.
+    pub fetches: Vec<(u64, String)>,
     /// The domains that have to answer at the addresses to which messages of this batch go, where a connection under TLS
     /// is opened for them (RFC 5922 §4).
     pub expected: Vec<(SocketAddr, String)>,

@@ -30,6 +30,7 @@ pub mod services;
 mod shard;
 pub mod speech;
 pub mod spending;
+pub mod stir;
 mod strangers;
 pub mod trunks;
 

@@ -100,6 +100,7 @@ impl Shard {
             }
             Input::Media(report) => self.core.media(report, &mut cx),
             Input::Resolved(ticket, answer) => self.core.resolved(ticket, answer, &mut cx),
+            Input::Fetched(ticket, answer) => self.core.fetched(ticket, answer, &mut cx),
             Input::Stored(ticket, answer) => self.core.stored(ticket, answer, &mut cx),
             Input::Command(ticket, command) => self.core.command(ticket, command, &mut cx),
             Input::Mailbox(folder, files) => self.core.mailbox(&folder, &files, &mut cx),

@@ -322,3 +322,30 @@ fn one_of_two_phones_that_cannot_have_media_leaves_the_other_ringing() {
     bench.send(bench::call::BOB_TOO, &reply(&other, 200, "ttoo", &contact(), &sdp("192.0.2.21", 6000)));
     assert_eq!(bench.codes(ALICE), [200]);
 }
+
+#[test]
+fn a_phone_that_knows_no_feedback_is_asked_for_a_picture_in_its_dialog() {
+    let mut bench = bench();
+    let video = |port, way| format!("m=video {port} RTP/AVP 96\na=rtpmap:96 VP8/90000\na={way}\n");
+    let alice = |way| sdp("192.0.2.10", 4000) + &video(4002, way);
+    let bob = |way| sdp("192.0.2.20", 6000) + &video(6002, way);
+    let got = ring(&mut bench, "", &alice("sendonly"));
+    bench.send(BOB, &reply(&got, 200, "tbob", &contact(), &bob("recvonly")));
+    let phone = Phone::alice(&bench.response(ALICE));
+    bench.send(ALICE, &phone.request("ACK", 2, "", ""));
+    bench.take(BOB);
+    // Alice wants to see, too.
+    bench.send(ALICE, &phone.request("INVITE", 3, "", &alice("sendrecv")));
+    let changed = bench.request(BOB);
+    bench.send(BOB, &reply(&changed, 200, "", &contact(), &bob("sendrecv")));
+    let info = bench.request(BOB);
+    assert_eq!(
+        (info.method().as_str(), &*raw(&info, Name::ContentType)),
+        ("INFO", "application/media_control+xml")
+    );
+    assert!(String::from_utf8_lossy(info.body()).contains("<picture_fast_update/>"));
+    bench.send(BOB, &reply(&info, 200, "", "", ""));
+    assert_eq!(bench.response(ALICE).status().code(), 200);
+    bench.send(ALICE, &phone.request("ACK", 3, "", ""));
+    over(&mut bench, &phone, 4);
+}

@@ -4,6 +4,7 @@
 pub use crate::protection::{
     DtlsRole, Fingerprint, FingerprintError, FingerprintHash, IceCredentials, InsecureReason, Protection,
 };
+pub use offhook_rtp::rtcp::KeyFrameRequest;
 pub use offhook_rtp::srtp::{Crypto, InlineError, MasterKey, Suite};
 pub use offhook_rtp::telephone_event::event_of;
 
@@ -185,6 +186,14 @@ pub enum Command {
         /// Our own new ICE credentials, to restart ICE; `None`: those of before.
         ice: Option<IceCredentials>,
     },
+    /// From now on the stream carries something else on the same ports: a call has become a fax (T.38), or sound again. What
+    /// is not RTP is neither translated nor protected.
+    Carry {
+        /// The stream.
+        stream: StreamId,
+        /// What it carries.
+        content: Content,
+    },
     /// From now on the sound of the stream is translated, or passes as it is (`None`). What is the same as before goes
     /// on without a break, whatever its numbers.
     Transcode {
@@ -204,6 +213,18 @@ pub enum Command {
         format: EventFormat,
         /// The key.
         press: Press,
+    },
+    /// Asks a side for a key frame, once its pictures reach the other side; at most once a second, however often this is
+    /// said.
+    KeyFrame {
+        /// The stream.
+        stream: StreamId,
+        /// Who sends the pictures.
+        of: SideName,
+        /// By which message.
+        by: KeyFrameRequest,
+        /// Our source in that message.
+        ours: u32,
     },
     /// Opens the two ports of a side whose other end is here. What comes from it goes nowhere until
     /// [`Command::Echo`].

@@ -257,6 +257,11 @@ impl Relay {
                 one.begin_handshakes(now, out);
                 self.rearm(now, place);
             }
+            Command::Carry { stream, content } => {
+                if let Some(one) = self.stream_mut(stream) {
+                    one.carry(now, content);
+                }
+            }
             Command::Transcode { stream, translations } => {
                 if let Some(one) = self.stream_mut(stream) {
                     one.transcode(now, translations);
@@ -265,6 +270,11 @@ impl Relay {
             Command::Press { stream, to, format, press } => {
                 if let Some(one) = self.stream_mut(stream) {
                     one.press(to, format, press);
+                }
+            }
+            Command::KeyFrame { stream, of, by, ours } => {
+                if let Some(one) = self.stream_mut(stream) {
+                    one.want_picture(now, of, by, ours);
                 }
             }
             Command::Echo { stream, formats, numbers } => {

@@ -3,6 +3,7 @@
 mod bridge;
 mod echo;
 mod flow;
+mod pictures;
 mod presses;
 mod tap;
 mod translation;
@@ -18,6 +19,7 @@ use crate::secure::Said;
 use echo::End;
 use flow::{Facing, Flow};
 use offhook_rtp::packet::{Kind, Packet};
+use pictures::Pictures;
 use presses::Presses;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -87,6 +89,8 @@ pub(crate) struct Stream {
     tap: Option<Box<tap::Tap>>,
     /// Keys on their way to either side, while there are any.
     presses: Option<Box<[Presses; 2]>>,
+    /// Of a stream of pictures, what is asked of either side.
+    pictures: Option<Box<[Pictures; 2]>>,
     /// When a side was last heard, or signalling last spoke.
     quiet_since: Instant,
     /// When silence was last reported.
@@ -122,6 +126,7 @@ impl Stream {
             translators: None,
             tap: None,
             presses: None,
+            pictures: None,
             quiet_since: now,
             reported: now,
             armed: None,
@@ -247,6 +252,14 @@ impl Stream {
             flow.secure = None;
         }
         secured
+    }
+
+    /// Something else comes from now on.
+    pub(crate) fn carry(&mut self, now: Instant, content: Content) {
+        if content == Content::Opaque {
+            self.transcode(now, None);
+        }
+        self.content = content;
     }
 
     /// How long the stream has been silent, when that is worth a report.

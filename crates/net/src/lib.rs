@@ -9,6 +9,7 @@ mod bind;
 mod connection;
 mod dial;
 mod door;
+mod fetch;
 mod framing;
 mod input;
 mod media_identity;
@@ -26,6 +27,7 @@ mod websocket;
 
 pub use bind::{BindError, bind_tcp, bind_udp, bind_udp_group};
 pub use door::Door;
+pub use fetch::Fetcher;
 pub use input::{Gone, Inlet, NetInput, Owner, SendFailed, SendFailure, Wake};
 pub use media_identity::media_identity;
 pub use offhook_udp_batch as udp_batch;
@@ -34,6 +36,6 @@ pub use resolver::{Resolver, resolve};
 pub use streams::{StreamCounts, StreamLimits, Streams};
 pub use tls::{Identity, PemError, Roots, TlsClient, TlsFault, TlsServer, read_certificates};
 #[cfg(target_os = "linux")]
-pub use turn::{TurnHandle, TurnSockets, TurnStreams};
+pub use turn::{TurnHandle, TurnSockets, TurnStream, TurnStreams};
 pub use udp::{UdpSockets, flow_of, source_towards};
 pub use udp_endpoint::UdpEndpoint;

@@ -4,6 +4,7 @@
 //! [`TurnStreams`] within a tokio runtime, and speak with the thread by messages: [`TurnStreams::serve`] takes any
 //! stream, so an encrypted one as well. [`TurnHandle`] counts and ends.
 
+mod client;
 mod streams;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -18,6 +19,7 @@ use offhook_media::turn::{Counts, FiveTuple, Output, Server, Transport};
 use offhook_udp_batch::{BatchSocket, Interest, Outgoing, Poller, Ready, ReceiveBatch, SocketOptions, Waker};
 use tokio::sync::mpsc;
 
+pub use client::TurnStream;
 pub use streams::TurnStreams;
 
 use crate::bind_udp;

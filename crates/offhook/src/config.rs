@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::account::Flags;
 use crate::api::Api;
-use crate::exit::{CONFIGURATION, Failure};
+use crate::exit::{CONFIGURATION, Failure, USAGE};
 use crate::print;
 
 /// What to do with the configuration.
@@ -31,7 +31,7 @@ pub(crate) enum Config {
     /// Prints the JSON Schema of the file
     #[command(after_help = "Example: offhook config schema > offhook.schema.json")]
     Schema,
-    /// Has the running server read its certificates again; other changes need a restart
+    /// Has the running server take over what has changed, and names what needs a restart
     #[command(after_help = "Example: offhook config reload")]
     Reload {
         #[command(flatten)]
@@ -56,11 +56,34 @@ impl Config {
 /// What is wrong with the configuration is said before the server is asked: it would change nothing either.
 fn reload(common: &Flags) -> Result<(), Failure> {
     common.place.settings()?.check_certificates().map_err(wrong_file)?;
-    let answer = Api::of_running(&common.place)?.ask("POST", "/api/v1/config/reload", None)?;
+    let answer = Api::of_running(&common.place)?.ask("POST", "/api/v1/config/reload", None);
+    // Of what the server reads, it was told all the same: its environment may be another.
+    let answer = answer.map_err(|failure| match failure.code {
+        USAGE => Failure::new(CONFIGURATION, format!("nothing was changed:\n{}", failure.text)),
+        _ => failure,
+    })?;
     if common.json {
         print::line(&answer.to_string());
-    } else {
-        print::line("Certificates and rates were read again. Other changes need a restart.");
+        return Ok(());
+    }
+    let words = |key: &str| -> Vec<String> {
+        let list = answer[key].as_array().into_iter().flatten();
+        list.filter_map(|one| one.as_str().map(str::to_owned)).collect()
+    };
+    print::line(&format!("Read again: {}.", words("reloaded").join(", ")));
+    for key in words("needs_restart") {
+        print::line(&format!("{key} has changed and needs a restart."));
+    }
+    for account in answer["accounts"].as_array().into_iter().flatten() {
+        let text = |key: &str| account[key].as_str().unwrap_or_default();
+        print::line(&format!(
+            "New account {}   password {}   (shown once)",
+            text("address"),
+            text("password")
+        ));
+    }
+    for warning in words("warnings") {
+        eprintln!("warning: {warning}");
     }
     Ok(())
 }

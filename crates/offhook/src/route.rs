@@ -143,12 +143,9 @@ fn account(report: &RouteReport, api: &Api) -> Result<Option<String>, Failure> {
 }
 
 fn as_json(report: &RouteReport, account: Option<&str>) -> Value {
-    let decision = match (account, &report.decision) {
-        (Some(account), _) => json!({ "account": account }),
-        (None, RouteDecision::Account(account)) => json!({ "account": account }),
-        (None, RouteDecision::Trunk(trunk, number)) => json!({ "trunk": trunk, "number": number }),
-        (None, RouteDecision::Domain(uri)) => json!({ "domain": uri }),
-        (None, RouteDecision::Refused(code, reason)) => json!({ "code": code, "reason": reason }),
+    let decision = match account {
+        Some(account) => json!({ "account": account }),
+        None => decision_as_json(&report.decision),
     };
     let tried = |(rule, why): &(String, Option<String>)| json!({ "rule": rule, "matched": why.is_none(), "why": why });
     json!({
@@ -159,6 +156,18 @@ fn as_json(report: &RouteReport, account: Option<&str>) -> Value {
         "tried": if account.is_some() { Vec::new() } else { report.tried.iter().map(tried).collect() },
         "decision": decision,
     })
+}
+
+fn decision_as_json(decision: &RouteDecision) -> Value {
+    match decision {
+        RouteDecision::Account(account) => json!({ "account": account }),
+        RouteDecision::Trunk(trunk, number) => json!({ "trunk": trunk, "number": number }),
+        RouteDecision::Domain(uri) => json!({ "domain": uri }),
+        RouteDecision::Enum(number, tree, otherwise) => {
+            json!({ "enum": tree, "number": number, "otherwise": decision_as_json(otherwise) })
+        }
+        RouteDecision::Refused(code, reason) => json!({ "code": code, "reason": reason }),
+    }
 }
 
 fn as_lines(report: &RouteReport, account: Option<&str>) -> Vec<String> {
@@ -177,11 +186,21 @@ fn as_lines(report: &RouteReport, account: Option<&str>) -> Vec<String> {
             None => format!("  {rule}: yes"),
         });
     }
-    lines.push(match &report.decision {
+    lines.push(decision_in_words(&report.decision));
+    lines
+}
+
+fn decision_in_words(decision: &RouteDecision) -> String {
+    match decision {
         RouteDecision::Trunk(trunk, number) => format!("goes to {number} by the trunk {trunk}"),
         RouteDecision::Account(account) => format!("goes to {account}"),
         RouteDecision::Domain(uri) => format!("goes to {uri}, whose servers the DNS names"),
+        RouteDecision::Enum(number, tree, otherwise) => {
+            let otherwise = decision_in_words(otherwise);
+            format!(
+                "goes to where {tree} in the DNS says that {number} is; if it does not say so, it {otherwise}"
+            )
+        }
         RouteDecision::Refused(code, reason) => format!("is refused: {code} {reason}"),
-    });
-    lines
+    }
 }

@@ -49,7 +49,7 @@ fn calls_of_some_days_are_exported_and_damaged_lines_are_told() {
     let data = tempfile::tempdir().unwrap();
     let data = data.path();
     let head = "id,from,to,started_at,answered_at,ended_at,ended_by,code,reason,legs,q850,media,\
-                came_by,trunk,dialled,sent,charged,cost,currency\r\n";
+                came_by,verified,trunk,dialled,sent,charged,cost,currency\r\n";
     let said = |words: &[&str]| String::from_utf8(run(data, words).stdout).unwrap();
     assert_eq!(said(&["calls", "export"]), head);
     write_records(data);

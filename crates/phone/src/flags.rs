@@ -62,9 +62,12 @@ pub struct Flags {
     pub stun: Option<String>,
     /// A TURN server and credentials for it; with it, ICE is done
     ///
-    /// USER:PASSWORD@HOST[:PORT], or a file with what `offhook device turn ADDRESS --json` has printed. It is spoken to over UDP.
+    /// USER:PASSWORD@HOST[:PORT], or a file with what `offhook device turn ADDRESS --json` has printed.
     #[arg(long, value_name = "TURN", hide_env_values = true, env = "OFFHOOK_TURN")]
     pub turn: Option<String>,
+    /// How the TURN server is spoken to: udp, tcp or tls
+    #[arg(long, value_name = "TRANSPORT", default_value = "udp")]
+    pub turn_transport: String,
     /// A header field for every request, e.g. 'X-Test: 1'; may be given several times
     #[arg(long, value_name = "X: Y")]
     pub header: Vec<String>,

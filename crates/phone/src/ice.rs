@@ -16,6 +16,53 @@ use crate::{Failure, Flags};
 pub(crate) struct IceWish {
     stun: Option<HostPort>,
     turn: Option<(HostPort, String, String)>,
+    by: TurnTransport,
+}
+
+/// How a TURN server is spoken to (RFC 8656 §3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TurnTransport {
+    Udp,
+    Tcp,
+    Tls,
+}
+
+impl TurnTransport {
+    fn of(word: &str) -> Result<Self, Failure> {
+        match word {
+            // What is not said.
+            "" | "udp" => Ok(Self::Udp),
+            "tcp" => Ok(Self::Tcp),
+            "tls" => Ok(Self::Tls),
+            other => Err(Failure::usage(format!("--turn-transport `{other}`: udp, tcp or tls"))),
+        }
+    }
+
+    /// The server of a URI (RFC 7065) that is for this transport.
+    fn server_of(self, uri: &str) -> Option<HostPort> {
+        let (scheme, transport) = match self {
+            Self::Udp => ("turn:", "?transport=udp"),
+            Self::Tcp => ("turn:", "?transport=tcp"),
+            Self::Tls => ("turns:", "?transport=tcp"),
+        };
+        server(uri.strip_prefix(scheme)?.strip_suffix(transport)?)
+    }
+
+    /// The usual port (RFC 8656 §18.6).
+    const fn port(self) -> u16 {
+        match self {
+            Self::Udp | Self::Tcp => USUAL_PORT,
+            Self::Tls => 5349,
+        }
+    }
+}
+
+/// A TURN server that is spoken to by streams: its address, and the name that it has to prove over TLS.
+#[derive(Clone, Debug)]
+pub(crate) struct TurnWay {
+    pub(crate) server: SocketAddr,
+    pub(crate) name: String,
+    pub(crate) is_secure: bool,
 }
 
 /// What `offhook device turn ADDRESS --json` prints.
@@ -37,25 +84,34 @@ impl IceWish {
                 Failure::usage(format!("--stun `{text}`: write it like stun.example.com:3478"))
             })
         });
-        let turn = flags.turn.as_deref().map(turn);
-        Ok(Some(Self { stun: stun.transpose()?, turn: turn.transpose()? }))
+        let by = TurnTransport::of(&flags.turn_transport)?;
+        let turn = flags.turn.as_deref().map(|text| turn(text, by));
+        Ok(Some(Self { stun: stun.transpose()?, turn: turn.transpose()?, by }))
     }
 
-    /// Looks the names up.
-    pub(crate) async fn find(&self, ipv6: bool) -> Result<IceServers, Failure> {
+    /// Looks the names up. With the servers, how the TURN server is spoken to if that is not by datagrams.
+    pub(crate) async fn find(&self, ipv6: bool) -> Result<(IceServers, Option<TurnWay>), Failure> {
         let stun = match &self.stun {
-            Some(server) => Some(address("--stun", server, ipv6).await?),
+            Some(server) => Some(address("--stun", server, (USUAL_PORT, ipv6)).await?),
             None => None,
         };
-        let turn = match &self.turn {
-            Some((server, username, password)) => Some(TurnServer {
-                address: address("--turn", server, ipv6).await?,
-                username: username.clone(),
-                password: password.clone(),
-            }),
-            None => None,
+        let Some((server, username, password)) = &self.turn else {
+            return Ok((IceServers { stun, turn: None }, None));
         };
-        Ok(IceServers { stun, turn })
+        let address = address("--turn", server, (self.by.port(), ipv6)).await?;
+        let way = TurnWay {
+            server: address,
+            name: server.host.to_string().trim_matches(['[', ']']).to_owned(),
+            is_secure: self.by == TurnTransport::Tls,
+        };
+        let (username, password) = (username.clone(), password.clone());
+        let turn = Some(TurnServer { address, username, password });
+        Ok((IceServers { stun, turn }, (self.by != TurnTransport::Udp).then_some(way)))
+    }
+
+    /// Whether TLS is needed for it.
+    pub(crate) fn needs_tls(&self) -> bool {
+        self.turn.is_some() && self.by == TurnTransport::Tls
     }
 }
 
@@ -66,7 +122,7 @@ impl std::fmt::Debug for IceWish {
     }
 }
 
-fn turn(text: &str) -> Result<(HostPort, String, String), Failure> {
+fn turn(text: &str, by: TurnTransport) -> Result<(HostPort, String, String), Failure> {
     // User names of ours have colons and an `@` in them, hosts and passwords have none.
     let parts = text.rsplit_once('@').and_then(|(who, host)| Some((who.rsplit_once(':')?, server(host)?)));
     if let Some(((username, password), server)) = parts {
@@ -79,8 +135,8 @@ fn turn(text: &str) -> Result<(HostPort, String, String), Failure> {
     };
     let json = fs::read_to_string(Path::new(text)).map_err(|error| wrong(error.to_string()))?;
     let lent: Lent = serde_json::from_str(&json).map_err(|error| wrong(error.to_string()))?;
-    let udp = |uri: &String| server(uri.strip_prefix("turn:")?.strip_suffix("?transport=udp")?);
-    let server = lent.uris.iter().find_map(udp).ok_or_else(|| wrong("it names no server over UDP".into()))?;
+    let none = || wrong(format!("it names no server over {by:?}").to_lowercase());
+    let server = lent.uris.iter().find_map(|uri| by.server_of(uri)).ok_or_else(none)?;
     Ok((server, lent.username, lent.password))
 }
 
@@ -88,9 +144,9 @@ fn server(text: &str) -> Option<HostPort> {
     HostPort::parse(text)
 }
 
-async fn address(flag: &str, server: &HostPort, ipv6: bool) -> Result<SocketAddr, Failure> {
+async fn address(flag: &str, server: &HostPort, (usual, ipv6): (u16, bool)) -> Result<SocketAddr, Failure> {
     let host = server.host.to_string();
-    let found = resolve(&host, server.port.unwrap_or(USUAL_PORT)).await;
+    let found = resolve(&host, server.port.unwrap_or(usual)).await;
     let found =
         found.map_err(|error| Failure::network(format!("{flag}: `{host}` cannot be found: {error}")))?;
     let fits = found.into_iter().find(|address| address.is_ipv6() == ipv6);
@@ -121,10 +177,19 @@ mod tests {
     fn what_the_exchange_printed_is_read_from_its_file_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("turn.json");
-        let json = r#"{"username":"1:u","password":"p","ttl":1,"uris":["turn:192.0.2.1:3478?transport=tcp","turn:192.0.2.1:3478?transport=udp"]}"#;
+        let json = r#"{"username":"1:u","password":"p","ttl":1,"uris":["turn:192.0.2.1:3479?transport=tcp",
+            "turn:192.0.2.1:3478?transport=udp","turns:192.0.2.1:5349?transport=tcp"]}"#;
         fs::write(&file, json).unwrap();
         let (server, username, _) = wish(file.to_str().unwrap()).unwrap().turn.unwrap();
         assert_eq!((server.to_string(), username), ("192.0.2.1:3478".into(), "1:u".into()));
+        for (word, port) in [("tcp", 3479), ("tls", 5349)] {
+            let turn = Some(file.to_str().unwrap().into());
+            let flags = Flags { turn, turn_transport: word.into(), ..Flags::default() };
+            let wish = IceWish::of(&flags).unwrap().unwrap();
+            assert_eq!((wish.turn.as_ref().unwrap().0.port, wish.needs_tls()), (Some(port), word == "tls"));
+        }
+        let flags = Flags { ice: true, turn_transport: "sctp".into(), ..Flags::default() };
+        assert!(IceWish::of(&flags).unwrap_err().text.contains("udp, tcp or tls"));
         fs::write(&file, "{}").unwrap();
         for wrong in [file.to_str().unwrap(), "nowhere", "user@host"] {
             assert!(wish(wrong).unwrap_err().text.starts_with("--turn: neither"), "{wrong}");

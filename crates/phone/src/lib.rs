@@ -23,6 +23,7 @@ mod load;
 #[cfg(test)]
 mod loopback;
 mod measure;
+mod network;
 mod open;
 pub mod pcap;
 mod register;

@@ -4,19 +4,23 @@
 //! wants done happens inside.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use offhook_net::{NetInput, resolve};
 use offhook_sip_stack::Transport;
 use offhook_ua::{
-    CallId, Command, Event, Input, MediaReport, Outbox, Question, QuestionId, RequestId, UserAgent,
+    CallId, Command, Event, Input, Listener, MediaPort, MediaReport, Outbox, Question, QuestionId, RequestId,
+    UserAgent,
 };
 use tokio::sync::mpsc;
 use tokio::time::{sleep_until, timeout_at};
 
+use crate::Failure;
 use crate::clock;
 use crate::console::Console;
 use crate::ladder::Way;
+use crate::network::Network;
 use crate::sound::Sound;
 use crate::tap::Tap;
 use crate::wire::{MediaInput, MediaPorts, Wire};
@@ -35,6 +39,8 @@ pub(crate) struct Line {
     answering: mpsc::Sender<Answer>,
     sounds: BTreeMap<CallId, Sound>,
     happened: VecDeque<Event>,
+    /// Of a line that may find itself in another network.
+    network: Option<Network>,
     /// When the next 20 ms of sound are due; absolute, so that the clock does not drift.
     next_frame: Option<Instant>,
 }
@@ -67,8 +73,14 @@ impl Line {
             answering,
             sounds: BTreeMap::new(),
             happened: VecDeque::new(),
+            network: None,
             next_frame: None,
         }
+    }
+
+    /// Goes on from another address when that is the one by which the next hop is reached.
+    pub(crate) fn follow(&mut self, network: Network) {
+        self.network = Some(network);
     }
 
     /// The terminal.
@@ -147,7 +159,8 @@ impl Line {
     /// Waits for one thing and handles it.
     async fn step(&mut self, until: Option<Instant>) {
         let deadline = self.agent.next_deadline();
-        let wake = [deadline, self.next_frame, until].into_iter().flatten().min();
+        let look = self.network.as_ref().map(Network::next_look);
+        let wake = [deadline, self.next_frame, until, look].into_iter().flatten().min();
         let wake = wake.unwrap_or_else(|| clock::now() + IDLE);
         tokio::select! {
             () = sleep_until(wake.into()) => self.wake(),
@@ -158,6 +171,33 @@ impl Line {
                 self.handle(Input::Resolved { question, addresses });
             }
         }
+        let found = self.network.as_mut().and_then(|network| network.look(clock::now()));
+        if let Some(Err(failure)) = found.map(|ours| self.move_to(ours)) {
+            self.tap.console.note(&format!("offhook: {failure}"));
+        }
+    }
+
+    /// Takes other sockets, for our address is this one now, and goes on with them. What waited in the former ones is lost, as
+    /// it is with the network.
+    fn move_to(&mut self, ours: IpAddr) -> Result<(), Failure> {
+        let bound = self.wire.local().ip();
+        let ip = if bound.is_unspecified() { bound } else { ours };
+        let (wire, messages) = self.wire.again(ip)?;
+        let cannot = |error| Failure::other(format!("no ports for sound at {ours}: {error}"));
+        let (ports, packets) = self.ports.again(ip).map_err(cannot)?;
+        let local = wire.local();
+        let advertised = SocketAddr::new(ours, local.port());
+        let listeners = self.agent.config().listeners.iter();
+        let listeners = listeners.map(|one| Listener { local, advertised, ..*one }).collect();
+        let media_ports =
+            ports.locals().map(|port| MediaPort { advertised: SocketAddr::new(ours, port.port()) }).collect();
+        (self.wire, self.messages, self.ports, self.packets) = (wire, messages, ports, packets);
+        self.tap.set_ours(advertised);
+        let before = self.network.as_mut().map(|network| network.moved(ours));
+        let before = before.map(|before| format!(", it was {before}")).unwrap_or_default();
+        self.tap.console.note(&format!("offhook: our address is {ours}{before}"));
+        self.handle(Input::Moved { listeners, media_ports });
+        Ok(())
     }
 
     fn wake(&mut self) {
@@ -208,6 +248,9 @@ impl Line {
             }
             NetInput::ConnectionLost(flow) => self.handle(Input::FlowFailed(flow)),
             NetInput::SendFailed(failed) => {
+                if let Some(network) = &mut self.network {
+                    network.doubt(clock::now());
+                }
                 let flow = failed.transmit.flow;
                 let note = format!("offhook: {} {}: {}", flow.transport, flow.remote, failed.failure);
                 self.tap.console.note(&note);

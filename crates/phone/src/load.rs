@@ -15,6 +15,7 @@ mod report;
 mod run;
 mod sound;
 mod speech;
+mod streams;
 mod tally;
 mod text;
 mod timers;
@@ -139,5 +140,6 @@ pub fn load(options: &LoadOptions) -> Exit {
 fn measured(options: &LoadOptions) -> Result<report::Report, Failure> {
     let settings = plan::settings(options)?;
     let plan = Plan::new(options, &settings)?;
-    run::run(plan).map_err(|error| Failure::network(format!("the load cannot go on: {error}")))
+    let tls = if plan.transport.is_secure() { Some(settings.trust.client()?) } else { None };
+    run::run(plan, tls).map_err(|error| Failure::network(format!("the load cannot go on: {error}")))
 }

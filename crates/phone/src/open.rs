@@ -2,16 +2,19 @@
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use offhook_net::{media_identity, resolve, source_towards};
 use offhook_sip::{Host, SipUri, Uri};
 use offhook_sip_stack::Transport;
 use offhook_ua::{Config, Listener, MediaPort, SrtpKeys, SrtpPolicy, UserAgent};
 
+use crate::ice::IceWish;
 use crate::line::{Line, Sockets};
+use crate::network::Network;
 use crate::settings::Settings;
 use crate::tap::{Shown, Tap};
-use crate::wire::{MediaPorts, Wire};
+use crate::wire::{MediaPorts, Turn, Wire};
 use crate::{Failure, clock};
 
 /// What a command needs of its line.
@@ -51,10 +54,19 @@ pub(crate) async fn open(settings: &Settings, wanted: Wanted<'_>) -> Result<Line
         ));
     }
     let (local, ours, next_hop) = addresses(settings, wanted).await?;
-    let tls = match settings.transport {
-        Transport::Tls | Transport::Wss => Some(settings.trust.client()?),
-        Transport::Udp | Transport::Tcp | Transport::Ws => None,
+    let by_turn = settings.ice.as_ref().is_some_and(IceWish::needs_tls);
+    let tls = match settings.transport.is_secure() || by_turn {
+        true => Some(settings.trust.client()?),
+        false => None,
     };
+    let (servers, turn) = match &settings.ice {
+        Some(wish) => {
+            let (servers, way) = wish.find(ours.is_ipv6()).await?;
+            (Some(servers), way)
+        }
+        None => (None, None),
+    };
+    let turn = turn.map(|way| Arc::new(Turn { way, tls: tls.clone() }));
     let open = |local| Wire::open(local, tls.clone());
     let (mut wire, messages) = match usual_port(settings, wanted) {
         Some(port) if local.port() == 0 => {
@@ -69,15 +81,13 @@ pub(crate) async fn open(settings: &Settings, wanted: Wanted<'_>) -> Result<Line
     let advertised = SocketAddr::new(ours, bound.port());
     tap.set_ours(advertised);
     let cannot = |error| Failure::other(format!("no ports for sound: {error}"));
-    let (ports, packets) = MediaPorts::open(bound.ip(), wanted.calls).map_err(cannot)?;
+    let (ports, packets) = MediaPorts::open(bound.ip(), wanted.calls, turn).map_err(cannot)?;
 
     let mut config = config(settings, bound, advertised);
     config.media_ports =
         ports.locals().map(|local| MediaPort { advertised: SocketAddr::new(ours, local.port()) }).collect();
     config.max_calls = wanted.calls;
-    if let Some(wish) = &settings.ice {
-        config.ice = Some(wish.find(ours.is_ipv6()).await?);
-    }
+    config.ice = servers;
     if settings.srtp != SrtpPolicy::Off {
         let cannot = |error| Failure::other(format!("no certificate for DTLS can be made: {error}"));
         config.certificate = Some(media_identity().map_err(cannot)?);
@@ -85,7 +95,13 @@ pub(crate) async fn open(settings: &Settings, wanted: Wanted<'_>) -> Result<Line
     config.accept_transfers = wanted.transfers;
     let rng =
         clock::rng().map_err(|error| Failure::other(format!("the system gives no randomness: {error}")))?;
-    Ok(Line::new(UserAgent::new(config, rng), tap, Sockets { wire, messages, ports, packets }))
+    let mut line = Line::new(UserAgent::new(config, rng), tap, Sockets { wire, messages, ports, packets });
+    // Who names an address of ours has decided.
+    let is_free = settings.local.is_none_or(|local| local.ip().is_unspecified());
+    if let Some(next_hop) = next_hop.filter(|_| is_free) {
+        line.follow(Network::new(next_hop, ours, clock::now()));
+    }
+    Ok(line)
 }
 
 /// A registered phone has the same port each time, if it is free: so a contact that was left behind, as by a power cut,

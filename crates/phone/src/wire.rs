@@ -10,8 +10,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use offhook_net::udp_batch::SocketOptions;
 use offhook_net::{
-    Door, Inlet, NetInput, SendFailed, SendFailure, StreamLimits, Streams, TlsClient, UdpEndpoint, bind_tcp,
-    bind_udp,
+    Door, Inlet, NetInput, SendFailed, SendFailure, StreamLimits, Streams, TlsClient, TurnStream,
+    UdpEndpoint, bind_tcp, bind_udp,
 };
 use offhook_sip_stack::{ConnectionId, Flow, Transmit, Transport};
 use offhook_ua::{Component, MediaTransmit};
@@ -20,12 +20,14 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::Failure;
+use crate::ice::TurnWay;
 
 /// The sockets for SIP.
 #[derive(Debug)]
 pub(crate) struct Wire {
     udp: UdpEndpoint,
     streams: Streams,
+    tls: Option<TlsClient>,
     inlet: Inlet,
     /// Who answers at an address, where that is known by more than the address.
     names: BTreeMap<SocketAddr, String>,
@@ -54,11 +56,20 @@ impl Wire {
         let (inlet, inputs) = Inlet::new(QUEUE, || ());
         let failed = |error: io::Error| Failure::other(format!("the sockets cannot be watched: {error}"));
         let limits = StreamLimits { connections: 64, per_address: 64, ..StreamLimits::default() };
-        let streams = Streams::start(vec![Door::tcp(tcp)], tls, limits, inlet.clone()).map_err(failed)?;
+        let streams =
+            Streams::start(vec![Door::tcp(tcp)], tls.clone(), limits, inlet.clone()).map_err(failed)?;
         let udp = UdpEndpoint::start(udp, inlet.clone()).map_err(failed)?;
         let heard = Arc::new(AtomicBool::new(false));
         let (names, probed) = (BTreeMap::new(), BTreeSet::new());
-        Ok((Self { udp, streams, inlet, names, probed, heard }, inputs))
+        Ok((Self { udp, streams, tls, inlet, names, probed, heard }, inputs))
+    }
+
+    /// The same at another address, which knows of its peers what this one knows: on the same port if it is free.
+    pub(crate) fn again(&self, ip: IpAddr) -> Result<(Self, mpsc::Receiver<NetInput>), Failure> {
+        let open = |port| Self::open(SocketAddr::new(ip, port), self.tls.clone());
+        let (mut wire, messages) = open(self.local().port()).or_else(|_| open(0))?;
+        wire.names.clone_from(&self.names);
+        Ok((wire, messages))
     }
 
     /// The address that UDP and TCP are bound to.
@@ -148,10 +159,20 @@ pub(crate) struct MediaInput {
     pub(crate) bytes: Bytes,
 }
 
+/// A TURN server that is spoken to by streams.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    pub(crate) way: TurnWay,
+    pub(crate) tls: Option<TlsClient>,
+}
+
 /// The pairs of ports for RTP and RTCP.
 #[derive(Debug)]
 pub(crate) struct MediaPorts {
     pairs: Vec<Pair>,
+    turn: Option<Arc<Turn>>,
+    /// What each pair sends to the TURN server, if that is by streams.
+    streams: Vec<TurnStream>,
     receiving: Vec<JoinHandle<()>>,
 }
 
@@ -164,11 +185,23 @@ struct Pair {
 
 impl MediaPorts {
     /// Opens `count` pairs at an address, each an even port and the next one (RFC 3550 §11).
-    pub(crate) fn open(ip: IpAddr, count: usize) -> io::Result<(Self, mpsc::Receiver<MediaInput>)> {
+    pub(crate) fn open(
+        ip: IpAddr,
+        count: usize,
+        turn: Option<Arc<Turn>>,
+    ) -> io::Result<(Self, mpsc::Receiver<MediaInput>)> {
         let (sender, inputs) = mpsc::channel(QUEUE);
-        let mut ports = Self { pairs: Vec::new(), receiving: Vec::new() };
+        let mut ports = Self { pairs: Vec::new(), turn, streams: Vec::new(), receiving: Vec::new() };
         for port in 0..count {
             let pair = Pair::open(ip)?;
+            if let Some(turn) = ports.turn.clone() {
+                let (received, messages) = mpsc::channel(QUEUE);
+                let tls = turn.tls.clone().filter(|_| turn.way.is_secure);
+                let tls = tls.map(|tls| (tls, turn.way.name.clone()));
+                ports.streams.push(TurnStream::new(turn.way.server, pair.local, tls, received));
+                let receiving = receive_by_turn(messages, port, turn.way.server, sender.clone());
+                ports.receiving.push(tokio::spawn(receiving));
+            }
             for (socket, component) in [(&pair.rtp, Component::Rtp), (&pair.rtcp, Component::Rtcp)] {
                 let receiving = receive(Arc::clone(socket), port, component, sender.clone());
                 ports.receiving.push(tokio::spawn(receiving));
@@ -192,8 +225,17 @@ impl MediaPorts {
         }
     }
 
+    /// The same at another address.
+    pub(crate) fn again(&self, ip: IpAddr) -> io::Result<(Self, mpsc::Receiver<MediaInput>)> {
+        Self::open(ip, self.pairs.len(), self.turn.clone())
+    }
+
     /// Sends a datagram. One that the system does not take now is lost, as any may be on its way.
-    pub(crate) fn send(&self, transmit: &MediaTransmit) {
+    pub(crate) fn send(&mut self, transmit: &MediaTransmit) {
+        let to_turn = self.turn.as_ref().is_some_and(|turn| turn.way.server == transmit.to);
+        if to_turn && let Some(stream) = self.streams.get_mut(transmit.port) {
+            return stream.send(&transmit.bytes);
+        }
         let Some(pair) = self.pairs.get(transmit.port) else { return };
         let socket = match transmit.component {
             Component::Rtp => &pair.rtp,
@@ -233,6 +275,20 @@ fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
     let socket = std::net::UdpSocket::bind(address)?;
     socket.set_nonblocking(true)?;
     UdpSocket::from_std(socket)
+}
+
+/// What comes by the TURN server is for the port of RTP, as what comes by datagrams is.
+async fn receive_by_turn(
+    mut messages: mpsc::Receiver<Bytes>,
+    port: usize,
+    from: SocketAddr,
+    inputs: mpsc::Sender<MediaInput>,
+) {
+    while let Some(bytes) = messages.recv().await {
+        if inputs.send(MediaInput { port, component: Component::Rtp, from, bytes }).await.is_err() {
+            return;
+        }
+    }
 }
 
 async fn receive(

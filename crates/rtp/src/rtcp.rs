@@ -6,8 +6,11 @@ use rtcp_types::{RtcpPacket as _, RtcpPacketParser as _, RtcpPacketWriter};
 
 use crate::packet::WriteError;
 
+mod key_frame;
 #[cfg(test)]
 mod tests;
+
+pub use key_frame::KeyFrameRequest;
 
 /// One packet of a compound packet.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -120,6 +120,16 @@ impl<'a> Media<'a> {
         self.has("rtcp-mux") || self.has("rtcp-mux-only")
     }
 
+    /// Whether the describer agrees to feedback of this kind for one of its formats, such as `nack pli` or `ccm fir`
+    /// (RFC 4585 §4.2, RFC 5104 §7.1).
+    #[must_use]
+    pub fn has_feedback(&self, kind: &str) -> bool {
+        self.values("rtcp-fb").any(|value| {
+            let said = value.split_ascii_whitespace().skip(1);
+            kind.split_ascii_whitespace().eq(said.take(2))
+        })
+    }
+
     /// The packet time that the describer wants to receive, in milliseconds.
     #[must_use]
     pub fn ptime(&self) -> Option<u32> {

@@ -140,6 +140,33 @@ impl Written {
         self.unreadable.contains(&path)
     }
 
+    /// The keys and lists of objects that have other values than before, in the order in which they are known.
+    pub(crate) fn changed_since(&self, before: &Self) -> Vec<&'static str> {
+        let keys = KEYS.iter().map(|key| key.path).filter(|path| self.value(path) != before.value(path));
+        let lists = OBJECTS.iter().map(|(list, ..)| *list);
+        keys.chain(lists.filter(|list| !self.objects_of(list).eq(before.objects_of(list)))).collect()
+    }
+
+    /// The values of the objects of a list.
+    fn objects_of(&self, list: &str) -> impl Iterator<Item = Vec<(&'static str, &Value)>> {
+        let objects = self.objects.iter().filter(move |object| object.list == list);
+        objects.map(|object| object.values.iter().map(|(key, entry)| (*key, &entry.value)).collect())
+    }
+
+    /// Puts what was written before in the place of the keys and lists with these names.
+    pub(crate) fn keep_from(&mut self, before: &Self, is_kept: impl Fn(&str) -> bool) {
+        self.values.retain(|path, _| !is_kept(path));
+        self.values.extend(
+            before
+                .values
+                .iter()
+                .filter(|(path, _)| is_kept(path))
+                .map(|(path, entry)| (*path, entry.clone())),
+        );
+        self.objects.retain(|object| !is_kept(object.list));
+        self.objects.extend(before.objects.iter().filter(|object| is_kept(object.list)).cloned());
+    }
+
     /// The value of a key, or its default.
     pub fn value(&self, path: &'static str) -> Option<Value> {
         match self.values.get(path) {

@@ -19,6 +19,7 @@ mod offline;
 mod others;
 mod pace;
 mod recordings;
+mod reload;
 mod routing;
 mod run_file;
 mod running;

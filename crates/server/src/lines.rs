@@ -1,6 +1,6 @@
 //! Trunks and routes of the store beside those of the files: checked by the same rules, and taken over without a restart.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use offhook_exchange::command::Command;
 use offhook_exchange::route::Lines;
@@ -14,23 +14,31 @@ use crate::shards::Shards;
 
 /// The trunks and routes of files and of the store.
 pub(crate) struct LineDesk {
-    pub(crate) settings: Arc<Settings>,
+    settings: Mutex<Arc<Settings>>,
     /// One change at a time: each is checked with what the one before has left.
-    changing: tokio::sync::Mutex<()>,
+    pub(crate) changing: tokio::sync::Mutex<()>,
 }
 
 impl LineDesk {
     pub(crate) fn new(settings: Arc<Settings>) -> Self {
-        Self { settings, changing: tokio::sync::Mutex::new(()) }
+        Self { settings: Mutex::new(settings), changing: tokio::sync::Mutex::new(()) }
+    }
+
+    /// The settings in force.
+    pub(crate) fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.settings.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Others are in force.
+    pub(crate) fn renew(&self, settings: Settings) {
+        *self.settings.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
     }
 
     /// All of one list: first those of files, which are asked first too.
     pub(crate) async fn list(&self, store: &Store, list: LineList) -> Result<Vec<Line>, Problem> {
-        let in_files = self.settings.declared(list).map(|(name, settings)| Line {
-            name,
-            source: "file".into(),
-            settings,
-        });
+        let settings = self.settings();
+        let in_files =
+            settings.declared(list).map(|(name, settings)| Line { name, source: "file".into(), settings });
         let stored = lines(store).await?;
         let stored = stored.into_iter().filter(|line| line.list == list).map(|line| Line {
             settings: covered(read(&line)),
@@ -96,7 +104,7 @@ impl LineDesk {
         is_new: bool,
     ) -> Result<(), Problem> {
         let word = list.word();
-        if self.settings.declared(list).any(|(declared, _)| declared == name) {
+        if self.settings().declared(list).any(|(declared, _)| declared == name) {
             return Err(Problem::locked(format!(
                 "the {word} {name} is declared in the configuration file; change it there"
             )));
@@ -115,7 +123,7 @@ impl LineDesk {
         shards: Option<&Shards>,
         all: &[StoredLine],
     ) -> Result<(), Problem> {
-        let lines = self.settings.lines_with(all).map_err(|mistakes| Problem::bad(in_words(&mistakes)))?;
+        let lines = self.settings().lines_with(all).map_err(|mistakes| Problem::bad(in_words(&mistakes)))?;
         store.set_lines(all).await.map_err(|error| Problem::failed(error.to_string()))?;
         let Some(shards) = shards else { return Ok(()) };
         let told = shards.ask(Command::Lines(Arc::new(lines))).await;

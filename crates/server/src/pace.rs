@@ -54,7 +54,7 @@ const SELDOM: u128 = 15;
 /// Messages in a window from which on they come together by themselves.
 const OFTEN: u128 = 150;
 /// What a message may wait on its way through.
-const REST: Duration = Duration::from_millis(1);
+const REST: Duration = Duration::from_millis(2);
 
 #[cfg(test)]
 mod tests {

@@ -32,6 +32,8 @@ pub enum RouteDecision {
     Account(String),
     /// To another domain: the URI there.
     Domain(String),
+    /// To where the DNS says that the number is: the number, the tree, and where it goes if it is not there.
+    Enum(String, String, Box<RouteDecision>),
     /// Nowhere: status and reason.
     Refused(u16, String),
 }
@@ -56,6 +58,7 @@ pub fn list_routes(settings: &Settings) -> Vec<RouteRow> {
             Destination::Trunk(choices) => format!("trunk {}", in_words(choices)),
             Destination::Account(account) => format!("account {account}"),
             Destination::Domain(domain) => format!("domain {domain}"),
+            Destination::Enum(tree) => format!("enum {tree}"),
             Destination::Reject(status, reason) => format!("reject {} {reason}", status.code()),
         },
     };
@@ -109,13 +112,22 @@ pub fn test_route(settings: &Settings, target: &str, from: Option<&str>) -> Resu
             .into_iter()
             .map(|one| (one.rule, one.miss.map(|miss| miss.to_string())))
             .collect(),
-        decision: match verdict.decision {
-            Decision::Trunk(choices, number) => RouteDecision::Trunk(in_words(&choices), number),
-            Decision::Account(account) => RouteDecision::Account(account.to_string()),
-            Decision::Domain(domain, number) => RouteDecision::Domain(format!("sip:{number}@{domain}")),
-            Decision::Refused(status, reason) => RouteDecision::Refused(status.code(), reason),
-        },
+        decision: verdict.decision.into(),
     })
+}
+
+impl From<Decision> for RouteDecision {
+    fn from(decision: Decision) -> Self {
+        match decision {
+            Decision::Trunk(choices, number) => Self::Trunk(in_words(&choices), number),
+            Decision::Account(account) => Self::Account(account.to_string()),
+            Decision::Domain(domain, number) => Self::Domain(format!("sip:{number}@{domain}")),
+            Decision::Enum { tree, number, otherwise } => {
+                Self::Enum(number, tree, Box::new(Self::from(*otherwise)))
+            }
+            Decision::Refused(status, reason) => Self::Refused(status.code(), reason),
+        }
+    }
 }
 
 /// Trunks in the order of their priority: those of one priority are joined by `/`.

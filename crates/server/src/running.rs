@@ -1,15 +1,15 @@
 //! The running exchange as the API sees it.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use offhook_exchange::command::{Answer, Command};
 use offhook_exchange::directory::Directory;
 use offhook_net::Streams;
 use offhook_web::trace::{Followed, Found};
-use offhook_web::{About, Exchange, Problem, Reply, TurnCredentials};
+use offhook_web::{About, Exchange, Problem, Reloaded, Reply, TurnCredentials};
 
 use crate::mail::Health;
+use crate::reload::Reloading;
 use crate::shards::Shards;
 use crate::telemetry::{Measures, queues_text};
 use crate::turn::TurnDesk;
@@ -23,8 +23,8 @@ pub(crate) struct Running {
     pub(crate) turn: Option<TurnDesk>,
     pub(crate) mail: Option<Arc<Health>>,
     pub(crate) about: About,
-    /// What calls by trunks cost.
-    pub(crate) rates_file: Option<PathBuf>,
+    /// How it takes over other settings.
+    pub(crate) reloading: Reloading,
 }
 
 impl Exchange for Running {
@@ -75,14 +75,8 @@ impl Exchange for Running {
         })
     }
 
-    fn reload_rates(&self) -> Reply<'_, Result<(), Vec<String>>> {
-        Box::pin(async move {
-            let Some(file) = self.rates_file.as_deref() else { return Ok(()) };
-            let rates = crate::settings::read_rates(file)?;
-            tracing::info!(prices = rates.len(), "the rates were read again");
-            let told = self.shards.ask(Command::Rates(Arc::new(rates))).await;
-            told.map(|_| ()).ok_or_else(|| vec!["the exchange is stopping".to_owned()])
-        })
+    fn reload(&self) -> Reply<'_, Result<Reloaded, Problem>> {
+        Box::pin(self.reloading.reload())
     }
 
     fn about(&self) -> About {
@@ -118,6 +112,7 @@ impl Exchange for AtRest {
             | Command::CheckTrunk(_)
             | Command::Lines(_)
             | Command::Rates(_)
+            | Command::Configure(_)
             | Command::Spending(_)
             | Command::TryTrunk(..) => None,
         };
@@ -140,8 +135,8 @@ impl Exchange for AtRest {
         Box::pin(std::future::ready(String::new()))
     }
 
-    fn reload_rates(&self) -> Reply<'_, Result<(), Vec<String>>> {
-        Box::pin(std::future::ready(Ok(())))
+    fn reload(&self) -> Reply<'_, Result<Reloaded, Problem>> {
+        Box::pin(std::future::ready(Err(Problem::not_running())))
     }
 
     fn about(&self) -> About {

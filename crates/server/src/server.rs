@@ -197,12 +197,12 @@ impl Server {
     /// the next such signal. `first` is called at the signal, before anything else.
     pub fn run(mut self, first: impl FnOnce()) -> Ended {
         notify::notify("READY=1");
-        let (shards, threads, shown) = (&self.shards, &mut self.threads, &self.shown);
+        let (shards, threads) = (&self.shards, &mut self.threads);
         let exchange = &self.site.exchange;
         let ended = self.runtime.block_on(async {
             tokio::select! {
                 ended = until_end(shards, threads, first) => ended,
-                () = reload_when_told(shown, exchange.as_ref()) => Ended::Broken,
+                () = reload_when_told(exchange.as_ref()) => Ended::Broken,
             }
         });
         self.end();
@@ -249,18 +249,31 @@ impl Server {
     }
 }
 
-/// At each SIGHUP the certificates and the rates are read again. Returns only when the system does not tell of signals.
-async fn reload_when_told(shown: &Shown, exchange: &dyn Exchange) {
+/// At each SIGHUP the configuration, the certificates and the rates are read again. Returns only when the system does not tell
+/// of signals.
+async fn reload_when_told(exchange: &dyn Exchange) {
     let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
     while hangup.recv().await.is_some() {
-        match shown.reload() {
-            Ok(()) => tracing::info!("SIGHUP: certificates were read again; other changes need a restart"),
-            Err(error) => tracing::error!(%error, "SIGHUP: no certificate was changed"),
-        }
-        if let Err(mistakes) = exchange.reload_rates().await {
-            for mistake in mistakes {
-                tracing::error!("SIGHUP: the rates stay as they are: {mistake}");
+        match exchange.reload().await {
+            Ok(done) => {
+                tracing::info!(
+                    reloaded = done.reloaded.join(", "),
+                    "SIGHUP: the configuration was read again"
+                );
+                for key in done.needs_restart {
+                    tracing::warn!("SIGHUP: {key} has changed and needs a restart");
+                }
+                for warning in done.warnings {
+                    tracing::warn!("SIGHUP: {warning}");
+                }
+                for account in done.accounts {
+                    let address = account.address;
+                    tracing::warn!(
+                        "SIGHUP: {address} is new and has a password that nobody knows: set another"
+                    );
+                }
             }
+            Err(problem) => tracing::error!("SIGHUP: nothing was changed: {}", problem.detail),
         }
     }
 }

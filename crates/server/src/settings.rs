@@ -10,9 +10,11 @@ mod messages;
 mod plan;
 mod presence;
 mod queue;
+mod reread;
 mod schedule;
 mod services;
 mod spending;
+mod stir;
 mod trace;
 mod trunk;
 mod turn;
@@ -36,6 +38,7 @@ use offhook_sip_stack::Transport;
 pub use account::DeclaredAccount;
 pub use mail::{Mail, MailTls};
 pub use messages::Messages;
+pub(crate) use reread::Reread;
 pub use services::Service;
 pub use spending::read_rates;
 pub use turn::TurnSettings;
@@ -117,6 +120,10 @@ pub struct Settings {
     pub messages: Messages,
     /// Who takes mails about voice messages; `None`: there are none.
     pub mail: Option<Mail>,
+    /// How the numbers of callers from outside are checked …
+    pub stir: offhook_exchange::stir::Settings,
+    /// … and the private networks from which certificates for that may be fetched.
+    pub stir_hosts: Vec<IpNet>,
     /// What presence is set to.
     pub presence: offhook_exchange::presence::Settings,
     /// Octets in which the messages that passed lately are kept; 0: they are not.
@@ -151,8 +158,10 @@ pub struct Settings {
     pub accounts: Vec<DeclaredAccount>,
     /// What the operator should know: keys without effect, and dangers.
     pub warnings: Vec<String>,
-    /// What it was made of.
+    /// What it was made of …
     pub(crate) written: Arc<Written>,
+    /// … and where that stands.
+    pub(crate) sources: Sources,
 }
 
 /// A certificate and its key, as files in PEM.
@@ -191,7 +200,7 @@ impl Settings {
     pub fn read_with_written(sources: &Sources) -> Result<(Self, Written), Mistakes> {
         let (written, mistakes) = sources.read_what_can_be();
         let mut meaning = Meaning { written: &written, mistakes: Vec::new() };
-        let settings = meaning.settings();
+        let settings = Settings { sources: sources.clone(), ..meaning.settings() };
         let mistakes = mistakes.and(meaning.mistakes);
         if mistakes.0.is_empty() { Ok((settings, written)) } else { Err(mistakes) }
     }
@@ -243,6 +252,7 @@ impl Settings {
         config.registrar = self.registrar;
         config.timer_c = self.timer_c;
         config.messages = self.messages.exchange;
+        config.stir = self.stir.clone();
         config.presence = self.presence;
         config.services.clone_from(&self.services);
         config
@@ -363,6 +373,8 @@ impl Meaning<'_> {
             turn,
             messages: self.messages(),
             mail: self.mail(),
+            stir: self.stir(),
+            stir_hosts: self.stir_hosts(),
             presence: self.presence(),
             trace_memory: self.trace_memory(),
             services: self.services(),
@@ -384,6 +396,7 @@ impl Meaning<'_> {
             accounts: account::declared(self.written, &mut self.mistakes),
             warnings,
             written: Arc::new(self.written.clone()),
+            sources: Sources::default(),
         }
     }
 

@@ -16,10 +16,10 @@ use offhook_exchange::message::TextAnswer;
 use offhook_exchange::presence::WatchChange;
 use offhook_media::command as media;
 use offhook_memory::Peak;
-use offhook_net::{NetInput, Resolver, SendFailed, Streams, UdpSockets, flow_of};
+use offhook_net::{Fetcher, NetInput, Resolver, SendFailed, Streams, UdpSockets, flow_of};
 use offhook_sip_stack::ladder::Way;
 use offhook_sip_stack::locate::DnsAnswer;
-use offhook_sip_stack::{Flow, Transport};
+use offhook_sip_stack::{FetchFailure, Flow, Transport};
 use offhook_store::Journal;
 use offhook_udp_batch::{Interest, Poller, Ready, ReceiveBatch, Waker};
 use tokio::sync::mpsc::error::TrySendError;
@@ -49,6 +49,9 @@ pub(crate) struct SignalThread {
     pub(crate) from_others: FromOthers,
     pub(crate) reports: Reports,
     pub(crate) resolver: Resolver,
+    pub(crate) fetcher: Fetcher,
+    /// What it had fetched: the way here, and its end.
+    pub(crate) fetched: (Mailbox<Fetched>, Receiver<Fetched>),
     /// What its questions to the DNS were answered: the way here, and its end.
     pub(crate) resolved: (Mailbox<Resolved>, Receiver<Resolved>),
     /// The way of questions about text messages, and that of their answers.
@@ -69,6 +72,7 @@ pub(crate) struct SignalThread {
 
 /// The number of a question to the DNS, and its answer.
 pub(crate) type Resolved = (u64, DnsAnswer);
+pub(crate) type Fetched = (u64, Result<Bytes, FetchFailure>);
 
 /// What the thread itself keeps between batches.
 #[derive(Default)]
@@ -290,6 +294,9 @@ impl SignalThread {
         while let Ok((ticket, answer)) = self.resolved.1.try_recv() {
             self.shard.handle(now, Input::Resolved(ticket, answer), &mut self.state.out);
         }
+        while let Ok((ticket, answer)) = self.fetched.1.try_recv() {
+            self.shard.handle(now, Input::Fetched(ticket, answer), &mut self.state.out);
+        }
         while let Ok((ticket, answer)) = self.stored.1.try_recv() {
             self.take_facts(now);
             self.shard.handle(now, Input::Stored(ticket, answer), &mut self.state.out);
@@ -408,6 +415,10 @@ impl SignalThread {
             // Dropped with the answer in it, which wakes this thread.
             let mut answered = self.resolved.0.clone();
             self.resolver.ask(question, move |answer| answered.put((ticket, answer)));
+        }
+        for (ticket, address) in self.state.out.fetches.drain(..) {
+            let mut fetched = self.fetched.0.clone();
+            self.fetcher.fetch(address, move |answer| fetched.put((ticket, answer)));
         }
         for (remote, domain) in self.state.out.expected.drain(..) {
             self.streams.expect(remote, &domain);

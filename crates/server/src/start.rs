@@ -19,8 +19,8 @@ use offhook_media::lease::PortBlock;
 use offhook_media::relay;
 use offhook_media::turn::Secret;
 use offhook_net::{
-    BindError, Door, Inlet, NetInput, PemError, Resolver, Roots, StreamLimits, Streams, TlsClient, TlsServer,
-    UdpSockets, Wake, bind_udp_group, read_certificates,
+    BindError, Door, Fetcher, Inlet, NetInput, PemError, Resolver, Roots, StreamLimits, Streams, TlsClient,
+    TlsServer, UdpSockets, Wake, bind_udp_group, read_certificates,
 };
 use offhook_sip_stack::Transport;
 use offhook_store::{Journal, Options, Store, StoreError, TextLimits, Use};
@@ -39,6 +39,7 @@ use crate::media_thread::MediaThread;
 use crate::music::Music;
 use crate::others::Others;
 use crate::recordings::{Files, Listeners, Recordings, Shown as Folder};
+use crate::reload::Reloading;
 use crate::running::Running;
 use crate::server::{Server, Threads};
 use crate::shards::{Mailbox, Shards};
@@ -132,7 +133,9 @@ pub(crate) fn start(mut settings: Settings) -> Result<Server, StartError> {
     let (to_texts, asked) = texts::channel();
     runtime.spawn(texts::run(store.clone(), terms, asked));
     let (to_keeps, wanted) = keeps::channel();
-    let abroad = Abroad { resolver, tls: tls_client(&settings)? };
+    let tls = tls_client(&settings)?;
+    let fetcher = Fetcher::new(resolver.clone(), tls.clone(), settings.stir_hosts.clone());
+    let abroad = Abroad { resolver, fetcher, tls };
     let mail = mail::open(&settings, &store).map_err(system("the folder of mails cannot be used"))?;
     let (notices, mailer) = mail.unzip();
     let watches = runtime.block_on(store.watches(clock::unix().as_secs()))?;
@@ -150,7 +153,14 @@ pub(crate) fn start(mut settings: Settings) -> Result<Server, StartError> {
     let health = mailer.as_ref().map(Mailer::health);
     mailer.map(|mailer| runtime.spawn(mailer.run()));
     let mail = health.clone();
-    let rates_file = settings.rates_file.clone();
+    let lines = Arc::new(LineDesk::new(Arc::new(settings.clone())));
+    let reloading = Reloading {
+        store: store.clone(),
+        shards: shards.clone(),
+        lines: Arc::clone(&lines),
+        shown: shown.clone(),
+        config: config.clone(),
+    };
     let exchange = Running {
         shards: shards.clone(),
         streams: streams.clone(),
@@ -158,7 +168,7 @@ pub(crate) fn start(mut settings: Settings) -> Result<Server, StartError> {
         turn: turn.clone(),
         mail,
         about,
-        rates_file,
+        reloading,
     };
     let records = Stored {
         store: store.clone(),
@@ -166,7 +176,7 @@ pub(crate) fn start(mut settings: Settings) -> Result<Server, StartError> {
         shards: Some(shards.clone()),
         numbers: settings.numbers,
         mail: health,
-        lines: LineDesk::new(Arc::new(settings.clone())),
+        lines,
     };
     let site = Site {
         token: token()?.into(),
@@ -391,6 +401,8 @@ struct Facts<'a> {
 /// How other domains are found, and how we know them.
 struct Abroad {
     resolver: Resolver,
+    /// Of certificates of those who sign calls.
+    fetcher: Fetcher,
     tls: TlsClient,
 }
 
@@ -489,6 +501,8 @@ fn start_threads(
             from_others,
             reports,
             resolver: abroad.resolver.clone(),
+            fetcher: abroad.fetcher.clone(),
+            fetched: Mailbox::new(wakers[usize::from(number)].clone()),
             resolved: Mailbox::new(wakers[usize::from(number)].clone()),
             texts: texts.clone(),
             keeps: keeps.clone(),

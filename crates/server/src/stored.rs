@@ -33,7 +33,7 @@ pub(crate) struct Stored {
     pub(crate) numbers: NumberRules,
     /// How it is with mails, where some are sent.
     pub(crate) mail: Option<Arc<Health>>,
-    pub(crate) lines: LineDesk,
+    pub(crate) lines: Arc<LineDesk>,
 }
 
 /// How accounts get numbers that they apply for.
@@ -69,7 +69,7 @@ impl Stored {
     /// A number that is dialled for something else would never ring.
     fn check_number(&self, number: Option<&str>) -> Result<(), Problem> {
         let number = number.and_then(|text| parse_number(text).ok()).unwrap_or_default();
-        match self.lines.settings.owner_of(&number) {
+        match self.lines.settings().owner_of(&number) {
             Some(owner) => Err(Problem::conflict(format!("{number} is the number of {owner} already"))),
             None => Ok(()),
         }

@@ -107,6 +107,7 @@ impl Notes {
             | Event::CallStarted { .. }
             | Event::LegStarted { .. }
             | Event::CallCame { .. }
+            | Event::CallVerified { .. }
             | Event::CallSent { .. }
             | Event::CallStayed { .. }
             | Event::SpendingStopped { .. }

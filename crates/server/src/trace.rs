@@ -33,6 +33,7 @@ pub(crate) fn keep(recorder: &mut Recorder, unix: Duration, event: &Event) {
         | Event::CallEnded { .. }
         | Event::CallStarted { .. }
         | Event::CallCame { .. }
+        | Event::CallVerified { .. }
         | Event::CallSent { .. }
         | Event::CallStayed { .. }
         | Event::SpendingStopped { .. }

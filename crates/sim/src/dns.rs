@@ -48,6 +48,21 @@ impl Dns {
         }
     }
 
+    /// Where a number is (RFC 6116): a substitution expression.
+    pub fn number(&mut self, number: &str, tree: &str, regexp: &str) {
+        let digits: String =
+            number.chars().rev().filter(char::is_ascii_digit).flat_map(|one| [one, '.']).collect();
+        let record = Naptr {
+            order: 1,
+            preference: 0,
+            flags: "u".into(),
+            service: "E2U+sip".into(),
+            regexp: regexp.into(),
+            replacement: ".".into(),
+        };
+        self.zone.insert(Question::Naptr(format!("{digits}{tree}")), Ok(Records::Naptr(vec![record])));
+    }
+
     /// A server, by the name of a service such as `_sip._udp.other.example`.
     pub fn srv(&mut self, service: &str, priority: u16, port: u16, target: &str) {
         let record = Srv { priority, weight: 0, port, target: target.into() };

@@ -198,6 +198,24 @@ impl World {
         self.phones[phone.0].dead = true;
     }
 
+    /// A phone finds itself in another network, 203.0.113.0, and notices it; one that was unplugged is there again. What is under way to its former address is lost.
+    pub fn move_phone(&mut self, phone: PhoneId) {
+        let ip = IpAddr::from([203, 0, 113, 10 + phone.0 as u8]);
+        self.phones[phone.0].address.set_ip(ip);
+        self.phones[phone.0].dead = false;
+        let config = self.phones[phone.0].ua.config();
+        let at = |before: SocketAddr| SocketAddr::new(ip, before.port());
+        let listeners = config.listeners.iter();
+        let listeners =
+            listeners.map(|one| Listener { local: at(one.local), advertised: at(one.advertised), ..*one });
+        let ports = config.media_ports.iter().map(|port| MediaPort { advertised: at(port.advertised) });
+        let moved = Input::Moved { listeners: listeners.collect(), media_ports: ports.collect() };
+        self.input(phone, moved);
+        let now = self.now;
+        let phone = &mut self.phones[phone.0];
+        phone.next_frame = phone.next_frame.or_else(|| (!phone.singing.is_empty()).then_some(now));
+    }
+
     /// Something changes that the exchange is told of from outside.
     pub fn tell_exchange(&mut self, delta: &Delta) {
         let sent = self.office.tell(self.now, delta);

@@ -6,6 +6,7 @@
 pub mod auth;
 mod context;
 pub mod dialog;
+mod fetch;
 mod id_map;
 pub mod ladder;
 pub mod locate;
@@ -16,6 +17,7 @@ pub mod transport;
 pub mod usage;
 
 pub use context::{Context, Rng};
+pub use fetch::FetchFailure;
 pub use id_map::{IdHasher, IdMap, shrink};
 pub use outbox::{CloseConnection, Outbox, Transmit};
 pub use timer::Timers;

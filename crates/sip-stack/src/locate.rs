@@ -1,6 +1,7 @@
 //! From a URI to addresses (RFC 3263): at once where no DNS is needed, else by a [`Lookup`].
 
 mod dns;
+mod enumeration;
 mod lookup;
 
 use std::net::{IpAddr, SocketAddr};
@@ -11,6 +12,7 @@ use crate::transport::is_unicast;
 use crate::{Flow, Transport};
 
 pub use dns::{DnsAnswer, DnsFailure, Naptr, Question, Reach, Records, Srv};
+pub use enumeration::{Enumerated, Enumeration};
 pub use lookup::{Hop, Lookup, Step};
 
 /// One place to send a request to.

@@ -67,6 +67,8 @@ statuses! {
     FLOW_FAILED 430 "Flow Failed",
     ANONYMITY_DISALLOWED 433 "Anonymity Disallowed",
     BAD_IDENTITY_INFO 436 "Bad Identity Info",
+    UNSUPPORTED_CREDENTIAL 437 "Unsupported Credential",
+    INVALID_IDENTITY_HEADER 438 "Invalid Identity Header",
     FIRST_HOP_LACKS_OUTBOUND_SUPPORT 439 "First Hop Lacks Outbound Support",
     MAX_BREADTH_EXCEEDED 440 "Max-Breadth Exceeded",
     BAD_INFO_PACKAGE 469 "Bad Info Package",

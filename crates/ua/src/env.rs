@@ -94,13 +94,13 @@ impl Env<'_, '_> {
 
     /// The flows to these addresses, as far as we have sockets for them.
     pub(crate) fn flows(&self, addresses: impl IntoIterator<Item = (Transport, SocketAddr)>) -> Vec<Flow> {
-        let flow = |(transport, remote): (Transport, SocketAddr)| {
-            let listener = self.config.listeners.iter().find(|listener| {
-                listener.transport == transport && listener.local.is_ipv4() == remote.is_ipv4()
-            })?;
-            Some(Flow { transport, local: listener.local, remote, connection: None })
-        };
-        addresses.into_iter().filter_map(flow).take(MAX_FLOWS).collect()
+        let addresses = addresses.into_iter();
+        addresses.filter_map(|address| flow(self.config, address)).take(MAX_FLOWS).collect()
+    }
+
+    /// The way to the same peer from where we are now.
+    pub(crate) fn moved(&self, flow: &Flow) -> Option<Flow> {
+        moved(self.config, flow)
     }
 
     /// What our messages on this flow say about us.
@@ -115,6 +115,18 @@ impl Env<'_, '_> {
             .unwrap_or_default();
         self.settings.get(at).cloned()
     }
+}
+
+/// The way to an address, if we have a socket for it.
+fn flow(config: &Config, (transport, remote): (Transport, SocketAddr)) -> Option<Flow> {
+    let mut listeners = config.listeners.iter();
+    let fits = |one: &&Listener| one.transport == transport && one.local.is_ipv4() == remote.is_ipv4();
+    Some(Flow { transport, local: listeners.find(fits)?.local, remote, connection: None })
+}
+
+/// The way to the same peer from where we are now.
+pub(crate) fn moved(config: &Config, before: &Flow) -> Option<Flow> {
+    flow(config, (before.transport, before.remote))
 }
 
 /// What our messages say about us on each listener.

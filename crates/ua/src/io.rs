@@ -9,6 +9,8 @@ use offhook_media::session::{Component, Statistics as MediaReport};
 use offhook_sip::{Method, Uri};
 use offhook_sip_stack::{Flow, Transport};
 
+use crate::{Listener, MediaPort};
+
 /// The number of a call, never used twice by one phone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CallId(pub u64);
@@ -50,6 +52,15 @@ pub enum Input {
         question: QuestionId,
         /// Where to go, best first.
         addresses: Vec<(Transport, SocketAddr)>,
+    },
+    /// The network is another, and so are our addresses: those of the sockets, in the order of
+    /// [`Config::listeners`](crate::Config::listeners), and those of the media ports, of which there are as many as before.
+    /// We register from there, and calls go on there; one that we were placing ends.
+    Moved {
+        /// Where SIP is from now on.
+        listeners: Vec<Listener>,
+        /// Where sound is from now on.
+        media_ports: Vec<MediaPort>,
     },
     /// What the user wants.
     Command(Command),

@@ -180,6 +180,14 @@ impl Lines {
         }
     }
 
+    /// Our addresses are others.
+    pub(crate) fn moved(&mut self, env: &mut Env<'_, '_>) {
+        self.registrar.moved(env);
+        for call in self.calls.values_mut() {
+            call.moved(env);
+        }
+    }
+
     /// Wakes everyone whose time has come.
     pub(crate) fn due(&mut self, env: &mut Env<'_, '_>) {
         let now = env.now();

@@ -53,6 +53,15 @@ impl Registrar {
         }
     }
 
+    /// Our addresses are others.
+    pub(crate) fn moved(&mut self, env: &mut Env<'_, '_>) {
+        let Some(usage) = &mut self.usage else { return };
+        let flows: Vec<Flow> = usage.flows().iter().filter_map(|flow| env.moved(flow)).collect();
+        if let Some(settings) = flows.first().and_then(|flow| env.settings(flow)) {
+            usage.moved(settings, flows, &mut env.stack);
+        }
+    }
+
     pub(crate) fn unregister(&mut self, env: &mut Env<'_, '_>) {
         self.question = None;
         match &mut self.usage {

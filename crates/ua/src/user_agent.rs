@@ -58,6 +58,12 @@ impl UserAgent {
 
     /// Handles one input and everything that is due at `now`.
     pub fn handle(&mut self, now: Instant, input: Input, out: &mut Outbox) {
+        if let Input::Moved { listeners, media_ports } = &input {
+            debug_assert_eq!(media_ports.len(), self.config.media_ports.len());
+            self.config.listeners.clone_from(listeners);
+            self.config.media_ports.clone_from(media_ports);
+            self.settings = describe(&self.config);
+        }
         self.enter(now, out, |lines, env| {
             match input {
                 Input::Message { bytes, flow } => receive(lines, &bytes, flow, env),
@@ -66,6 +72,7 @@ impl UserAgent {
                     lines.media(port, component, from, &bytes, env);
                 }
                 Input::Resolved { question, addresses } => lines.resolved(question, addresses, env),
+                Input::Moved { .. } => lines.moved(env),
                 Input::Command(command) => lines.command(command, env),
                 Input::Deadline => {}
             }

@@ -33,11 +33,11 @@ pub trait Exchange: Send + Sync {
     /// Measures in the text format of Prometheus.
     fn measures(&self) -> Reply<'_, String>;
 
-    /// Reads again what calls by trunks cost.
+    /// Reads the configuration, the certificates and the rates again, and takes over what can change while calls go on.
     ///
     /// # Errors
-    /// All mistakes in the file; then the prices stay as they are.
-    fn reload_rates(&self) -> Reply<'_, Result<(), Vec<String>>>;
+    /// What is wrong with one of them; then nothing changes.
+    fn reload(&self) -> Reply<'_, Result<Reloaded, Problem>>;
 
     /// What is the same as long as it runs.
     fn about(&self) -> About;
@@ -47,6 +47,28 @@ pub trait Exchange: Send + Sync {
     /// # Errors
     /// When there is no such server.
     fn turn_credentials(&self, account: &str) -> Result<TurnCredentials, Problem>;
+}
+
+/// What became of reading the configuration again.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+pub struct Reloaded {
+    /// What was read again, and the keys and lists that have changed.
+    pub reloaded: Vec<String>,
+    /// Keys that have changed, but need a restart.
+    pub needs_restart: Vec<String>,
+    /// What the operator should know.
+    pub warnings: Vec<String>,
+    /// New accounts for which a password was made; it is shown this once.
+    pub accounts: Vec<NewPassword>,
+}
+
+/// A password that was made for a declared account.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+pub struct NewPassword {
+    /// The account.
+    pub address: String,
+    /// Its password.
+    pub password: String,
 }
 
 /// What a client of the TURN server needs; the password is shown to whoever asks, so only the bearer of a token may.

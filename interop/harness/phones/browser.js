@@ -89,11 +89,19 @@ function phone({ url, address, password, answers, only, video, relay }) {
       agent.transport.disconnect();
       agent.transport.connect();
     },
+    hold: () => session.hold({}, () => say('HELD')),
+    resume: () => session.unhold({}, () => say('RESUMED')),
     recording: () => window.keep(samples.map((one) => Math.round(Math.max(-1, Math.min(1, one)) * 32767))),
     measure: async () => {
-      const received = [...(await session.connection.getStats()).values()].filter((one) => one.type === 'inbound-rtp');
-      const [sound, picture] = ['audio', 'video'].map((kind) => received.find((one) => one.kind === kind) || {});
-      say('MEASURED', { frames: picture.framesDecoded || 0, packets: sound.packetsReceived || 0 });
+      const all = [...(await session.connection.getStats()).values()];
+      const of = (type, kind) => all.find((one) => one.type === type && one.kind === kind) || {};
+      const [sound, picture, shown] = [of('inbound-rtp', 'audio'), of('inbound-rtp', 'video'), of('outbound-rtp', 'video')];
+      say('MEASURED', {
+        frames: picture.framesDecoded || 0,
+        packets: sound.packetsReceived || 0,
+        asked: (shown.pliCount || 0) + (shown.firCount || 0),
+        keyFrames: shown.keyFramesEncoded || 0,
+      });
     },
     leave: () => agent.stop(),
   };

@@ -97,7 +97,8 @@ class Browser:
         self.command("press", {"keys": keys, "by": by})
 
     def measure(self):
-        """What it has received so far: decoded `frames` of video, `packets` of sound."""
+        """What it has received so far: decoded `frames` of video, `packets` of sound; and how often its own video was
+        `asked` for a key frame, with how many `keyFrames` it has sent."""
         self.command("measure")
         return self.wait("MEASURED", 10)
 

@@ -12,8 +12,8 @@ class Offhook:
     """A phone with an account, or without exchange and account when these are None."""
 
     def __init__(self, lab, exchange, account, role, transport="udp", host=LOOPBACK, srtp="off",
-                 keys="sdes", place=None, turn=None, ice=False):
-        """`turn`: a TURN server (`credentials`) that its sound may go through."""
+                 keys="sdes", place=None, turn=None, ice=False, follows=False, turn_by="udp"):
+        """`turn`: a TURN server (`credentials`) that its sound may go through. `follows`: it takes the address that it has."""
         self.lab, self.exchange, self.account = lab, exchange, account
         self.place = place or Place(host)
         self.hz, self.hears = (CALLER_HZ, CALLEE_HZ) if role == "caller" else (CALLEE_HZ, CALLER_HZ)
@@ -22,17 +22,19 @@ class Offhook:
         self.local = (self.place.host, lab.port())
         # Who is called over WebSocket is offered what browsers know.
         self.srtp, self.keys = srtp, "dtls" if transport == "wss" and role == "callee" else keys
-        self.words = ["--local", f"{self.local[0]}:{self.local[1]}", "--json", "--srtp", srtp, "--srtp-keys", keys]
+        self.words = ["--json", "--srtp", srtp, "--srtp-keys", keys]
+        if not follows:
+            self.words += ["--local", f"{self.local[0]}:{self.local[1]}"]
         if ice:
             self.words += ["--ice"]
         if turn:
             lent = lab.folder / f"{self.name}-turn.json"
             lent.write_text(json.dumps(turn.credentials))
-            self.words += ["--turn", lent]
+            self.words += ["--turn", lent, "--turn-transport", turn_by]
         if exchange:
             self.words += ["--account", account.address, "--password", account.password,
                            "--server", f"{exchange.host}:{exchange.port_for(transport)}", "--transport", transport]
-            if transport in ("tls", "wss"):
+            if transport in ("tls", "wss") or turn_by == "tls":
                 self.words += ["--tls-ca", exchange.authority]
         self.answering, self.role = None, role
 
@@ -59,9 +61,17 @@ class Offhook:
 
     def dial(self, target, *words, seconds=40):
         """Runs `offhook call` to its end."""
-        calling = self.run([self.lab.binary, "call", target, *words, *self.words])
+        calling = self.begin(target, *words)
         calling.wait(seconds)
         return calling
+
+    def begin(self, target, *words):
+        """Runs `offhook call`."""
+        return self.run([self.lab.binary, "call", target, *words, *self.words])
+
+    def begin_talking(self, target):
+        """Runs `offhook call` with sound, until somebody hangs up."""
+        return self.begin(target, *self._sound(), "--expect-audio", f"tone:{self.hears}")
 
     def over(self):
         """Waits until the call that came in has ended; every expectation has to be met."""

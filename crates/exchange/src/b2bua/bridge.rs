@@ -10,7 +10,7 @@ use offhook_sip_stack::usage::{Body, UsageId};
 
 use super::Env;
 use super::call::{CALLER, Call, NO_MEDIA, With};
-use crate::proxy::anchor::{Role, Snapshot};
+use crate::proxy::anchor::{MEDIA_CONTROL, PICTURE_FAST_UPDATE, Role, Snapshot, asks_for_picture};
 use crate::proxy::signed_route::PartyName;
 use crate::refusal::Refusal;
 
@@ -156,7 +156,22 @@ impl Call {
         let Some(anchor) = self.anchor(leg) else { return Ok(body.clone()) };
         let said = (side(leg), role);
         let passed = env.anchors.pass(anchor, &self.about.call_id, said, &body.bytes, env.config, env.cx)?;
+        self.ask_for_pictures(anchor, env);
         Ok(Body::sdp(passed))
+    }
+
+    /// Asks phones that know no feedback for a key frame as they know it, because somebody new sees them.
+    fn ask_for_pictures(&mut self, anchor: u64, env: &mut Env<'_, '_>) {
+        for party in env.anchors.to_be_asked(anchor) {
+            let callee = self.other(CALLER);
+            let leg = if party == PartyName::Caller { Some(CALLER) } else { callee };
+            let Some(leg) = leg.and_then(|leg| self.leg_mut(leg)) else { continue };
+            let body = Body { content_type: MEDIA_CONTROL.to_owned(), bytes: PICTURE_FAST_UPDATE.into() };
+            leg.enter(env, |invite, stack| {
+                // One that is about to begin begins with a key frame.
+                invite.is_established().then(|| invite.send(Method::Info, &[], Some(&body), stack))
+            });
+        }
     }
 
     fn anchor(&self, leg: u8) -> Option<u64> {
@@ -244,6 +259,11 @@ impl Call {
 
     /// A request that is not about the session.
     fn pass_request(&mut self, leg: u8, server: ServerId, request: Request, env: &mut Env<'_, '_>) {
+        if asks_for_picture(&request)
+            && let Some(anchor) = self.anchor(leg)
+        {
+            env.anchors.ask_for_picture(anchor, side(leg).other(), env.cx);
+        }
         let passes = *request.method() == Method::Info;
         let room = self.passing().is_some_and(|passing| passing.requests.len() < MOST_REQUESTS);
         let other = self.other(leg).filter(|_| passes && room);

@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
-use offhook_sip::Status;
+use offhook_sip::{Response, SipUri, Status, Uri};
+use offhook_sip_stack::Flow;
 use offhook_sip_stack::usage::invite::Party as Ender;
 
 use super::Env;
 use super::call::{Call, With};
 use super::ring::{Branch, Ring};
+use crate::locality::address_of;
+use crate::proxy::{Target, deflection};
 use crate::refusal::Refusal;
 use crate::trunks::Outbound;
 
@@ -62,6 +65,37 @@ impl Ring {
 }
 
 impl Branch {
+    /// Where its trunk sends the call on to by a 3xx (RFC 3261 §8.1.3.4): another server of the trunk, for the same number.
+    /// Anywhere else we do not follow, lest somebody else be called at the cost of the caller.
+    pub(super) fn elsewhere(&mut self, response: Option<&Response>, env: &Env<'_, '_>) -> Option<Target> {
+        let at = self.target.line.as_ref()?.trunk;
+        let trunk = env.config.trunks.get(at)?;
+        let Ok(Uri::Sip(to)) = deflection(response?)?.parse::<Uri>() else { return None };
+        let Ok(Uri::Sip(now)) = self.target.uri.parse::<Uri>() else { return None };
+        let number = |uri: &SipUri| {
+            let user = uri.user_unescaped()?;
+            // Where a number was ported to stands behind it (RFC 4694).
+            Some(user.split(';').next().unwrap_or_default().to_owned())
+        };
+        if number(&to) != number(&now) {
+            return None;
+        }
+        let flow = self.target.flow;
+        let names_it = [&trunk.server, trunk.next_hop()].iter().any(|one| one.host() == to.host());
+        let remote = match address_of(&to, flow.transport.default_port()) {
+            Some(remote) if trunk.is_in_networks(remote.ip()) || env.trunks.is_server(at, remote.ip()) => {
+                remote
+            }
+            None if names_it => flow.remote,
+            _ => return None,
+        };
+        self.sent_on = true;
+        let connection = flow.connection.filter(|_| remote == flow.remote);
+        let uri = to.without_headers().with_param("user", Some("phone")).to_string();
+        let alternatives = std::mem::take(&mut self.target.alternatives);
+        Some(Target { uri, flow: Flow { remote, connection, ..flow }, alternatives, ..self.target.clone() })
+    }
+
     /// Whether its failure is that of its trunk, which takes note of it when no other server of it is left; `None`: it is a
     /// phone.
     pub(super) fn is_trunks_failure(

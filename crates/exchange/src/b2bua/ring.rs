@@ -67,6 +67,8 @@ pub(super) struct Branch {
     pub(super) heard: bool,
     /// The trunk of which it is counted.
     pub(super) counted: Option<usize>,
+    /// Whether its trunk has sent the call on to another server of its own, where it goes on.
+    pub(super) sent_on: bool,
 }
 
 /// Why nobody has answered.
@@ -195,8 +197,8 @@ impl Call {
         let mut authorizer =
             line.as_ref().and_then(|line| line.authorizer(env.config, env.trunks.state(line.trunk)));
         let (from, to, headers) = match &line {
-            Some(line) => (&line.from, &line.to, &line.headers),
-            None => (&asked.from, &asked.to, &asked.headers),
+            Some(line) => (&line.from, &line.to, line.headers(env.config, env.cx.unix())),
+            None => (&asked.from, &asked.to, asked.headers.clone()),
         };
         let from = match &target.member {
             Some(member) => identity::of_group(from, &member.shown),
@@ -212,7 +214,7 @@ impl Call {
             from,
             to: to.clone(),
             routes,
-            headers: headers.clone(),
+            headers,
             body,
             flows: vec![target.flow],
         };
@@ -334,6 +336,7 @@ impl Call {
         env: &mut Env<'_, '_>,
     ) {
         let With::Phones(ring) = &mut self.with else { return };
+        let may_follow = ring.branches.iter().filter(|one| one.sent_on).count() < MOST_SENT_ON;
         if ring.winner == Some(at) {
             let ended_by = if by == Ender::Peer { EndedBy::Callee } else { EndedBy::Exchange };
             let words = super::bridge::reason_value(status, reason);
@@ -354,6 +357,7 @@ impl Call {
             kept.deflection = response.and_then(deflection);
         }
         let again = match branch.target.line.is_some() {
+            true if may_follow && status.is_redirection() => branch.elsewhere(response, env),
             true => branch.next_server(by, status),
             false => branch.again(by, status, env),
         };
@@ -415,7 +419,7 @@ impl Branch {
         (anchor, end): (Option<u64>, Option<Box<End>>),
         counted: Option<usize>,
     ) -> Self {
-        Self { leg, target, anchor, end, done: false, given_up: None, heard: false, counted }
+        Self { leg, target, anchor, end, done: false, given_up: None, heard: false, counted, sent_on: false }
     }
 
     /// It is no longer wanted.
@@ -549,4 +553,6 @@ fn open_anchor(caller: Party, target: &Target, call_id: &str, env: &mut Env<'_, 
     Some(env.anchors.open(call_id, parties, (manners, target.refused > 0), env.config, env.cx))
 }
 
+/// How often the trunks of a call may send it on.
+const MOST_SENT_ON: usize = 3;
 pub(super) const COMPLETED_ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";

@@ -110,7 +110,8 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
 
     /// Whether a call that arrives comes from an account, or from anyone where nobody has to prove who it is.
     pub(crate) fn is_from_account(&self, call: CallId) -> bool {
-        self.arriving(call).is_some_and(|one| !matches!(one.asking.caller, Caller::Stranger))
+        self.arriving(call)
+            .is_some_and(|one| matches!(one.asking.caller, Caller::Account(_) | Caller::Unproven))
     }
 
     /// The account that has sent a call on to where it arrives.
@@ -140,7 +141,7 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
                 let user = user_of(&arriving.asking.request.from().ok()?.uri)?;
                 Some(AddressOfRecord::new(&user, &self.env.config.realm))
             }
-            Caller::Stranger => None,
+            Caller::Stranger | Caller::Checked(_) => None,
         }
     }
 
@@ -149,7 +150,7 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
         let arriving = self.arriving(call)?;
         match &arriving.asking.caller {
             Caller::Account(Account { number: Some(number), .. }) => Some(number.clone()),
-            Caller::Account(_) | Caller::Unproven | Caller::Stranger => {
+            Caller::Account(_) | Caller::Unproven | Caller::Stranger | Caller::Checked(_) => {
                 user_of(&arriving.asking.request.from().ok()?.uri)
             }
         }

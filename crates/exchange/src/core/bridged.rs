@@ -97,7 +97,7 @@ impl Core {
     }
 
     /// Rings the phones of somebody, unless a service has other plans.
-    fn ring(
+    pub(super) fn ring(
         &mut self,
         server: ServerId,
         asking: Asking,
@@ -200,6 +200,7 @@ impl Core {
                 "A bridged call is not sent on to other domains",
             )),
             Way::Out(to) => self.outward(server, asking.answered_for(), to, cx),
+            Way::Sought(sought) => self.enumerate(server, asking, *sought, cx),
             Way::Trunks(by) => {
                 let by = by.sent_on(&asking);
                 self.by_trunks(server, asking.answered_for(), by, cx)

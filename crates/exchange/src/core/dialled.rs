@@ -146,6 +146,11 @@ impl Core {
         } else {
             Way::elsewhere(&uri)?
         };
+        let mut way = way;
+        // Nobody waits for the DNS here.
+        while let Way::Sought(sought) = way {
+            way = *sought.otherwise?;
+        }
         match way {
             Way::Phones(found) => {
                 let account = found.account;
@@ -155,7 +160,7 @@ impl Core {
             }
             Way::Trunks(by) => self.lines(&by, false, (caller, call_id), cx),
             // The DNS would have to name the servers first.
-            Way::Out(_) => Err(Refusal::new(
+            Way::Out(_) | Way::Sought(_) => Err(Refusal::new(
                 Status::TEMPORARILY_UNAVAILABLE,
                 "Services call accounts and trunks that are looked after, not other domains",
             )),

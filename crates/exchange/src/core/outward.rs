@@ -7,6 +7,7 @@ use offhook_sip_stack::Flow;
 use offhook_sip_stack::transaction::ServerId;
 
 use super::Core;
+use super::enumerate::Sought;
 use super::trunks::{ByTrunks, Came};
 use super::whereabouts::Found;
 use crate::config::{Config, Strangers};
@@ -25,6 +26,8 @@ pub(super) enum Way {
     Phones(Found),
     /// Out.
     Out(To),
+    /// Where the DNS says that the number is.
+    Sought(Box<Sought>),
 }
 
 /// Where a request goes that leaves.
@@ -60,6 +63,11 @@ impl Way {
             }
             Uri::Tel(_) | Uri::Other(_) => Err(Status::UNSUPPORTED_URI_SCHEME.into()),
         }
+    }
+
+    /// To where the operator wants it.
+    pub(super) fn planned(uri: SipUri) -> Self {
+        Self::Out(To { uri, planned: true, emergency: false, asserted: None, by: None })
     }
 }
 
@@ -117,8 +125,18 @@ impl Core {
             return self.of_record(&account.address.to_string(), now);
         }
         let verdict = plan.decide(&asked);
-        let (planned, emergency) = (true, verdict.emergency);
-        match verdict.decision {
+        self.way_of(verdict.decision, (caller, &dialled, verdict.emergency), now)
+    }
+
+    /// Where a decision of the plan leads.
+    fn way_of(
+        &self,
+        decision: Decision,
+        (caller, dialled, emergency): (&Caller, &str, bool),
+        now: u64,
+    ) -> Result<Way, Refusal> {
+        let (plan, planned) = (&self.config.plan, true);
+        match decision {
             Decision::Account(account) => self.of_record(&account.to_string(), now),
             Decision::Domain(domain, number) => {
                 let uri = at(&domain, &number).ok_or_else(|| no_way("The plan names no domain"))?;
@@ -130,14 +148,21 @@ impl Core {
                     _ => None,
                 };
                 let Some(trunk) = trunk.filter(|trunk| !trunk.is_bridged()) else {
+                    let dialled = dialled.to_owned();
                     return Ok(Way::Trunks(ByTrunks { choices, number, dialled, emergency, diverted: None }));
                 };
                 let numbering = plan.numbering(caller.account());
                 let asserted = caller.asserted_to(trunk, numbering);
-                let sent = trunk.dialling.called(&number, &dialled, numbering);
+                let sent = trunk.dialling.called(&number, dialled, numbering);
                 let uri = by(trunk, &sent);
+                let dialled = dialled.to_owned();
                 let by = Some(ByOne { trunk: trunk.name.clone(), number, dialled, sent });
                 Ok(Way::Out(To { uri, planned, emergency, asserted, by }))
+            }
+            Decision::Enum { tree, number, otherwise } => {
+                let otherwise = self.way_of(*otherwise, (caller, dialled, emergency), now).map(Box::new);
+                let dialled = dialled.to_owned();
+                Ok(Way::Sought(Box::new(Sought { tree, number, dialled, otherwise })))
             }
             Decision::Refused(status, reason) => Err(Refusal::new(status, reason)),
         }

@@ -147,7 +147,7 @@ impl Core {
             Caller::Account(_) => {
                 own || !package.is_private() && self.config.presence.watch == Watchers::Accounts
             }
-            Caller::Stranger => false,
+            Caller::Stranger | Caller::Checked(_) => false,
         };
         if may { Ok(()) } else { Err(Refusal::new(Status::FORBIDDEN, "This is not for you to watch")) }
     }
@@ -181,7 +181,7 @@ impl Core {
         let own = match caller {
             Caller::Account(_) => caller.account() == Some(&account),
             Caller::Unproven => true,
-            Caller::Stranger => false,
+            Caller::Stranger | Caller::Checked(_) => false,
         };
         if !own {
             return Err(Refusal::new(Status::FORBIDDEN, "This is not your address"));

@@ -6,6 +6,7 @@
 
 mod bridged;
 mod moved;
+mod pictures;
 mod stream;
 mod tap;
 mod trouble;
@@ -27,6 +28,7 @@ use crate::context::Context;
 use crate::directory::AddressOfRecord;
 use crate::proxy::hangup::Dialog;
 use crate::refusal::Refusal;
+pub(crate) use pictures::{MEDIA_CONTROL, PICTURE_FAST_UPDATE, asks_for_picture};
 use stream::Stream;
 use tap::Tap;
 pub(crate) use tap::{Concern, file_name, of_room, room};
@@ -236,6 +238,7 @@ impl Anchors {
             self.take_in((number, anchor), at, (sender, role), (said, &media, opaque), config, cx)?;
             let adds = anchor.adds_formats;
             if let Some(stream) = &mut anchor.streams[at] {
+                stream.note_pictures(sender, (said, &media), cx);
                 formats.push(stream.formats((sender, role), &media, adds, config, cx));
             }
             let Some(stream) = &anchor.streams[at] else { continue };
@@ -244,6 +247,9 @@ impl Anchors {
             faces.push(stream.face(role, to, anchor, config));
         }
         anchor.note_quiet(cx.now);
+        if role == Role::Answer {
+            anchor.streams.iter_mut().flatten().for_each(|stream| stream.show_pictures(cx));
+        }
         let told = Options { origin: Some(anchor.told[to]), faces, formats };
         let told =
             rewrite(&sdp, &plan, &told).map(Sdp::into_bytes).map_err(|error| bad(error.to_string()))?;
@@ -293,6 +299,9 @@ impl Anchors {
             Some(stream) => {
                 stream.ends = ends;
                 stream.update(sender, remote, Some(said.rtcp_mux), cx);
+                if role == Role::Answer {
+                    stream.carries(opaque, cx);
+                }
             }
             None => {
                 let stream = self.open_stream(anchor, sender, remote, said.rtcp_mux, (content, ends), cx)?;
@@ -331,6 +340,7 @@ impl Anchors {
             id: StreamId(self.number()),
             ports: [first, second],
             remotes,
+            is_opaque: content == Content::Opaque,
             mux: muxes,
             ends,
             offered: None,
@@ -338,6 +348,7 @@ impl Anchors {
             events: [None; 2],
             ends_here: anchor.ends_here,
             stopped_at: None,
+            pictures: None,
         };
         let sides = SideName::BOTH.map(|name| Side {
             ports: stream.ports[name.index()],

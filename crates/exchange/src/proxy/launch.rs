@@ -7,7 +7,7 @@ use offhook_sip::{Method, Name, Request, Response, Status};
 use offhook_sip_stack::Flow;
 use offhook_sip_stack::transaction::{ClientId, ServerId, Transactions};
 
-use super::anchor::Role;
+use super::anchor::{Role, asks_for_picture};
 use super::elsewhere::SILENCE;
 use super::forward::{self, Changes};
 use super::in_dialog::Forward;
@@ -308,6 +308,10 @@ impl Proxy {
             let taken = Response::to_request(&forward.request, Status::OK).finish();
             transactions.respond(server, taken, &mut cx.sip());
             return Ok(());
+        }
+        if let Some(anchor) = forward.anchor.filter(|_| asks_for_picture(&forward.request)) {
+            // Whether the other phone knows INFO is not negotiated, so it is asked in both ways.
+            self.anchors.ask_for_picture(anchor, forward.sender.other(), cx);
         }
         let offered = forward.anchor.filter(|_| is_sdp(&forward.request));
         let before = offered.and_then(|anchor| self.anchors.snapshot(anchor, forward.sender));

@@ -49,10 +49,14 @@ impl Members {
         Self { named: named.collect(), ..Self::default() }
     }
 
-    /// The same, which takes note of calls in vain if that may be of use.
-    pub(crate) fn minding_missed(mut self, minds: bool) -> Self {
+    /// Whether note is taken of calls in vain from now on.
+    pub(crate) fn mind_missed(&mut self, minds: bool) {
         self.minds_missed = minds;
-        self
+    }
+
+    /// Members have these names from now on.
+    pub(crate) fn rename(&mut self, named: impl Iterator<Item = String>) {
+        self.named = named.collect();
     }
 
     /// Whether there is nobody whose calls would have to be followed.

@@ -59,6 +59,8 @@ pub enum Destination {
     Account(AddressOfRecord),
     /// To this number at another domain.
     Domain(String),
+    /// To where this tree of the DNS says that the number is (RFC 6116), if it says so; else the next rule decides.
+    Enum(String),
     /// Nowhere.
     Reject(Status, String),
 }
@@ -142,6 +144,15 @@ pub enum Decision {
     Account(AddressOfRecord),
     /// To this number at another domain.
     Domain(String, String),
+    /// To where a tree of the DNS says that this number is; if it does not, elsewhere.
+    Enum {
+        /// The tree.
+        tree: String,
+        /// The number, with a `+`.
+        number: String,
+        /// Where the call goes then.
+        otherwise: Box<Decision>,
+    },
     /// Nowhere, for this reason.
     Refused(Status, String),
 }
@@ -182,14 +193,18 @@ impl Plan {
         };
         // Only of those whom we know: a stranger has no line here, not even to call for help.
         let emergency = asked.caller.is_some() && self.numbering(asked.caller).is_emergency(dialled);
-        let mut tried = Vec::new();
+        let (mut tried, mut sought) = (Vec::new(), Vec::new());
         let mut decision = None;
         for rule in &self.rules {
             let miss = self.miss(rule, dialled, emergency, asked);
             tried.push(Tried { rule: rule.name.clone(), miss });
-            if miss.is_none() {
-                decision = Some(rule.send(dialled));
-                break;
+            match &rule.to {
+                _ if miss.is_some() => {}
+                Destination::Enum(tree) => sought.push((tree.clone(), rule.changed(dialled))),
+                _ => {
+                    decision = Some(rule.send(dialled));
+                    break;
+                }
             }
         }
         // Help is called by whatever line there is.
@@ -201,7 +216,16 @@ impl Plan {
         let decision = decision
             .or_else(|| emergency.then(any_line).flatten())
             .unwrap_or_else(|| Decision::Refused(Status::NOT_FOUND, format!("No route leads to {dialled}")));
-        Verdict { decision: self.abroad(decision, dialled, asked), number, emergency, tried }
+        let mut decision = self.abroad(decision, dialled, asked);
+        for (tree, number) in sought.into_iter().rev() {
+            // Who may not call abroad finds nobody there in the DNS either.
+            let otherwise = Box::new(decision.clone());
+            let sought = Decision::Enum { tree, number, otherwise };
+            if let allowed @ Decision::Enum { .. } = self.abroad(sought, dialled, asked) {
+                decision = allowed;
+            }
+        }
+        Verdict { decision, number, emergency, tried }
     }
 
     fn miss(&self, rule: &Rule, number: &Number, emergency: bool, asked: &Asked<'_>) -> Option<Miss> {
@@ -211,7 +235,11 @@ impl Plan {
         }
         let is_trunk = |one: &String| asked.trunk == Some(one.as_str());
         let came_by = rule.from.iter().any(is_trunk);
-        let leaves = matches!(rule.to, Destination::Trunk(_) | Destination::Domain(_));
+        let is_sought = matches!(rule.to, Destination::Enum(_));
+        if is_sought && !matches!(number, Number::Global(_)) {
+            return Some(Miss::Number);
+        }
+        let leaves = is_sought || matches!(rule.to, Destination::Trunk(_) | Destination::Domain(_));
         // Otherwise a rule that was meant for accounts would let a carrier's callers call at our cost.
         if leaves && asked.caller.is_none() && !came_by {
             return Some(Miss::Relay);
@@ -252,7 +280,7 @@ impl Plan {
 
     /// What leaves for abroad has to be allowed.
     fn abroad(&self, decision: Decision, number: &Number, asked: &Asked<'_>) -> Decision {
-        let leaves = matches!(decision, Decision::Trunk(..) | Decision::Domain(..));
+        let leaves = matches!(decision, Decision::Trunk(..) | Decision::Domain(..) | Decision::Enum { .. });
         let numbering = self.numbering(asked.caller);
         if !leaves || self.allow_international || !numbering.is_abroad(number) {
             return decision;
@@ -266,15 +294,23 @@ impl Plan {
 }
 
 impl Rule {
+    /// What a rule makes of a number.
+    fn changed(&self, number: &Number) -> String {
+        let left: String = number.as_str().chars().skip(self.strip).collect();
+        format!("{}{left}", self.prepend)
+    }
+
     fn send(&self, number: &Number) -> Decision {
-        let changed = || {
-            let left: String = number.as_str().chars().skip(self.strip).collect();
-            format!("{}{left}", self.prepend)
-        };
+        let changed = || self.changed(number);
         match &self.to {
             Destination::Trunk(trunks) => Decision::Trunk(trunks.clone(), changed()),
             Destination::Account(account) => Decision::Account(account.clone()),
             Destination::Domain(domain) => Decision::Domain(domain.clone(), changed()),
+            Destination::Enum(tree) => {
+                let reason = Status::NOT_FOUND.reason().to_owned();
+                let otherwise = Box::new(Decision::Refused(Status::NOT_FOUND, reason));
+                Decision::Enum { tree: tree.clone(), number: changed(), otherwise }
+            }
             Destination::Reject(status, reason) => Decision::Refused(*status, reason.clone()),
         }
     }

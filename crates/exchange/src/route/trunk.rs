@@ -11,6 +11,7 @@ use super::number::Numbering;
 use super::plan::Plan;
 use crate::directory::number_digits;
 use crate::locality::user_of;
+use crate::stir::{Policy, Signer};
 
 /// A line to another network.
 #[derive(Clone, Debug)]
@@ -35,6 +36,10 @@ pub struct Trunk {
     pub max_calls_per_second: Option<u32>,
     /// How often its server is asked whether it is there (OPTIONS, RFC 3261 §11).
     pub health: Option<Duration>,
+    /// With what its calls are signed, if they are (RFC 8224).
+    pub signer: Option<Signer>,
+    /// What is done about the signatures of calls that come by it, if that is not as everywhere.
+    pub verify: Option<Policy>,
     /// Whether it is there only for calls that it has, since an operator has removed or moved it.
     pub retired: bool,
 }
@@ -133,6 +138,8 @@ impl Trunk {
             max_calls: None,
             max_calls_per_second: None,
             health: None,
+            signer: None,
+            verify: None,
             retired: false,
         }
     }
@@ -170,9 +177,10 @@ impl Trunk {
         self.proxy.as_ref().unwrap_or(&self.server)
     }
 
-    /// Whether its calls need a leg of ours: to answer challenges, or to be counted.
+    /// Whether its calls need a leg of ours: to answer challenges, to be counted, or to be signed.
     pub fn is_bridged(&self) -> bool {
-        self.account().is_some() || self.max_calls.is_some() || self.max_calls_per_second.is_some()
+        let is_counted = self.max_calls.is_some() || self.max_calls_per_second.is_some();
+        self.account().is_some() || is_counted || self.signer.is_some()
     }
 
     /// Whether an address is in one of its networks.

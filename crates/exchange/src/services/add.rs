@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::keys::Pressed;
-use super::{Kind, Service};
+use super::{Kind, Service, Settings};
 use crate::b2bua::{CallId, Calls, Dial, Dialled, Point, ShownAs};
 
 pub(super) const KIND: Kind = Kind {
@@ -64,6 +64,10 @@ impl Service for Add {
         let Some(by) = calls.account(call) else { return };
         let new = calls.originate(Dial::new(to, Some(by), ShownAs::Party(call)));
         self.wanted.insert(new, call);
+    }
+
+    fn configure(&mut self, settings: &Settings) {
+        self.code.clone_from(&settings.add_code);
     }
 
     fn over(&mut self, call: CallId, calls: &mut Calls<'_, '_, '_>) {

@@ -277,6 +277,11 @@ impl Service for CallBack {
         Verdict::Handled
     }
 
+    fn configure(&mut self, settings: &All) {
+        self.settings.clone_from(&settings.call_back);
+        self.language = settings.language;
+    }
+
     fn kept(&mut self, call: CallId, is_kept: bool, calls: &mut Calls<'_, '_, '_>) {
         let Some(Step::Kept(left, said)) = self.calls.get_mut(&call) else { return };
         *left -= usize::from(is_kept);

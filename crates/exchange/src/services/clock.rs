@@ -1,6 +1,6 @@
 //! Speaking clock: who dials its number hears the time, to the second at a tone.
 
-use super::{Kind, Service, Verdict};
+use super::{Kind, Service, Settings, Verdict};
 use crate::b2bua::{CallId, Calls, Endpoint, Point};
 use crate::directory::AddressOfRecord;
 use crate::speech::{Language, Speech, local};
@@ -18,6 +18,11 @@ struct Clock {
 }
 
 impl Service for Clock {
+    fn configure(&mut self, settings: &Settings) {
+        self.number.clone_from(&settings.clock_number);
+        self.language = settings.language;
+    }
+
     fn incoming(&mut self, call: CallId, calls: &mut Calls<'_, '_, '_>) -> Verdict {
         let is_for_us = self.number.is_some() && calls.dialled(call) == self.number.as_deref();
         if !is_for_us || !calls.is_from_account(call) {

@@ -102,6 +102,11 @@ impl Codes {
 }
 
 impl Service for Codes {
+    fn configure(&mut self, settings: &All) {
+        self.settings.clone_from(&settings.codes);
+        self.language = settings.language;
+    }
+
     fn incoming(&mut self, call: CallId, calls: &mut Calls<'_, '_, '_>) -> Verdict {
         let asked = calls.dialled(call).filter(|dialled| dialled.starts_with(['*', '#']));
         let Some((change, said)) = asked.and_then(|dialled| self.change(dialled)) else {

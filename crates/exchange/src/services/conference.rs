@@ -127,6 +127,11 @@ impl Conference {
 }
 
 impl Service for Conference {
+    fn configure(&mut self, settings: &All) {
+        self.settings.clone_from(&settings.conference);
+        self.language = settings.language;
+    }
+
     fn incoming(&mut self, call: CallId, calls: &mut Calls<'_, '_, '_>) -> Verdict {
         let room = calls.dialled(call).and_then(number);
         let rooms = self.settings.rooms.as_ref();

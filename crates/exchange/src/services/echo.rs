@@ -21,6 +21,10 @@ impl Echo {
 }
 
 impl Service for Echo {
+    fn configure(&mut self, settings: &Settings) {
+        *self = Self::new(settings);
+    }
+
     fn incoming(&mut self, call: CallId, calls: &mut Calls<'_, '_, '_>) -> Verdict {
         if self.number.is_none()
             || calls.dialled(call) != self.number.as_deref()

@@ -1,6 +1,6 @@
 //! A live call moves from one of one's phones to another, which dials a number for it.
 
-use super::{Kind, Service, Verdict};
+use super::{Kind, Service, Settings, Verdict};
 use crate::b2bua::{CallId, Calls, Endpoint};
 
 pub(super) const KIND: Kind = Kind {
@@ -26,5 +26,9 @@ impl Service for Fetch {
             calls.fetch(call, account);
         }
         answered.into()
+    }
+
+    fn configure(&mut self, settings: &Settings) {
+        self.number.clone_from(&settings.fetch_number);
     }
 }

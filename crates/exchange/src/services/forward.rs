@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Diversion, Kind, Service, Verdict, Why};
+use super::{Diversion, Kind, Service, Settings, Verdict, Why};
 use crate::b2bua::{CallId, Calls};
 use crate::directory::Answering;
 use crate::refusal::Refusal;
@@ -20,6 +20,10 @@ struct Forward {
 }
 
 impl Service for Forward {
+    fn configure(&mut self, settings: &Settings) {
+        self.schedules.clone_from(&settings.schedules);
+    }
+
     fn routed(&mut self, call: CallId, calls: &mut Calls<'_, '_, '_>) -> Verdict {
         let Some(answering) = calls.answering(call) else { return Verdict::Continue };
         if calls.is_blocked(call) {

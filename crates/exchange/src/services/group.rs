@@ -123,6 +123,15 @@ impl Groups {
 }
 
 impl Service for Groups {
+    fn configure(&mut self, settings: &All) {
+        let turns = std::mem::take(&mut self.0);
+        *self = Self::new(settings);
+        for ours in &mut self.0 {
+            let before = turns.iter().find(|one| one.group.number == ours.group.number);
+            ours.next = before.map_or(0, |before| before.next);
+        }
+    }
+
     fn incoming(&mut self, call: CallId, calls: &mut Calls<'_, '_, '_>) -> Verdict {
         let dialled = calls.dialled(call);
         let Some(ours) = self.0.iter_mut().find(|one| dialled == Some(one.group.number.as_str())) else {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::{Kind, Service, Verdict};
+use super::{Kind, Service, Settings, Verdict};
 use crate::b2bua::{CallId, Calls, Dial, Dialled, Endpoint, Point, ShownAs};
 use crate::refusal::Refusal;
 use crate::speech;
@@ -49,6 +49,10 @@ impl Intercom {
 }
 
 impl Service for Intercom {
+    fn configure(&mut self, settings: &Settings) {
+        self.code.clone_from(&settings.intercom);
+    }
+
     fn incoming(&mut self, call: CallId, calls: &mut Calls<'_, '_, '_>) -> Verdict {
         let dialled = calls.dialled(call).unwrap_or_default().to_owned();
         let number = self.code.as_deref().and_then(|code| dialled.strip_prefix(code));

@@ -180,6 +180,10 @@ impl Settings {
 
 /// A service, at the points of a call in which it may take part. It has verbs in [`Calls`] and never sees SIP.
 pub(crate) trait Service: Send {
+    /// Other settings are in force from now on, for calls that come. A service that does not see to that keeps those with which
+    /// it began; its keys then need a restart (`reload.rs` of the server).
+    fn configure(&mut self, _settings: &Settings) {}
+
     /// Somebody calls, and it is not known where that goes.
     fn incoming(&mut self, _call: CallId, _calls: &mut Calls<'_, '_, '_>) -> Verdict {
         Verdict::Continue
@@ -352,6 +356,11 @@ pub(crate) struct Services(Vec<Box<dyn Service>>);
 impl Services {
     pub(crate) fn new(config: &Config) -> Self {
         Self(SERVICES.iter().map(|kind| (kind.make)(&config.services)).collect())
+    }
+
+    /// Tells them of other settings.
+    pub(crate) fn configure(&mut self, settings: &Settings) {
+        self.0.iter_mut().for_each(|service| service.configure(settings));
     }
 
     /// Asks them about a call, one after the other.

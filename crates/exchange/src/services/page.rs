@@ -83,6 +83,11 @@ impl Pages {
 }
 
 impl Service for Pages {
+    fn configure(&mut self, settings: &All) {
+        self.pages.clone_from(&settings.pages);
+        self.language = settings.language;
+    }
+
     fn incoming(&mut self, call: CallId, calls: &mut Calls<'_, '_, '_>) -> Verdict {
         let dialled = calls.dialled(call).unwrap_or_default();
         match self.pages.iter().position(|page| page.number == dialled) {

@@ -121,6 +121,11 @@ impl Park {
 }
 
 impl Service for Park {
+    fn configure(&mut self, settings: &All) {
+        self.settings.clone_from(&settings.park);
+        self.language = settings.language;
+    }
+
     fn incoming(&mut self, call: CallId, calls: &mut Calls<'_, '_, '_>) -> Verdict {
         let Some(dialled) = calls.dialled(call).map(str::to_owned) else { return Verdict::Continue };
         if !calls.is_from_account(call) {

@@ -1,7 +1,7 @@
 //! Call pickup (RFC 5359 §2.16): who hears a phone of its group ring takes the call at its own: `*8` whichever rings, `*8` and
 //! a number that of somebody.
 
-use super::{Kind, Service, Verdict};
+use super::{Kind, Service, Settings, Verdict};
 use crate::b2bua::{CallId, Calls, Endpoint};
 use crate::refusal::Refusal;
 
@@ -17,6 +17,10 @@ struct Pickup {
 }
 
 impl Service for Pickup {
+    fn configure(&mut self, settings: &Settings) {
+        self.number.clone_from(&settings.pickup_number);
+    }
+
     fn incoming(&mut self, call: CallId, calls: &mut Calls<'_, '_, '_>) -> Verdict {
         let dialled = calls.dialled(call).unwrap_or_default().to_owned();
         let Some(rest) = self.number.as_deref().and_then(|number| dialled.strip_prefix(number)) else {

@@ -94,6 +94,11 @@ impl Supervise {
 }
 
 impl Service for Supervise {
+    fn configure(&mut self, settings: &All) {
+        self.settings.clone_from(&settings.supervise);
+        self.language = settings.language;
+    }
+
     fn incoming(&mut self, call: CallId, calls: &mut Calls<'_, '_, '_>) -> Verdict {
         let dialled = calls.dialled(call).unwrap_or_default().to_owned();
         match self.asked(&dialled) {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::keys::Pressed;
-use super::{Kind, Service};
+use super::{Kind, Service, Settings};
 use crate::b2bua::{CallId, Calls, Dial, Dialled, Point, ShownAs};
 use crate::directory::AddressOfRecord;
 use crate::speech;
@@ -36,6 +36,10 @@ struct Referred {
 }
 
 impl Service for Transfer {
+    fn configure(&mut self, settings: &Settings) {
+        self.code.clone_from(&settings.transfer_code);
+    }
+
     fn keyed(&mut self, call: CallId, key: char, calls: &mut Calls<'_, '_, '_>) {
         let Some(code) = &self.code else { return };
         let may = calls.partner(call).is_some();

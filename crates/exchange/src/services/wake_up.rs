@@ -94,6 +94,11 @@ impl WakeUp {
 }
 
 impl Service for WakeUp {
+    fn configure(&mut self, settings: &All) {
+        self.code.clone_from(&settings.wake_up_code);
+        self.language = settings.language;
+    }
+
     fn incoming(&mut self, call: CallId, calls: &mut Calls<'_, '_, '_>) -> Verdict {
         let (now, zone) = calls.clock();
         let wish = calls.dialled(call).and_then(|dialled| self.asked(dialled, now, &zone));

@@ -165,6 +165,12 @@ impl Spending {
         }
     }
 
+    /// Takes over other settings, but for the time zone: the days that are counted are days of that.
+    pub(crate) fn configure(&mut self, config: &crate::config::Config) {
+        self.rates = std::sync::Arc::clone(&config.rates);
+        self.usual = config.limits;
+    }
+
     /// What an account may do from now on.
     pub(crate) fn limit(&mut self, account: AddressOfRecord, limits: Limits, now: Duration) {
         if limits.is_usual() {

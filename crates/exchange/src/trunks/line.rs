@@ -1,15 +1,19 @@
 //! What a call of ours says to a trunk: who calls, who is called, and by what that is proven.
 
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use offhook_sip::digest::push_hex;
 use offhook_sip::{Host, Name, NameAddr, Request, SipUri};
 use offhook_sip_stack::auth::Authorizer;
+use sha2::Sha256;
 
 use super::{TrunkState, contact_user};
-use crate::config::Config;
+use crate::config::{Config, Key};
 use crate::directory::AddressOfRecord;
 use crate::event::Event;
 use crate::identity::{Caller, wants_privacy};
 use crate::route::{Number, Numbering, Trunk};
 use crate::spending::Price;
+use crate::stir::{Attestation, Passport};
 
 /// A call on its way to a trunk.
 #[derive(Clone, Debug)]
@@ -21,7 +25,9 @@ pub(crate) struct Outbound {
     pub(crate) from: NameAddr,
     pub(crate) to: NameAddr,
     /// More header fields, as name and value.
-    pub(crate) headers: Vec<(String, String)>,
+    headers: Vec<(String, String)>,
+    /// What is signed about it, where the trunk has that: all but the time.
+    passport: Option<Box<Passport>>,
     /// The user of our Contact.
     pub(crate) contact: String,
     /// As the caller dialled it, and as the trunk is told it.
@@ -62,7 +68,10 @@ impl Outbound {
         let called = trunk.dialling.called(call.number, call.dialled, numbering);
         let host = trunk.server.host().clone();
         let uri = trunk.server.clone().with_user(&called).with_param("user", Some("phone"));
-        let (from, asserted) = caller(trunk, call.caller, numbering, config);
+        let (number, attestation) = shown(trunk, call.caller, numbering);
+        let signed =
+            trunk.signer.as_ref().and_then(|_| passport(number.as_deref()?, attestation, call, config));
+        let (from, asserted) = caller(trunk, call.caller, (number, numbering), config);
         let private = call.private;
         let mut headers = Vec::new();
         headers.push((Name::PAssertedIdentity.as_str().to_owned(), asserted.to_string()));
@@ -80,7 +89,18 @@ impl Outbound {
         let to = NameAddr::new(SipUri::new(Some(&called), host));
         let contact = contact_user(trunk, &config.key);
         let (numbers, cost) = ([call.dialled.to_owned(), called], call.cost.clone());
-        (Self { trunk: at, emergency: call.emergency, from, to, headers, contact, numbers, cost }, uri)
+        let outbound = Self {
+            trunk: at,
+            emergency: call.emergency,
+            from,
+            to,
+            headers,
+            passport: signed.map(Box::new),
+            contact,
+            numbers,
+            cost,
+        };
+        (outbound, uri)
     }
 
     /// What is told when it leaves, of a call with this Call-ID.
@@ -89,6 +109,17 @@ impl Outbound {
         let Cost { charged, price, currency } = self.cost.clone();
         let trunk = config.trunks.get(self.trunk).map(|trunk| trunk.name.clone()).unwrap_or_default();
         Event::CallSent { call: call.to_owned(), trunk, dialled, sent, charged, price, currency }
+    }
+
+    /// All that is said in header fields of its own at this Unix second: a signature is good for a minute.
+    pub(crate) fn headers(&self, config: &Config, now: u64) -> Vec<(String, String)> {
+        let mut headers = self.headers.clone();
+        let signer = config.trunks.get(self.trunk).and_then(|trunk| trunk.signer.as_ref());
+        if let (Some(signer), Some(passport)) = (signer, &self.passport) {
+            let identity = signer.identity(&Passport { iat: now, ..passport.as_ref().clone() });
+            headers.extend(identity.map(|value| (Name::Identity.as_str().to_owned(), value)));
+        }
+        headers
     }
 
     /// What answers the trunk's challenges, if anything does.
@@ -107,13 +138,53 @@ pub(crate) fn authorizer(trunk: &Trunk, state: Option<&TrunkState>) -> Option<Bo
     }))
 }
 
-/// Who calls: for From, and asserted to the provider (RFC 3325). A number is the caller's own if that is one of the trunk's,
-/// else the first of the trunk: nobody calls under a number that the line does not have.
-fn caller(trunk: &Trunk, caller: &Caller, numbering: &Numbering, config: &Config) -> (NameAddr, NameAddr) {
+/// The whole number under which somebody calls, and how far we vouch for it. It is the caller's own if that is one of the
+/// trunk's, else the first of the trunk: nobody calls under a number that the line does not have.
+fn shown(trunk: &Trunk, caller: &Caller, numbering: &Numbering) -> (Option<String>, Attestation) {
     let own = caller.number().and_then(|number| numbering.normalize(number).ok());
     let own = own.filter(|number| matches!(number, Number::Global(_))).map(|number| number.to_string());
     let is_its = |number: &String| trunk.numbers.is_empty() || trunk.numbers.contains(number);
-    let number = own.filter(is_its).or_else(|| trunk.numbers.first().cloned());
+    match (own.filter(is_its), caller.account()) {
+        (Some(own), _) => (Some(own), Attestation::Full),
+        (None, Some(_)) => (trunk.numbers.first().cloned(), Attestation::Partial),
+        (None, None) => (trunk.numbers.first().cloned(), Attestation::Gateway),
+    }
+}
+
+/// What is signed of a call, but for the time.
+fn passport(number: &str, attestation: Attestation, call: Dialled<'_>, config: &Config) -> Option<Passport> {
+    let digits = |number: &str| number.strip_prefix('+').unwrap_or(number).to_owned();
+    Some(Passport {
+        orig: digits(number),
+        dest: vec![digits(call.number)],
+        iat: 0,
+        attestation: Some(attestation),
+        origid: Some(origin(call.caller, &config.key)?),
+    })
+}
+
+/// The same for all calls of a caller, and nothing by which others could know it (RFC 8588 §5): a UUID (RFC 9562 §5.8).
+fn origin(caller: &Caller, key: &Key) -> Option<String> {
+    let who = caller.account().map(ToString::to_string).unwrap_or_default();
+    let mut mac = Hmac::<Sha256>::new_from_slice(&key.0).ok()?;
+    mac.update(b"origid");
+    mac.update(who.as_bytes());
+    let mut bytes: [u8; 16] = mac.finalize().into_bytes().get(..16)?.try_into().ok()?;
+    bytes[6] = bytes[6] & 0x0f | 0x80;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let mut hex = String::with_capacity(36);
+    push_hex(&mut hex, &bytes);
+    [20, 16, 12, 8].into_iter().for_each(|at| hex.insert(at, '-'));
+    Some(hex)
+}
+
+/// Who calls: for From, and asserted to the provider (RFC 3325).
+fn caller(
+    trunk: &Trunk,
+    caller: &Caller,
+    (number, numbering): (Option<String>, &Numbering),
+    config: &Config,
+) -> (NameAddr, NameAddr) {
     let number = number.map(|number| trunk.dialling.written(&number, numbering));
     let host = match (trunk.account(), caller.account()) {
         (Some(account), _) => account.registrar.host().clone(),

@@ -410,7 +410,9 @@ impl Trunks {
 pub(crate) fn is_looked_after(trunk: &Trunk, config: &Config) -> bool {
     let is_one_of_several = |to: &Destination| match to {
         Destination::Trunk(choices) => choices.len() > 1 && choices.iter().any(|one| one.trunk == trunk.name),
-        Destination::Account(_) | Destination::Domain(_) | Destination::Reject(..) => false,
+        Destination::Account(_) | Destination::Domain(_) | Destination::Enum(_) | Destination::Reject(..) => {
+            false
+        }
     };
     let in_choice = || config.plan.rules.iter().any(|rule| is_one_of_several(&rule.to));
     trunk.is_bridged() || trunk.health.is_some() || in_choice()

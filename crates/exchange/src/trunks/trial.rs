@@ -75,6 +75,7 @@ impl Trial {
         };
         let (outbound, uri) = Outbound::new(at, trunk, call, config);
         let random = format!("{:024x}", rand::RngExt::random::<u128>(desk.cx.rng) >> 32);
+        let headers = outbound.headers(config, desk.cx.unix());
         let outgoing = Outgoing {
             call_id: Some(dispatch::call_id(desk.cx.shard, &random)),
             max_forwards: MAX_FORWARDS,
@@ -82,7 +83,7 @@ impl Trial {
             from: outbound.from,
             to: outbound.to,
             routes: Vec::new(),
-            headers: outbound.headers,
+            headers,
             body: Some(Body::sdp(description(&flow, config))),
             flows: state.servers.clone(),
         };

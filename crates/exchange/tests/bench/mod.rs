@@ -194,8 +194,10 @@ impl Bench {
                 }
                 media::Command::Close { stream } => open.retain(|one| one != stream),
                 media::Command::Update { .. }
+                | media::Command::Carry { .. }
                 | media::Command::Transcode { .. }
                 | media::Command::Press { .. }
+                | media::Command::KeyFrame { .. }
                 | media::Command::Echo { .. }
                 | media::Command::Order { .. }
                 | media::Command::Tap { .. } => {}

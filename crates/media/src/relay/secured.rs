@@ -3,6 +3,7 @@
 mod attacks;
 mod ice;
 mod phone;
+mod pictures;
 
 use crate::command::*;
 use crate::relay::{Config, Relay};

@@ -185,6 +185,11 @@ fn noise_is_counted_and_dropped_unless_the_stream_is_opaque() {
     let sides = [side(20000, "192.0.2.1:4000"), side(20002, "198.51.100.2:5000")];
     let mut fax = Bench::with(sides, Content::Opaque);
     let packet = Bytes::from_static(&[0, 1, 2]);
+    assert_eq!(fax.packet(20000, "192.0.2.1:4000", packet.clone()), to(20002, "198.51.100.2:5000"));
+    // A call may become one, and sound again.
+    fax.command(Command::Carry { stream: STREAM, content: Content::Rtp });
+    assert_eq!(fax.packet(20000, "192.0.2.1:4000", packet.clone()), None);
+    fax.command(Command::Carry { stream: STREAM, content: Content::Opaque });
     assert_eq!(fax.packet(20000, "192.0.2.1:4000", packet), to(20002, "198.51.100.2:5000"));
 }
 

@@ -37,6 +37,7 @@ impl Stream {
             || self.translators.is_some()
             || self.presses.is_some()
             || self.tap.is_some()
+            || self.wants_picture()
             || self.flows.iter().any(|flow| flow.secure.is_some())
     }
 
@@ -112,6 +113,9 @@ impl Stream {
         match other.protect(&admitted, packet, scratch) {
             Ok(rewritten) => {
                 flow.counters.forwarded += 1;
+                if !admitted.control {
+                    self.ask_for_picture(now, name, packet, out);
+                }
                 Outcome { forward: Some(path), rewritten, latched, timers_changed: false }
             }
             Err(Refused::Replayed) => {

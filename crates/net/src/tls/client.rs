@@ -52,6 +52,8 @@ pub struct TlsClient {
     sip: Arc<ClientConfig>,
     /// The name is a host's (RFC 6125), as for WebSocket.
     host: Arc<ClientConfig>,
+    /// The same for a TURN server, which speaks no HTTP.
+    turn: Arc<ClientConfig>,
 }
 
 impl TlsClient {
@@ -86,7 +88,11 @@ impl TlsClient {
             config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
             Ok::<_, rustls::Error>(Arc::new(config))
         };
-        Ok(Self { sip: config(Names::Sip, &[])?, host: config(Names::Host, &[b"http/1.1"])? })
+        Ok(Self {
+            sip: config(Names::Sip, &[])?,
+            host: config(Names::Host, &[b"http/1.1"])?,
+            turn: config(Names::Host, &[])?,
+        })
     }
 
     /// The handshake with a server that must prove `name`, as a SIP domain.
@@ -95,6 +101,18 @@ impl TlsClient {
         IO: AsyncRead + AsyncWrite + Unpin,
     {
         TlsConnector::from(Arc::clone(&self.sip)).connect(name, stream).await
+    }
+
+    /// The same with a TURN server.
+    pub(crate) async fn connect_turn<IO>(
+        &self,
+        stream: IO,
+        name: ServerName<'static>,
+    ) -> io::Result<TlsStream<IO>>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
+        TlsConnector::from(Arc::clone(&self.turn)).connect(name, stream).await
     }
 
     /// The same with a web server.

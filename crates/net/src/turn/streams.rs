@@ -155,7 +155,7 @@ impl TurnStreams {
     }
 }
 
-async fn write(stream: &mut (impl AsyncWrite + Unpin), message: &[u8]) -> io::Result<()> {
+pub(super) async fn write(stream: &mut (impl AsyncWrite + Unpin), message: &[u8]) -> io::Result<()> {
     stream.write_all(message).await?;
     // What TLS has taken need not have left.
     stream.flush().await

@@ -110,7 +110,7 @@ fn field(value: &Value) -> String {
     format!("\"{guard}{}\"", text.replace('"', "\"\""))
 }
 
-const COLUMNS: [&str; 19] = [
+const COLUMNS: [&str; 20] = [
     "id",
     "from",
     "to",
@@ -124,6 +124,7 @@ const COLUMNS: [&str; 19] = [
     "q850",
     "media",
     "came_by",
+    "verified",
     "trunk",
     "dialled",
     "sent",

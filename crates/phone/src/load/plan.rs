@@ -23,8 +23,10 @@ pub(super) struct Plan {
     /// How many units begin in a second.
     pub(super) rate: f64,
     pub(super) count: u32,
-    /// Where everything is sent to.
+    /// Where everything is sent to, how, and whose name that has.
     pub(super) exchange: SocketAddr,
+    pub(super) transport: Transport,
+    pub(super) name: String,
     /// Our address.
     pub(super) local: IpAddr,
     pub(super) callers: Crowd,
@@ -77,8 +79,9 @@ pub(super) struct Held {
 
 impl Plan {
     pub(super) fn new(options: &LoadOptions, settings: &Settings) -> Result<Self, Failure> {
-        if settings.transport != Transport::Udp {
-            return Err(Failure::usage("load speaks UDP"));
+        let transport = settings.transport;
+        if transport.is_reliable() && (options.garbage > 0.0 || options.repeats > 0.0) {
+            return Err(Failure::usage("--garbage and --repeats are for UDP: a stream repeats nothing"));
         }
         if settings.srtp == SrtpPolicy::Require {
             return Err(Failure::usage(
@@ -93,7 +96,7 @@ impl Plan {
         let Uri::Sip(uri) = &target else { return Err(Failure::usage("load calls SIP addresses")) };
         let server = settings.server.clone();
         let server = server.unwrap_or_else(|| HostPort { host: uri.host().clone(), port: uri.port() });
-        let exchange = resolve(&server)?;
+        let exchange = resolve(&server, transport)?;
         let local = match settings.local {
             Some(local) => local.ip(),
             None => address_towards(exchange)?,
@@ -110,6 +113,8 @@ impl Plan {
             rate: options.rate,
             count,
             exchange,
+            transport,
+            name: server.host.to_string(),
             local,
             callers: callers(options, settings, local)?,
             password: password(settings),
@@ -141,6 +146,8 @@ impl Plan {
             rate: 1.0,
             count: 1,
             exchange: ([127, 0, 0, 1], 5060).into(),
+            transport: Transport::Udp,
+            name: "127.0.0.1".into(),
             local: [127, 0, 0, 1].into(),
             callers: Crowd { user: "u".into(), host: "127.0.0.1".into(), accounts: Some(10) },
             password: None,
@@ -161,6 +168,16 @@ impl Plan {
             after: None,
             marks: false,
             max_failures: 0.0,
+        }
+    }
+
+    /// What a Contact says of the transport.
+    pub(super) fn contact_param(&self) -> String {
+        match self.transport {
+            Transport::Udp => String::new(),
+            // RFC 7118 §5.2.2: both kinds of WebSocket have one name in URIs.
+            Transport::Wss => format!(";transport={}", Transport::Ws.uri_name()),
+            other => format!(";transport={}", other.uri_name()),
         }
     }
 
@@ -196,10 +213,10 @@ fn password(settings: &Settings) -> Option<String> {
     Some(settings.account.as_ref()?.credentials.as_ref()?.password.clone())
 }
 
-fn resolve(server: &HostPort) -> Result<SocketAddr, Failure> {
+fn resolve(server: &HostPort, transport: Transport) -> Result<SocketAddr, Failure> {
     let host = server.host.to_string();
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    let port = server.port.unwrap_or(5060);
+    let port = server.port.unwrap_or(transport.default_port());
     let mut found = (host, port)
         .to_socket_addrs()
         .map_err(|error| Failure::network(format!("{host} has no address: {error}")))?;

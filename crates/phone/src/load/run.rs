@@ -3,6 +3,8 @@
 use std::io::{self, Write as _};
 use std::time::{Duration, Instant};
 
+use offhook_net::TlsClient;
+use offhook_sip_stack::Transport;
 use offhook_udp_batch::ReceiveBatch;
 
 use super::callees::Callees;
@@ -14,14 +16,15 @@ use super::plan::{Held, Plan, Work};
 use super::registrants::Registrants;
 use super::report::Report;
 use super::sound::Sound;
+use super::streams::Dialling;
 use super::tally::Tally;
 use super::timers::{Owner, Timers, Why};
 use super::wire::Wire;
 use crate::clock;
 
 /// Runs a load to its end.
-pub(super) fn run(plan: Plan) -> io::Result<Report> {
-    Load::open(plan)?.run()
+pub(super) fn run(plan: Plan, tls: Option<TlsClient>) -> io::Result<Report> {
+    Load::open(plan, tls)?.run()
 }
 
 struct Load {
@@ -42,11 +45,17 @@ struct Load {
 }
 
 impl Load {
-    fn open(plan: Plan) -> io::Result<Self> {
-        let mut wire = Wire::new()?;
+    fn open(plan: Plan, tls: Option<TlsClient>) -> io::Result<Self> {
+        let dialling = match plan.transport {
+            Transport::Udp => None,
+            transport => Some(Dialling::new(transport, plan.exchange, &plan.name, tls)?),
+        };
+        let mut wire = Wire::new(dialling)?;
+        let mut ways =
+            |count: u32| (0..count).map(|_| wire.open_way(plan.local)).collect::<io::Result<Vec<_>>>();
+        let callers = ways(plan.sockets)?;
+        let callees = ways(if plan.callees.is_some() { plan.sockets.div_ceil(2) } else { 0 })?;
         let mut open = |count: u32| (0..count).map(|_| wire.open(plan.local)).collect::<io::Result<Vec<_>>>();
-        let callers = open(plan.sockets)?;
-        let callees = open(if plan.callees.is_some() { plan.sockets.div_ceil(2) } else { 0 })?;
         let nonsense = open(1)?[0];
         let sound = match plan.sound {
             true => Some([open(1)?[0], open(1)?[0]]),
@@ -216,14 +225,25 @@ impl Load {
         for door in self.cx.wire.ready() {
             self.drain(door);
         }
+        for _ in 0..MESSAGES {
+            let Some((door, bytes)) = self.cx.wire.next_message() else { break };
+            self.tick();
+            self.cx.taken = self.cx.now;
+            self.receive(door, &bytes, self.cx.plan.exchange);
+        }
         self.cx.wire.flush();
         Ok(())
     }
 
     fn wake(&mut self) {
         let cx = &mut self.cx;
+        // A stream loses nothing (RFC 3261 §17.1.1.2).
+        let repeats = !cx.plan.transport.is_reliable();
         while let Some(due) = cx.timers.pop(cx.now) {
             let generation = due.generation;
+            if !repeats && matches!(due.why, Why::Again(_)) {
+                continue;
+            }
             match (due.owner, due.why) {
                 (Owner::Registrant(account), why) => {
                     let Some(registrants) = &mut self.registrants else { continue };
@@ -314,3 +334,5 @@ const TICK: Duration = Duration::from_millis(1);
 const BURST: u32 = 256;
 /// So many batches are taken from a socket before the others have their turn.
 const ROUNDS: usize = 16;
+/// So many messages of connections are taken in a step.
+const MESSAGES: usize = 1024;

@@ -50,6 +50,7 @@ pub(super) fn register(sender: Sender<'_>, crowd: &Crowd, authorization: &[u8], 
     let Sender { plan, account, unit, kind, port, cseq, .. } = sender;
     let (run, ip, kind) = (plan.run, Ip(plan.local), char::from(kind));
     let (user, host, expires) = (crowd.user(account), &crowd.host, plan.expires.as_secs());
+    let param = plan.contact_param();
     out.clear();
     // Writing to a `Vec` does not fail, here and below.
     let _ = write!(out, "REGISTER sip:{host} SIP/2.0\r\n");
@@ -57,7 +58,7 @@ pub(super) fn register(sender: Sender<'_>, crowd: &Crowd, authorization: &[u8], 
     let _ = write!(
         out,
         "Max-Forwards: 70\r\nFrom: <sip:{user}@{host}>;tag={run:x}.{kind}{unit}\r\nTo: <sip:{user}@{host}>\r\n\
-         Call-ID: {kind}{unit}-{run:x}@load\r\nCSeq: {cseq} REGISTER\r\nContact: <sip:{user}@{ip}:{port}>\r\n\
+         Call-ID: {kind}{unit}-{run:x}@load\r\nCSeq: {cseq} REGISTER\r\nContact: <sip:{user}@{ip}:{port}{param}>\r\n\
          Expires: {expires}\r\nUser-Agent: offhook-load\r\n"
     );
     out.extend_from_slice(authorization);
@@ -67,7 +68,7 @@ pub(super) fn register(sender: Sender<'_>, crowd: &Crowd, authorization: &[u8], 
 /// An INVITE with an offer of what the callers speak.
 pub(super) fn invite(sender: Sender<'_>, target: &str, sound: u16, authorization: &[u8], out: &mut Vec<u8>) {
     let Sender { plan, port, .. } = sender;
-    let (ip, user) = (Ip(plan.local), plan.callers.user(sender.account));
+    let (ip, user, param) = (Ip(plan.local), plan.callers.user(sender.account), plan.contact_param());
     out.clear();
     let _ = write!(out, "INVITE {target} SIP/2.0\r\n");
     via(sender, out);
@@ -75,7 +76,7 @@ pub(super) fn invite(sender: Sender<'_>, target: &str, sound: u16, authorization
     dialog(sender, &[b"<", target.as_bytes(), b">"], "INVITE", out);
     let _ = write!(
         out,
-        "Contact: <sip:{user}@{ip}:{port}>\r\nAllow: INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE\r\n\
+        "Contact: <sip:{user}@{ip}:{port}{param}>\r\nAllow: INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE\r\n\
          User-Agent: offhook-load\r\n"
     );
     out.extend_from_slice(authorization);
@@ -151,7 +152,9 @@ pub(super) fn response(
 fn via(sender: Sender<'_>, out: &mut Vec<u8>) {
     let Sender { plan, unit, kind, port, branch, .. } = sender;
     let (ip, run, kind) = (Ip(plan.local), plan.run, char::from(kind));
-    let _ = write!(out, "Via: SIP/2.0/UDP {ip}:{port};rport;branch=z9hG4bK{run:x}{kind}{unit}.{branch}\r\n");
+    let name = plan.transport.via_name();
+    let _ =
+        write!(out, "Via: SIP/2.0/{name} {ip}:{port};rport;branch=z9hG4bK{run:x}{kind}{unit}.{branch}\r\n");
 }
 
 /// The fields that name a dialog.

@@ -4,12 +4,17 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use bytes::Bytes;
 use offhook_udp_batch::{BATCH, BatchSocket, Interest, Outgoing, Poller, Ready, ReceiveBatch, SocketOptions};
+
+use super::streams::{Connection, Dialling};
 
 /// All sockets.
 #[derive(Debug)]
 pub(super) struct Wire {
     doors: Vec<Door>,
+    /// Of a load over connections: how they are opened, and which doors they are.
+    dialling: Option<Dialling>,
     poller: Poller,
     ready: Vec<Ready>,
     /// Datagrams that the system did not take.
@@ -18,9 +23,15 @@ pub(super) struct Wire {
     pub(super) refused: u64,
 }
 
+#[derive(Debug)]
+enum Door {
+    Datagrams(Box<Socket>),
+    Stream(Box<Connection>),
+}
+
 /// A socket and what waits to be sent on it.
 #[derive(Debug)]
-struct Door {
+struct Socket {
     socket: BatchSocket,
     /// The payloads, one after the other, and where each ends and goes.
     bytes: Vec<u8>,
@@ -28,8 +39,18 @@ struct Door {
 }
 
 impl Wire {
-    pub(super) fn new() -> io::Result<Self> {
-        Ok(Self { doors: Vec::new(), poller: Poller::new()?, ready: Vec::new(), unsent: 0, refused: 0 })
+    pub(super) fn new(dialling: Option<Dialling>) -> io::Result<Self> {
+        let poller = Poller::new()?;
+        Ok(Self { doors: Vec::new(), dialling, poller, ready: Vec::new(), unsent: 0, refused: 0 })
+    }
+
+    /// Opens a way to the exchange: a socket, or a connection where there are such. Returns its number and port.
+    pub(super) fn open_way(&mut self, ip: IpAddr) -> io::Result<(usize, u16)> {
+        let Some(dialling) = &self.dialling else { return self.open(ip) };
+        let connection = dialling.open(SocketAddr::new(ip, 0), self.poller.waker())?;
+        self.doors.push(Door::Stream(connection.into()));
+        // Nobody connects to it: the exchange answers on the connection (RFC 5923 §5).
+        Ok((self.doors.len() - 1, NO_PORT))
     }
 
     /// Opens a socket on a free port and returns its number and port.
@@ -43,22 +64,44 @@ impl Wire {
         let socket = BatchSocket::bind(SocketAddr::new(ip, 0), &buffers)?;
         let (door, port) = (self.doors.len(), socket.local_addr().port());
         self.poller.add(&socket, door as u64, Interest::Read)?;
-        self.doors.push(Door { socket, bytes: Vec::new(), waiting: Vec::new() });
+        let socket = Socket { socket, bytes: Vec::new(), waiting: Vec::new() };
+        self.doors.push(Door::Datagrams(socket.into()));
         Ok((door, port))
     }
 
     /// Sends at the end of the step.
     pub(super) fn send(&mut self, door: usize, bytes: &[u8], to: SocketAddr) {
-        let door = &mut self.doors[door];
-        door.bytes.extend_from_slice(bytes);
-        door.waiting.push((door.bytes.len(), to));
+        match &mut self.doors[door] {
+            Door::Datagrams(socket) => {
+                socket.bytes.extend_from_slice(bytes);
+                socket.waiting.push((socket.bytes.len(), to));
+            }
+            Door::Stream(connection) => self.unsent += u64::from(!connection.send(bytes)),
+        }
     }
 
     /// Sends what waits.
     pub(super) fn flush(&mut self) {
         for door in &mut self.doors {
-            self.unsent += door.flush();
+            if let Door::Datagrams(socket) = door {
+                self.unsent += socket.flush();
+            }
         }
+    }
+
+    /// A message that came by a connection, and the number of that.
+    pub(super) fn next_message(&mut self) -> Option<(usize, Bytes)> {
+        self.dialling.as_ref()?;
+        for (number, door) in self.doors.iter_mut().enumerate() {
+            let Door::Stream(connection) = door else { continue };
+            while let Some(came) = connection.next() {
+                match came {
+                    Ok(bytes) => return Some((number, bytes)),
+                    Err(()) => self.refused += 1,
+                }
+            }
+        }
+        None
     }
 
     /// Sleeps until something can be received, or `at_most` is over.
@@ -81,7 +124,8 @@ impl Wire {
 
     /// Takes what waits on a socket, up to a batch; whether more may wait.
     pub(super) fn receive(&mut self, door: usize, batch: &mut ReceiveBatch) -> bool {
-        match self.doors[door].socket.receive(batch) {
+        let Door::Datagrams(door) = &self.doors[door] else { return false };
+        match door.socket.receive(batch) {
             Ok(count) => count == batch.capacity(),
             Err(_) => {
                 // Something that was sent earlier found no socket: the next receive goes on after it.
@@ -93,11 +137,15 @@ impl Wire {
 
     /// Datagrams that came and were thrown away because we were too slow.
     pub(super) fn dropped(&self) -> u64 {
-        self.doors.iter().map(|door| door.socket.dropped()).sum()
+        let dropped = |door: &Door| match door {
+            Door::Datagrams(socket) => socket.socket.dropped(),
+            Door::Stream(_) => 0,
+        };
+        self.doors.iter().map(dropped).sum()
     }
 }
 
-impl Door {
+impl Socket {
     /// Returns how many datagrams the system did not take.
     fn flush(&mut self) -> u64 {
         if self.waiting.is_empty() {
@@ -131,3 +179,5 @@ fn send_all(socket: &BatchSocket, mut batch: &[Outgoing<'_>]) -> u64 {
 
 /// The send buffer is large and loopback takes at once: this only guards against standing still.
 const TRIES: usize = 1000;
+/// Stands where a URI names the port of a connection.
+const NO_PORT: u16 = 5060;

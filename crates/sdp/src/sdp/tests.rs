@@ -163,6 +163,15 @@ fn attributes_of_a_stream_are_found() {
 }
 
 #[test]
+fn feedback_is_told_apart_by_its_kind() {
+    let sdp = audio(
+        "m=video 9000 RTP/AVPF 96 97\r\na=rtcp-fb:96 nack\r\na=rtcp-fb:97 nack pli\r\na=rtcp-fb:* ccm fir\r\n",
+    );
+    let has = |kind| sdp.media_at(0).expect("one").has_feedback(kind);
+    assert_eq!(["nack", "nack pli", "ccm fir", "ccm tmmbr"].map(has), [true, true, true, false]);
+}
+
+#[test]
 fn a_rejected_stream_without_formats_is_accepted() {
     let sdp = audio("m=audio 9000 RTP/AVP 0\r\nm=video 0 RTP/AVP\r\n");
     assert_eq!(sdp.media().len(), 2);

@@ -90,7 +90,7 @@ impl Kind {
             Self::Limits => "{ calls = 2, minutes_per_day = 60, money_per_day = \"5.00\" }, or some of it".into(),
             Self::Destination => {
                 "{ trunk = \"NAME\" }, { trunk = [\"ONE\", \"TWO\"] }, a list of { trunk = \"NAME\", weight = 1 }, \
-                 { account = \"sip:…\" }, { domain = \"…\" } or { reject = 603 }"
+                 { account = \"sip:…\" }, { domain = \"…\" }, { enum = \"e164.arpa\" } or { reject = 603 }"
                     .into()
             }
         }
@@ -210,6 +210,25 @@ pub const KEYS: &[Key] = &[
         Kind::Path,
         "",
         "What calls by trunks cost: a CSV file (prefix,per_minute,connection,increments,currency)",
+    ),
+    key(
+        "stir.verify",
+        Kind::Choice(&["off", "note", "require"]),
+        "\"off\"",
+        "What is done about the signatures of calls from outside: nothing; they are checked and noted; without a good one there is no call",
+    ),
+    key("stir.roots", Kind::Path, "", "The authorities whose signers are believed, in PEM; verify needs it"),
+    key(
+        "stir.verstat",
+        Kind::Flag,
+        "false",
+        "Whether phones are told of the outcome, by verstat in P-Asserted-Identity",
+    ),
+    key(
+        "stir.allow_hosts",
+        Kind::Networks,
+        "[]",
+        "Private networks from which certificates may be fetched all the same",
     ),
     key("dns.servers", Kind::Servers, "", "DNS servers; default: those of the system"),
     key("dns.timeout", Kind::Time, "\"4s\"", "How long they may take to answer a question"),
@@ -647,6 +666,19 @@ pub(super) const TRUNK: &[Key] = &[
     ),
     key("auth", Kind::Choice(&["register", "address"]), "", "How each side proves who it is"),
     key("networks", Kind::Networks, "", "Where its calls come from, beside the addresses of the server"),
+    key(
+        "sign_key",
+        Kind::Path,
+        "",
+        "The private key on P-256, in PEM, with which its calls are signed (STIR/SHAKEN)",
+    ),
+    key("sign_certificate", Kind::Text, "", "Where others fetch the certificate of that key: https://…"),
+    key(
+        "verify",
+        Kind::Choice(&["off", "note", "require"]),
+        "",
+        "What is done about the signatures of calls that come by it; default: as [stir] says",
+    ),
 ];
 
 /// The keys of `[[page]]`.
@@ -674,7 +706,7 @@ pub(super) const ROUTE: &[Key] = &[
         "to",
         Kind::Destination,
         "",
-        "Where calls go: { trunk | account | domain = \"…\" }, { trunk = [\"first\", \"second\"] }, a list of \
+        "Where calls go: { trunk | account | domain | enum = \"…\" }, { trunk = [\"first\", \"second\"] }, a list of \
          { trunk = \"…\", priority = 1, weight = 1 }, or { reject = 603, reason = \"…\" }",
     ),
 ];

@@ -171,10 +171,10 @@ fn destination(places: &[Vec<(String, String)>]) -> Result<Destination, String> 
     };
     let odd = written.iter().find(|(key, _)| !is_known(key));
     if let Some((key, _)) = odd {
-        return Err(format!("{key:?} is nowhere to go: trunk, account, domain or reject"));
+        return Err(format!("{key:?} is nowhere to go: trunk, account, domain, enum or reject"));
     }
     if written.iter().filter(|(key, _)| TARGETS.contains(&key.as_str())).count() != 1 {
-        return Err("a rule leads to one place: trunk, account, domain or reject".into());
+        return Err("a rule leads to one place: trunk, account, domain, enum or reject".into());
     }
     if of("reason").is_some() && of("reject").is_none() {
         return Err("a reason belongs to reject".into());
@@ -189,6 +189,13 @@ fn destination(places: &[Vec<(String, String)>]) -> Result<Destination, String> 
         return match offhook_sip::HostPort::parse(&domain) {
             Some(_) => Ok(Destination::Domain(domain)),
             None => Err(format!("{domain:?} is no domain such as \"branch.example\"")),
+        };
+    }
+    if let Some(tree) = of("enum") {
+        let is_name = !tree.contains(['[', '*']) && tree.parse::<std::net::IpAddr>().is_err();
+        return match offhook_sip::HostPort::parse(&tree).filter(|one| one.port.is_none() && is_name) {
+            Some(_) => Ok(Destination::Enum(tree.to_ascii_lowercase())),
+            None => Err(format!("{tree:?} is no tree of the DNS such as \"e164.arpa\"")),
         };
     }
     let code = of("reject").and_then(|code| code.parse().ok()).and_then(Status::new);
@@ -237,7 +244,7 @@ pub(super) fn mistake(object: &Object, key: &str, what: String) -> Mistake {
     Mistake { place: Some(place.clone()), what, help: None }
 }
 
-const TARGETS: [&str; 4] = ["trunk", "account", "domain", "reject"];
+const TARGETS: [&str; 5] = ["trunk", "account", "domain", "enum", "reject"];
 
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,7 @@ use offhook_sip_stack::auth::Password;
 use super::Meaning;
 use super::account::reveal;
 use super::plan::{Wrong, mistake, text, texts};
+use super::stir::{policy, signer};
 use crate::config_file::{Object, Value};
 
 impl Meaning<'_> {
@@ -75,6 +76,8 @@ fn trunk(object: &Object, numbering: &Numbering) -> Result<Trunk, Wrong> {
         max_calls: limit("max_calls"),
         max_calls_per_second: limit("max_calls_per_second"),
         health,
+        signer: signer(object)?,
+        verify: text(object, "verify").map(|word| policy(&word)),
         retired: false,
     })
 }

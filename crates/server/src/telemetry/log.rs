@@ -83,6 +83,7 @@ impl Routine {
             | Event::Supervised { .. }
             | Event::LegStarted { .. }
             | Event::CallCame { .. }
+            | Event::CallVerified { .. }
             | Event::CallSent { .. }
             | Event::CallStayed { .. }
             | Event::MediaEnded { .. }
@@ -132,6 +133,9 @@ fn write(event: &Event) {
         }
         Event::CallStayed { call } => tracing::debug!(call_id = call, "call has not left"),
         Event::CallCame { call, trunk } => tracing::debug!(call_id = call, trunk, "call came"),
+        Event::CallVerified { call, verdict } => {
+            tracing::debug!(call_id = call, verdict, "caller's number checked");
+        }
         Event::CallSent { call, trunk, dialled, sent, .. } => {
             tracing::debug!(call_id = call, trunk, dialled, sent, "call leaves");
         }

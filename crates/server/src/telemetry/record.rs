@@ -57,6 +57,8 @@ struct Call {
     sent: Option<Box<Sent>>,
     /// The trunk by which it came.
     came_by: Option<Box<str>>,
+    /// What came of checking who signed for the caller's number.
+    verified: Option<Box<str>>,
     /// Why we have ended it, if it is what its account has spent.
     stopped: Option<Box<str>>,
 }
@@ -96,6 +98,7 @@ impl Call {
             heard: None,
             sent: None,
             came_by: None,
+            verified: None,
             stopped: None,
         }
     }
@@ -149,6 +152,8 @@ struct Record<'a> {
     supervised_by: &'a [String],
     /// The trunk by which it came.
     came_by: Option<&'a str>,
+    /// What came of checking who signed for the caller's number (RFC 8224).
+    verified: Option<&'a str>,
     /// Of a call that has left by a trunk: its name, the number as it was dialled and as it was sent.
     trunk: Option<&'a str>,
     dialled: Option<&'a str>,
@@ -232,6 +237,11 @@ impl Records {
             Event::CallCame { call, trunk } => {
                 if let Some(call) = self.calls.get_mut(call.as_str()) {
                     call.came_by = Some(trunk.into());
+                }
+            }
+            Event::CallVerified { call, verdict } => {
+                if let Some(call) = self.calls.get_mut(call.as_str()) {
+                    call.verified = Some(verdict.into());
                 }
             }
             Event::CallSent { call, trunk, dialled, sent, charged, price, currency } => {
@@ -341,6 +351,7 @@ impl Records {
             packets_from_callee: packets[1],
             media: call.answered_at.map(|_| if call.anchored { "relayed" } else { "direct" }),
             came_by: call.came_by.as_deref(),
+            verified: call.verified.as_deref(),
             trunk: sent.map(|sent| sent.trunk.as_str()),
             dialled: sent.map(|sent| sent.dialled.as_str()),
             sent: sent.map(|sent| sent.sent.as_str()),

@@ -12,6 +12,11 @@ use offhook_sip::{Message, Name, Response};
 
 /// Settings of a server that listens on loopback only, with these keys besides.
 pub(crate) fn settings(data: &Path, more: &[(&str, &str)]) -> Settings {
+    settings_of(Path::new("/dev/null"), data, more)
+}
+
+/// The same with what this file says.
+pub(crate) fn settings_of(file: &Path, data: &Path, more: &[(&str, &str)]) -> Settings {
     let data = data.display().to_string();
     let fixed = [
         ("data_dir", data.as_str()),
@@ -24,7 +29,7 @@ pub(crate) fn settings(data: &Path, more: &[(&str, &str)]) -> Settings {
     ];
     let set = |(key, value): &(&str, &str)| ("--set".to_owned(), (*key).to_owned(), (*value).to_owned());
     let flags = fixed.iter().chain(more).map(set).collect();
-    Settings::read(&Sources { file: Some("/dev/null".into()), flags, ..Sources::default() }).unwrap()
+    Settings::read(&Sources { file: Some(file.to_owned()), flags, ..Sources::default() }).unwrap()
 }
 
 pub(crate) fn server(data: &Path, more: &[(&str, &str)]) -> Server {

@@ -4,6 +4,7 @@
 mod api;
 mod client;
 mod lines;
+mod reload;
 mod secure;
 mod sip;
 mod start;

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use offhook_sip::{CSeq, Contacts, Method, Name, NameAddr, Request, RequestBuilder, Response, Status, Uri};
+use offhook_sip::{
+    CSeq, Contact, Contacts, Method, Name, NameAddr, Request, RequestBuilder, Response, Status, Uri,
+};
 use rand::RngExt as _;
 
 use super::{Attempt, Settings, Stack, UsageId, UsageTimer};
@@ -36,6 +38,8 @@ pub struct Registration {
     tag: String,
     number: u32,
     flows: Vec<Flow>,
+    /// Our contact before we moved, which the next request takes back.
+    former: Option<Contact>,
     state: State,
     failures: u32,
 }
@@ -92,6 +96,7 @@ impl Registration {
             tag,
             number: 0,
             flows: Vec::new(),
+            former: None,
             state: State::Idle,
             failures: 0,
         }
@@ -128,6 +133,27 @@ impl Registration {
         let current = self.flow();
         flows.sort_by_key(|known| Some(*known) != current);
         self.flows = flows;
+    }
+
+    /// Our address is another, as `settings` say: registers from there at once on these ways, if it was wanted at all, and takes
+    /// the contact of before back with the same request.
+    pub fn moved(&mut self, settings: Arc<Settings>, flows: Vec<Flow>, stack: &mut Stack<'_, '_>) {
+        let before = std::mem::replace(&mut self.settings, settings).contact.clone();
+        if !before.uri().equivalent(self.settings.contact.uri()) {
+            // Of several moves in a row without an answer, the one that was registered counts.
+            self.former.get_or_insert(before);
+        }
+        match self.state {
+            State::Idle | State::Asking { removes: true, .. } => self.flows = flows,
+            State::Asking { .. } | State::Registered { .. } | State::Waiting { .. } => {
+                self.register(flows, stack)
+            }
+        }
+    }
+
+    /// The ways to the registrar, best first.
+    pub fn flows(&self) -> &[Flow] {
+        &self.flows
     }
 
     /// Takes our contact back (§10.2.2).
@@ -201,7 +227,11 @@ impl Registration {
             .header(Name::To, &self.what.address)
             .header(Name::CallId, &self.call_id)
             .header(Name::CSeq, CSeq { number: self.number, method: Method::Register })
-            .header(Name::Contact, &self.settings.contact)
+            .header(Name::Contact, &self.settings.contact);
+        if let Some(former) = &self.former {
+            builder = builder.header(Name::Contact, former.clone().with_param("expires", Some("0")));
+        }
+        builder = builder
             .header(Name::Expires, expires)
             .header(Name::UserAgent, &self.settings.agent)
             .header(Name::Allow, &self.settings.allow)
@@ -243,6 +273,7 @@ impl Registration {
             let reason = String::from_utf8_lossy(response.reason()).into_owned();
             return Some(self.failed(status, reason, retry_after, stack));
         }
+        self.former = None;
         if removes {
             self.state = State::Idle;
             return Some(RegistrationEvent::Unregistered);

@@ -1,6 +1,7 @@
 //! `Call`: one call of the phone, placed or received.
 
 mod event;
+mod moved;
 mod paths;
 mod protection;
 mod sound;
@@ -59,6 +60,8 @@ struct Placing {
 enum Waiting {
     ToCall,
     ToAnswer,
+    /// The peer has to learn where we are now.
+    ToMove,
 }
 
 /// Whether a hold or resume of ours is under way.
@@ -355,6 +358,7 @@ impl Call {
                 self.seek(env);
             }
             Some(Waiting::ToAnswer) => self.answer(env),
+            Some(Waiting::ToMove) => self.tell_moved(env),
             None => {}
         }
     }

@@ -107,6 +107,13 @@ impl Sound {
         })
     }
 
+    /// Our port has another address: ways are sought anew, and the stream of packets goes on.
+    pub(crate) fn moved(&mut self, config: &Config, now: Instant, rng: &mut Rng, out: &mut Outbox) {
+        let Some(port) = config.media_ports.get(self.port) else { return };
+        self.paths.end(out);
+        self.paths = Paths::new(config, port.advertised, now, rng);
+    }
+
     /// Makes ready for the first [`Self::offer`] of a call: that of a call we are `placing`, or one in our answer. `secret`
     /// says whether nobody on the way can read it.
     pub(crate) fn begin(&mut self, placing: bool, secret: bool, rng: &mut Rng) {

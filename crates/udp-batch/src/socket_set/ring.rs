@@ -4,10 +4,10 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::time::Duration;
 
-use io_uring::types::{CancelBuilder, Fd, RecvMsgOut, SubmitArgs, Timespec};
+use io_uring::types::{CancelBuilder, Fd, Fixed, RecvMsgOut, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
 
 use super::buffers::{Buffers, CONTROL_LEN, GROUP, NAME_LEN, Taken};
@@ -15,6 +15,19 @@ use super::{Arrival, Lines};
 use crate::control::{Control, Notes};
 use crate::kernel_address::KernelAddress;
 use crate::{BatchSocket, Poller, canonical};
+
+/// A request to a socket by its place in the ring's table, or else by its descriptor.
+macro_rules! by {
+    ($set:ident, $token:expr, $line:ident, |$socket:ident| $request:expr) => {
+        if $token < $set.registered {
+            let $socket = Fixed($token);
+            $request
+        } else {
+            let $socket = Fd($line.socket.as_fd().as_raw_fd());
+            $request
+        }
+    };
+}
 
 pub(super) struct Ring {
     // The ring goes before the memory that it names.
@@ -25,6 +38,8 @@ pub(super) struct Ring {
     poller: Poller,
     lines: Lines,
     pacing: Duration,
+    /// Sockets of smaller numbers are in the ring's own table, where a request finds them for less.
+    registered: u32,
     /// Datagrams that came since the last wait.
     brought: usize,
     current: Option<Current>,
@@ -56,6 +71,8 @@ impl Ring {
             Ok(made) => made,
             Err(error) => return Err((error, poller)),
         };
+        // Without the table, which needs as many descriptors to be allowed, all go by their descriptors.
+        let table = REGISTERED.into_iter().find(|size| ring.submitter().register_files_sparse(*size).is_ok());
         let mut message = Box::new(crate::linux::empty_message());
         message.msg_namelen = NAME_LEN as u32;
         message.msg_controllen = CONTROL_LEN as _;
@@ -66,6 +83,7 @@ impl Ring {
             poller,
             lines: Lines::default(),
             pacing,
+            registered: table.unwrap_or(0),
             brought: 0,
             current: None,
             leaving: Vec::new(),
@@ -78,8 +96,9 @@ impl Ring {
 
     pub(super) fn open(&mut self, token: u32, socket: BatchSocket) -> io::Result<()> {
         self.close(token);
+        let descriptor = socket.as_fd().as_raw_fd();
         self.lines.insert(token, socket);
-        self.arm(token).inspect_err(|_| {
+        self.register(token, descriptor).and_then(|()| self.arm(token)).inspect_err(|_| {
             self.lines.remove(token);
         })
     }
@@ -94,6 +113,7 @@ impl Ring {
         let request = CancelBuilder::user_data(tag(RECEIVE, line.generation, token));
         // There is none if it has just ended.
         let _ = self.ring.submitter().register_sync_cancel(None, request);
+        let _ = self.register(token, NOBODY);
         drop(line);
         // The request lets go of the socket when it is completed, which happens in here.
         // SAFETY: without an argument nothing is read or written but the rings.
@@ -158,7 +178,6 @@ impl Ring {
         let Some(Current { slot, len, .. }) = self.current.take() else { return };
         let line = self.lines.get(token).filter(|line| line.socket.reaches(to.ip()));
         let Some(line) = line else { return self.buffers.give_back(slot) };
-        let fd = Fd(line.socket.as_fd().as_raw_fd());
         let (address, address_len) = KernelAddress::new(canonical(to), line.socket.is_v6());
         // Then it is sent or refused while it is submitted, and no later.
         let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
@@ -166,15 +185,17 @@ impl Ring {
             let (control, control_len) = Control::from_source(source, line.socket.is_v6());
             let (to, control) = ((&address, address_len), (&control, control_len));
             let message = self.buffers.message(&slot, len, to, control);
-            opcode::SendMsg::new(fd, message).flags(flags as u32).build()
+            by!(self, token, line, |socket| opcode::SendMsg::new(socket, message).flags(flags as u32).build())
         } else {
             let to = self.buffers.address(&slot, &address);
             let payload = self.buffers.payload(&slot, len);
-            opcode::Send::new(fd, payload.as_ptr(), payload.len() as u32)
-                .flags(flags)
-                .dest_addr(to)
-                .dest_addr_len(address_len)
-                .build()
+            by!(self, token, line, |socket| {
+                opcode::Send::new(socket, payload.as_ptr(), payload.len() as u32)
+                    .flags(flags)
+                    .dest_addr(to)
+                    .dest_addr_len(address_len)
+                    .build()
+            })
         };
         let entry = entry.flags(squeue::Flags::SKIP_SUCCESS).user_data(tag(SEND, 0, token));
         match self.push(&entry) {
@@ -228,10 +249,19 @@ impl Ring {
 
     fn arm(&mut self, token: u32) -> io::Result<()> {
         let Some(line) = self.lines.get(token) else { return Ok(()) };
-        let fd = Fd(line.socket.as_fd().as_raw_fd());
-        let request = opcode::RecvMsgMulti::new(fd, &raw const *self.message, GROUP).build();
+        let message = &raw const *self.message;
+        let request =
+            by!(self, token, line, |socket| opcode::RecvMsgMulti::new(socket, message, GROUP).build());
         let request = request.user_data(tag(RECEIVE, line.generation, token));
         self.push(&request)
+    }
+
+    /// Puts a descriptor into the ring's table, if the number has a place there.
+    fn register(&self, token: u32, descriptor: RawFd) -> io::Result<()> {
+        if token >= self.registered {
+            return Ok(());
+        }
+        self.ring.submitter().register_files_update(token, &[descriptor]).map(drop)
     }
 
     fn watch_wakers(&mut self) -> io::Result<()> {
@@ -324,6 +354,10 @@ const WAKE: u8 = 3;
 
 /// `IORING_ENTER_GETEVENTS`.
 const GET_EVENTS: u32 = 1;
+/// Sizes of the table of sockets, the first that can be had.
+const REGISTERED: [u32; 2] = [16_384, 1_024];
+/// An empty place in it.
+const NOBODY: RawFd = -1;
 const SUBMISSIONS: u32 = 256;
 const COMPLETIONS: u32 = 4_096;
 const A_DAY: Duration = Duration::from_secs(86_400);

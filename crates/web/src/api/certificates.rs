@@ -16,7 +16,5 @@ pub(crate) async fn renew(State(site): State<Site>) -> Result<Json<Value>, Probl
 }
 
 pub(crate) async fn reload(State(site): State<Site>) -> Result<Json<Value>, Problem> {
-    site.certificates.reload()?;
-    site.exchange.reload_rates().await.map_err(|mistakes| Problem::bad(mistakes.join("\n")))?;
-    Ok(Json(json!({ "reloaded": ["certificates", "rates"] })))
+    Ok(Json(json!(site.exchange.reload().await?)))
 }

@@ -2,9 +2,10 @@
 
 use std::time::Instant;
 
-use offhook_media::command::{Command, EventFormat, PortPair, Press, Remote, SideName, StreamId};
+use offhook_media::command::{Command, Content, EventFormat, PortPair, Press, Remote, SideName, StreamId};
 use offhook_sdp::{Face, Formats, Media};
 
+use super::pictures::Pictures;
 use super::{Anchor, Role};
 use crate::config::Config;
 use crate::context::Context;
@@ -17,6 +18,8 @@ pub(super) struct Stream {
     pub(super) id: StreamId,
     pub(super) ports: [PortPair; 2],
     pub(super) remotes: [Remote; 2],
+    /// Whether it has been agreed that it carries no RTP, but a fax (T.38).
+    pub(super) is_opaque: bool,
     /// What each party's SDP says of rtcp-mux; in force when both do (RFC 5761 §5.1.1). `None`: it said nothing yet.
     pub(super) mux: [Option<bool>; 2],
     /// How each party protects its media, where the relay ends that.
@@ -29,6 +32,8 @@ pub(super) struct Stream {
     /// Whether the callee is an end of ours, of which the relay need not hear.
     pub(super) ends_here: bool,
     pub(super) stopped_at: Option<Instant>,
+    /// Apart: of pictures, who sees them.
+    pub(super) pictures: Option<Box<Pictures>>,
 }
 
 impl Stream {
@@ -36,6 +41,15 @@ impl Stream {
     /// relay report that it stopped.
     pub(super) fn may_be_silent(&self) -> bool {
         self.remotes.iter().any(|remote| remote.hold) || self.mux.contains(&None)
+    }
+
+    /// An answer has settled what it carries. Until then, and if an offer is refused, it is what was before.
+    pub(super) fn carries(&mut self, is_opaque: bool, cx: &mut Context<'_>) {
+        if std::mem::replace(&mut self.is_opaque, is_opaque) != is_opaque {
+            let content = if is_opaque { Content::Opaque } else { Content::Rtp };
+            self.is_transcoded &= !is_opaque;
+            cx.out.media.push(Command::Carry { stream: self.id, content });
+        }
     }
 
     pub(super) fn update(

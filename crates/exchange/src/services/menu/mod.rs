@@ -137,14 +137,15 @@ impl Menu {
 }
 
 struct VoiceMenus {
-    menus: Vec<Menu>,
+    menus: Arc<[Menu]>,
     language: Language,
-    visits: BTreeMap<CallId, Visit>,
+    /// With the menus as they were when it came.
+    visits: BTreeMap<CallId, (Visit, Arc<[Menu]>)>,
 }
 
 impl VoiceMenus {
     fn new(settings: &All) -> Self {
-        let menus = settings.menus.menus.clone();
+        let menus = settings.menus.menus.as_slice().into();
         Self { menus, language: settings.language, visits: BTreeMap::new() }
     }
 
@@ -156,11 +157,17 @@ impl VoiceMenus {
     fn admit(&mut self, call: CallId, at: usize, calls: &mut Calls<'_, '_, '_>) {
         let mut visit = Visit::new(self.language);
         visit.enter(call, at, &self.menus, calls);
-        self.visits.insert(call, visit);
+        self.visits.insert(call, (visit, Arc::clone(&self.menus)));
     }
 }
 
 impl Service for VoiceMenus {
+    fn configure(&mut self, settings: &All) {
+        // Who is in a menu goes on in those with which it came.
+        self.menus = settings.menus.menus.as_slice().into();
+        self.language = settings.language;
+    }
+
     fn incoming(&mut self, call: CallId, calls: &mut Calls<'_, '_, '_>) -> Verdict {
         let Some(dialled) = calls.dialled(call).filter(|_| !self.menus.is_empty()) else {
             return Verdict::Continue;
@@ -188,12 +195,12 @@ impl Service for VoiceMenus {
     }
 
     fn point(&mut self, call: CallId, point: Point, calls: &mut Calls<'_, '_, '_>) {
-        let Some(visit) = self.visits.get_mut(&call) else { return };
+        let Some((visit, menus)) = self.visits.get_mut(&call) else { return };
         if point == Point::Ended {
             self.visits.remove(&call);
             return;
         }
-        visit.point(call, point, &self.menus, calls);
+        visit.point(call, point, menus, calls);
     }
 }
 

@@ -209,6 +209,21 @@ impl Queues {
 }
 
 impl Service for Queues {
+    fn configure(&mut self, settings: &All) {
+        self.settings.clone_from(&settings.agents);
+        self.language = settings.language;
+        // Lines keep their places, for the calls in them name those; one that is gone takes no more.
+        let mut new: Vec<_> = settings.queues.iter().collect();
+        for line in &mut self.lines {
+            let found = new.iter().position(|queue| queue.number == line.queue.number);
+            match found {
+                Some(found) => line.queue = Arc::new(new.remove(found).clone()),
+                None => line.queue = Arc::new(Queue { number: String::new(), ..line.queue.as_ref().clone() }),
+            }
+        }
+        self.lines.extend(new.into_iter().map(Line::new));
+    }
+
     fn incoming(&mut self, call: CallId, calls: &mut Calls<'_, '_, '_>) -> Verdict {
         let Some(dialled) = calls.dialled(call) else { return Verdict::Continue };
         if let Some(at) = self.lines.iter().position(|line| line.queue.number == dialled) {
@@ -324,7 +339,8 @@ impl Service for Queues {
     }
 
     fn queues(&self, calls: &Calls<'_, '_, '_>) -> Vec<QueueReport> {
-        self.lines.iter().map(|line| line.report(calls)).collect()
+        let in_force = self.lines.iter().filter(|line| !line.queue.number.is_empty());
+        in_force.map(|line| line.report(calls)).collect()
     }
 }
 

@@ -75,7 +75,8 @@ impl Line {
     /// Tells the other shards what has changed here.
     pub(super) fn tell_others(&mut self, calls: &mut Calls<'_, '_, '_>) {
         let (_, shards) = calls.shard();
-        if shards < 2 {
+        // A queue that is gone has no number.
+        if shards < 2 || self.queue.number.is_empty() {
             return;
         }
         let share = self.share(calls.now());

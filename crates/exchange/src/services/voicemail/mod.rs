@@ -134,6 +134,11 @@ impl Voicemail {
 }
 
 impl Service for Voicemail {
+    fn configure(&mut self, settings: &All) {
+        self.settings.clone_from(&settings.voicemail);
+        self.language = settings.language;
+    }
+
     fn incoming(&mut self, call: CallId, calls: &mut Calls<'_, '_, '_>) -> Verdict {
         let Some(number) = self.settings.number.as_deref() else { return Verdict::Continue };
         let rest = calls.dialled(call).and_then(|dialled| dialled.strip_prefix(number)).map(str::to_owned);

@@ -40,11 +40,13 @@ impl Shape {
     }
 
     fn weigh(&self) -> [f32; ORDER] {
-        let value = |n: usize| self.heard[(self.at + n) % WINDOW];
-        let mut r = [0.0f32; ORDER + 1];
-        for (lag, r) in r.iter_mut().enumerate() {
-            *r = (lag..WINDOW).map(|n| value(n) * value(n - lag) * taper(n) * taper(n - lag)).sum();
+        let (newer, older) = self.heard.split_at(self.at);
+        let mut window = [0.0; WINDOW];
+        for (n, (place, value)) in window.iter_mut().zip(older.iter().chain(newer)).enumerate() {
+            // Rises, since what came last matters most.
+            *place = value * (n as f32 + 0.5) / WINDOW as f32;
         }
+        let r: [f32; ORDER + 1] = std::array::from_fn(|lag| product(&window[lag..], &window[..WINDOW - lag]));
         let mut a = predictor(&r);
         let mut weight = 1.0;
         // In silence every error counts for itself.
@@ -74,12 +76,21 @@ fn predictor(r: &[f32; ORDER + 1]) -> [f32; ORDER] {
     a
 }
 
-/// Rises, since what came last matters most.
-fn taper(n: usize) -> f32 {
-    (n as f32 + 0.5) / WINDOW as f32
+/// The sum of the products, in lanes that the processor adds up side by side.
+fn product(one: &[f32], other: &[f32]) -> f32 {
+    let mut lanes = [0.0; LANES];
+    let (ones, others) = (one.chunks_exact(LANES), other.chunks_exact(LANES));
+    let rest: f32 = ones.remainder().iter().zip(others.remainder()).map(|(a, b)| a * b).sum();
+    for (one, other) in ones.zip(others) {
+        for (lane, (a, b)) in lanes.iter_mut().zip(one.iter().zip(other)) {
+            *lane += a * b;
+        }
+    }
+    lanes.iter().sum::<f32>() + rest
 }
 
 const ORDER: usize = 10;
+const LANES: usize = 8;
 /// 20 ms.
 const WINDOW: usize = 160;
 /// 5 ms.

@@ -26,6 +26,9 @@ pub(in super::super) fn encode(out: &mut Vec<u8>, unix: Duration, event: &Event)
         Event::CallCame { call, trunk } => {
             entry.head(CAME, unix, call).text(trunk);
         }
+        Event::CallVerified { call, verdict } => {
+            entry.head(VERIFIED, unix, call).text(verdict);
+        }
         Event::CallSent { call, trunk, dialled, sent, charged, price, currency } => {
             entry.head(SENT, unix, call).text(trunk).text(dialled).text(sent).text(currency);
             let (account, day) = charged.as_ref().map_or(("", 0), |(account, day)| (account.as_str(), *day));
@@ -91,6 +94,7 @@ fn event(mut entry: Reader<'_>) -> Option<(Duration, Event)> {
         LEG => Event::LegStarted { call, leg: entry.text()? },
         STAYED => Event::CallStayed { call },
         CAME => Event::CallCame { call, trunk: entry.text()? },
+        VERIFIED => Event::CallVerified { call, verdict: entry.text()? },
         SENT => {
             let (trunk, dialled, sent, currency) =
                 (entry.text()?, entry.text()?, entry.text()?, entry.text()?);
@@ -192,3 +196,4 @@ const STOPPED: u64 = 7;
 const CAME: u64 = 8;
 const STAYED: u64 = 9;
 const RECORDING: u64 = 10;
+const VERIFIED: u64 = 20;

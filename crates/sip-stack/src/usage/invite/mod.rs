@@ -232,6 +232,22 @@ impl Invite {
         }
     }
 
+    /// Our address is another: what is sent from now on says what `settings` say, and goes by the way that `way` makes of the
+    /// former one. The peer learns of it by [`Invite::change`].
+    pub fn moved(&mut self, settings: &Arc<Settings>, way: impl Fn(&Flow) -> Option<Flow>) {
+        self.settings = Arc::clone(settings);
+        let current = match &mut self.phase {
+            Phase::Calling(calling) => calling.forks.iter_mut().collect(),
+            Phase::Answering(answering) => vec![&mut answering.session],
+            Phase::Established(session) | Phase::Ended(Some(session)) => vec![session.as_mut()],
+            Phase::Ended(None) => Vec::new(),
+        };
+        for session in current.into_iter().chain(&mut self.losers) {
+            session.settings = Arc::clone(settings);
+            session.flow = way(&session.flow).unwrap_or(session.flow);
+        }
+    }
+
     /// Sends a request in the dialog: INFO, REFER, MESSAGE, NOTIFY. Its outcome is an
     /// [`InviteEvent::Response`] with the same number. None if there is no dialog, or too much under way in it.
     pub fn send(

@@ -1,0 +1,118 @@
+//! A phone whose network is another in the middle of a call: it registers from there, and the call goes on.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use std::time::Duration;
+
+use offhook_exchange::config::AnchorPolicy;
+use offhook_sim::{Habit, PhoneId, World};
+use offhook_ua::{Command, Event, IceServers};
+
+const SECOND: Duration = Duration::from_secs(1);
+const ALICE_HZ: f32 = 440.0;
+const BOB_HZ: f32 = 600.0;
+
+/// Alice and Bob, who are registered.
+fn world(anchor: AnchorPolicy, ice: bool) -> (World, PhoneId, PhoneId) {
+    let mut world = World::new(1, |config| config.anchor = anchor);
+    let (alice, bob) = (world.phone("alice", Some("1001")), world.phone("bob", Some("1002")));
+    for (phone, hz) in [(alice, ALICE_HZ), (bob, BOB_HZ)] {
+        if ice {
+            world.equip(phone, |config| config.ice = Some(IceServers::default()));
+        }
+        world.phones[phone.0].sings = Some(hz);
+        world.register(phone);
+    }
+    (world, alice, bob)
+}
+
+fn both_hear(world: &mut World, alice: PhoneId, bob: PhoneId) {
+    world.pass(4 * SECOND);
+    world.phones[alice.0].must_hear(BOB_HZ);
+    world.phones[bob.0].must_hear(ALICE_HZ);
+}
+
+/// The phone is nowhere for a while, then somewhere else.
+fn travel(world: &mut World, phone: PhoneId) {
+    world.unplug(phone);
+    world.pass(3 * SECOND);
+    world.move_phone(phone);
+}
+
+/// Everything is over and nothing is left.
+fn nothing_is_left(world: &mut World) {
+    world.pass(90 * SECOND);
+    let now = world.now();
+    assert!(world.office.is_idle(), "{:?}", world.office.status(now));
+    assert!(world.phones.iter().all(|phone| phone.ua.is_idle()));
+}
+
+#[test]
+fn a_call_goes_on_when_either_phone_is_in_another_network() {
+    for anchor in [AnchorPolicy::Never, AnchorPolicy::Always] {
+        for ice in [false, true] {
+            for callee_moves in [false, true] {
+                let (mut world, alice, bob) = world(anchor, ice);
+                world.call(alice, "bob");
+                both_hear(&mut world, alice, bob);
+                let (moves, stays) = if callee_moves { (bob, alice) } else { (alice, bob) };
+                travel(&mut world, moves);
+                both_hear(&mut world, alice, bob);
+                travel(&mut world, moves);
+                both_hear(&mut world, alice, bob);
+                // The other side's BYE finds it.
+                let call = world.phones[stays.0].first_call();
+                world.command(stays, Command::Hangup { call });
+                world.pass(SECOND);
+                assert_eq!(world.phones[moves.0].ends().len(), 1, "{anchor:?} {ice} {callee_moves}");
+                nothing_is_left(&mut world);
+            }
+        }
+    }
+}
+
+#[test]
+fn who_has_moved_is_called_at_the_new_address_alone() {
+    let (mut world, alice, bob) = world(AnchorPolicy::Never, false);
+    travel(&mut world, bob);
+    world.pass(SECOND);
+    let now = world.now();
+    assert_eq!(world.office.status(now).bindings, 2, "the contact of before is taken back");
+    world.call(alice, "bob");
+    both_hear(&mut world, alice, bob);
+}
+
+#[test]
+fn a_call_with_the_exchange_goes_on() {
+    let (mut world, alice, _) = world(AnchorPolicy::Auto, false);
+    world.call(alice, "*43");
+    world.pass(4 * SECOND);
+    world.phones[alice.0].must_hear(ALICE_HZ);
+    travel(&mut world, alice);
+    world.pass(4 * SECOND);
+    world.phones[alice.0].must_hear(ALICE_HZ);
+}
+
+#[test]
+fn a_phone_that_rings_can_still_be_answered_and_a_call_that_is_placed_ends_with_the_reason() {
+    let (mut world, alice, bob) = world(AnchorPolicy::Always, false);
+    world.phones[bob.0].habit = Habit::Ignore;
+    world.call(alice, "bob");
+    world.pass(SECOND);
+    world.move_phone(bob);
+    world.pass(SECOND);
+    let call = world.phones[bob.0].first_call();
+    world.command(bob, Command::Answer { call });
+    both_hear(&mut world, alice, bob);
+    let call = world.phones[bob.0].first_call();
+    world.command(bob, Command::Hangup { call });
+    world.pass(SECOND);
+    world.call(alice, "bob");
+    world.pass(SECOND);
+    world.move_phone(alice);
+    world.pass(SECOND);
+    let (code, reason) = world.phones[alice.0].ends().pop().unwrap();
+    assert_eq!((code, reason.as_str()), (503, "Our address changed before the call was answered"));
+    let cancelled = |event: &Event| matches!(event, Event::Ended { code: 487, .. });
+    assert!(world.phones[bob.0].events.iter().any(cancelled), "Bob's phone rings no more");
+    nothing_is_left(&mut world);
+}

@@ -1,0 +1,52 @@
+//! A call whose phone is in another network than before: it goes on from there.
+
+use offhook_media::session;
+use offhook_sip::Status;
+
+use super::{Call, Changing, Waiting};
+use crate::Side;
+use crate::env::{Env, moved};
+
+impl Call {
+    /// Our addresses are others.
+    pub(crate) fn moved(&mut self, env: &mut Env<'_, '_>) {
+        let settings =
+            self.invite.as_ref().and_then(|invite| invite.flow()).and_then(|flow| env.settings(&flow));
+        if let (Some(invite), Some(settings)) = (&mut self.invite, &settings) {
+            let config = env.config;
+            invite.moved(settings, |flow| moved(config, flow));
+        }
+        if self.ended {
+            return;
+        }
+        if self.placing.is_some() && self.invite.is_some() && !self.answered {
+            return self.give_up(env);
+        }
+        let (now, mut out) = (env.now(), session::Outbox::default());
+        self.sound.moved(env.config, now, env.stack.cx.rng, &mut out);
+        self.flush(out, env);
+        if self.answered {
+            self.waiting = Some(Waiting::ToMove);
+        }
+        self.go_on(env);
+    }
+
+    /// Nobody's answer to an INVITE that named our former address would find us.
+    fn give_up(&mut self, env: &mut Env<'_, '_>) {
+        let reason = "Our address changed before the call was answered".to_owned();
+        self.finish(Side::Network, Status::SERVICE_UNAVAILABLE, reason, env);
+        if let Some(invite) = &mut self.invite {
+            invite.hangup(&mut env.stack);
+        }
+    }
+
+    /// Offers the peer the session at our new address.
+    pub(super) fn tell_moved(&mut self, env: &mut Env<'_, '_>) {
+        match (self.changing, &mut self.invite) {
+            (Changing::No, Some(invite)) => invite.change(self.sound.offer(), &mut env.stack),
+            // What is on its way says the former one.
+            (Changing::Yes | Changing::Outdated, _) => self.changing = Changing::Outdated,
+            (Changing::No, None) => {}
+        }
+    }
+}

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from . import growth
-from .growth import MICRO, per_unit
+from .growth import MICRO, options, per_unit
 from .load import calls, load, registrations
 from .peers import DOMAIN
 from .process import Failed
@@ -176,13 +176,6 @@ def connections(kind, folder, _binary, idle=2000, halves=100):
         finally:
             for connection in opened:
                 connection.close()
-
-
-def options(port):
-    """A request that is answered at once."""
-    return (f"OPTIONS sip:{DOMAIN}:{port} SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1:9;branch=z9hG4bKtcp\r\n"
-            f"Max-Forwards: 70\r\nFrom: <sip:tcp@{DOMAIN}>;tag=t\r\nTo: <sip:{DOMAIN}>\r\nCall-ID: tcp\r\n"
-            "CSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n").encode()
 
 
 def grown(run):

@@ -50,7 +50,7 @@ use crate::texts;
 use crate::trace::Recorder;
 use crate::turn::{self, Surroundings, Turn, TurnDoors};
 use crate::voicemail::{self, Mailboxes};
-use crate::{RunFile, Settings, clock, watches, web};
+use crate::{RunFile, Settings, clock, machine, watches, web};
 
 /// Why an exchange could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -520,7 +520,10 @@ fn start_threads(
     // The ways of the signal threads are all that is left: when they end, the others do.
     drop((notes, to_media, texts, keeps, watches));
     let records = telemetry::Records::new(&settings.data_dir);
-    let telemetry = spawn("offhook-log", move || telemetry::run(&noted, records))?;
+    let telemetry = spawn("offhook-log", move || {
+        machine::yield_to_others();
+        telemetry::run(&noted, records)
+    })?;
     let listeners = Listeners { media: media_files, shards: folders };
     let files = spawn("offhook-files", move || writer.run(&file_works, listeners))?;
     let (media, media_ended) = media.wake_up(media_thread);

@@ -58,7 +58,7 @@ fn calls_of_some_days_are_exported_and_damaged_lines_are_told() {
         String::from_utf8_lossy(&output.stdout),
         format!(
             "{head}abc1@phone,\"'=1+1 <sip:a@b>\",<sip:c@b>,2026-11-01T10:00:00.000Z,,2026-11-01T10:00:09.000Z,,486,\
-             Busy Here,2,,,,,,,,,\r\n"
+             Busy Here,2,,,,,,,,,,\r\n"
         )
     );
     let told = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -59,6 +59,7 @@ fn events_come_back_as_they_were_and_a_torn_end_is_left_out() {
         started("a"),
         leg,
         Event::CallCame { call: "a".into(), trunk: "carrier".into() },
+        Event::CallVerified { call: "a".into(), verdict: "passed A +49301234567".into() },
         sent(true),
         sent(false),
         Event::CallStayed { call: "a".into() },

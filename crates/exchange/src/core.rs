@@ -2,6 +2,7 @@
 
 mod attest;
 mod bridged;
+mod call_back;
 mod configure;
 mod dialled;
 mod diversion;
@@ -243,6 +244,7 @@ impl Core {
     fn request(&mut self, server: ServerId, request: &Request, flow: Flow, cx: &mut Context<'_>) {
         if let Err(refusal) = self.route(server, request, flow, cx) {
             self.refuse(server, request, &flow, &refusal, cx);
+            self.refused_in_vain(request, &refusal);
         }
     }
 
@@ -539,7 +541,7 @@ impl Core {
                 self.proxy.active.spending.limit(account.clone(), none, cx.epoch.unix(cx.now));
                 self.account_gone(&account, cx);
             }
-            Delta::Agent(..) | Delta::WakeUp(..) => {
+            Delta::Agent(..) | Delta::WakeUp(..) | Delta::CallBack(..) => {
                 let (bridged, mut env, services) = self.bridged(cx);
                 services.changed(bridged, &mut env, &delta);
             }
@@ -562,6 +564,7 @@ impl Core {
                     | Delta::Answering(..)
                     | Delta::Agent(..)
                     | Delta::WakeUp(..)
+                    | Delta::CallBack(..)
                     | Delta::Rights(..)
                     | Delta::Limits(..) => None,
                 };

@@ -16,6 +16,7 @@ use crate::keep::Keep;
 use crate::message::{TextAnswer, TextRequest};
 use crate::presence::{KeptWatch, Line, WatchChange};
 use crate::proxy::anchor::Supervise;
+use crate::services::{CallBackNews, QueueShare};
 use crate::spending::Share;
 use crate::trunks::TrunkState;
 
@@ -146,6 +147,17 @@ pub enum ShardMessage {
     },
     /// Of halves of calls that are connected, or are to be.
     Halves(Halves),
+    /// About call backs.
+    CallBack(CallBackNews),
+    /// What a shard has of a queue.
+    Queue {
+        /// The shard that says so.
+        shard: u8,
+        /// The number of the queue.
+        number: String,
+        /// Its callers and agents there.
+        share: Box<QueueShare>,
+    },
     /// A supervisor of the shard that says so wants to hear a call.
     Supervise(Supervise),
     /// To the supervisor's shard: in this room it is heard now, or it is over.
@@ -177,6 +189,8 @@ impl ShardMessage {
                 | Self::Line { .. }
                 | Self::TextKept { .. }
                 | Self::Halves(_)
+                | Self::Queue { .. }
+                | Self::CallBack(CallBackNews::Freed(_))
                 | Self::Supervise(_)
                 | Self::Supervised { .. }
                 | Self::Delta(Delta::Mailbox(..))

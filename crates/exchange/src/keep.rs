@@ -12,6 +12,8 @@ pub enum Keep {
     Agent(String, AddressOfRecord, AgentState),
     /// An account is to be woken at this moment in Unix seconds, or no more.
     WakeUp(AddressOfRecord, Option<u64>),
+    /// The first account is to be called back when the second is free, until this moment in Unix seconds, or no more.
+    CallBack(AddressOfRecord, AddressOfRecord, Option<u64>),
 }
 
 /// A change of one thing in [`Answering`].

@@ -86,6 +86,10 @@ impl Shard {
             Input::FromShard(ShardMessage::Member { shard, account, calls }) => {
                 self.core.member_elsewhere(shard, account, calls, now);
             }
+            Input::FromShard(ShardMessage::CallBack(news)) => self.core.call_back_news(&news, &mut cx),
+            Input::FromShard(ShardMessage::Queue { shard, number, share }) => {
+                self.core.queue_elsewhere(shard, &number, *share, &mut cx);
+            }
             Input::FromShard(ShardMessage::Halves(said)) => self.core.halves(said, &mut cx),
             Input::FromShard(ShardMessage::Spending { shard, account, day, share }) => {
                 self.core.note_spending(shard, account, day, *share, &mut cx);
@@ -108,6 +112,7 @@ impl Shard {
         self.core.attend(&mut cx);
         self.core.tell_services(&mut cx);
         self.core.follow_members(events, &cx);
+        self.core.follow_call_backs(&mut cx);
         self.core.tell_activity(&mut cx);
         self.core.follow_calls(events, &mut cx);
     }

@@ -11,7 +11,7 @@ use offhook_web::{About, Exchange, Problem, Reloaded, Reply, TurnCredentials};
 use crate::mail::Health;
 use crate::reload::Reloading;
 use crate::shards::Shards;
-use crate::telemetry::Measures;
+use crate::telemetry::{Measures, queues_text};
 use crate::turn::TurnDesk;
 use crate::{clock, trace};
 
@@ -65,9 +65,13 @@ impl Exchange for Running {
                 Some(Answer::Status(status)) => Some(status),
                 _ => None,
             };
+            let queues = match self.shards.ask(Command::Queues).await {
+                Some(Answer::Queues(queues)) => queues,
+                _ => Vec::new(),
+            };
             let turn = self.turn.as_ref().map(TurnDesk::counts);
             let mail = self.mail.as_ref().map(|mail| mail.counts());
-            self.measures.text(status, self.streams.counts(), turn.as_ref(), mail)
+            self.measures.text(status, self.streams.counts(), turn.as_ref(), mail) + &queues_text(&queues)
         })
     }
 

@@ -1,6 +1,7 @@
 //! The configuration as meant: settings that belong together and cannot be wrong.
 
 mod account;
+mod dialled;
 mod group;
 mod lines;
 mod mail;

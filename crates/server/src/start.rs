@@ -316,6 +316,7 @@ async fn read_store(
         warnings
             .push(format!("{foreign} of the accounts belong to domains that are not served (see domains)"));
     }
+    warnings.extend(settings.unreachable(&deltas));
     Ok((generated, deltas))
 }
 

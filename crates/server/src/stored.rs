@@ -66,7 +66,17 @@ impl Stored {
         Ok(offhook_web::ChangedAccount { account, password })
     }
 
+    /// A number that is dialled for something else would never ring.
+    fn check_number(&self, number: Option<&str>) -> Result<(), Problem> {
+        let number = number.and_then(|text| parse_number(text).ok()).unwrap_or_default();
+        match self.lines.settings().owner_of(&number) {
+            Some(owner) => Err(Problem::conflict(format!("{number} is the number of {owner} already"))),
+            None => Ok(()),
+        }
+    }
+
     async fn add(&self, new: offhook_web::NewAccount) -> Result<offhook_web::ChangedAccount, Problem> {
+        self.check_number(new.number.as_deref())?;
         let new = NewAccount {
             address: address(&new.address)?,
             password: new.password.map(Password::new).transpose().map_err(problem)?,
@@ -80,6 +90,7 @@ impl Stored {
 
     async fn change(&self, name: &str, patch: AccountPatch) -> Result<offhook_web::ChangedAccount, Problem> {
         let address = address(name)?;
+        self.check_number(patch.number.as_deref())?;
         let password = match patch.password {
             Some(Some(text)) => Some((self.realm.clone(), Some(Password::new(text).map_err(problem)?))),
             Some(None) => Some((self.realm.clone(), None)),
@@ -122,6 +133,7 @@ impl Stored {
         let deltas = match patch.account {
             Some(account) => {
                 let address = address(&account)?;
+                self.check_number(Some(number))?;
                 self.store.assign_number(number, &address, patch.from_anyone).await
             }
             None => self.store.release_number(number).await,

@@ -18,7 +18,7 @@ use crate::clock;
 pub(crate) use ledger::{Ledger, recover};
 use log::Routine;
 pub use log::{LogFormat, start_log};
-pub(crate) use measures::Measures;
+pub(crate) use measures::{Measures, queues_text};
 pub(crate) use record::Records;
 pub(crate) use spent::spent;
 

@@ -300,6 +300,7 @@ impl Office {
             }
             Keep::Agent(queue, account, state) => Delta::Agent(queue, account, state),
             Keep::WakeUp(account, at) => Delta::WakeUp(account, at),
+            Keep::CallBack(caller, callee, until) => Delta::CallBack(caller, callee, until),
         };
         self.accounts.push(delta.clone());
         delta

@@ -363,7 +363,9 @@ impl World {
                     Habit::Ignore => self.later(Duration::ZERO, id, Command::Ring { call }),
                 }
             }
-            Event::Answered { call, .. } if phone.sings.is_some() => {
+            Event::Answered { call, .. } | Event::Progress { call, early_media: true, .. }
+                if phone.sings.is_some() =>
+            {
                 phone.singing.insert(*call);
                 phone.next_frame = phone.next_frame.or(Some(self.now));
             }

@@ -1,11 +1,13 @@
 //! Voice menus: what a caller hears, and where its keys lead.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use offhook_exchange::config::Config;
+use offhook_exchange::config::{Config, Key};
 use offhook_exchange::route::Window;
-use offhook_exchange::services::{Menu, MenuAction as Action, Menus, Prompt};
+use offhook_exchange::schedule::{Days, Schedule};
+use offhook_exchange::services::{Menu, MenuAction as Action, Menus, Opening, Prompt};
 use offhook_sim::{Habit, PhoneId, World, compare_with_saved};
 use offhook_ua::{CallId, Command};
 
@@ -205,14 +207,30 @@ fn a_menu_leads_to_a_mailbox_and_to_other_services() {
 #[test]
 fn outside_of_its_hours_a_menu_sends_callers_elsewhere() {
     // It is Friday, 08:00.
-    for (hours, tone) in [("Fri 07:00-09:00", "main"), ("Mon-Thu", "sub")] {
+    let hours = |text: &str| Opening::Hours(Window::parse(text).unwrap());
+    // 2027-01-15.
+    let schedule = |day_off: &str| {
+        Opening::Schedule(Arc::new(Schedule {
+            name: "office".into(),
+            time_zone: Config::new(Vec::new(), Key([0; 32])).plan.time_zone,
+            open: vec![Window::parse("Mon-Fri 07:00-17:00").unwrap()],
+            closed: vec![Days::parse(day_off).unwrap()],
+        }))
+    };
+    for (open, tone) in [
+        (vec![hours("Fri 07:00-09:00")], "main"),
+        (vec![hours("Mon-Thu")], "sub"),
+        (vec![schedule("01-14")], "main"),
+        (vec![schedule("01-15")], "sub"),
+        (vec![schedule("01-15"), hours("Fri")], "main"),
+    ] {
         let mut menus = main_and_sub();
-        menus[0].open = vec![Window::parse(hours).unwrap()];
+        menus[0].open = open.clone();
         menus[0].closed = Some(Action::Menu(1));
         let (mut world, _, bob) = world(6, menus);
         let call = world.call(bob, "500");
         world.pass(3 * SECOND);
-        assert_eq!(heard(&mut world, bob), [tone], "{hours}");
+        assert_eq!(heard(&mut world, bob), [tone], "{open:?}");
         world.command(bob, Command::Hangup { call });
         nothing_is_left(&mut world);
     }
@@ -222,7 +240,7 @@ fn outside_of_its_hours_a_menu_sends_callers_elsewhere() {
 fn menus_that_are_closed_and_lead_to_each_other_end_the_call() {
     let mut menus = main_and_sub();
     for (at, menu) in menus.iter_mut().enumerate() {
-        menu.open = vec![Window::parse("Sun").unwrap()];
+        menu.open = vec![Opening::Hours(Window::parse("Sun").unwrap())];
         menu.closed = Some(Action::Menu(1 - at));
     }
     let (mut world, _, bob) = world(7, menus);

@@ -188,3 +188,63 @@ fn a_call_is_fetched_whatever_shards_it_and_the_other_are_of() {
     }
     assert!(elsewhere > 0, "some of them were of two shards");
 }
+
+#[test]
+fn a_slot_has_a_lamp_and_who_waits_there_hears_music() {
+    for shards in [1, 3] {
+        let mut world = World::new(9, |config| config.shards = shards);
+        let [alice, carol, dora] = ["alice", "carol", "dora"].map(|name| {
+            let phone = world.phone(name, None);
+            world.phones[phone.0].sings = Some(440.0);
+            world.register(phone);
+            phone
+        });
+        let lamps = |world: &World, phone: PhoneId| -> Vec<String> {
+            let state = |event: &Event| match event {
+                Event::Notified { body, .. } => {
+                    let body = String::from_utf8_lossy(body).into_owned();
+                    Some(
+                        body.split_once("<state>")
+                            .map_or("out", |(_, rest)| &rest[..rest.find('<').unwrap()])
+                            .to_owned(),
+                    )
+                }
+                _ => None,
+            };
+            world.phones[phone.0].events.iter().filter_map(state).collect()
+        };
+        let watch = |world: &mut World, phone: PhoneId| {
+            let request = world.phones[phone.0].ua.next_request();
+            let target = "sip:701@example.com".parse().unwrap();
+            let expires = 3600 * SECOND;
+            world.command(phone, Command::Subscribe { request, target, event: "dialog".into(), expires });
+            world.pass(SECOND);
+        };
+        watch(&mut world, dora);
+        assert_eq!(lamps(&world, dora), ["out"]);
+        // Whoever parks itself takes the first slot of its shard: until that is the one that is watched.
+        let call = (0..40).find_map(|_| {
+            let call = world.call(alice, "700");
+            world.pass(8 * SECOND);
+            if lamps(&world, dora).len() > 1 {
+                return Some(call);
+            }
+            world.command(alice, Command::Hangup { call });
+            world.pass(SECOND);
+            None
+        });
+        let call = call.expect("nobody came to slot 701");
+        assert_eq!(lamps(&world, dora), ["out", "confirmed"]);
+        let loudest =
+            world.phones[alice.0].heard.iter().rev().take(8_000).map(|one| one.unsigned_abs()).max();
+        assert!(loudest.unwrap() > 500, "there is no music: {loudest:?}");
+        // Who asks later is told at once.
+        watch(&mut world, carol);
+        assert_eq!(lamps(&world, carol), ["confirmed"]);
+        world.command(alice, Command::Hangup { call });
+        world.pass(SECOND);
+        for phone in [carol, dora] {
+            assert_eq!(lamps(&world, phone).last().unwrap(), "terminated");
+        }
+    }
+}

@@ -28,6 +28,7 @@ fn support() -> Queue {
         announce: 30 * SECOND,
         then: None,
         hours: None,
+        say_refusal: false,
     }
 }
 
@@ -266,4 +267,128 @@ fn messages_on_the_way_may_be_lost() {
         let now = world.now();
         assert!(world.office.is_idle(), "seed {seed}: {:?}", world.office.status(now));
     }
+}
+
+#[test]
+fn an_agent_whose_other_call_ends_is_called() {
+    let queue = Queue { agents: vec!["1002".into()], ..support() };
+    let (mut world, [alice, bob, _, eve]) = office(queue, |_| {});
+    let other = world.call(bob, "eve");
+    world.pass(4 * SECOND);
+    talk(&world, bob, eve);
+    let call = world.call(alice, "610");
+    world.pass(20 * SECOND);
+    assert_eq!((rang(&world, bob), report(&mut world).waiting), (0, 1));
+    hang_up(&mut world, bob, other);
+    world.pass(6 * SECOND);
+    talk(&world, alice, bob);
+    hang_up(&mut world, alice, call);
+    nothing_is_left(&mut world);
+}
+
+#[test]
+fn callers_of_several_shards_wait_in_one_line() {
+    let queue = Queue { agents: vec!["1002".into()], max_waiting: 5, wrap_up: SECOND, ..support() };
+    let (mut world, [alice, bob, carol, eve]) = office(queue, |config| config.shards = 3);
+    let more = ["dora", "fay", "gina"].map(|name| {
+        let phone = world.phone(name, None);
+        world.register(phone);
+        phone
+    });
+    let callers = [alice, carol, eve, more[0], more[1], more[2]];
+    let calls: Vec<_> = callers
+        .iter()
+        .map(|phone| {
+            let call = world.call(*phone, "610");
+            world.pass(3 * SECOND);
+            call
+        })
+        .collect();
+    let now = world.now();
+    let shards = world.office.each_status(now).iter().filter(|one| one.anchored > 0).count();
+    assert!(shards > 1, "all calls are of one shard");
+    assert_eq!(report(&mut world).waiting, 5);
+    // One more would be too many, whichever shard it comes to.
+    let late = world.phone("hal", None);
+    world.register(late);
+    for _ in 0..4 {
+        world.call(late, "610");
+        world.pass(SECOND);
+        let (code, reason) = world.phones[late.0].ends().last().unwrap().clone();
+        assert_eq!((code, reason.as_str()), (480, "Too many wait for Support"));
+    }
+    for (at, call) in calls.into_iter().enumerate() {
+        assert_eq!((rang(&world, bob), report(&mut world).waiting), (at + 1, 5 - at), "one after the other");
+        assert!(
+            world.phones[callers[at].0].ua.calls().contains(&call),
+            "the one who has waited for the longest"
+        );
+        if world.phones[callers[at].0].sings.is_some() {
+            talk(&world, callers[at], bob);
+        }
+        hang_up(&mut world, callers[at], call);
+        world.pass(8 * SECOND);
+    }
+    assert_eq!((report(&mut world).answered, report(&mut world).abandoned), (6, 0));
+    nothing_is_left(&mut world);
+}
+
+#[test]
+fn two_agents_and_callers_of_several_shards_find_each_other() {
+    for seed in 0..6 {
+        let mut world = World::new(100 + seed, |config| {
+            config.shards = 3;
+            config.anchor = AnchorPolicy::Always;
+            config.services.queues.push(Queue {
+                wrap_up: SECOND,
+                strategy: Strategy::LongestIdle,
+                max_waiting: 9,
+                ..support()
+            });
+        });
+        let names = ["bob", "carol", "ada", "ben", "cleo", "dan"];
+        let phones = names.map(|name| world.phone(name, (name == "bob").then_some("1002")));
+        phones.into_iter().for_each(|phone| world.register(phone));
+        // All at the same moment, at all shards.
+        let calls: Vec<_> = phones[2..].iter().map(|phone| (*phone, world.call(*phone, "610"))).collect();
+        for round in 1..=2 {
+            world.pass(8 * SECOND);
+            let talking = |world: &World, agent: usize| world.phones[phones[agent].0].ua.calls().len();
+            assert_eq!(
+                (talking(&world, 0), talking(&world, 1)),
+                (1, 1),
+                "seed {seed}, round {round}: {:?}",
+                report(&mut world)
+            );
+            assert_eq!(report(&mut world).answered, 2 * round, "seed {seed}");
+            for agent in &phones[..2] {
+                let call = world.phones[agent.0].first_call();
+                hang_up(&mut world, *agent, call);
+            }
+            world.pass(SECOND);
+        }
+        drop(calls);
+        nothing_is_left(&mut world);
+    }
+}
+
+#[test]
+fn a_voice_says_that_nobody_is_there_before_the_call_is_refused() {
+    let (mut world, [alice, bob, ..]) =
+        office(Queue { log_in: true, say_refusal: true, ..support() }, |_| {});
+    world.call(alice, "610");
+    world.pass(2 * SECOND);
+    let loudest = world.phones[alice.0].heard.iter().map(|sample| sample.unsigned_abs()).max().unwrap_or(0);
+    assert!(loudest > 1_000, "nothing was said: {loudest}");
+    assert!(!world.phones[alice.0].was_answered());
+    world.pass(10 * SECOND);
+    let (code, reason) = world.phones[alice.0].ends().last().unwrap().clone();
+    assert_eq!((code, reason.as_str()), (480, "Nobody takes calls of Support"));
+    // Who gives up before is gone.
+    let call = world.call(alice, "610");
+    world.pass(SECOND);
+    hang_up(&mut world, alice, call);
+    world.pass(SECOND);
+    assert_eq!(rang(&world, bob), 0);
+    nothing_is_left(&mut world);
 }

@@ -1,4 +1,4 @@
-//! What services of the exchange keep in the database: log-ins of agents, wake-up calls, and changes by feature code.
+//! What services of the exchange keep in the database: log-ins of agents, wake-up calls, call backs, and changes by feature code.
 
 use offhook_exchange::directory::{AddressOfRecord, AgentState, Delta};
 use offhook_exchange::keep::Keep;
@@ -43,6 +43,24 @@ impl Store {
                 tx.commit().await?;
                 Ok(Delta::WakeUp(address, at))
             }
+            Keep::CallBack(caller, callee, None) => {
+                let mut tx = self.begin().await?;
+                let query = sqlx::query("DELETE FROM call_back WHERE caller = ? AND callee = ?");
+                query.bind(caller.as_str()).bind(callee.as_str()).execute(&mut *tx).await?;
+                tx.commit().await?;
+                Ok(Delta::CallBack(caller, callee, None))
+            }
+            Keep::CallBack(caller, callee, Some(until)) => {
+                let mut tx = self.begin().await?;
+                account::select(&mut tx, &caller).await?;
+                account::select(&mut tx, &callee).await?;
+                let query =
+                    sqlx::query("INSERT OR REPLACE INTO call_back (caller, callee, until) VALUES (?, ?, ?)");
+                let query = query.bind(caller.as_str()).bind(callee.as_str());
+                query.bind(i64::try_from(until).unwrap_or(i64::MAX)).execute(&mut *tx).await?;
+                tx.commit().await?;
+                Ok(Delta::CallBack(caller, callee, Some(until)))
+            }
         }
     }
 }
@@ -52,22 +70,30 @@ pub(crate) async fn select_all(connection: &mut SqliteConnection) -> Result<Vec<
     let agents = sqlx::query("SELECT queue, account, state FROM agent ORDER BY queue, account");
     let agents = agents.fetch_all(&mut *connection).await?;
     let wake_ups =
-        sqlx::query("SELECT account, at FROM wake_up ORDER BY account").fetch_all(connection).await?;
+        sqlx::query("SELECT account, at FROM wake_up ORDER BY account").fetch_all(&mut *connection).await?;
+    let call_backs = sqlx::query("SELECT caller, callee, until FROM call_back ORDER BY caller, callee");
+    let call_backs = call_backs.fetch_all(connection).await?;
     let agent = |row: &SqliteRow| {
-        let address = address(row, "agent")?;
+        let address = address(row, "account", "agent")?;
         let state = state(row.try_get("state")?)
             .ok_or_else(|| StoreError::Damaged { table: "agent", key: address.to_string() })?;
         Ok(Delta::Agent(row.try_get("queue")?, address, state))
     };
     let wake_up = |row: &SqliteRow| {
         let at: i64 = row.try_get("at")?;
-        Ok(Delta::WakeUp(address(row, "wake_up")?, Some(u64::try_from(at).unwrap_or(0))))
+        Ok(Delta::WakeUp(address(row, "account", "wake_up")?, Some(u64::try_from(at).unwrap_or(0))))
     };
-    agents.iter().map(agent).chain(wake_ups.iter().map(wake_up)).collect()
+    let call_back = |row: &SqliteRow| {
+        let [caller, callee] = ["caller", "callee"].map(|column| address(row, column, "call_back"));
+        let until: i64 = row.try_get("until")?;
+        Ok(Delta::CallBack(caller?, callee?, Some(u64::try_from(until).unwrap_or(0))))
+    };
+    let kept = agents.iter().map(agent).chain(wake_ups.iter().map(wake_up));
+    kept.chain(call_backs.iter().map(call_back)).collect()
 }
 
-fn address(row: &SqliteRow, table: &'static str) -> Result<AddressOfRecord, StoreError> {
-    let text: String = row.try_get("account")?;
+fn address(row: &SqliteRow, column: &str, table: &'static str) -> Result<AddressOfRecord, StoreError> {
+    let text: String = row.try_get(column)?;
     account::parse_stored(&text).ok_or(StoreError::Damaged { table, key: text })
 }
 

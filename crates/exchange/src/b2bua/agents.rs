@@ -9,6 +9,8 @@ use super::verb::Calls;
 use crate::directory::AddressOfRecord;
 use crate::dispatch;
 use crate::identity;
+use crate::io::ShardMessage;
+use crate::services::QueueShare;
 
 impl Calls<'_, '_, '_> {
     /// The moment.
@@ -21,6 +23,16 @@ impl Calls<'_, '_, '_> {
         let address =
             AddressOfRecord::parse(name).ok().filter(|one| self.env.directory.account(one).is_some());
         address.or_else(|| self.account_of(name))
+    }
+
+    /// Whether a call has been answered and is not over.
+    pub(crate) fn is_up(&self, call: CallId) -> bool {
+        self.table.calls.get(&call).is_some_and(|one| one.answered.is_some() && !one.has_ended())
+    }
+
+    /// Calls of an account are followed from now on, so that it is known when it is free; or no more.
+    pub(crate) fn follow_calls(&mut self, account: &AddressOfRecord, follow: bool) {
+        self.env.active.members.follow(account, follow);
     }
 
     /// Whether an account is in a call, if it is a member of a group or an agent.
@@ -40,6 +52,13 @@ impl Calls<'_, '_, '_> {
     /// Whether an account is looked after by this shard.
     pub(crate) fn is_home(&self, account: &AddressOfRecord) -> bool {
         dispatch::home(account, self.env.config.shards) == self.env.cx.shard
+    }
+
+    /// Tells the other shards what this one has of a queue.
+    pub(crate) fn tell_queue(&mut self, number: &str, share: &QueueShare) {
+        let shard = self.env.cx.shard;
+        let fact = ShardMessage::Queue { shard, number: number.to_owned(), share: Box::new(share.clone()) };
+        self.env.cx.tell_others(self.env.config.shards, &fact);
     }
 
     /// An account is in this call from now on.

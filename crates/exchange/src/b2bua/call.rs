@@ -312,6 +312,16 @@ impl Call {
         for anchor in anchors {
             env.anchors.close(anchor, env.cx);
         }
+        // As whom a call of ours appears may be anybody.
+        let from = if self.is_first(CALLER) { self.about.from.as_str() } else { "" };
+        let to = self.about.to.as_bytes();
+        match self.answered {
+            Some(_) => env.active.members.call_over(|| [from.as_bytes(), to]),
+            None => {
+                let caller = self.first.as_ref().and_then(|leg| leg.account.as_ref());
+                env.active.members.called_in_vain(caller, to, status);
+            }
+        }
         if let Some(trunk) = self.about.trunk.take() {
             env.trunks.load.end(trunk);
         }

@@ -46,8 +46,8 @@ pub enum Halves {
     Replace {
         /// The shard of that party's call, and its number there.
         by: (u8, u64),
-        /// The dialog.
-        replaces: Replaces,
+        /// The dialog; `None`: any call that a phone of theirs has with somebody.
+        replaces: Option<Replaces>,
         /// The accounts whose phone it may be.
         accounts: Vec<AddressOfRecord>,
         /// Shards that have not been asked.
@@ -61,6 +61,11 @@ pub enum Halves {
         with: (u8, u64),
         /// Where they meet; `None`: they do not.
         room: Option<u64>,
+    },
+    /// The receiver's call no longer sits with that of the sender: it is to meet another at once.
+    Part {
+        /// The receiver's call.
+        call: u64,
     },
     /// The other party has pressed a key that is not in the sound.
     Key {
@@ -86,8 +91,9 @@ impl Calls<'_, '_, '_> {
         self.env.cx.out.shards.push((shard, ShardMessage::Halves(meet)));
     }
 
-    /// Tells the other shards who waits in a slot.
+    /// Tells the other shards who waits in a slot, and those who watch it.
     pub(crate) fn tell_parked(&mut self, slot: u32, call: Option<CallId>) {
+        self.env.usages.parked.push((slot, call.is_some()));
         let shard = self.env.cx.shard;
         let fact = Halves::Parked { slot, shard, call: call.map(|call| call.0) };
         self.env.cx.tell_others(self.env.config.shards, &ShardMessage::Halves(fact));
@@ -106,6 +112,11 @@ impl Table {
             Halves::Parked { .. } | Halves::PickUp { .. } | Halves::Replace { .. } => {}
             Halves::Meet { by, call, room } => self.meet(by, CallId(call), room, env),
             Halves::Met { call, with, room } => self.met(CallId(call), with, room, env),
+            Halves::Part { call } => {
+                if let Some(one) = self.calls.get_mut(&CallId(call)) {
+                    one.part_from_far(env);
+                }
+            }
             Halves::Key { call, key } => self.press(CallId(call), key, env),
             Halves::Over { call, reason } => {
                 let call = CallId(call);
@@ -119,6 +130,13 @@ impl Table {
     }
 
     pub(super) fn meet(&mut self, by: (u8, u64), call: CallId, room: u64, env: &mut Env<'_, '_>) {
+        if by.0 == env.cx.shard {
+            // Both are here, and a third shard has brought them together.
+            if !self.connect(CallId(by.1), call, env) {
+                env.usages.let_go.push((CallId(by.1), Some(GONE.to_owned())));
+            }
+            return self.settle(call, env);
+        }
         let one = self.calls.get_mut(&call).filter(|one| one.is_half() && one.partner.is_none());
         let met = one.is_some();
         if let Some(one) = one {
@@ -163,6 +181,14 @@ impl Call {
         if let With::End(end) = &mut self.with {
             end.meet(room, env);
         }
+    }
+
+    /// It does not sit with a call of another shard any more; returns with which it did.
+    pub(super) fn part_from_far(&mut self, env: &mut Env<'_, '_>) -> Option<(u8, u64)> {
+        if let With::End(end) = &mut self.with {
+            end.part(env);
+        }
+        self.far.take()
     }
 
     /// Tells the other shard that it is over here.

@@ -90,6 +90,8 @@ pub(crate) struct Usages {
     pub(crate) bereaved: Vec<CallId>,
     /// Calls that end because others have, with the value of a Reason header.
     pub(crate) let_go: Vec<(CallId, Option<String>)>,
+    /// Slots of call park that have been taken or left.
+    pub(crate) parked: Vec<(u32, bool)>,
     /// Those whose partner holds them, or no longer.
     pub(crate) held: Vec<(CallId, bool)>,
 }

@@ -73,7 +73,7 @@ impl Table {
         match wish.replaces {
             Some(replaces) => {
                 let accounts = vec![wish.by];
-                env.usages.replacing.push(Replacing { by: wish.stays, replaces, accounts });
+                env.usages.replacing.push(Replacing { by: wish.stays, replaces: Some(replaces), accounts });
             }
             None => self.call_instead(wish.stays, env),
         }

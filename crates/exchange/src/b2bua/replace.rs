@@ -2,16 +2,29 @@
 
 use offhook_sip::{Replaces, Status};
 
+use super::call::Call;
 use super::far::Halves;
 use super::halves::OURS;
+use super::leg::Leg;
+use super::verb::Calls;
 use super::{CallId, Env, Table, place};
 use crate::directory::AddressOfRecord;
+use crate::io::ShardMessage;
 
 /// The party of a call is to take the place of a phone of one of these accounts in the call that the dialog is of.
 pub(crate) struct Replacing {
     pub(crate) by: CallId,
-    pub(crate) replaces: Replaces,
+    /// `None`: any call that a phone of these has with somebody.
+    pub(crate) replaces: Option<Replaces>,
     pub(crate) accounts: Vec<AddressOfRecord>,
+}
+
+impl Calls<'_, '_, '_> {
+    /// The party of a call that the service has takes the place of a phone of this account in its call with somebody, the last
+    /// that was answered; if there is none, it ends.
+    pub(crate) fn fetch(&mut self, by: CallId, account: AddressOfRecord) {
+        self.env.usages.replacing.push(Replacing { by, replaces: None, accounts: vec![account] });
+    }
 }
 
 impl Table {
@@ -23,6 +36,26 @@ impl Table {
     /// Whether a dialog is of a leg of ours.
     pub(crate) fn has_dialog(&self, replaces: &Replaces) -> bool {
         self.tags.contains_key(&*replaces.to_tag)
+    }
+
+    /// The call and leg that is meant by a dialog, or by none.
+    fn meant(&self, replaces: Option<&Replaces>, accounts: &[AddressOfRecord]) -> Option<(CallId, u8)> {
+        let Some(replaces) = replaces else {
+            let up = self.calls.values().filter(|one| !one.has_ended());
+            let leg = |one: &Call| {
+                let is_its = |leg: &&Leg| {
+                    let account = leg.account.as_ref();
+                    account.is_some_and(|account| accounts.contains(account)) && leg.invite.is_established()
+                };
+                one.legs()
+                    .filter(is_its)
+                    .map(|leg| place(leg.usage).1)
+                    .find(|leg| one.other_call(*leg).is_some() || one.far.is_some() && one.is_first(*leg))
+            };
+            let found = up.filter_map(|one| Some((one.answered?, one.id, leg(one)?)));
+            return found.max_by_key(|(answered, id, _)| (*answered, id.0)).map(|(_, id, leg)| (id, leg));
+        };
+        self.replaced(replaces, accounts)
     }
 
     /// The established call and leg that a phone of one of these accounts means by this dialog.
@@ -41,12 +74,15 @@ impl Table {
     /// Does so if the call is here.
     pub(crate) fn replace(&mut self, wanted: &Replacing, env: &mut Env<'_, '_>) -> bool {
         let by = wanted.by;
-        let Some((call, leg)) = self.replaced(&wanted.replaces, &wanted.accounts) else { return false };
+        let Some((call, leg)) = self.meant(wanted.replaces.as_ref(), &wanted.accounts) else { return false };
         if self.calls.get(&call).is_none_or(|one| one.id == by || one.refers == Some(by)) {
             return false;
         }
         if self.is_with_service((call, leg)) {
             env.usages.given.push((by, call));
+            return true;
+        }
+        if self.meet_instead(call, (env.cx.shard, by.0), env) {
             return true;
         }
         let other = self.release((call, leg), env);
@@ -67,12 +103,15 @@ impl Table {
     pub(crate) fn replace_for(
         &mut self,
         by: (u8, u64),
-        (replaces, accounts): (&Replaces, &[AddressOfRecord]),
+        (replaces, accounts): (Option<&Replaces>, &[AddressOfRecord]),
         env: &mut Env<'_, '_>,
     ) -> bool {
-        let Some((call, leg)) = self.replaced(replaces, accounts) else { return false };
+        let Some((call, leg)) = self.meant(replaces, accounts) else { return false };
         if self.is_with_service((call, leg)) {
             return false;
+        }
+        if self.meet_instead(call, by, env) {
+            return true;
         }
         let Some(other) = self.release((call, leg), env) else { return false };
         if let Some(goes) = self.calls.get_mut(&call) {
@@ -80,6 +119,25 @@ impl Table {
         }
         self.meet(by, other, OURS | u64::from(by.0) << 48 | by.1, env);
         self.settle(call, env);
+        true
+    }
+
+    /// If the other party of a call is of another shard, that is to meet another call, and this one ends.
+    fn meet_instead(&mut self, call: CallId, by: (u8, u64), env: &mut Env<'_, '_>) -> bool {
+        let one = self.calls.get_mut(&call).filter(|one| one.far.is_some());
+        let Some((one, (shard, with))) = one.and_then(|one| one.part_from_far(env).map(|far| (one, far)))
+        else {
+            return false;
+        };
+        one.hang_up_with(None, env);
+        self.settle(call, env);
+        let room = OURS | u64::from(by.0) << 48 | by.1;
+        for said in [Halves::Part { call: with }, Halves::Meet { by, call: with, room }] {
+            match shard == env.cx.shard {
+                true => self.far(said, env),
+                false => env.cx.out.shards.push((shard, ShardMessage::Halves(said))),
+            }
+        }
         true
     }
 
@@ -104,6 +162,7 @@ impl Halves {
             Self::Parked { .. }
             | Self::Meet { .. }
             | Self::Met { .. }
+            | Self::Part { .. }
             | Self::Key { .. }
             | Self::Over { .. } => None,
         }

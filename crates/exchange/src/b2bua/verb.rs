@@ -243,6 +243,43 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
             let asking = arriving.asking;
             return self.table.take_over(call, asking, (endpoint, self.service), self.env);
         }
+        let Some((mut new, body, anchor)) = self.meet(call, endpoint)? else { return Ok(()) };
+        new.answer(body, Some(anchor), self.env);
+        self.table.insert(new, self.env);
+        Ok(())
+    }
+
+    /// Whether a caller may hear something before it is answered.
+    pub(crate) fn can_hear_early(&self, call: CallId) -> bool {
+        let is_new = |one: &&Arriving<'_>| one.asking.bridged.is_none();
+        let arriving = self.arriving(call).filter(is_new);
+        arriving.and_then(|one| Body::of(&one.asking.request)).is_some_and(|body| body.is_sdp())
+    }
+
+    /// Lets a caller hear an end of ours before it is answered (RFC 3960 §3.2), which the service ends with [`Calls::refuse`].
+    ///
+    /// # Errors
+    /// What the caller is told when that cannot be: then there is no call.
+    pub(crate) fn speak_early(&mut self, call: CallId) -> Result<(), Refusal> {
+        let Some((mut new, body, _)) = self.meet(call, Endpoint::Voice)? else { return Ok(()) };
+        new.enter_first(self.env, |invite, stack| {
+            invite.provisional(Status::SESSION_PROGRESS, Some(body), stack);
+        });
+        self.table.insert(new, self.env);
+        Ok(())
+    }
+
+    /// Refuses a call that has not been answered.
+    pub(crate) fn refuse(&mut self, call: CallId, refusal: &Refusal) {
+        if let Some(one) = self.table.calls.get_mut(&call).filter(|one| !one.has_ended()) {
+            one.hang_up(&refusal.reason, (refusal.status, &refusal.reason), self.env);
+        }
+        self.table.settle(call, self.env);
+    }
+
+    /// A call that arrives with an end of ours, and what its caller is to be told of that. Where the INVITE cannot make a call
+    /// it has been answered already.
+    fn meet(&mut self, call: CallId, endpoint: Endpoint) -> Result<Option<(Call, Body, u64)>, Refusal> {
         let (about, party) = self.begin(call)?;
         let mut end = End::new(&about.call_id, party, endpoint, self.env);
         let anchor = end.anchor;
@@ -259,15 +296,12 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
             Ok(Some((caller, body))) => {
                 self.started(&about, 1);
                 let with = With::End(Box::new(end));
-                let mut new = self.call(call, caller, with, about);
-                new.answer(body, Some(anchor), self.env);
-                self.table.insert(new, self.env);
-                Ok(())
+                Ok(Some((self.call(call, caller, with, about), body, anchor)))
             }
             other => {
                 self.env.anchors.close(anchor, self.env.cx);
                 self.forget(&about);
-                other.map(|_| ())
+                other.map(|_| None)
             }
         }
     }

@@ -50,6 +50,13 @@ pub(crate) enum Dialled {
     Failed(Status),
 }
 
+impl Dialled {
+    /// Whether who was called is in another call.
+    pub(crate) fn is_busy(self) -> bool {
+        matches!(self, Self::Failed(Status::BUSY_HERE | Status::BUSY_EVERYWHERE))
+    }
+}
+
 impl Table {
     /// An end of ours has something to say, which is for the service of its call.
     pub(crate) fn heard(&mut self, call: CallId, heard: Heard, env: &mut Env<'_, '_>) {
@@ -98,7 +105,6 @@ impl Calls<'_, '_, '_> {
 
     /// Lets the caller hear music, in place of what is being said, until something else is to be said. There is always some:
     /// of the exchange's folder of music, or a melody.
-    #[allow(dead_code, reason = "for services whose callers wait")]
     pub(crate) fn music(&mut self, call: CallId) {
         self.play(call, vec![Clip::Music]);
     }

@@ -327,6 +327,9 @@ impl Core {
                 services.point(bridged, &mut env, (call, service, point));
             }
         }
+        for (slot, taken) in std::mem::take(&mut self.usages.parked) {
+            self.slot_changed(slot, taken, cx);
+        }
     }
 
     /// Does what an operator wants in a conference room; returns to how many it happened.

@@ -14,6 +14,7 @@ use crate::directory::AddressOfRecord;
 use crate::identity::Caller;
 use crate::locality::user_of;
 use crate::refusal::Refusal;
+use crate::services::QueueShare;
 
 impl Core {
     /// Calls those whom services want called.
@@ -63,6 +64,18 @@ impl Core {
             return self.picked_up_from_far(said, cx);
         }
         bridged.far(said, &mut env);
+    }
+
+    /// Another shard says what it has of a queue.
+    pub(crate) fn queue_elsewhere(
+        &mut self,
+        shard: u8,
+        number: &str,
+        share: QueueShare,
+        cx: &mut Context<'_>,
+    ) {
+        let (bridged, mut env, services) = self.bridged(cx);
+        services.shared(bridged, &mut env, (shard, number, share));
     }
 
     fn is_of_ours(&self, uri: &Uri) -> bool {

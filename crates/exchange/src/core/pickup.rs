@@ -61,7 +61,7 @@ impl Core {
         let (by, mut calls) = Calls::new(bridged, &mut env, arriving);
         calls.service = usize::MAX;
         calls.answer(by, Endpoint::Voice)?;
-        self.usages.replacing.push(Replacing { by, replaces, accounts });
+        self.usages.replacing.push(Replacing { by, replaces: Some(replaces), accounts });
         Ok(true)
     }
 
@@ -94,7 +94,7 @@ impl Core {
     pub(super) fn picked_up_from_far(&mut self, said: Halves, cx: &mut Context<'_>) {
         if let Halves::Replace { by, replaces, accounts, .. } = &said {
             let (bridged, mut env, _) = self.bridged(cx);
-            if !bridged.replace_for(*by, (replaces, accounts), &mut env) {
+            if !bridged.replace_for(*by, (replaces.as_ref(), accounts), &mut env) {
                 self.pass_on(said, cx);
             }
             return;

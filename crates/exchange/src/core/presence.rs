@@ -26,7 +26,9 @@ use crate::io::ShardMessage;
 use crate::locality::{address_of, user_of};
 use crate::presence::lines::Step;
 use crate::presence::package::ALLOW_EVENTS;
-use crate::presence::{Following, KeptWatch, Line, Package, Wanted, Watchers, mailbox_body};
+use crate::presence::{
+    Direction, Following, KeptWatch, Line, LineState, Package, Wanted, Watchers, mailbox_body,
+};
 use crate::proxy::signed_route::Party;
 use crate::proxy::{Asking, is_behind_nat};
 use crate::refusal::Refusal;
@@ -92,6 +94,7 @@ impl Core {
         for kept in all {
             if self.directory.account(&kept.account).is_none()
                 && self.config.authentication != Authentication::Off
+                && !self.is_slot(&kept.account)
             {
                 continue;
             }
@@ -123,6 +126,9 @@ impl Core {
         match uri {
             Uri::Sip(sip) if Gruu::read(sip, &self.config.key).is_some() => None,
             Uri::Sip(sip) => {
+                if self.config.services.park.slot(&user).is_some() {
+                    return Some(AddressOfRecord::new(&user, &self.config.realm));
+                }
                 let found = self.directory.find(&user, &sip.host().to_string(), &self.config.domains);
                 let unproven = self.config.authentication == Authentication::Off;
                 found
@@ -231,7 +237,7 @@ impl Core {
     /// The calls of an account are watched here from now on, or no more: all shards are to know.
     fn follow(&mut self, following: Following, cx: &mut Context<'_>) {
         let Some((account, watched)) = following else { return };
-        if !watched {
+        if !watched && !self.is_slot(&account) {
             self.presence.lines.forget(&account);
         }
         self.presence.tracked.watch(account.clone(), watched);
@@ -321,12 +327,25 @@ impl Core {
         line: Line,
         cx: &mut Context<'_>,
     ) {
-        if !self.presence.tracked.is_watched(account) {
+        if !self.presence.tracked.is_watched(account) && !self.is_slot(account) {
             return;
         }
         self.presence.lines.note(shard, account, line);
         self.touched(account, Package::shows_calls, cx);
         self.presence.lines.forget_ended(account);
+    }
+
+    /// Whether a slot of call park is meant, which has a lamp as accounts have: as if whoever waits there was in a call.
+    fn is_slot(&self, account: &AddressOfRecord) -> bool {
+        account.host() == self.config.realm && self.config.services.park.slot(account.user()).is_some()
+    }
+
+    /// Somebody waits in a slot of call park, or no longer.
+    pub(super) fn slot_changed(&mut self, slot: u32, taken: bool, cx: &mut Context<'_>) {
+        let account = AddressOfRecord::new(&slot.to_string(), &self.config.realm);
+        let state = if taken { LineState::Confirmed } else { LineState::Terminated };
+        let line = Line { id: format!("slot-{slot}"), direction: Direction::Recipient, state };
+        self.tell_lines(vec![(account, line)], cx);
     }
 
     /// Another shard has watchers of an account, or has no more.

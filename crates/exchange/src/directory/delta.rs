@@ -35,6 +35,8 @@ pub enum Delta {
     Agent(String, AddressOfRecord, AgentState),
     /// When an account is to be woken, in Unix seconds; for services, who keep it.
     WakeUp(AddressOfRecord, Option<u64>),
+    /// Until when the first account wants to be called back when the second is free, in Unix seconds; for services, who keep it.
+    CallBack(AddressOfRecord, AddressOfRecord, Option<u64>),
     /// An account has these rights now.
     Rights(AddressOfRecord, Rights),
     /// An account may do so much.

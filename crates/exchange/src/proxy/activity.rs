@@ -28,13 +28,15 @@ pub(crate) struct Activity {
 impl Activity {
     /// For a shard.
     pub(crate) fn new(shard: u8, config: &Config) -> Self {
+        let mut members = Members::new(config.services.members());
+        members.mind_missed(config.services.call_back.code.is_some());
         Self {
             shards: config.shards,
             here: HashMap::new(),
             elsewhere: HashMap::new(),
             untold: Vec::new(),
             spending: Spending::new(shard, config),
-            members: Members::new(config.services.members()),
+            members,
         }
     }
 
@@ -42,6 +44,7 @@ impl Activity {
     pub(crate) fn configure(&mut self, config: &Config) {
         self.spending.configure(config);
         self.members.rename(config.services.members());
+        self.members.mind_missed(config.services.call_back.code.is_some());
     }
 
     /// Counts one more call of the caller's account and returns that; a caller without one is not counted.

@@ -190,6 +190,8 @@ impl Proxy {
         self.let_go(&anchor, cx);
         let Some(answered) = anchor.answered else { return };
         if let Some(dialog) = answered.dialog {
+            let (caller, callee) = dialog.addresses();
+            self.active.members.call_over(|| [caller.as_bytes(), callee.as_bytes()]);
             dialog.hang_up(reason, config, transactions, cx);
         }
         cx.event(Event::CallEnded { call: anchor.call_id, by });

@@ -331,6 +331,8 @@ impl Proxy {
             Method::Bye => {
                 let by = if sender == PartyName::Caller { EndedBy::Caller } else { EndedBy::Callee };
                 anchor.into_iter().for_each(|anchor| self.end_media(anchor, call_id, cx));
+                let party = |name| request.raw(name).unwrap_or_default();
+                self.active.members.call_over(|| [party(Name::From), party(Name::To)]);
                 cx.event(Event::CallEnded { call: call_id.to_owned(), by });
             }
             _ => {}

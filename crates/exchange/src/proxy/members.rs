@@ -4,6 +4,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
+use offhook_sip::Status;
+
 use crate::directory::{Account, AddressOfRecord};
 
 /// The calls of members of groups.
@@ -15,6 +17,14 @@ pub(crate) struct Members {
     calls: HashMap<String, (Vec<AddressOfRecord>, Instant)>,
     /// Of those who have been in a call.
     known: HashMap<AddressOfRecord, Known>,
+    /// Accounts that somebody waits for to be free.
+    followed: HashSet<AddressOfRecord>,
+    /// From and To of calls that are over, while somebody waits for an account to be free.
+    pub(crate) over: Vec<[String; 2]>,
+    /// Who has called in vain, and To, while that may be of use.
+    pub(crate) missed: Vec<(AddressOfRecord, String)>,
+    /// Whether it may.
+    minds_missed: bool,
     /// Whose number of calls here has changed since the others were told.
     untold: Vec<AddressOfRecord>,
 }
@@ -39,19 +49,55 @@ impl Members {
         Self { named: named.collect(), ..Self::default() }
     }
 
+    /// Whether note is taken of calls in vain from now on.
+    pub(crate) fn mind_missed(&mut self, minds: bool) {
+        self.minds_missed = minds;
+    }
+
     /// Members have these names from now on.
     pub(crate) fn rename(&mut self, named: impl Iterator<Item = String>) {
         self.named = named.collect();
     }
 
-    /// Whether there are no groups.
+    /// Whether there is nobody whose calls would have to be followed.
     pub(crate) fn is_unused(&self) -> bool {
-        self.named.is_empty()
+        self.named.is_empty() && self.followed.is_empty() && self.calls.is_empty()
+    }
+
+    /// Somebody waits for an account to be free, or nobody does any more.
+    pub(crate) fn follow(&mut self, account: &AddressOfRecord, follow: bool) {
+        match follow {
+            true => _ = self.followed.insert(account.clone()),
+            false => _ = self.followed.remove(account),
+        }
+    }
+
+    /// Whether somebody waits for an account to be free.
+    pub(crate) fn is_followed(&self, account: &AddressOfRecord) -> bool {
+        self.followed.contains(account)
+    }
+
+    /// A call between two is over, which were From and To.
+    pub(crate) fn call_over<'t>(&mut self, parties: impl FnOnce() -> [&'t [u8]; 2]) {
+        if !self.followed.is_empty() {
+            self.over.push(parties().map(|one| String::from_utf8_lossy(one).into_owned()));
+        }
+    }
+
+    /// An account has called in vain whom To names.
+    pub(crate) fn called_in_vain(&mut self, account: Option<&AddressOfRecord>, to: &[u8], status: Status) {
+        let Some(account) = account.filter(|_| self.minds_missed && IN_VAIN.contains(&status)) else {
+            return;
+        };
+        self.missed.push((account.clone(), String::from_utf8_lossy(to).into_owned()));
     }
 
     /// Whether an account is in a group.
     pub(crate) fn has(&self, account: &Account) -> bool {
         let address = &account.address;
+        if self.followed.contains(address) {
+            return true;
+        }
         [account.number.as_deref(), Some(address.user()), Some(address.as_str())]
             .into_iter()
             .flatten()
@@ -126,6 +172,14 @@ impl Members {
     }
 }
 
+/// Somebody is busy, or does not answer.
+const IN_VAIN: [Status; 5] = [
+    Status::REQUEST_TIMEOUT,
+    Status::TEMPORARILY_UNAVAILABLE,
+    Status::BUSY_HERE,
+    Status::REQUEST_TERMINATED,
+    Status::BUSY_EVERYWHERE,
+];
 /// Calls of members that a shard follows.
 const MOST_CALLS: usize = 100_000;
 const LONGEST: Duration = Duration::from_secs(12 * 3600);

@@ -465,6 +465,8 @@ impl Proxy {
             self.release(account.as_ref());
             let (charge, unix) = (context.charge.take(), cx.epoch.unix(cx.now));
             charge.into_iter().for_each(|charge| self.active.spending.over(charge, unix));
+            let to = context.request.raw(Name::To).unwrap_or_default();
+            self.active.members.called_in_vain(caller.account(), to, best.status());
             let reason = String::from_utf8_lossy(best.reason()).into_owned();
             let by = context.hung_up.then_some(EndedBy::Operator);
             cx.event(Event::CallFailed { call, status: best.status(), reason, by });

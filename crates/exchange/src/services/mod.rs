@@ -1,13 +1,17 @@
 //! Value-added services. Each is a file that implements [`Service`] and a line in [`SERVICES`].
 
+mod add;
+mod call_back;
 mod click;
 mod clock;
 mod codes;
 mod conference;
 mod echo;
+mod fetch;
 mod forward;
 mod group;
 mod intercom;
+mod keys;
 mod menu;
 mod page;
 mod park;
@@ -32,14 +36,15 @@ use crate::proxy::Target;
 use crate::refusal::Refusal;
 use crate::schedule::Schedule;
 use crate::speech::Language;
+pub use call_back::{CallBackNews, Settings as CallBackSettings};
 pub use codes::Settings as CodeSettings;
 pub use conference::Settings as ConferenceSettings;
 pub(crate) use group::Hunt;
 pub use group::{Group, Hours, Strategy};
-pub use menu::{Action as MenuAction, MOST_KEYS, Menu, Menus, PROMPTS, Prompt};
+pub use menu::{Action as MenuAction, MOST_KEYS, Menu, Menus, Opening, PROMPTS, Prompt};
 pub use page::Page;
 pub use park::Settings as ParkSettings;
-pub use queue::{Queue, Settings as AgentSettings};
+pub use queue::{Queue, QueueShare, Settings as AgentSettings};
 pub use recording::{Announce, Settings as RecordingSettings};
 pub use supervise::Settings as SuperviseSettings;
 pub use voicemail::Settings as VoicemailSettings;
@@ -53,13 +58,16 @@ pub const SERVICES: &[Kind] = &[
     group::KIND,
     queue::KIND,
     wake_up::KIND,
+    call_back::KIND,
     menu::KIND,
     // Before `pickup`, whose code is how theirs begins.
     intercom::KIND,
     page::KIND,
     park::KIND,
     pickup::KIND,
+    fetch::KIND,
     transfer::KIND,
+    add::KIND,
     click::KIND,
     recording::KIND,
     supervise::KIND,
@@ -93,6 +101,10 @@ pub struct Settings {
     pub conference: ConferenceSettings,
     /// What is dialled to take a call that rings; `None`: nothing.
     pub pickup_number: Option<String>,
+    /// What is dialled to take one's own call from another phone; `None`: nothing.
+    pub fetch_number: Option<String>,
+    /// What is pressed in a call to have a third party come to it; `None`: nothing.
+    pub add_code: Option<String>,
     /// What is pressed in a call to transfer the other party; `None`: nothing.
     pub transfer_code: Option<String>,
     /// Of call park.
@@ -109,6 +121,8 @@ pub struct Settings {
     pub agents: AgentSettings,
     /// What is dialled before a time to be woken then; `None`: nothing.
     pub wake_up_code: Option<String>,
+    /// Of call backs.
+    pub call_back: CallBackSettings,
     /// Voice menus.
     pub menus: Menus,
     /// What is dialled before the number of an account whose phones are to answer by themselves; `None`: nothing is.
@@ -132,6 +146,8 @@ impl Default for Settings {
             conference: ConferenceSettings::default(),
             transfer_code: Some("*2".into()),
             pickup_number: Some("*8".into()),
+            fetch_number: Some("*71".into()),
+            add_code: Some("*4".into()),
             park: ParkSettings::default(),
             voicemail: VoicemailSettings::default(),
             schedules: Vec::new(),
@@ -139,6 +155,7 @@ impl Default for Settings {
             queues: Vec::new(),
             agents: AgentSettings::default(),
             wake_up_code: Some("*55".into()),
+            call_back: CallBackSettings::default(),
             menus: Menus::default(),
             intercom: Some("*80".into()),
             pages: Vec::new(),
@@ -181,6 +198,9 @@ pub(crate) trait Service: Send {
     /// A fact that services keep has changed.
     fn changed(&mut self, _delta: &Delta, _calls: &mut Calls<'_, '_, '_>) {}
 
+    /// Somebody is free, or has called in vain.
+    fn news(&mut self, _news: &CallBackNews, _calls: &mut Calls<'_, '_, '_>) {}
+
     /// The queues, if the service has any.
     fn queues(&self, _calls: &Calls<'_, '_, '_>) -> Vec<QueueReport> {
         Vec::new()
@@ -221,7 +241,10 @@ pub(crate) trait Service: Send {
     fn keyed(&mut self, _call: CallId, _key: char, _calls: &mut Calls<'_, '_, '_>) {}
 
     /// A call that had an end of ours is over, whosever it was.
-    fn over(&mut self, _call: CallId) {}
+    fn over(&mut self, _call: CallId, _calls: &mut Calls<'_, '_, '_>) {}
+
+    /// Another shard says what it has of a queue.
+    fn shared(&mut self, (_shard, _queue): (u8, &str), _share: QueueShare, _calls: &mut Calls<'_, '_, '_>) {}
 
     /// Who is in its rooms.
     fn guests(&self, _calls: &Calls<'_, '_, '_>) -> Vec<Guest> {
@@ -381,7 +404,28 @@ impl Services {
             one.point(call, point, &mut Calls::at_point(table, env, service));
         }
         if ended {
-            self.0.iter_mut().for_each(|service| service.over(call));
+            for (number, service) in self.0.iter_mut().enumerate() {
+                service.over(call, &mut Calls::at_point(table, env, number));
+            }
+        }
+    }
+
+    /// Tells all of them who is free, or has called in vain.
+    pub(crate) fn news(&mut self, table: &mut Table, env: &mut Env<'_, '_>, news: &CallBackNews) {
+        for (number, service) in self.0.iter_mut().enumerate() {
+            service.news(news, &mut Calls::at_point(table, env, number));
+        }
+    }
+
+    /// Tells all of them what another shard has of a queue.
+    pub(crate) fn shared(
+        &mut self,
+        table: &mut Table,
+        env: &mut Env<'_, '_>,
+        (shard, queue, share): (u8, &str, QueueShare),
+    ) {
+        for (number, service) in self.0.iter_mut().enumerate() {
+            service.shared((shard, queue), share.clone(), &mut Calls::at_point(table, env, number));
         }
     }
 

@@ -33,6 +33,14 @@ pub struct Settings {
     pub time: Duration,
 }
 
+impl Settings {
+    /// The slot that is dialled by this.
+    pub(crate) fn slot(&self, dialled: &str) -> Option<u32> {
+        let slot = dialled.parse().ok().filter(|slot: &u32| slot.to_string() == dialled)?;
+        (self.number.is_some() && self.slots.contains(&slot)).then_some(slot)
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self { number: Some("700".into()), slots: 701..=720, time: Duration::from_secs(120) }
@@ -53,8 +61,6 @@ struct Park {
 struct Parked {
     call: CallId,
     by: Option<AddressOfRecord>,
-    /// How often what it hears has begun.
-    rounds: u32,
     /// Whether the one who parked it is being called.
     rings_back: bool,
 }
@@ -69,11 +75,6 @@ impl Park {
         self.settings.number.as_deref() == Some(dialled)
     }
 
-    fn slot(&self, dialled: &str) -> Option<u32> {
-        let slot = dialled.parse().ok().filter(|slot: &u32| slot.to_string() == dialled)?;
-        (self.settings.number.is_some() && self.settings.slots.contains(&slot)).then_some(slot)
-    }
-
     /// A slot that is free: each shard takes first those that no other takes first.
     fn free(&self, (shard, shards): (u8, u8)) -> Option<u32> {
         let is_free = |slot: &u32| !self.slots.contains_key(slot) && !self.far.contains_key(slot);
@@ -82,8 +83,9 @@ impl Park {
     }
 
     fn put(&mut self, slot: u32, call: CallId, by: Option<AddressOfRecord>, calls: &mut Calls<'_, '_, '_>) {
-        self.slots.insert(slot, Parked { call, by, rounds: 0, rings_back: false });
+        self.slots.insert(slot, Parked { call, by, rings_back: false });
         calls.tell_parked(slot, Some(call));
+        calls.remind(self.settings.time, call.0);
     }
 
     fn empty(&mut self, slot: u32, calls: &mut Calls<'_, '_, '_>) {
@@ -116,19 +118,6 @@ impl Park {
         }
         answered.into()
     }
-
-    /// What one who waits hears has ended once more.
-    fn waits(&mut self, slot: u32, calls: &mut Calls<'_, '_, '_>) {
-        let Some(parked) = self.slots.get_mut(&slot) else { return };
-        let call = parked.call;
-        parked.rounds += 1;
-        let rounds = u32::try_from(self.settings.time.as_millis()).unwrap_or(u32::MAX) / ROUND_MS;
-        calls.play(call, round());
-        if let Some(by) = parked.by.clone().filter(|_| parked.rounds > rounds && !parked.rings_back) {
-            parked.rings_back = true;
-            calls.dial(call, Dial::new(by.to_string(), Some(by), ShownAs::Party(call)));
-        }
-    }
 }
 
 impl Service for Park {
@@ -142,7 +131,7 @@ impl Service for Park {
         if !calls.is_from_account(call) {
             return Verdict::Continue;
         }
-        if let Some(slot) = self.slot(&dialled) {
+        if let Some(slot) = self.settings.slot(&dialled) {
             return self.fetch(call, slot, calls);
         }
         if !self.is_number(&dialled) {
@@ -158,7 +147,7 @@ impl Service for Park {
                 // It is a phone that follows the REFER of another.
                 Some(by) => {
                     self.tell(slot, by, calls);
-                    calls.play(call, round());
+                    calls.music(call);
                 }
                 None => calls.play(call, where_it_is(slot, self.language)),
             }
@@ -178,11 +167,20 @@ impl Service for Park {
             return false;
         }
         self.put(slot, call, by.cloned(), calls);
-        calls.play(call, round());
+        calls.music(call);
         if let Some(by) = by {
             self.tell(slot, by, calls);
         }
         true
+    }
+
+    fn due(&mut self, what: u64, calls: &mut Calls<'_, '_, '_>) {
+        let call = CallId(what);
+        let Some(parked) = self.slots.values_mut().find(|parked| parked.call == call) else { return };
+        if let Some(by) = parked.by.clone().filter(|_| !parked.rings_back) {
+            parked.rings_back = true;
+            calls.dial(call, Dial::new(by.to_string(), Some(by), ShownAs::Party(call)));
+        }
     }
 
     fn parked(&mut self, slot: u32, call: Option<(u8, CallId)>) {
@@ -198,10 +196,11 @@ impl Service for Park {
         if !calls.take(by) {
             return false;
         }
-        (parked.call, parked.by, parked.rounds) = (by, account, 0);
+        (parked.call, parked.by) = (by, account);
+        calls.remind(self.settings.time, by.0);
         let slot = self.slots.iter().find(|(_, parked)| parked.call == by).map(|(slot, _)| *slot);
         slot.into_iter().for_each(|slot| calls.tell_parked(slot, Some(by)));
-        calls.play(by, round());
+        calls.music(by);
         true
     }
 
@@ -222,11 +221,13 @@ impl Service for Park {
         let slot = self.slots.iter().find(|(_, parked)| parked.call == call).map(|(slot, _)| *slot);
         let Some(slot) = slot else { return };
         match point {
-            Point::Played => self.waits(slot, calls),
+            // Who has parked itself has heard where.
+            Point::Played => calls.music(call),
             Point::Dialled(Dialled::Answered(_)) | Point::Ended => self.empty(slot, calls),
             Point::Dialled(Dialled::Failed(_)) => {
                 if let Some(parked) = self.slots.get_mut(&slot) {
-                    (parked.rounds, parked.rings_back) = (0, false);
+                    parked.rings_back = false;
+                    calls.remind(self.settings.time, call.0);
                 }
             }
             Point::Dialled(Dialled::Ringing)
@@ -244,12 +245,5 @@ fn where_it_is(slot: u32, language: Language) -> Vec<Clip> {
     Speech::new(language).pause(SETTLE_MS).digits(&slot).pause(700).digits(&slot).pause(300).clips()
 }
 
-/// What one hears who waits.
-fn round() -> Vec<Clip> {
-    vec![Clip::Tone { hz: 425, ms: BEEP_MS }, Clip::Silence(ROUND_MS - BEEP_MS)]
-}
-
 /// What a phone needs until it is at the ear.
 const SETTLE_MS: u32 = 500;
-const BEEP_MS: u32 = 200;
-const ROUND_MS: u32 = 10_000;

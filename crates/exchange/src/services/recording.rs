@@ -32,6 +32,8 @@ pub enum Announce {
     /// A tone.
     #[default]
     Beep,
+    /// A voice that says so.
+    Spoken,
     /// Nothing.
     Silent,
 }

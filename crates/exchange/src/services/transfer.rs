@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::keys::Pressed;
 use super::{Kind, Service, Settings};
 use crate::b2bua::{CallId, Calls, Dial, Dialled, Point, ShownAs};
 use crate::directory::AddressOfRecord;
@@ -15,7 +16,7 @@ pub(super) const KIND: Kind = Kind {
     make: |settings| {
         Box::new(Transfer {
             code: settings.transfer_code.clone(),
-            keys: BTreeMap::new(),
+            pressed: Pressed::default(),
             calls: BTreeMap::new(),
         })
     },
@@ -23,8 +24,7 @@ pub(super) const KIND: Kind = Kind {
 
 struct Transfer {
     code: Option<String>,
-    /// What each has pressed, as long as it may become something.
-    keys: BTreeMap<CallId, String>,
+    pressed: Pressed,
     /// Those who are transferred, and by whom, until somebody has answered.
     calls: BTreeMap<CallId, Referred>,
 }
@@ -42,26 +42,14 @@ impl Service for Transfer {
 
     fn keyed(&mut self, call: CallId, key: char, calls: &mut Calls<'_, '_, '_>) {
         let Some(code) = &self.code else { return };
-        let pressed = self.keys.entry(call).or_default();
-        pressed.push(key);
-        let number = pressed.strip_prefix(code.as_str());
-        let fits = code.starts_with(pressed.as_str()) || number.is_some();
-        if !fits || pressed.len() > LONGEST || calls.partner(call).is_none() {
-            // The last key may begin anew.
-            let again = code.starts_with(key);
-            self.keys.remove(&call);
-            self.keys.extend(again.then(|| (call, key.to_string())));
-            return;
-        }
-        let Some(to) = number.and_then(|number| number.strip_suffix('#')).map(str::to_owned) else { return };
-        self.keys.remove(&call);
-        if !to.is_empty() {
+        let may = calls.partner(call).is_some();
+        if let Some(to) = self.pressed.key(call, key, code, may) {
             self.transfer(call, to, calls);
         }
     }
 
-    fn over(&mut self, call: CallId) {
-        self.keys.remove(&call);
+    fn over(&mut self, call: CallId, _calls: &mut Calls<'_, '_, '_>) {
+        self.pressed.forget(call);
         self.calls.remove(&call);
     }
 
@@ -98,6 +86,3 @@ impl Transfer {
         self.calls.insert(other, Referred { by, comes_back: false });
     }
 }
-
-/// No number is longer.
-const LONGEST: usize = 40;

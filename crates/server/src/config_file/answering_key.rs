@@ -65,6 +65,12 @@ pub(super) const QUEUE: &[Key] = &[
     key("max_wait", Kind::Time, "\"10m\"", "For how long"),
     key("announce", Kind::TimeOrOff, "\"30s\"", "How often a caller is told its place; or \"off\""),
     key("then", Kind::Text, "", "Where calls go that cannot wait: an account, or a number outside"),
+    key(
+        "say_refusal",
+        Kind::Flag,
+        "false",
+        "Whether a voice says so, before a call is refused that cannot wait and goes nowhere",
+    ),
     key("when", Kind::Text, "", "The schedule at whose times it takes calls; default: always"),
     key("otherwise", Kind::Text, "", "Where calls go at other times"),
 ];

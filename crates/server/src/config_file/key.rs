@@ -406,6 +406,13 @@ pub const KEYS: &[Key] = &[
         "What accounts dial, with * and a time such as 0730, to be called then; # in place of its * ends that; or \"off\"",
     ),
     key(
+        "services.call_back.code",
+        Kind::Text,
+        "\"*37\"",
+        "What accounts dial, alone or with a number, to be called when somebody is free; # in place of its * ends that; or \"off\"",
+    ),
+    key("services.call_back.time", Kind::Time, "\"1h\"", "For how long one waits for that"),
+    key(
         "services.conference.rooms",
         Kind::Text,
         "\"3000-3009\"",
@@ -449,10 +456,22 @@ pub const KEYS: &[Key] = &[
         "What is dialled to take a call that rings in one's pickup group, alone or before a number; \"off\": none is",
     ),
     key(
+        "services.fetch.number",
+        Kind::Text,
+        "\"*71\"",
+        "What is dialled to take the call that one has at another of one's phones; \"off\": nothing",
+    ),
+    key(
         "services.transfer.code",
         Kind::Text,
         "\"*2\"",
         "What is pressed in a call before a number and # to transfer the other party; \"off\": nothing",
+    ),
+    key(
+        "services.add.code",
+        Kind::Text,
+        "\"*4\"",
+        "What is pressed in a call before a number and # to have a third party come to it; \"off\": nothing",
     ),
     key(
         "services.intercom.number",
@@ -487,7 +506,7 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "services.recording.announce",
-        Kind::Choice(&["beep", "silent"]),
+        Kind::Choice(&["beep", "spoken", "silent"]),
         "\"beep\"",
         "What both sides hear when a recording begins, pauses or ends",
     ),
@@ -713,7 +732,7 @@ pub(super) const MENU: &[Key] = &[
         "when",
         Kind::List,
         "",
-        "Times in which it is open, such as \"Mon-Fri 08:00-18:00\"; left out: always",
+        "Times in which it is open, such as \"Mon-Fri 08:00-18:00\", and names of schedules; left out: always",
     ),
     key("closed", Kind::Action, "", "Where callers go at other times"),
     key("otherwise", Kind::Action, "{ hangup = true }", "Where callers go who choose nothing"),

@@ -48,9 +48,6 @@ pub(super) fn declared(written: &Written, mistakes: &mut Vec<Mistake>) -> Vec<De
         if accounts.iter().any(|other| other.address == account.address) {
             reader.mistake("address", format!("{} is declared twice", account.address));
         }
-        if account.number.is_some() && accounts.iter().any(|other| other.number == account.number) {
-            reader.mistake("number", "this number is declared twice".into());
-        }
         accounts.push(account);
     }
     accounts

@@ -16,10 +16,6 @@ impl Meaning<'_> {
         let mut groups: Vec<Group> = Vec::new();
         for object in self.written.objects.iter().filter(|object| object.list == "group") {
             match group(object, schedules) {
-                Ok(one) if groups.iter().any(|other| other.number == one.number) => {
-                    let what = format!("{} is the number of a [[group]] already", one.number);
-                    self.mistakes.push(mistake(object, "number", what));
-                }
                 Ok(one) => groups.push(one),
                 // What could not be read has been told of already.
                 Err(_) if !object.complete => {}

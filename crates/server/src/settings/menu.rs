@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use offhook_exchange::route::Window;
-use offhook_exchange::services::{MOST_KEYS, Menu, MenuAction as Action, Menus, PROMPTS, Prompt, Settings};
+use offhook_exchange::schedule::Schedule;
+use offhook_exchange::services::{MOST_KEYS, Menu, MenuAction as Action, Menus, Opening, PROMPTS, Prompt};
 use offhook_media::prompts;
 
 use super::Meaning;
@@ -14,8 +16,8 @@ use crate::config_file::{Mistake, Object, Place, Value, WrittenAction, did_you_m
 use crate::{machine, recordings};
 
 impl Meaning<'_> {
-    /// All voice menus, as far as they make sense; `services` have their numbers already.
-    pub(super) fn menus(&mut self, services: &Settings) -> Menus {
+    /// All voice menus, as far as they make sense.
+    pub(super) fn menus(&mut self, schedules: &[Arc<Schedule>]) -> Menus {
         let written = self.written;
         let objects: Vec<&Object> = written.objects.iter().filter(|object| object.list == "menu").collect();
         let names: Vec<Option<String>> = objects.iter().map(|object| text(object, "name")).collect();
@@ -25,12 +27,13 @@ impl Meaning<'_> {
             let mut reader = Reader {
                 object,
                 names: &names,
+                schedules,
                 folder: data_dir.join(PROMPTS),
                 mistakes: &mut self.mistakes,
             };
             let menu = reader.menu();
             reader.check_name(at);
-            reader.check_numbers(&menu, &menus, services);
+            reader.check_numbers(&menu);
             menus.push(menu);
         }
         let numbers: Vec<&str> = menus.iter().flat_map(|menu| &menu.numbers).map(String::as_str).collect();
@@ -43,6 +46,7 @@ struct Reader<'a> {
     object: &'a Object,
     /// The names of all menus, by their places.
     names: &'a [Option<String>],
+    schedules: &'a [Arc<Schedule>],
     /// Where prompts of one's own are.
     folder: PathBuf,
     mistakes: &'a mut Vec<Mistake>,
@@ -90,40 +94,25 @@ impl Reader<'_> {
         }
     }
 
-    fn check_numbers(&mut self, menu: &Menu, others: &[Menu], services: &Settings) {
-        for (at, number) in menu.numbers.iter().enumerate() {
-            if !is_dialled(number) {
-                let help = Some("digits, letters, *, #, +, -, . and _".to_owned());
-                self.mistake("number", format!("{number:?} cannot be dialled"), help);
-            }
-            let others = others.iter().find(|other| other.numbers.contains(number));
-            let room = number.parse().is_ok_and(|number| {
-                services.conference.rooms.as_ref().is_some_and(|rooms| rooms.contains(&number))
-            });
-            let fixed = [
-                (&services.echo_number, "the echo test"),
-                (&services.clock_number, "the speaking clock"),
-                (&services.voicemail.number, "voicemail"),
-            ];
-            let fixed =
-                fixed.iter().find(|(one, _)| one.as_deref() == Some(number.as_str())).map(|(_, of)| *of);
-            let owner = match (others, fixed) {
-                (Some(other), _) => format!("the menu {}", other.name),
-                (None, Some(service)) => service.to_owned(),
-                (None, None) if room => "a conference room".to_owned(),
-                (None, None) if menu.numbers[..at].contains(number) => "this menu".to_owned(),
-                (None, None) => continue,
-            };
-            self.mistake("number", format!("{number} is the number of {owner} already"), None);
+    fn check_numbers(&mut self, menu: &Menu) {
+        for number in menu.numbers.iter().filter(|number| !is_dialled(number)) {
+            let help = Some("digits, letters, *, #, +, -, . and _".to_owned());
+            self.mistake("number", format!("{number:?} cannot be dialled"), help);
         }
     }
 
-    fn hours(&mut self) -> (Vec<Window>, Option<Action>) {
+    fn hours(&mut self) -> (Vec<Opening>, Option<Action>) {
         let mut open = Vec::new();
         for one in texts(self.object, "when") {
-            match Window::parse(&one) {
-                Ok(window) => open.push(window),
-                Err(error) => self.mistake("when", error.to_string(), None),
+            let named = self.schedules.iter().find(|schedule| schedule.name == one);
+            match (named, Window::parse(&one)) {
+                (Some(schedule), _) => open.push(Opening::Schedule(Arc::clone(schedule))),
+                (None, Ok(window)) => open.push(Opening::Hours(window)),
+                (None, Err(error)) => {
+                    let meant = did_you_mean(&one, self.schedules.iter().map(|one| one.name.as_str()));
+                    let what = format!("{one:?} is no [[schedule]], and {error}");
+                    self.mistake("when", what, meant);
+                }
             }
         }
         let has = |key| self.object.values.contains_key(key);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use offhook_exchange::schedule::Schedule;
-use offhook_exchange::services::{Group, Queue, Strategy};
+use offhook_exchange::services::{Queue, Strategy};
 
 use super::Meaning;
 use super::group::{flag, members, number, shown, time};
@@ -13,18 +13,10 @@ use super::schedule::hours;
 use crate::config_file::{Object, Value};
 
 impl Meaning<'_> {
-    pub(super) fn queues(&mut self, schedules: &[Arc<Schedule>], groups: &[Group]) -> Vec<Queue> {
+    pub(super) fn queues(&mut self, schedules: &[Arc<Schedule>]) -> Vec<Queue> {
         let mut queues: Vec<Queue> = Vec::new();
         for object in self.written.objects.iter().filter(|object| object.list == "queue") {
             match queue(object, schedules) {
-                Ok(one) if queues.iter().any(|other| other.number == one.number) => {
-                    let what = format!("{} is the number of a [[queue]] already", one.number);
-                    self.mistakes.push(mistake(object, "number", what));
-                }
-                Ok(one) if groups.iter().any(|group| group.number == one.number) => {
-                    let what = format!("{} is the number of a [[group]] already", one.number);
-                    self.mistakes.push(mistake(object, "number", what));
-                }
                 Ok(one) => queues.push(one),
                 // What could not be read has been told of already.
                 Err(_) if !object.complete => {}
@@ -57,6 +49,7 @@ fn queue(object: &Object, schedules: &[Arc<Schedule>]) -> Result<Queue, Wrong> {
         announce: length(object, "announce", Duration::from_secs(30)),
         then,
         hours: hours(object, schedules)?,
+        say_refusal: flag(object, "say_refusal", false),
         number,
     })
 }

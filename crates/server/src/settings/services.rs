@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use offhook_exchange::services::{
-    self, AgentSettings, Announce, CodeSettings, ConferenceSettings, Page, ParkSettings, RecordingSettings,
-    SERVICES, SuperviseSettings, VoicemailSettings,
+    self, AgentSettings, Announce, CallBackSettings, CodeSettings, ConferenceSettings, Page, ParkSettings,
+    RecordingSettings, SERVICES, SuperviseSettings, VoicemailSettings,
 };
 use offhook_exchange::speech::Language;
 
@@ -65,37 +65,40 @@ impl Meaning<'_> {
             let help = Some("keys of a phone: digits, * and #".to_owned());
             self.mistake("services.transfer.code", "this cannot be pressed".into(), help);
         }
+        let add_code = self.keys("services.add.code");
         let supervise = SuperviseSettings {
             listen: self.dialled("services.supervise.listen"),
             whisper: self.dialled("services.supervise.whisper"),
             barge: self.dialled("services.supervise.barge"),
         };
-        let mut all = services::Settings {
+        self.check_numbers();
+        services::Settings {
             codes,
-            queues: self.queues(&schedules, &groups),
+            queues: self.queues(&schedules),
             agents: AgentSettings::new(
                 self.dialled("services.queue.log_in"),
                 self.dialled("services.queue.pause"),
             ),
-            schedules: schedules.clone(),
             wake_up_code: self.code("services.wake_up.code"),
+            call_back: self.call_back(),
             groups,
             echo_number,
             clock_number,
             conference,
             park,
             pickup_number,
+            fetch_number: self.dialled("services.fetch.number"),
             transfer_code,
+            add_code,
             voicemail,
             intercom: self.dialled("services.intercom.number"),
             pages: self.pages(),
             supervise,
             recording: self.recording(),
-            menus: services::Menus::default(),
+            menus: self.menus(&schedules),
+            schedules,
             language,
-        };
-        all.menus = self.menus(&all);
-        all
+        }
     }
 
     /// A code that a # in place of its * takes back.
@@ -109,13 +112,16 @@ impl Meaning<'_> {
     }
 
     fn codes(&mut self) -> CodeSettings {
-        let codes = CODES.map(|path| self.code(path));
-        for (at, path) in CODES.into_iter().enumerate() {
-            if codes[at].is_some() && codes[..at].contains(&codes[at]) {
-                self.mistake(path, "that is another code already".into(), None);
-            }
+        CodeSettings::new(CODES.map(|path| self.code(path)))
+    }
+
+    fn call_back(&mut self) -> CallBackSettings {
+        let time = self.time("services.call_back.time");
+        if time < Duration::from_secs(60) || time > Duration::from_secs(7 * 24 * 3600) {
+            let help = Some("from a minute to a week".to_owned());
+            self.mistake("services.call_back.time", "nobody waits for so long to be called".into(), help);
         }
-        CodeSettings::new(codes)
+        CallBackSettings { code: self.code("services.call_back.code"), time }
     }
 
     fn park(&mut self) -> ParkSettings {
@@ -166,8 +172,6 @@ impl Meaning<'_> {
             let members = texts(object, "members");
             let wrong = if !is_dialled(&number) {
                 Some(("number", "this [[page]] has no number that can be dialled".to_owned()))
-            } else if pages.iter().any(|page| page.number == number) {
-                Some(("number", format!("{number} is declared twice")))
             } else if members.is_empty() || members.len() > MOST_MEMBERS {
                 Some(("members", format!("a [[page]] has 1 to {MOST_MEMBERS} members")))
             } else {
@@ -189,6 +193,7 @@ impl Meaning<'_> {
         }
         let announce = match self.text("services.recording.announce").as_deref() {
             Some("silent") => Announce::Silent,
+            Some("spoken") => Announce::Spoken,
             _ => Announce::Beep,
         };
         RecordingSettings {

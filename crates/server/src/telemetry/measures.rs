@@ -1,5 +1,7 @@
 //! Counters in the text format of Prometheus.
 
+mod queues;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Mutex;
@@ -10,6 +12,8 @@ use offhook_exchange::command::Status;
 use offhook_exchange::event::{DropReason, EndedBy, Event};
 use offhook_media::turn;
 use offhook_net::StreamCounts;
+
+pub(crate) use queues::queues_text;
 
 /// What is counted as it happens. No labels name people or calls.
 #[derive(Debug, Default)]

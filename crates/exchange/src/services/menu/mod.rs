@@ -13,6 +13,7 @@ use super::{Kind, Service, Settings as All, Verdict};
 use crate::b2bua::{CallId, Calls, Endpoint, Point};
 use crate::directory::AddressOfRecord;
 use crate::route::Window;
+use crate::schedule::Schedule;
 use crate::speech::{Language, Speech, local};
 use visit::Visit;
 
@@ -53,12 +54,21 @@ pub struct Menu {
     pub retries: u8,
     /// Whether the number of an account calls it.
     pub extensions: bool,
-    /// When it is open; empty: always.
-    pub open: Vec<Window>,
+    /// When it is open, at any of these times; empty: always.
+    pub open: Vec<Opening>,
     /// Where callers go while it is not.
     pub closed: Option<Action>,
     /// Where they go who choose nothing.
     pub otherwise: Action,
+}
+
+/// Times at which a menu is open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// Hours of the week.
+    Hours(Window),
+    /// Those of a schedule.
+    Schedule(Arc<Schedule>),
 }
 
 /// Where a choice leads.
@@ -102,13 +112,20 @@ pub enum Prompt {
 impl Menu {
     /// Whether it is open at a moment.
     fn is_open(&self, calls: &Calls<'_, '_, '_>) -> bool {
-        let (now, zone) = calls.clock();
-        let Some(now) = local(now, &zone).filter(|_| !self.open.is_empty()) else {
-            return self.open.is_empty();
+        let (unix, zone) = calls.clock();
+        let is_in = |window: &Window| {
+            local(unix, &zone).is_some_and(|now| {
+                let day = now.weekday().to_monday_zero_offset().unsigned_abs();
+                let minute =
+                    u16::from(now.hour().unsigned_abs()) * 60 + u16::from(now.minute().unsigned_abs());
+                window.holds(day, minute)
+            })
         };
-        let day = now.weekday().to_monday_zero_offset().unsigned_abs();
-        let minute = u16::from(now.hour().unsigned_abs()) * 60 + u16::from(now.minute().unsigned_abs());
-        self.open.iter().any(|window| window.holds(day, minute))
+        let is_open = |opening: &Opening| match opening {
+            Opening::Hours(window) => is_in(window),
+            Opening::Schedule(schedule) => schedule.is_open(unix),
+        };
+        self.open.is_empty() || self.open.iter().any(is_open)
     }
 
     /// Whether more keys could follow these.

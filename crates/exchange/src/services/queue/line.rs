@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use offhook_media::voice::Clip;
 
+use super::share::{Busy, Others, QueueShare};
 use super::{Queue, Strategy, key_of_queue, key_to_tell};
 use crate::b2bua::{CallId, Calls, Dial, ShownAs};
 use crate::command::{AgentReport, QueueReport};
@@ -18,8 +19,12 @@ pub(super) struct Line {
     pub(super) waiting: VecDeque<Waiter>,
     agents: BTreeMap<AddressOfRecord, Agent>,
     /// The place of the agent with whom round robin goes on.
-    next: usize,
-    counts: Counts,
+    pub(super) next: usize,
+    pub(super) counts: Counts,
+    /// What the other shards have of it.
+    pub(super) others: Others,
+    /// When it is next looked whether an agent is free who was in another call.
+    looks: Option<Instant>,
 }
 
 /// A caller who waits.
@@ -30,8 +35,8 @@ pub(super) struct Waiter {
     called: Option<(CallId, Vec<AddressOfRecord>)>,
     /// Agents who have not taken this call.
     tried: Vec<AddressOfRecord>,
-    /// All have been tried: a moment until the next round.
-    rests: bool,
+    /// All have been tried: the next round begins then.
+    rests_until: Option<Instant>,
     /// It is on its way to somebody else.
     leaves: bool,
 }
@@ -42,19 +47,19 @@ struct Agent {
     state: Option<AgentState>,
     missed: u32,
     /// For whom it rings or with whom it talks.
-    busy: bool,
+    busy: Option<Busy>,
     wraps_up_until: Option<Instant>,
 }
 
 #[derive(Default)]
-struct Counts {
+pub(super) struct Counts {
     answered: u64,
     abandoned: u64,
     overflowed: u64,
     /// Of those who were answered.
     waited: Duration,
     /// How long the last calls lasted, on average.
-    talk: Option<Duration>,
+    pub(super) talk: Option<Duration>,
     /// When calls that are up began, by the agent's call.
     begun: BTreeMap<AddressOfRecord, Instant>,
 }
@@ -62,7 +67,8 @@ struct Counts {
 impl Line {
     pub(super) fn new(queue: &Queue) -> Self {
         let (waiting, agents) = (VecDeque::new(), BTreeMap::new());
-        Self { queue: Arc::new(queue.clone()), waiting, agents, next: 0, counts: Counts::default() }
+        let (counts, others) = (Counts::default(), Others::default());
+        Self { queue: Arc::new(queue.clone()), waiting, agents, next: 0, counts, others, looks: None }
     }
 
     /// The agents, as accounts, in the order of the configuration.
@@ -93,7 +99,60 @@ impl Line {
 
     pub(super) fn join(&mut self, call: CallId, calls: &Calls<'_, '_, '_>) {
         let (since, tried) = (calls.now(), Vec::new());
-        self.waiting.push_back(Waiter { call, since, called: None, tried, rests: false, leaves: false });
+        self.waiting.push_back(Waiter { call, since, called: None, tried, rests_until: None, leaves: false });
+    }
+
+    /// Whether as many wait as may, in all shards.
+    pub(super) fn is_full(&self) -> bool {
+        self.waiting.len() + self.others.waiting() >= self.queue.max_waiting
+    }
+
+    /// What this shard has of the queue.
+    pub(super) fn share(&self, now: Instant) -> QueueShare {
+        let waiting = self.waiting.iter().filter(|one| !one.leaves);
+        let agents = || self.agents.iter();
+        QueueShare {
+            waiting: waiting.map(|one| (one.since, one.wants(now))).collect(),
+            busy: agents().filter_map(|(who, one)| Some((who.clone(), one.busy?))).collect(),
+            wrap_up: agents()
+                .filter_map(|(who, one)| {
+                    Some((who.clone(), one.wraps_up_until.filter(|until| *until > now)?))
+                })
+                .collect(),
+            missed: agents()
+                .filter(|(_, one)| one.missed > 0)
+                .map(|(who, one)| (who.clone(), one.missed))
+                .collect(),
+            next: self.next,
+            talk: self.counts.talk,
+        }
+    }
+
+    /// An agent has answered a call of another shard.
+    pub(super) fn answers_again(&mut self, account: &AddressOfRecord) {
+        if let Some(agent) = self.agents.get_mut(account) {
+            agent.missed = 0;
+        }
+    }
+
+    /// Another shard calls an agent too: whose caller has waited for longer keeps it.
+    pub(super) fn withdraw(
+        &mut self,
+        agent: &AddressOfRecord,
+        (theirs, shard): (Busy, u8),
+        calls: &mut Calls<'_, '_, '_>,
+    ) {
+        let (own, _) = calls.shard();
+        let is_called = |one: &&mut Waiter| {
+            let called = one.called.as_ref().is_some_and(|(_, called)| called.contains(agent));
+            called && (theirs.talks || (theirs.since, shard) < (one.since, own))
+        };
+        let Some(waiter) = self.waiting.iter_mut().find(is_called) else { return };
+        let Some((dialled, called)) = waiter.called.take() else { return };
+        calls.hang_up(dialled);
+        for agent in called {
+            self.agents.entry(agent).or_default().busy = None;
+        }
     }
 
     pub(super) fn waits(&self, call: CallId) -> bool {
@@ -114,8 +173,9 @@ impl Line {
         }
         free.retain(|one| {
             let agent = self.agents.get(one);
-            let rests =
-                agent.is_some_and(|one| one.busy || one.wraps_up_until.is_some_and(|until| until > now));
+            let rests = agent
+                .is_some_and(|one| one.busy.is_some() || one.wraps_up_until.is_some_and(|until| until > now));
+            let rests = rests || self.others.have(one, now);
             self.state(one) == AgentState::LoggedIn && !rests && calls.can_be_called(one)
         });
         match self.queue.strategy {
@@ -128,20 +188,35 @@ impl Line {
 
     /// Calls free agents for those who wait, the first of them first.
     pub(super) fn serve(&mut self, at: usize, calls: &mut Calls<'_, '_, '_>) {
-        let everybody = self.everybody(calls);
+        self.call_agents(at, calls);
+        let now = calls.now();
+        let is_looking = self.looks.is_some_and(|due| due > now);
+        if self.waiting.iter().any(|one| one.wants(now)) && !is_looking {
+            // Nobody tells when an agent's other call ends, or a phone of an agent is there again.
+            self.looks = Some(now + LOOK);
+            calls.remind(LOOK, key_of_queue(at));
+        }
+    }
+
+    fn call_agents(&mut self, at: usize, calls: &mut Calls<'_, '_, '_>) {
+        let (everybody, now) = (self.everybody(calls), calls.now());
         for place in 0..self.waiting.len() {
-            let free = self.free(calls);
+            let mut free = self.free(calls);
+            let Some(waiter) = self.waiting.get_mut(place) else { return };
+            if !waiter.wants(now) {
+                continue;
+            }
+            // The first who are free are for those of other shards who have waited for longer.
+            let before = self.others.before(waiter.since, calls.shard().0, true);
+            let taken = if self.queue.strategy == Strategy::All && before > 0 { free.len() } else { before };
+            free.drain(..taken.min(free.len()));
             if free.is_empty() {
                 return;
-            }
-            let Some(waiter) = self.waiting.get_mut(place) else { return };
-            if waiter.called.is_some() || waiter.rests || waiter.leaves {
-                continue;
             }
             let mut fresh: Vec<_> = free.iter().filter(|one| !waiter.tried.contains(one)).cloned().collect();
             if fresh.is_empty() {
                 // All who are free have just not taken it.
-                waiter.rests = true;
+                waiter.rests_until = Some(now + REST);
                 waiter.tried.clear();
                 calls.remind(REST, key_of_queue(at));
                 continue;
@@ -161,16 +236,12 @@ impl Line {
                 let place = everybody.iter().position(|one| one == only);
                 self.next = place.map_or(0, |place| place + 1);
             }
+            let busy = Some(Busy { since: waiter.since, talks: false });
             for agent in &fresh {
-                self.agents.entry(agent.clone()).or_default().busy = true;
+                self.agents.entry(agent.clone()).or_default().busy = busy;
             }
             waiter.called = Some((dialled, fresh));
         }
-    }
-
-    /// A moment has passed since all had been tried.
-    pub(super) fn rested(&mut self) {
-        self.waiting.iter_mut().for_each(|one| one.rests = false);
     }
 
     /// An agent has answered for a caller; returns who, unless it was somebody else.
@@ -189,7 +260,8 @@ impl Line {
         let who = calls.account(answered).filter(|who| called.contains(who));
         let who = who.or_else(|| called.first().cloned())?;
         for agent in &called {
-            self.agents.entry(agent.clone()).or_default().busy = *agent == who;
+            let busy = (*agent == who).then_some(Busy { since: waiter.since, talks: true });
+            self.agents.entry(agent.clone()).or_default().busy = busy;
         }
         self.agents.entry(who.clone()).or_default().missed = 0;
         calls.occupy(answered, &who);
@@ -209,9 +281,10 @@ impl Line {
         waiter.tried.extend(called.iter().cloned());
         for account in called {
             let agent = self.agents.entry(account.clone()).or_default();
-            agent.busy = false;
+            agent.busy = None;
             agent.missed += 1;
-            if self.queue.log_in && self.queue.pause_after > 0 && agent.missed >= self.queue.pause_after {
+            let missed = agent.missed + self.others.missed(&account);
+            if self.queue.log_in && self.queue.pause_after > 0 && missed >= self.queue.pause_after {
                 agent.state = Some(AgentState::Paused);
                 calls.remember(call, Keep::Agent(self.queue.number.clone(), account, AgentState::Paused));
             }
@@ -222,7 +295,7 @@ impl Line {
     /// An agent's call is over.
     pub(super) fn wrap_up(&mut self, account: &AddressOfRecord, calls: &Calls<'_, '_, '_>) {
         let agent = self.agents.entry(account.clone()).or_default();
-        agent.busy = false;
+        agent.busy = None;
         agent.wraps_up_until = Some(calls.now() + self.queue.wrap_up);
         if let Some(begun) = self.counts.begun.remove(account) {
             let lasted = calls.now().duration_since(begun);
@@ -245,7 +318,7 @@ impl Line {
         if let Some((dialled, called)) = self.waiting.remove(at).and_then(|one| one.called) {
             calls.hang_up(dialled);
             for agent in called {
-                self.agents.entry(agent).or_default().busy = false;
+                self.agents.entry(agent).or_default().busy = None;
             }
         }
         true
@@ -258,7 +331,7 @@ impl Line {
 
     /// An agent's call has ended that another service has had.
     pub(super) fn is_free(&mut self, account: &AddressOfRecord) {
-        self.agents.entry(account.clone()).or_default().busy = false;
+        self.agents.entry(account.clone()).or_default().busy = None;
         self.counts.begun.remove(account);
     }
 
@@ -273,7 +346,7 @@ impl Line {
         if let Some((dialled, called)) = waiter.called.take() {
             calls.hang_up(dialled);
             for agent in called {
-                self.agents.entry(agent).or_default().busy = false;
+                self.agents.entry(agent).or_default().busy = None;
             }
         }
         let Some(to) = self.queue.then.clone() else { return false };
@@ -284,8 +357,9 @@ impl Line {
 
     /// Tells a caller where it stands, and lets it hear that it waits.
     pub(super) fn tell(&self, call: CallId, language: Language, first: bool, calls: &mut Calls<'_, '_, '_>) {
-        let mut waits = self.waiting.iter().filter(|one| !one.leaves);
-        let Some(place) = waits.position(|one| one.call == call) else { return };
+        let waits = self.waiting.iter().filter(|one| !one.leaves);
+        let Some((before, own)) = waits.enumerate().find(|(_, one)| one.call == call) else { return };
+        let place = before + self.others.before(own.since, calls.shard().0, false);
         let mut speech = Speech::new(language);
         if first {
             speech = speech.pause(SETTLE_MS).say("queue-welcome");
@@ -318,7 +392,8 @@ impl Line {
         let waits = || self.waiting.iter().filter(|one| !one.leaves);
         let agent = |account: AddressOfRecord| AgentReport {
             state: self.state(&account),
-            in_call: self.agents.get(&account).is_some_and(|one| one.busy) || calls.is_in_call(&account),
+            in_call: self.agents.get(&account).is_some_and(|one| one.busy.is_some())
+                || calls.is_in_call(&account),
             account: account.to_string(),
         };
         QueueReport {
@@ -335,6 +410,15 @@ impl Line {
     }
 }
 
+impl Waiter {
+    /// Whether somebody is to be called for it.
+    fn wants(&self, now: Instant) -> bool {
+        self.called.is_none() && !self.leaves && self.rests_until.is_none_or(|until| until <= now)
+    }
+}
+
+/// How often it is looked for agents who are free again, while somebody waits for one.
+const LOOK: Duration = Duration::from_secs(2);
 /// After all agents have been tried.
 const REST: Duration = Duration::from_secs(5);
 /// What a phone needs until it is at the caller's ear.

@@ -5,6 +5,7 @@
 
 mod code;
 mod line;
+mod share;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::refusal::Refusal;
 use crate::speech::{Language, Speech};
 use code::Code;
 use line::Line;
+pub use share::QueueShare;
 
 pub(super) const KIND: Kind = Kind {
     name: "queue",
@@ -56,6 +58,8 @@ pub struct Queue {
     pub then: Option<String>,
     /// When it takes calls; `None`: always.
     pub hours: Option<Hours>,
+    /// Whether callers whom nobody can take hear so before they are refused.
+    pub say_refusal: bool,
 }
 
 /// What agents dial.
@@ -101,6 +105,8 @@ enum Who {
     Code(Code),
     /// A caller who is told why it goes, and goes.
     Goes,
+    /// The same of one who is not answered.
+    IsRefused(Refusal),
 }
 
 impl Queues {
@@ -121,14 +127,14 @@ impl Queues {
         if let Some(hours) = queue.hours.as_ref().filter(|hours| !hours.when.is_open(now)) {
             return Verdict::Hunt(Box::new(onward(&queue, Some(hours.otherwise.clone()), true)));
         }
-        let is_full = line.waiting.len() >= queue.max_waiting;
+        let is_full = line.is_full();
         if is_full || !line.is_staffed(calls) {
             if queue.then.is_some() {
                 return Verdict::Hunt(Box::new(onward(&queue, queue.then.clone(), false)));
             }
             let why = if is_full { "Too many wait for" } else { "Nobody takes calls of" };
-            let reason = format!("{why} {}", queue.name);
-            return Verdict::Reject(Refusal::unavailable(reason));
+            let refusal = Refusal::unavailable(format!("{why} {}", queue.name));
+            return self.refuse(call, (refusal, queue.say_refusal), calls);
         }
         let answered = calls.answer(call, Endpoint::Voice);
         if answered.is_ok() {
@@ -137,8 +143,34 @@ impl Queues {
             calls.remind(queue.max_wait, key_of_caller(call));
             line.tell(call, self.language, true, calls);
             line.serve(at, calls);
+            self.tell_others(calls);
         }
         answered.into()
+    }
+
+    fn tell_others(&mut self, calls: &mut Calls<'_, '_, '_>) {
+        self.lines.iter_mut().for_each(|line| line.tell_others(calls));
+    }
+
+    /// A call goes no further; its caller may be told so in words before.
+    fn refuse(
+        &mut self,
+        call: CallId,
+        (refusal, in_words): (Refusal, bool),
+        calls: &mut Calls<'_, '_, '_>,
+    ) -> Verdict {
+        if !in_words || !calls.can_hear_early(call) {
+            return Verdict::Reject(refusal);
+        }
+        let begun = calls.speak_early(call);
+        if begun.is_ok() {
+            calls.play(
+                call,
+                Speech::new(self.language).pause(SETTLE_MS).say("queue-nobody").pause(200).clips(),
+            );
+            self.calls.insert(call, Who::IsRefused(refusal));
+        }
+        begun.into()
     }
 
     /// A caller has waited for long enough, or nobody is there any more.
@@ -236,8 +268,14 @@ impl Service for Queues {
                 Point::Ended => _ = self.calls.remove(&call),
                 _ => {}
             },
-            Some(Who::Agent(..)) | None => {}
+            Some(Who::IsRefused(refusal)) => match point {
+                Point::Played => calls.refuse(call, refusal),
+                Point::Ended => _ = self.calls.remove(&call),
+                _ => {}
+            },
+            Some(Who::Agent(..)) | None => return,
         }
+        self.tell_others(calls);
     }
 
     fn kept(&mut self, call: CallId, is_kept: bool, calls: &mut Calls<'_, '_, '_>) {
@@ -252,11 +290,13 @@ impl Service for Queues {
         let Some(line) = self.lines.get_mut(at) else { return };
         line.set(account, *state);
         if line.is_staffed(calls) {
-            return line.serve(at, calls);
+            line.serve(at, calls);
+            return self.tell_others(calls);
         }
         for call in line.waiting_calls() {
             self.overflow(at, call, calls);
         }
+        self.tell_others(calls);
     }
 
     fn due(&mut self, what: u64, calls: &mut Calls<'_, '_, '_>) {
@@ -264,10 +304,9 @@ impl Service for Queues {
             if let Some((line, at)) =
                 usize::try_from(what).ok().and_then(|at| Some((self.lines.get_mut(at)?, at)))
             {
-                line.rested();
                 line.serve(at, calls);
             }
-            return;
+            return self.tell_others(calls);
         }
         let call = CallId(what & !(CALLER | TELL));
         let Some(Who::Caller(at)) = self.calls.get(&call) else { return };
@@ -277,15 +316,26 @@ impl Service for Queues {
             0 => self.overflow(at, call, calls),
             _ => line.tell(call, self.language, false, calls),
         }
+        self.tell_others(calls);
     }
 
-    fn over(&mut self, call: CallId) {
+    fn shared(&mut self, (shard, number): (u8, &str), share: QueueShare, calls: &mut Calls<'_, '_, '_>) {
+        let Some(at) = self.lines.iter().position(|line| line.queue.number == number) else { return };
+        for rest in self.lines[at].note(shard, share, calls) {
+            calls.remind(rest, key_of_queue(at));
+        }
+        self.lines[at].serve(at, calls);
+        self.tell_others(calls);
+    }
+
+    fn over(&mut self, call: CallId, calls: &mut Calls<'_, '_, '_>) {
         // One that another service has taken is still known here.
         match self.calls.remove(&call) {
             Some(Who::Caller(at)) => self.lines[at].is_over(call),
             Some(Who::Agent(at, agent)) => self.lines[at].is_free(&agent),
-            Some(Who::Code(_) | Who::Goes) | None => {}
+            Some(Who::Code(_) | Who::Goes | Who::IsRefused(_)) | None => return,
         }
+        self.tell_others(calls);
     }
 
     fn queues(&self, calls: &Calls<'_, '_, '_>) -> Vec<QueueReport> {
@@ -325,6 +375,8 @@ fn onward(queue: &Queue, then: Option<String>, closed: bool) -> Hunt {
     Hunt { group: Arc::new(group), rounds: Default::default(), then, closed }
 }
 
+/// What a phone needs until it is at the caller's ear.
+const SETTLE_MS: u32 = 500;
 /// Tells keys of callers from those of queues.
 const CALLER: u64 = 1 << 63;
 /// Tells what is to be said from what is over.

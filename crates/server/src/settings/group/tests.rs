@@ -62,7 +62,6 @@ fn mistakes_have_their_place() {
         ("[[queue]]\nnumber = \"610\"\n", 1, "has no agents"),
         ("[[queue]]\nnumber = \"610\"\nagents = [\"1\"]\nthen = \"610\"\n", 4, "the queue itself"),
         ("[[queue]]\nnumber = \"610\"\nagents = [\"1\"]\nstrategy = \"best\"\n", 4, "longest-idle"),
-        ("[services.codes]\nbusy = \"*21\"\n", 2, "another code already"),
         ("[services.wake_up]\ncode = \"55\"\n", 2, "does not begin with its only *"),
         ("[[group]]\nnumber = \"600\"\nmember = [\"1\"]\n", 3, "did you mean \"members\"?"),
         ("[[schedule]]\nname = \"a\"\nopen = \"sometimes\"\n", 3, "a time is written"),

@@ -73,6 +73,28 @@ fn a_menu_is_what_is_written_and_the_usual_where_nothing_is() {
 }
 
 #[test]
+fn a_menu_is_open_at_the_times_of_a_schedule_too() {
+    let schedule = "[[schedule]]\nname = \"office\"\nopen = \"mon-fri\"\n";
+    let menu = |when: &str| {
+        format!(
+            "{schedule}[[menu]]\nname = \"m\"\nprompts = \"time\"\nwhen = {when}\nclosed = {{ hangup = true }}\n"
+        )
+    };
+    let read =
+        settings(&menu("[\"office\", \"Sat 08:00-12:00\"]")).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let [Opening::Schedule(office), Opening::Hours(_)] = &read.services.menus.menus[0].open[..] else {
+        panic!()
+    };
+    assert_eq!(office.name, "office");
+    let mistakes = settings(&menu("\"ofice\"")).unwrap_err().to_string();
+    assert!(mistakes.contains("\"ofice\" is no [[schedule]], and a time is written"), "{mistakes}");
+    assert!(
+        mistakes.contains("did you mean \"office\"?") && mistakes.contains("offhook.toml:8:"),
+        "{mistakes}"
+    );
+}
+
+#[test]
 fn every_mistake_is_told_with_its_place() {
     let text = r#"
 [[menu]]
@@ -107,8 +129,8 @@ number = "500"
         })
         .collect();
     for (line, column, words) in [
-        (4, 10, "*43 is the number of the echo test"),
-        (4, 10, "3001 is the number of a conference room"),
+        (4, 10, "*43 is the [[menu]] main and services.echo.number (built in)"),
+        (4, 10, "3001 is the [[menu]] main and services.conference.rooms (built in)"),
         (4, 10, "\"5 0\" cannot be dialled"),
         (5, 11, "nothing.wav: No such file"),
         (5, 11, "text.wav: cannot play text.wav: expected WAV"),
@@ -127,7 +149,7 @@ number = "500"
         (18, 10, "set when"),
         (18, 10, "who comes while it is closed goes somewhere"),
         (20, 8, "this [[menu]] says nothing"),
-        (21, 10, "500 is the number of the menu main already"),
+        (21, 10, "500 is the [[menu]] night and the [[menu]] main ("),
     ] {
         let found =
             told.iter().any(|(at, from, what)| (*at, *from) == (line, column) && what.contains(words));

@@ -9,7 +9,8 @@ use crate::config::Config;
 use crate::context::Context;
 use crate::directory::Record;
 use crate::event::Event;
-use crate::services::{Announce, RecordingSettings};
+use crate::services::Announce;
+use crate::speech::Speech;
 
 /// How far the recording of a call is.
 #[derive(Default)]
@@ -82,7 +83,7 @@ impl Tap {
         self.recorder.file = Some(file.clone());
         cx.event(Event::Recording { call: call_id.to_owned(), what: Ok(file) });
         self.tell(TapOrder::Record { order: self.recorder.order, recording }, cx);
-        self.announce(settings, &[BEGINS], cx);
+        self.announce(config, (&[BEGINS], "recording-begins"), cx);
     }
 
     /// A party has pressed a key.
@@ -112,7 +113,7 @@ impl Tap {
         if toggle && wish == Record::OnDemand {
             if self.recorder.file.take().is_some() {
                 self.tell(TapOrder::Stop, cx);
-                self.announce(settings, &[ENDS], cx);
+                self.announce(config, (&[ENDS], "recording-ends"), cx);
             } else {
                 self.begin_recording(call_id, anchor, config, cx);
             }
@@ -120,17 +121,26 @@ impl Tap {
             self.recorder.paused = !self.recorder.paused;
             let paused = self.recorder.paused;
             self.tell(TapOrder::Pause(paused), cx);
-            self.announce(settings, if paused { &[BEGINS, ENDS] } else { &[ENDS, BEGINS] }, cx);
+            let said: (&[u16], _) = match paused {
+                true => (&[BEGINS, ENDS], "recording-paused"),
+                false => (&[ENDS, BEGINS], "recording-goes-on"),
+            };
+            self.announce(config, said, cx);
         }
     }
 
     /// Lets both parties hear what happens to the recording.
-    fn announce(&mut self, settings: &RecordingSettings, tones: &[u16], cx: &mut Context<'_>) {
-        if settings.announce == Announce::Silent || self.music.contains(&true) {
+    fn announce(&mut self, config: &Config, (tones, phrase): (&[u16], &str), cx: &mut Context<'_>) {
+        if self.music.contains(&true) {
             return;
         }
-        let clips: Vec<Clip> =
-            tones.iter().flat_map(|hz| [Clip::Tone { hz: *hz, ms: 200 }, Clip::Silence(60)]).collect();
+        let clips: Vec<Clip> = match config.services.recording.announce {
+            Announce::Silent => return,
+            Announce::Beep => {
+                tones.iter().flat_map(|hz| [Clip::Tone { hz: *hz, ms: 200 }, Clip::Silence(60)]).collect()
+            }
+            Announce::Spoken => Speech::new(config.services.language).say(phrase).clips(),
+        };
         for side in SideName::BOTH {
             self.play(side, clips.clone(), cx);
         }

@@ -9,6 +9,8 @@ mod outward;
 mod pickup;
 mod presence;
 mod registration;
+mod replacing;
+mod searching;
 mod spending;
 mod trunks;
 mod vetting;
@@ -50,6 +52,9 @@ use crate::spending::Limits as SpendingLimits;
 use crate::strangers::Strangers as Sources;
 use crate::trunks::Trunks;
 use outward::Way;
+pub(crate) use replacing::MayReplace;
+use replacing::Replacers;
+use searching::Searches;
 use vetting::Vetting;
 use whereabouts::{is_secure, no_secure_way};
 
@@ -68,6 +73,8 @@ pub(crate) struct Core {
     overload: Overload,
     sources: Sources,
     vetting: Vetting,
+    replacers: Replacers,
+    searches: Searches,
     presence: Presence,
     texts: Texts,
     draining: bool,
@@ -96,6 +103,8 @@ impl Core {
             overload: Overload::new(),
             sources: Sources::default(),
             vetting: Vetting::default(),
+            replacers: Replacers::default(),
+            searches: Searches::default(),
             presence: Presence::default(),
             texts: Texts::default(),
             draining: false,
@@ -184,7 +193,8 @@ impl Core {
                 let tag = self.stateless_tag(&request);
                 let answer = Response::to_request(&request, Status::OK).to_tag(&tag).finish();
                 self.transactions.respond(server, answer, &mut cx.sip());
-                if let Some(waiting) = self.vetting.forget(invite) {
+                let waiting = self.vetting.forget(invite).or_else(|| self.replacers.forget(invite));
+                if let Some(waiting) = waiting {
                     let tag = self.stateless_tag(&waiting);
                     let answer = Response::to_request(&waiting, Status::REQUEST_TERMINATED).to_tag(&tag);
                     self.transactions.respond(invite, answer.finish(), &mut cx.sip());
@@ -224,6 +234,7 @@ impl Core {
             }
             TransactionEvent::ServerEnded { server } | TransactionEvent::NoAck { server } => {
                 self.vetting.forget(server);
+                self.replacers.forget(server);
                 self.proxy.server_ended(server, &self.config, &mut self.transactions, cx);
             }
         }
@@ -393,6 +404,7 @@ impl Core {
             Alarm::TimerC(context, branch) => {
                 self.proxy.timer_c(context, branch, &mut self.transactions, cx);
             }
+            Alarm::Search(number) if Searches::is_ours(number) => self.search_timeout(number, cx),
             Alarm::Search(context) => {
                 self.proxy.search_timeout(context, &self.config, &mut self.transactions, cx);
             }
@@ -465,6 +477,9 @@ impl Core {
         }
         if crate::trunks::is_our_question(ticket) {
             return self.tend(cx, |trunks, desk| trunks.resolved(ticket, answer, desk));
+        }
+        if Searches::is_ours(ticket) {
+            return self.searched(ticket, answer, cx);
         }
         self.proxy.resolved(ticket, answer, &self.config, &mut self.transactions, cx);
     }
@@ -624,6 +639,8 @@ impl Core {
             && self.trunks.is_idle()
             && self.inquiries.is_idle()
             && self.vetting.is_idle()
+            && self.replacers.is_idle()
+            && self.searches.is_idle()
             && self.presence.is_idle()
             && self.texts.is_idle()
     }

@@ -112,6 +112,7 @@ impl Notes {
             | Event::SpendingStopped { .. }
             | Event::CallAnswered { .. }
             | Event::CallFailed { .. }
+            | Event::LegEnded { .. }
             | Event::MediaEnded { .. }
             | Event::CallEnded { .. } => true,
         };

@@ -2,8 +2,10 @@
 
 use offhook_sip::{Replaces, Status};
 
+use super::call::With;
 use super::far::Halves;
 use super::halves::OURS;
+use super::refer::NOBODY;
 use super::{CallId, Env, Table, place};
 use crate::directory::AddressOfRecord;
 
@@ -33,14 +35,34 @@ impl Table {
         let is_meant = leg.invite.owns(&replaces.call_id, &replaces.to_tag)
             && leg.invite.is_established()
             && leg.invite.dialog().is_some_and(|dialog| dialog.id().remote_tag == *replaces.from_tag);
-        let has_other = one.other_call(number).is_some() || self.is_with_service((call, number));
+        let has_other =
+            one.other_call(number).is_some() || one.far.is_some() || self.is_with_service((call, number));
         let is_its = leg.account.as_ref().is_some_and(|account| accounts.contains(account)) && has_other;
         (is_meant && is_its).then_some((call, number))
+    }
+
+    /// The call that rings at a phone of one of these accounts, by the dialog that this phone means.
+    pub(crate) fn rings_at(&self, replaces: &Replaces, accounts: &[AddressOfRecord]) -> Option<CallId> {
+        let (call, number) = place(*self.tags.get(&*replaces.to_tag)?);
+        let one = self.calls.get(&call).filter(|one| !one.has_ended())?;
+        let With::Phones(ring) = &one.with else { return None };
+        let branch = ring.branches.get(usize::from(number).checked_sub(1)?)?;
+        // What the caller has heard of the phone is not taken from it, as in a call pickup.
+        let is_free =
+            ring.winner.is_none() && !branch.done && ring.kept.as_ref().is_none_or(|kept| !kept.early);
+        let is_meant = branch.leg.invite.owns(&replaces.call_id, &replaces.to_tag)
+            && branch.leg.invite.dialog().is_some_and(|dialog| dialog.id().remote_tag == *replaces.from_tag);
+        let is_its = branch.leg.account.as_ref().is_some_and(|account| accounts.contains(account));
+        (is_free && is_meant && is_its).then_some(call)
     }
 
     /// Does so if the call is here.
     pub(crate) fn replace(&mut self, wanted: &Replacing, env: &mut Env<'_, '_>) -> bool {
         let by = wanted.by;
+        if let Some(found) = self.rings_at(&wanted.replaces, &wanted.accounts) {
+            let found = self.take_away(found, NOBODY, env);
+            return found.is_some_and(|found| self.connect_now(by, found, env));
+        }
         let Some((call, leg)) = self.replaced(&wanted.replaces, &wanted.accounts) else { return false };
         if self.calls.get(&call).is_none_or(|one| one.id == by || one.refers == Some(by)) {
             return false;
@@ -49,12 +71,17 @@ impl Table {
             env.usages.given.push((by, call));
             return true;
         }
+        if self.calls.get(&call).is_some_and(|one| one.far.is_some()) {
+            self.take_far_place((call, leg), (env.cx.shard, by.0), env);
+            return true;
+        }
         let other = self.release((call, leg), env);
         if let Some(goes) = self.calls.get_mut(&call) {
             goes.leave(leg, env);
         }
         self.take_referred(by, env);
-        match other.filter(|other| self.connect(by, *other, env)) {
+        let joined = |other: &CallId| self.take_place(by, *other, env) || self.connect(by, *other, env);
+        match other.filter(joined) {
             Some(_) => self.transferred(by, env),
             None => self.not_replaced(by, env),
         }
@@ -70,9 +97,17 @@ impl Table {
         (replaces, accounts): (&Replaces, &[AddressOfRecord]),
         env: &mut Env<'_, '_>,
     ) -> bool {
+        if let Some(found) = self.rings_at(replaces, accounts) {
+            let found = self.take_away(found, NOBODY, env);
+            return found.map(|found| self.meet_from_far(by, found, env)).is_some();
+        }
         let Some((call, leg)) = self.replaced(replaces, accounts) else { return false };
         if self.is_with_service((call, leg)) {
             return false;
+        }
+        if self.calls.get(&call).is_some_and(|one| one.far.is_some()) {
+            self.take_far_place((call, leg), by, env);
+            return true;
         }
         let Some(other) = self.release((call, leg), env) else { return false };
         if let Some(goes) = self.calls.get_mut(&call) {
@@ -81,6 +116,15 @@ impl Table {
         self.meet(by, other, OURS | u64::from(by.0) << 48 | by.1, env);
         self.settle(call, env);
         true
+    }
+
+    /// The one that takes a place learns of whom it meets there, or that nobody is there, from the shard of that.
+    fn take_far_place(&mut self, (call, leg): (CallId, u8), by: (u8, u64), env: &mut Env<'_, '_>) {
+        self.hand_over_place(call, by, env);
+        if let Some(goes) = self.calls.get_mut(&call) {
+            goes.leave(leg, env);
+        }
+        self.settle(call, env);
     }
 
     /// Nothing comes of it: whom a phone has named is called instead, and who has asked for no one else goes.
@@ -103,6 +147,10 @@ impl Halves {
             Self::PickUp { left, by, .. } | Self::Replace { left, by, .. } => Some((left, *by)),
             Self::Parked { .. }
             | Self::Meet { .. }
+            | Self::Swap { .. }
+            | Self::Bereaved { .. }
+            | Self::MayReplace { .. }
+            | Self::Replaceable { .. }
             | Self::Met { .. }
             | Self::Key { .. }
             | Self::Over { .. } => None,

@@ -188,7 +188,7 @@ mod tests {
         tally.note(&mut counters);
         assert_eq!((counters.received, counters.lost, counters.bursts), (150, 0, 0));
         let mut after = Tally::after(&Counters { received: 150, lost: 10, ..counters });
-        after.take(begin, &[0; 12]);
+        after.take(begin, &[3; 12]);
         let mut counters = Counters { received: 151, ..Counters::default() };
         after.note(&mut counters);
         assert_eq!(counters.lost, 10);

@@ -116,6 +116,45 @@ def memory(kind, folder, binary):
     return found
 
 
+# A caller that hides has its calls bridged: they have two dialogs with the exchange.
+HIDES = ("--header", "Privacy: user")
+
+
+def bridged_calls(kind, folder, binary):
+    """The processor time of a bridged call beside that of a forwarded one, its memory while it is up, and the highest rate
+    that is carried beside the forwarded one. Only this program bridges; each figure is compared with its own."""
+    if kind.name != "Offhook":
+        return {}
+    found = {}
+    for name, more in (("plain", ()), ("bridged", HIDES)):
+        with kind(folder, "plain") as exchange:
+            load(exchange, calls(1000, 1000, *more), "warm", binary, weigh=False)
+            run = load(exchange, calls(6000, 1000, *more), f"{name}call", binary, weigh=False)
+        found[name], found[f"{name}_bad"] = per_unit(run), run.bad_share
+        found[f"{name}_max"] = carried(kind, folder, binary, more)
+    with kind(folder, "plain") as exchange:
+        load(exchange, calls(200, 200, *HIDES), "warm", binary, weigh=False)
+        flags = calls(5000, 500, *HIDES, "--held", "--settle", f"{SETTLE}s")
+        held = load(exchange, flags, "bridgedheld", binary, until="watch")
+    return {"bridged_call": found["bridged"] / found["plain"], "bridged_max": found["bridged_max"] / found["plain_max"],
+            "bridged_bytes": grown(held), "bridged_us": found["bridged"], "bridged_bad": found["bridged_bad"]}
+
+
+def carried(kind, folder, binary, more):
+    """The highest rate, in steps of a quarter, at which no calls fail for three seconds."""
+    rate, best = 1000, 0
+    while True:
+        with kind(folder, "plain") as exchange:
+            load(exchange, calls(1000, 1000, *more), "warm", binary, weigh=False)
+            run = load(exchange, calls(rate * 3, rate, "--patience", "5s", *more), "carried", binary, weigh=False)
+        if run.bad_share >= BAD or run.result["rate"] <= 0.97 * rate:
+            if best or rate < 100:
+                return best or rate
+            rate //= 2
+        else:
+            best, rate = rate, int(rate * 1.25)
+
+
 def relayed_sound(count):
     """Both directions of `count` calls, 50 packets a second each."""
     def row(kind, folder, binary):
@@ -209,6 +248,7 @@ ROWS = {
     "opus": Row(bridged_sound("opus", 50)),
     "tcp": Row(connections),
     "max": Row(highest_rate),
+    "bridged": Row(bridged_calls, rounds=1),
     # Memory hardly varies between rounds, and takes long to settle.
     "memory": Row(memory, rounds=1, together=True),
     "bad": Row(growth.bad_input, rounds=1),

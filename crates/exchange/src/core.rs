@@ -13,6 +13,8 @@ mod outward;
 mod pickup;
 mod presence;
 mod registration;
+mod replacing;
+mod searching;
 mod spending;
 mod trunks;
 mod vetting;
@@ -57,6 +59,9 @@ use crate::trunks::Trunks;
 use attest::Attesting;
 use enumerate::Enumerating;
 use outward::Way;
+pub(crate) use replacing::MayReplace;
+use replacing::Replacers;
+use searching::Searches;
 use vetting::Vetting;
 use whereabouts::{is_secure, no_secure_way};
 
@@ -77,6 +82,8 @@ pub(crate) struct Core {
     vetting: Vetting,
     attesting: Attesting,
     enumerating: Enumerating,
+    replacers: Replacers,
+    searches: Searches,
     presence: Presence,
     texts: Texts,
     draining: bool,
@@ -107,6 +114,8 @@ impl Core {
             vetting: Vetting::default(),
             attesting: Attesting::default(),
             enumerating: Enumerating::default(),
+            replacers: Replacers::default(),
+            searches: Searches::default(),
             presence: Presence::default(),
             texts: Texts::default(),
             draining: false,
@@ -269,7 +278,7 @@ impl Core {
     /// A request that waited for somebody outside, and does so no longer.
     fn put_aside(&mut self, server: ServerId) -> Option<Request> {
         let known = self.vetting.forget(server).or_else(|| self.attesting.forget(server));
-        known.or_else(|| self.enumerating.forget(server))
+        known.or_else(|| self.enumerating.forget(server)).or_else(|| self.replacers.forget(server))
     }
 
     /// What is told of a call of somebody whom we know, if that is what was refused.
@@ -437,6 +446,7 @@ impl Core {
             Alarm::TimerC(context, branch) => {
                 self.proxy.timer_c(context, branch, &mut self.transactions, cx);
             }
+            Alarm::Search(number) if Searches::is_ours(number) => self.search_timeout(number, cx),
             Alarm::Search(context) => {
                 self.proxy.search_timeout(context, &self.config, &mut self.transactions, cx);
             }
@@ -514,6 +524,9 @@ impl Core {
         }
         if crate::trunks::is_our_question(ticket) {
             return self.tend(cx, |trunks, desk| trunks.resolved(ticket, answer, desk));
+        }
+        if Searches::is_ours(ticket) {
+            return self.searched(ticket, answer, cx);
         }
         self.proxy.resolved(ticket, answer, &self.config, &mut self.transactions, cx);
     }
@@ -680,6 +693,8 @@ impl Core {
             && self.vetting.is_idle()
             && self.attesting.is_idle()
             && self.enumerating.is_idle()
+            && self.replacers.is_idle()
+            && self.searches.is_idle()
             && self.presence.is_idle()
             && self.texts.is_idle()
     }

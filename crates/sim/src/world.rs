@@ -29,6 +29,8 @@ pub struct World {
     pub providers: Vec<Provider>,
     /// The network between all of them.
     pub link: Link,
+    /// Nothing arrives at this address, for as long as that is set.
+    pub deaf: Option<IpAddr>,
     /// The SIP messages that were sent.
     pub ladder: Ladder,
     /// What the users and the network do by chance.
@@ -59,6 +61,7 @@ impl World {
             phones: Vec::new(),
             providers: Vec::new(),
             link: Link::GOOD,
+            deaf: None,
             ladder: Ladder::default(),
             rng: Rng::seed_from_u64(seed),
             now,
@@ -392,7 +395,7 @@ impl World {
     }
 
     fn send(&mut self, from: SocketAddr, to: SocketAddr, bytes: Bytes, by: Option<PhoneId>) {
-        let arrives = self.link.carry(&mut self.rng);
+        let arrives = self.link.carry(&mut self.rng).filter(|_| self.deaf != Some(to.ip()));
         if from.port() == 5060 {
             let lost = arrives.is_none();
             let (sender, receiver) = (self.name_of(by, from), self.name_of(None, to));

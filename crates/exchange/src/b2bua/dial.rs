@@ -111,10 +111,11 @@ impl Table {
             (targets, _) => {
                 let status = targets.err().map_or(Status::TEMPORARILY_UNAVAILABLE, |one| one.status);
                 let (about, failed) = (for_call.unwrap_or(call), Dialled::Failed(status));
-                return match service {
+                match service {
                     NOBODY => env.usages.referral_news.push((about, failed)),
                     service => env.usages.points.push((about, service, Point::Dialled(failed))),
-                };
+                }
+                return self.settle(about, env);
             }
         };
         let uri = targets.first().and_then(|one| one.uri.parse::<Uri>().ok());
@@ -133,6 +134,7 @@ impl Table {
             trunk: None,
             is_leg: waiting.is_some(),
             is_hidden: false,
+            called: None,
         };
         if let Some(waiting) = waiting {
             waiting.dials.push(call);
@@ -205,6 +207,16 @@ impl Call {
         let With::Phones(ring) = &mut self.with else { return };
         let Some(end) = ring.branches.get_mut(at).and_then(|branch| branch.end.take()) else { return };
         let (anchor, by_trunk) = (end.anchor, ring.is_trunk(at));
+        let codec = body.as_ref().and_then(|body| first_codec(&body.bytes));
+        if self.about.is_leg
+            && let Some(branch) = ring.branches.get(at)
+        {
+            let called = branch.answered(codec.clone(), env);
+            if let Some(anchor) = env.anchors.get_mut(anchor, &self.about.call_id) {
+                anchor.leg = called.call_id.clone();
+            }
+            self.about.called = Some(Box::new(called));
+        }
         if let With::Phones(ring) = std::mem::replace(&mut self.with, With::End(end)) {
             for (number, mut branch) in ring.branches.into_iter().enumerate() {
                 if number == at {
@@ -227,7 +239,6 @@ impl Call {
         }
         self.answered = Some(env.cx.now);
         env.anchors.answered_by_us(anchor, env.cx.now);
-        let codec = body.and_then(|body| first_codec(&body.bytes));
         self.tell_answered(true, codec, env);
         self.tell_dialled(Dialled::Answered(self.id), env);
         if let Some(waiting) = self.dialled_for.take() {

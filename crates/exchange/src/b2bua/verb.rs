@@ -367,6 +367,7 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
             trunk: *trunk,
             is_leg: false,
             is_hidden: identity::asks_privacy(request, &["user", "header", "session", "id"]),
+            called: None,
         };
         if let Some(trunk) = trunk {
             self.env.trunks.load.came_in(*trunk);

@@ -78,6 +78,9 @@ impl Stream {
             }
         };
         flow.count(admitted.control, packet.len());
+        if !admitted.control {
+            flow.tally.take(now, packet);
+        }
         self.quiet_since = now;
         let latched = admitted.latched.then_some(from);
         if self.end.is_some() {

@@ -86,6 +86,7 @@ impl Routine {
             | Event::CallVerified { .. }
             | Event::CallSent { .. }
             | Event::CallStayed { .. }
+            | Event::LegEnded { .. }
             | Event::MediaEnded { .. }
             | Event::CallRinging { .. } => false,
         };
@@ -128,8 +129,13 @@ fn write(event: &Event) {
             tracing::info!(call_id = call, from, to, targets, "call started");
         }
         Event::CallRinging { call } => tracing::debug!(call, "a phone rings"),
-        Event::MediaEnded { call, packets: [from_caller, from_callee] } => {
-            tracing::debug!(call_id = call, from_caller, from_callee, "media ended");
+        Event::LegEnded { call, leg } => {
+            let (to, status, reason) = (&leg.to, leg.code, &leg.reason);
+            tracing::debug!(call_id = call, to, status, reason, "leg ended");
+        }
+        Event::MediaEnded { call, leg, heard } => {
+            let [from_caller, from_callee] = heard.map(|heard| heard.map(|heard| heard.packets));
+            tracing::debug!(call_id = call, leg, from_caller, from_callee, "media ended");
         }
         Event::CallStayed { call } => tracing::debug!(call_id = call, "call has not left"),
         Event::CallCame { call, trunk } => tracing::debug!(call_id = call, trunk, "call came"),

@@ -3,6 +3,7 @@
 mod bridge;
 mod echo;
 mod flow;
+mod picture;
 mod presses;
 mod tap;
 mod translation;
@@ -18,6 +19,7 @@ use crate::secure::Said;
 use echo::End;
 use flow::{Facing, Flow};
 use offhook_rtp::packet::{Kind, Packet};
+pub(crate) use picture::Picture;
 use presses::Presses;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

@@ -100,7 +100,11 @@ impl Switchboard {
         }
     }
 
-    pub(crate) async fn run(mut self, mut doors: Vec<OpenDoor>, mut commands: mpsc::UnboundedReceiver<Command>) {
+    pub(crate) async fn run(
+        mut self,
+        mut doors: Vec<OpenDoor>,
+        mut commands: mpsc::UnboundedReceiver<Command>,
+    ) {
         let done = self.serve(&mut doors, &mut commands).await;
         drop(doors);
         // A connection that cannot report its end, or write its last message, is cut off.

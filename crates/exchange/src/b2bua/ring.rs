@@ -13,6 +13,7 @@ use super::end::End;
 use super::leg::{self, Leg};
 use super::lines;
 use super::unanswered::{Kept, diversions};
+use super::verb::Endpoint;
 use super::{CallId, Env, usage};
 use crate::config::AnchorPolicy;
 use crate::context::Alarm;
@@ -49,6 +50,8 @@ pub(super) struct Asked {
     pub(super) to: NameAddr,
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: Option<Body>,
+    /// What calls, if an end of ours does.
+    pub(super) endpoint: Endpoint,
     pub(super) max_forwards: u8,
 }
 
@@ -180,7 +183,7 @@ impl Call {
         let counted = line.as_ref().map(|line| line.begin(env)).transpose()?;
         let made = match asked.party {
             Some(party) => offer((asked, party), &target, (self.id, &self.about.call_id), env),
-            None => offer_of_ours(&target, (self.id, &self.about.call_id), env),
+            None => offer_of_ours((&target, asked.endpoint), (self.id, &self.about.call_id), env),
         };
         let Made { anchor, body, end } = match made {
             Ok(offer) => offer,
@@ -495,11 +498,11 @@ struct Made {
 }
 
 fn offer_of_ours(
-    target: &Target,
+    (target, endpoint): (&Target, Endpoint),
     (call, call_id): (CallId, &str),
     env: &mut Env<'_, '_>,
 ) -> Result<Made, Refusal> {
-    let mut end = Box::new(End::calling(call_id, target, env));
+    let mut end = Box::new(End::calling(call_id, (target, endpoint), env));
     if let Some(anchor) = env.anchors.get_mut(end.anchor, call_id) {
         anchor.bridged = Some(call);
     }

@@ -77,7 +77,7 @@ impl Directory {
             Delta::Texts(address, false) => {
                 self.texts.remove(&address);
             }
-            Delta::Agent(..) | Delta::WakeUp(..) => {}
+            Delta::Agent(..) | Delta::WakeUp(..) | Delta::Banned(_) | Delta::BanLifted(_) => {}
             Delta::Answering(address, answering) if answering.is_usual() => {
                 self.answering.remove(&address);
             }

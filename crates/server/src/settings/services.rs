@@ -89,11 +89,13 @@ impl Meaning<'_> {
             voicemail,
             intercom: self.dialled("services.intercom.number"),
             pages: self.pages(),
+            cameras: Vec::new(),
             supervise,
             recording: self.recording(),
             menus: services::Menus::default(),
             language,
         };
+        all.cameras = self.cameras(&all.groups);
         all.menus = self.menus(&all);
         all
     }

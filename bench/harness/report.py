@@ -42,6 +42,7 @@ TABLE = [
     Line("sdes", "SRTP (SDES) to RTP and back, 100 calls, per packet", "µs", 0.5, 0.3),
     Line("opus", "Opus to PCMU and back, 50 calls, per packet", "µs", 1, 0.5),
     Line("opus", "… against what the codecs alone take", "µs", 1.3, 1.1, peer="Codecs"),
+    Line("conference", "A speaker among 100 in a conference, in a second", "ms", own=True),
     Line("binding_bytes", "Memory of a binding", "B", 600, 300, own=True),
     Line("held_bytes", "Memory of a held call, 5,000 held", "B", 3000, 1000, own=True),
     Line("rtp400_bytes", "Memory of a relayed call, 400 held", "B", 12000, 4000, own=True),

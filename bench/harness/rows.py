@@ -180,6 +180,19 @@ def bridged_sound(need, count):
     return row
 
 
+def conference(kind, folder, binary, speakers=100):
+    """All in one room: each is decoded, and hears the loudest others, encoded for it alone."""
+    with kind(folder, "plain", sets=["services.conference.rooms=3000", f"services.conference.most={speakers}"]) as exchange:
+        flags = [f"sip:3000@{DOMAIN}", "--account", f"sip:u@{DOMAIN}", "--users", speakers, "--calls", speakers,
+                 "--rate", "50/s", "--held", "--rtp", "--settle", "5s", "--watch", "10s"]
+        run = load(exchange, flags, "conference", binary)
+    sound, seconds = run.result["rtp"], run.looks["watched"].at - run.looks["watch"].at
+    if sound["received"] < 0.9 * sound["sent"]:
+        raise Failed(f"not all speakers hear the room: {sound}")
+    return {"conference": run.cpu("watch", "watched") * 1000 / seconds / speakers,
+            "conference_heard": sound["received"] / max(sound["sent"], 1)}
+
+
 def start_and_idle(kind, folder, _binary):
     """From the start of the program to the first answer; then nothing to do."""
     with kind(folder, "plain") as exchange:
@@ -234,6 +247,8 @@ class Row:
     together: bool = False
     # Whether it is part of a whole run; else it has to be chosen.
     default: bool = True
+    # Whether only Offhook does it.
+    ours_alone: bool = False
 
 
 # By the name that ONLY chooses.
@@ -246,6 +261,7 @@ ROWS = {
     "rtp400": Row(relayed_sound(400)),
     "sdes": Row(bridged_sound("sdes", 100)),
     "opus": Row(bridged_sound("opus", 50)),
+    "conference": Row(conference, ours_alone=True),
     "tcp": Row(connections),
     "max": Row(highest_rate),
     "bridged": Row(bridged_calls, rounds=1),

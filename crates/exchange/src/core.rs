@@ -37,6 +37,7 @@ use offhook_sip_stack::{CloseConnection, Flow, transport};
 use rand::RngExt as _;
 
 use crate::b2bua::{CallId, Table, Usages};
+use crate::bans::Bans;
 use crate::command::{self, Answer, Command, Ticket};
 use crate::config::Config;
 use crate::context::{Alarm, Context};
@@ -79,6 +80,7 @@ pub(crate) struct Core {
     inquiries: Inquiries,
     overload: Overload,
     sources: Sources,
+    bans: Bans,
     vetting: Vetting,
     attesting: Attesting,
     enumerating: Enumerating,
@@ -111,6 +113,7 @@ impl Core {
             inquiries: Inquiries::default(),
             overload: Overload::new(),
             sources: Sources::default(),
+            bans: Bans::default(),
             vetting: Vetting::default(),
             attesting: Attesting::default(),
             enumerating: Enumerating::default(),
@@ -134,6 +137,10 @@ impl Core {
     }
 
     fn take(&mut self, flow: Flow, bytes: Bytes, at_the_door: bool, cx: &mut Context<'_>) {
+        if self.bans.holds(flow.remote.ip(), || cx.unix()) {
+            cx.out.sip.closes.extend(flow.connection.map(CloseConnection));
+            return cx.event(Event::Dropped { from: flow.remote, reason: DropReason::Banned });
+        }
         match Message::parse(bytes.clone()) {
             Ok(Message::Request(request)) if self.overload.is_too_much(&request, cx.rng) => {
                 let retry_after = RETRY_AFTER.start + cx.rng.random::<u32>() % RETRY_AFTER.len() as u32;
@@ -492,6 +499,7 @@ impl Core {
                 self.end_enumerating(cx);
                 self.proxy.active.spending.sweep(cx.epoch.unix(cx.now));
                 self.sweep_presence(expired, cx);
+                self.bans.sweep(&self.config.ban, cx.now, cx.unix());
                 cx.timers.arm(cx.now + Self::SWEEP, Alarm::Sweep);
             }
         }
@@ -558,6 +566,8 @@ impl Core {
                 let (bridged, mut env, services) = self.bridged(cx);
                 services.changed(bridged, &mut env, &delta);
             }
+            Delta::Banned(ban) => self.bans.set(ban),
+            Delta::BanLifted(address) => self.bans.lift(address),
             other => self.directory.apply(other),
         }
     }
@@ -579,6 +589,8 @@ impl Core {
                     | Delta::WakeUp(..)
                     | Delta::CallBack(..)
                     | Delta::Rights(..)
+                    | Delta::Banned(_)
+                    | Delta::BanLifted(_)
                     | Delta::Limits(..) => None,
                 };
                 self.apply(delta, cx);
@@ -605,6 +617,7 @@ impl Core {
             }
             Command::HangUp(call_id) => Answer::HungUp(self.hang_up(&call_id, cx)),
             Command::Connect(account, to) => self.connect(&account, &to, cx),
+            Command::PressButton(camera) => self.press_button(&camera, cx),
             Command::Conferences => {
                 let (bridged, mut env, services) = self.bridged(cx);
                 Answer::Conferences(services.guests(bridged, &mut env))

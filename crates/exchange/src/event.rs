@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use offhook_sip::Status;
 
+use crate::bans::Ban;
 use crate::directory::AddressOfRecord;
 use crate::spending::Price;
 
@@ -55,6 +56,8 @@ pub enum Event {
         from: SocketAddr,
         /// The user name given.
         username: String,
+        /// What follows of it, if it has happened too often.
+        banned: Option<Ban>,
     },
     /// An account's contacts changed.
     Registered {
@@ -273,4 +276,6 @@ pub enum DropReason {
     StrayAck,
     /// A table was full.
     Overload,
+    /// Its sender is banned.
+    Banned,
 }

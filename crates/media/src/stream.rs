@@ -3,6 +3,7 @@
 mod bridge;
 mod echo;
 mod flow;
+mod picture;
 mod pictures;
 mod presses;
 mod tally;
@@ -20,6 +21,7 @@ use crate::secure::Said;
 use echo::End;
 use flow::{Facing, Flow};
 use offhook_rtp::packet::{Kind, Packet};
+pub(crate) use picture::Picture;
 use pictures::Pictures;
 use presses::Presses;
 use std::net::SocketAddr;

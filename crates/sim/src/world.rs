@@ -8,6 +8,7 @@ use bytes::Bytes;
 use offhook_exchange::command::Answer;
 use offhook_exchange::config::Config;
 use offhook_exchange::directory::{AgentState, Delta};
+use offhook_media::camera::Feed;
 use offhook_sip::Uri;
 use offhook_sip_stack::{Flow, Rng, Transport};
 use offhook_ua::{
@@ -230,6 +231,12 @@ impl World {
         let (answers, sent) = self.office.ask(self.now, command);
         self.send_all(sent);
         answers
+    }
+
+    /// A camera sends something.
+    pub fn feed(&mut self, feed: Feed) {
+        let sent = self.office.feed(self.now, feed);
+        self.send_all(sent);
     }
 
     /// A phone gets other settings, before it does anything.

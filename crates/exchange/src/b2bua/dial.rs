@@ -11,7 +11,7 @@ use rand::RngExt as _;
 use super::call::{About, Call, NO_MEDIA, With};
 use super::refer::NOBODY;
 use super::ring::{Asked, Ring};
-use super::verb::{Calls, anonymous};
+use super::verb::{Calls, Endpoint, anonymous};
 use super::voice::{Dialled, Point};
 use super::{CallId, Env, MOST_CALLS, Table};
 use crate::context::Alarm;
@@ -35,6 +35,8 @@ pub(crate) struct Dial {
     pub(crate) rings_for: Duration,
     /// More header fields for phones of ours, as name and value.
     pub(crate) headers: Vec<(String, String)>,
+    /// What they talk with until they are connected with somebody.
+    pub(crate) endpoint: Endpoint,
 }
 
 /// As whom a call of ours appears.
@@ -63,7 +65,8 @@ pub(crate) struct Wanted {
 impl Dial {
     /// Calls one, who rings for half a minute.
     pub(crate) fn new(to: impl Into<String>, by: Option<AddressOfRecord>, shown: ShownAs) -> Self {
-        Self { to: vec![to.into()], by, shown, rings_for: Duration::from_secs(30), headers: Vec::new() }
+        let (rings_for, headers) = (Duration::from_secs(30), Vec::new());
+        Self { to: vec![to.into()], by, shown, rings_for, headers, endpoint: Endpoint::Voice }
     }
 }
 
@@ -147,7 +150,8 @@ impl Table {
             });
         }
         let headers = dial.headers;
-        let asked = Asked { party: None, from, to, headers, body: None, max_forwards: MAX_FORWARDS };
+        let (body, endpoint, max_forwards) = (None, dial.endpoint, MAX_FORWARDS);
+        let asked = Asked { party: None, from, to, headers, body, endpoint, max_forwards };
         let mut new = Call {
             id: call,
             first: None,

@@ -14,6 +14,7 @@ use super::end::End;
 use super::leg::{self, Leg};
 use super::lines;
 use super::unanswered::{Kept, diversions};
+use super::verb::Endpoint;
 use super::{CallId, Env, usage};
 use crate::config::AnchorPolicy;
 use crate::context::Alarm;
@@ -50,6 +51,8 @@ pub(super) struct Asked {
     pub(super) to: NameAddr,
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: Option<Body>,
+    /// What calls, if an end of ours does.
+    pub(super) endpoint: Endpoint,
     pub(super) max_forwards: u8,
 }
 
@@ -182,7 +185,7 @@ impl Call {
         let counted = line.as_ref().map(|line| line.begin(env)).transpose()?;
         let made = match asked.party {
             Some(party) => offer((asked, party), &target, (self.id, &self.about.call_id), env),
-            None => offer_of_ours(&target, (self.id, &self.about.call_id), env),
+            None => offer_of_ours((&target, asked.endpoint), (self.id, &self.about.call_id), env),
         };
         let Made { anchor, body, end } = match made {
             Ok(offer) => offer,
@@ -423,7 +426,18 @@ impl Branch {
         (anchor, end): (Option<u64>, Option<Box<End>>),
         counted: Option<usize>,
     ) -> Self {
-        Self { leg, began, target, anchor, end, done: false, given_up: None, heard: false, counted, sent_on: false }
+        Self {
+            leg,
+            began,
+            target,
+            anchor,
+            end,
+            done: false,
+            given_up: None,
+            heard: false,
+            counted,
+            sent_on: false,
+        }
     }
 
     /// It is no longer wanted for the call with this Call-ID: somebody else has it.
@@ -500,11 +514,11 @@ struct Made {
 }
 
 fn offer_of_ours(
-    target: &Target,
+    (target, endpoint): (&Target, Endpoint),
     (call, call_id): (CallId, &str),
     env: &mut Env<'_, '_>,
 ) -> Result<Made, Refusal> {
-    let mut end = Box::new(End::calling(call_id, target, env));
+    let mut end = Box::new(End::calling(call_id, (target, endpoint), env));
     if let Some(anchor) = env.anchors.get_mut(end.anchor, call_id) {
         anchor.bridged = Some(call);
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use offhook_media::camera::{CameraId, Coding};
 use offhook_sip::{Host, Name, NameAddr, SipUri, Status};
 use offhook_sip_stack::dialog::MAX_FORWARDS;
 use offhook_sip_stack::transaction::ServerId;
@@ -84,6 +85,8 @@ pub(crate) enum Endpoint {
     Echo,
     /// The service, which speaks and listens.
     Voice,
+    /// The same, beside the pictures of a camera that are coded so.
+    Camera(CameraId, Coding),
 }
 
 impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
@@ -481,6 +484,7 @@ fn asked(arriving: &Arriving<'_>, party: Party, shown: Shown) -> Option<Asked> {
         to: request.to().ok()?.without_tag().detach(),
         headers,
         body: Body::of(request),
+        endpoint: Endpoint::Voice,
         max_forwards: hops.map_or(MAX_FORWARDS, |hops| hops.saturating_sub(1)),
     })
 }

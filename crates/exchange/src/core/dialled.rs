@@ -117,6 +117,19 @@ impl Core {
         }
     }
 
+    /// The button at a camera was pressed; one shard sees to that.
+    pub(super) fn press_button(&mut self, camera: &str, cx: &mut Context<'_>) -> Answer {
+        if cx.shard != 0 {
+            return Answer::Done;
+        }
+        let (bridged, mut env, services) = self.bridged(cx);
+        match services.pressed(bridged, &mut env, camera) {
+            Some(Ok(())) => Answer::Done,
+            Some(Err(why)) => Answer::Refused(why),
+            None => Answer::Refused("There is no such camera"),
+        }
+    }
+
     /// All the targets of a call of ours, or why there are none; `places` are those whose servers are not known yet.
     fn targets_of(
         &mut self,

@@ -87,6 +87,10 @@ impl Stream {
             if self.speaks() {
                 return Outcome { latched, ..self.hear(now, &admitted, packet, scratch) };
             }
+            if self.shows() {
+                self.report(now, &admitted, scratch, out);
+                return Outcome { latched, ..Outcome::default() };
+            }
             return Outcome { latched, ..self.give_back(now, (&admitted, packet), scratch, out) };
         }
         if self.tap.is_some() && !admitted.control {

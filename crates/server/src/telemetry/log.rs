@@ -3,6 +3,7 @@
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
+use offhook_exchange::bans::Ban;
 use offhook_exchange::event::{EndedBy, Event};
 use tracing_subscriber::EnvFilter;
 
@@ -119,8 +120,11 @@ fn write(event: &Event) {
             tracing::warn!(call_id = call, "call not recorded: {why}")
         }
         Event::Supervised { call, by, how } => tracing::info!(call_id = call, %by, how, "call supervised"),
-        Event::AuthenticationFailed { from, username } => {
+        Event::AuthenticationFailed { from, username, banned } => {
             tracing::warn!(%from, username, "credentials are wrong");
+            if let Some(Ban { address, until, reason, .. }) = banned {
+                tracing::warn!(%address, until, "banned: {reason}");
+            }
         }
         Event::Registered { account, contacts, from } => {
             tracing::info!(%account, contacts, %from, "registered");

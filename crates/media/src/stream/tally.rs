@@ -114,6 +114,7 @@ const CLOCKS: [f32; 5] = [0.008, 0.016, 0.032, 0.048, 0.09];
 const MOST: f32 = 1e6;
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "a moment to begin with; nothing depends on it")]
 mod tests {
     use super::*;
     use std::time::Duration;

@@ -158,7 +158,7 @@ impl Writer<'_> {
         self.text(to).text(&at.map(|at| at.to_string()).unwrap_or_default());
         self.text(&text(trunk)).text(&text(call_id)).text(reason).text(&text(codec));
         self.number(began.as_micros() as u64).number((*code).into());
-        answered.into_iter().for_each(|at| _ = self.number(at.as_micros() as u64));
+        answered.iter().for_each(|at| _ = self.number(at.as_micros() as u64));
     }
 
     fn text(&mut self, text: &str) -> &mut Self {

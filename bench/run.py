@@ -54,7 +54,8 @@ class Bench:
         for number in range(min(row.rounds or self.options.rounds, self.options.rounds)):
             print(f"{name}, round {number + 1}", flush=True)
             with ThreadPoolExecutor(len(EXCHANGES) if row.together else 1) as pool:
-                list(pool.map(lambda kind: self.one(name, kind, row.run), EXCHANGES))
+                kinds = (Offhook,) if row.ours_alone else EXCHANGES
+                list(pool.map(lambda kind: self.one(name, kind, row.run), kinds))
             if name.startswith("rtp"):
                 self.alone("Floor", name, lambda: floor(self.options.offhook, int(name.removeprefix("rtp"))))
             if name == "opus":

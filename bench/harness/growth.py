@@ -56,14 +56,17 @@ def held_calls(kind, folder, binary):
 
 
 def bad_input(kind, folder, binary):
-    """The same calls without and with nonsense, repetitions and connections that never finish a message."""
+    """The same calls without and with nonsense, repetitions, connections that never finish a message, and some that ask
+    and never read."""
     with kind(folder, "streams") as exchange:
         load(exchange, calls(1000, 1000), "warm", binary, weigh=False)
         clean = load(exchange, calls(4000, 1000), "clean", binary, weigh=False)
         halves = [socket.create_connection((DOMAIN, exchange.port), 5) for _ in range(50)]
         try:
-            for half in halves:
+            for half in halves[:30]:
                 half.sendall(b"INVITE sip:b@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/T")
+            for reader in halves[30:]:
+                ask_much(reader, exchange.port)
             # Six datagrams of a call come in: sixty pieces of nonsense for a hundred calls are a tenth.
             dirty = load(exchange, calls(4000, 1000, "--garbage", "60%", "--repeats", "10%"), "dirty", binary,
                          weigh=False)
@@ -71,6 +74,24 @@ def bad_input(kind, folder, binary):
             for half in halves:
                 half.close()
     return {"dirty_cost": per_unit(dirty) / per_unit(clean), "dirty_failed": dirty.result["failed"]}
+
+
+def options(port):
+    """A request that is answered at once."""
+    return (f"OPTIONS sip:{DOMAIN}:{port} SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1:9;branch=z9hG4bKtcp\r\n"
+            f"Max-Forwards: 70\r\nFrom: <sip:tcp@{DOMAIN}>;tag=t\r\nTo: <sip:{DOMAIN}>\r\nCall-ID: tcp\r\n"
+            "CSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n").encode()
+
+
+def ask_much(connection, port):
+    """Asks for more than the connection holds, and reads none of the answers."""
+    connection.settimeout(0.2)
+    try:
+        for number in range(400):
+            connection.sendall(options(port).replace(b"z9hG4bKtcp", b"z9hG4bKslow%d" % number))
+    except OSError:
+        # Nobody takes more from one who does not read, or it has been cut off.
+        pass
 
 
 def threads(kind, folder, binary):

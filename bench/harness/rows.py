@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from . import growth
-from .growth import MICRO, per_unit
+from .growth import MICRO, options, per_unit
 from .load import calls, load, registrations
 from .peers import DOMAIN
 from .process import Failed
@@ -116,6 +116,45 @@ def memory(kind, folder, binary):
     return found
 
 
+# A caller that hides has its calls bridged: they have two dialogs with the exchange.
+HIDES = ("--header", "Privacy: user")
+
+
+def bridged_calls(kind, folder, binary):
+    """The processor time of a bridged call beside that of a forwarded one, its memory while it is up, and the highest rate
+    that is carried beside the forwarded one. Only this program bridges; each figure is compared with its own."""
+    if kind.name != "Offhook":
+        return {}
+    found = {}
+    for name, more in (("plain", ()), ("bridged", HIDES)):
+        with kind(folder, "plain") as exchange:
+            load(exchange, calls(1000, 1000, *more), "warm", binary, weigh=False)
+            run = load(exchange, calls(6000, 1000, *more), f"{name}call", binary, weigh=False)
+        found[name], found[f"{name}_bad"] = per_unit(run), run.bad_share
+        found[f"{name}_max"] = carried(kind, folder, binary, more)
+    with kind(folder, "plain") as exchange:
+        load(exchange, calls(200, 200, *HIDES), "warm", binary, weigh=False)
+        flags = calls(5000, 500, *HIDES, "--held", "--settle", f"{SETTLE}s")
+        held = load(exchange, flags, "bridgedheld", binary, until="watch")
+    return {"bridged_call": found["bridged"] / found["plain"], "bridged_max": found["bridged_max"] / found["plain_max"],
+            "bridged_bytes": grown(held), "bridged_us": found["bridged"], "bridged_bad": found["bridged_bad"]}
+
+
+def carried(kind, folder, binary, more):
+    """The highest rate, in steps of a quarter, at which no calls fail for three seconds."""
+    rate, best = 1000, 0
+    while True:
+        with kind(folder, "plain") as exchange:
+            load(exchange, calls(1000, 1000, *more), "warm", binary, weigh=False)
+            run = load(exchange, calls(rate * 3, rate, "--patience", "5s", *more), "carried", binary, weigh=False)
+        if run.bad_share >= BAD or run.result["rate"] <= 0.97 * rate:
+            if best or rate < 100:
+                return best or rate
+            rate //= 2
+        else:
+            best, rate = rate, int(rate * 1.25)
+
+
 def relayed_sound(count):
     """Both directions of `count` calls, 50 packets a second each."""
     def row(kind, folder, binary):
@@ -139,6 +178,19 @@ def bridged_sound(need, count):
         return {need: run.cpu("watch", "watched") * MICRO / max(sound["received"], 1),
                 f"{need}_loss": sound["lost"] / max(sound["sent"], 1)}
     return row
+
+
+def conference(kind, folder, binary, speakers=100):
+    """All in one room: each is decoded, and hears the loudest others, encoded for it alone."""
+    with kind(folder, "plain", sets=["services.conference.rooms=3000", f"services.conference.most={speakers}"]) as exchange:
+        flags = [f"sip:3000@{DOMAIN}", "--account", f"sip:u@{DOMAIN}", "--users", speakers, "--calls", speakers,
+                 "--rate", "50/s", "--held", "--rtp", "--settle", "5s", "--watch", "10s"]
+        run = load(exchange, flags, "conference", binary)
+    sound, seconds = run.result["rtp"], run.looks["watched"].at - run.looks["watch"].at
+    if sound["received"] < 0.9 * sound["sent"]:
+        raise Failed(f"not all speakers hear the room: {sound}")
+    return {"conference": run.cpu("watch", "watched") * 1000 / seconds / speakers,
+            "conference_heard": sound["received"] / max(sound["sent"], 1)}
 
 
 def start_and_idle(kind, folder, _binary):
@@ -178,13 +230,6 @@ def connections(kind, folder, _binary, idle=2000, halves=100):
                 connection.close()
 
 
-def options(port):
-    """A request that is answered at once."""
-    return (f"OPTIONS sip:{DOMAIN}:{port} SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1:9;branch=z9hG4bKtcp\r\n"
-            f"Max-Forwards: 70\r\nFrom: <sip:tcp@{DOMAIN}>;tag=t\r\nTo: <sip:{DOMAIN}>\r\nCall-ID: tcp\r\n"
-            "CSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n").encode()
-
-
 def grown(run):
     """Bytes for each call that is up."""
     up = run.looks["watch"]
@@ -202,6 +247,8 @@ class Row:
     together: bool = False
     # Whether it is part of a whole run; else it has to be chosen.
     default: bool = True
+    # Whether only Offhook does it.
+    ours_alone: bool = False
 
 
 # By the name that ONLY chooses.
@@ -214,8 +261,10 @@ ROWS = {
     "rtp400": Row(relayed_sound(400)),
     "sdes": Row(bridged_sound("sdes", 100)),
     "opus": Row(bridged_sound("opus", 50)),
+    "conference": Row(conference, ours_alone=True),
     "tcp": Row(connections),
     "max": Row(highest_rate),
+    "bridged": Row(bridged_calls, rounds=1),
     # Memory hardly varies between rounds, and takes long to settle.
     "memory": Row(memory, rounds=1, together=True),
     "bad": Row(growth.bad_input, rounds=1),

@@ -132,7 +132,7 @@ const THREAD_RANDOMNESS: [&str; 6] =
     ["rand::rng", "rand::random", "thread_rng", "ThreadRng", "OsRng", "SysRng"];
 
 /// The arrows of ARCHITECTURE.md. A crate may also use the formats below what it may use.
-const TABLE: [Place; 17] = [
+const TABLE: [Place; 18] = [
     Place { name: "offhook-sip", layer: Layer::Formats, uses: &[] },
     Place { name: "offhook-sdp", layer: Layer::Formats, uses: &[] },
     Place { name: "offhook-rtp", layer: Layer::Formats, uses: &[] },
@@ -155,6 +155,7 @@ const TABLE: [Place; 17] = [
         layer: Layer::Adapters,
         uses: &["offhook-sip", "offhook-udp-batch", "offhook-sip-stack", "offhook-media"],
     },
+    Place { name: "offhook-camera", layer: Layer::Adapters, uses: &["offhook-media"] },
     Place {
         name: "offhook-store",
         layer: Layer::Adapters,
@@ -177,6 +178,7 @@ const TABLE: [Place; 17] = [
             "offhook-media",
             "offhook-exchange",
             "offhook-net",
+            "offhook-camera",
             "offhook-store",
             "offhook-web",
             "offhook-memory",

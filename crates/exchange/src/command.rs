@@ -43,6 +43,9 @@ pub enum Command {
     /// Calls an account, and when somebody answers there, whom it is to talk with: a number, a name or a URI, as if the
     /// account had dialled that. Answered with [`Answer::Done`], or [`Answer::Refused`].
     Connect(AddressOfRecord, String),
+    /// The button at the camera of this name was pressed: it calls those whom it is to call. Answered with [`Answer::Done`], or
+    /// [`Answer::Refused`].
+    PressButton(String),
     /// Who is in which conference room.
     Conferences,
     /// Something is to happen to those in a room; answered with how many it happened to.

@@ -9,6 +9,7 @@ use offhook_media::command::Fingerprint;
 use offhook_sdp::Codec;
 use offhook_sip_stack::Transport;
 
+use crate::bans::BanRules;
 use crate::message;
 use crate::presence;
 use crate::route::{Plan, Trunk};
@@ -64,6 +65,8 @@ pub struct Config {
     /// Calls that an account may have in set-up, or through us, at the same time. Two calls that begin in the same
     /// moment at two shards may pass it by one: neither shard knows of the other's yet.
     pub max_calls_per_account: usize,
+    /// When an address is banned.
+    pub ban: BanRules,
     /// What accounts may do by trunks that have no limits of their own; its calls are `max_calls_per_account`.
     pub limits: Limits,
     /// What calls by trunks cost.
@@ -118,6 +121,7 @@ impl Config {
             plan: Plan::empty(),
             trunks: Vec::new(),
             other_domains: true,
+            ban: BanRules::default(),
             max_calls_per_account: 4,
             limits: Limits::default(),
             rates: Arc::default(),

@@ -13,6 +13,8 @@ mod outward;
 mod pickup;
 mod presence;
 mod registration;
+mod replacing;
+mod searching;
 mod spending;
 mod trunks;
 mod vetting;
@@ -35,6 +37,7 @@ use offhook_sip_stack::{CloseConnection, Flow, transport};
 use rand::RngExt as _;
 
 use crate::b2bua::{CallId, Table, Usages};
+use crate::bans::Bans;
 use crate::command::{self, Answer, Command, Ticket};
 use crate::config::Config;
 use crate::context::{Alarm, Context};
@@ -57,6 +60,9 @@ use crate::trunks::Trunks;
 use attest::Attesting;
 use enumerate::Enumerating;
 use outward::Way;
+pub(crate) use replacing::MayReplace;
+use replacing::Replacers;
+use searching::Searches;
 use vetting::Vetting;
 use whereabouts::{is_secure, no_secure_way};
 
@@ -74,9 +80,12 @@ pub(crate) struct Core {
     inquiries: Inquiries,
     overload: Overload,
     sources: Sources,
+    bans: Bans,
     vetting: Vetting,
     attesting: Attesting,
     enumerating: Enumerating,
+    replacers: Replacers,
+    searches: Searches,
     presence: Presence,
     texts: Texts,
     draining: bool,
@@ -104,9 +113,12 @@ impl Core {
             inquiries: Inquiries::default(),
             overload: Overload::new(),
             sources: Sources::default(),
+            bans: Bans::default(),
             vetting: Vetting::default(),
             attesting: Attesting::default(),
             enumerating: Enumerating::default(),
+            replacers: Replacers::default(),
+            searches: Searches::default(),
             presence: Presence::default(),
             texts: Texts::default(),
             draining: false,
@@ -125,6 +137,10 @@ impl Core {
     }
 
     fn take(&mut self, flow: Flow, bytes: Bytes, at_the_door: bool, cx: &mut Context<'_>) {
+        if self.bans.holds(flow.remote.ip(), || cx.unix()) {
+            cx.out.sip.closes.extend(flow.connection.map(CloseConnection));
+            return cx.event(Event::Dropped { from: flow.remote, reason: DropReason::Banned });
+        }
         match Message::parse(bytes.clone()) {
             Ok(Message::Request(request)) if self.overload.is_too_much(&request, cx.rng) => {
                 let retry_after = RETRY_AFTER.start + cx.rng.random::<u32>() % RETRY_AFTER.len() as u32;
@@ -269,7 +285,7 @@ impl Core {
     /// A request that waited for somebody outside, and does so no longer.
     fn put_aside(&mut self, server: ServerId) -> Option<Request> {
         let known = self.vetting.forget(server).or_else(|| self.attesting.forget(server));
-        known.or_else(|| self.enumerating.forget(server))
+        known.or_else(|| self.enumerating.forget(server)).or_else(|| self.replacers.forget(server))
     }
 
     /// What is told of a call of somebody whom we know, if that is what was refused.
@@ -437,6 +453,7 @@ impl Core {
             Alarm::TimerC(context, branch) => {
                 self.proxy.timer_c(context, branch, &mut self.transactions, cx);
             }
+            Alarm::Search(number) if Searches::is_ours(number) => self.search_timeout(number, cx),
             Alarm::Search(context) => {
                 self.proxy.search_timeout(context, &self.config, &mut self.transactions, cx);
             }
@@ -482,6 +499,7 @@ impl Core {
                 self.end_enumerating(cx);
                 self.proxy.active.spending.sweep(cx.epoch.unix(cx.now));
                 self.sweep_presence(expired, cx);
+                self.bans.sweep(&self.config.ban, cx.now, cx.unix());
                 cx.timers.arm(cx.now + Self::SWEEP, Alarm::Sweep);
             }
         }
@@ -515,6 +533,9 @@ impl Core {
         if crate::trunks::is_our_question(ticket) {
             return self.tend(cx, |trunks, desk| trunks.resolved(ticket, answer, desk));
         }
+        if Searches::is_ours(ticket) {
+            return self.searched(ticket, answer, cx);
+        }
         self.proxy.resolved(ticket, answer, &self.config, &mut self.transactions, cx);
     }
 
@@ -545,6 +566,8 @@ impl Core {
                 let (bridged, mut env, services) = self.bridged(cx);
                 services.changed(bridged, &mut env, &delta);
             }
+            Delta::Banned(ban) => self.bans.set(ban),
+            Delta::BanLifted(address) => self.bans.lift(address),
             other => self.directory.apply(other),
         }
     }
@@ -566,6 +589,8 @@ impl Core {
                     | Delta::WakeUp(..)
                     | Delta::CallBack(..)
                     | Delta::Rights(..)
+                    | Delta::Banned(_)
+                    | Delta::BanLifted(_)
                     | Delta::Limits(..) => None,
                 };
                 self.apply(delta, cx);
@@ -592,6 +617,7 @@ impl Core {
             }
             Command::HangUp(call_id) => Answer::HungUp(self.hang_up(&call_id, cx)),
             Command::Connect(account, to) => self.connect(&account, &to, cx),
+            Command::PressButton(camera) => self.press_button(&camera, cx),
             Command::Conferences => {
                 let (bridged, mut env, services) = self.bridged(cx);
                 Answer::Conferences(services.guests(bridged, &mut env))
@@ -680,6 +706,8 @@ impl Core {
             && self.vetting.is_idle()
             && self.attesting.is_idle()
             && self.enumerating.is_idle()
+            && self.replacers.is_idle()
+            && self.searches.is_idle()
             && self.presence.is_idle()
             && self.texts.is_idle()
     }

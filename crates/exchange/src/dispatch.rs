@@ -33,10 +33,17 @@ pub fn owner(message: &[u8], shards: u8) -> Option<u8> {
     let record = matches!(scan::method(message), Some(b"REGISTER" | b"PUBLISH" | b"SUBSCRIBE"));
     match record.then(|| scan::header(message, Name::To)).flatten() {
         Some(to) => Some(of_user(user(to), shards)),
-        None => scan::call_id(message).map(|call| {
-            shard_of_call(call).filter(|shard| *shard < shards).unwrap_or_else(|| hashed(call, shards))
-        }),
+        None => scan::call_id(message).map(|call| by_call_id(call, shards)),
     }
+}
+
+/// The shard, of `shards`, that has the dialogs of ours with this Call-ID, if there are any.
+pub(crate) fn of_call(call_id: &str, shards: u8) -> u8 {
+    if shards <= 1 { 0 } else { by_call_id(call_id.as_bytes(), shards) }
+}
+
+fn by_call_id(call: &[u8], shards: u8) -> u8 {
+    shard_of_call(call).filter(|shard| *shard < shards).unwrap_or_else(|| hashed(call, shards))
 }
 
 /// The shard, of `shards`, that alone changes the bindings of an address-of-record, so that each has a single writer.

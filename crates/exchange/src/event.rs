@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use offhook_sip::Status;
 
+use crate::bans::Ban;
 use crate::directory::AddressOfRecord;
 use crate::spending::Price;
 
@@ -55,6 +56,8 @@ pub enum Event {
         from: SocketAddr,
         /// The user name given.
         username: String,
+        /// What follows of it, if it has happened too often.
+        banned: Option<Ban>,
     },
     /// An account's contacts changed.
     Registered {
@@ -152,6 +155,8 @@ pub enum Event {
         anchored: bool,
         /// The URI that answered; `exchange` where that is an end of ours.
         by: String,
+        /// Where that is, and how long after the call began it was called; `None`: it is an end of ours.
+        at: Option<(SocketAddr, Duration)>,
         /// The codec that the answer prefers, in lower case, if it describes sound.
         codec: Option<String>,
     },
@@ -166,12 +171,23 @@ pub enum Event {
         /// Who ended it, if that was no phone's doing.
         by: Option<EndedBy>,
     },
-    /// The sound of an answered call that went through us has ended; with several legs, that of one of them.
+    /// Somebody who was called is out of the call, or was never in it. Who has answered a call for good is told of by
+    /// [`Event::CallAnswered`], and goes with the call.
+    LegEnded {
+        /// The Call-ID of the call.
+        call: String,
+        /// Who, and what became of it.
+        leg: Box<CalledLeg>,
+    },
+    /// The sound of an answered call that went through us has ended.
     MediaEnded {
         /// The Call-ID.
         call: String,
-        /// Media packets that came from the caller, and from the one who was called unless that is an end of ours.
-        packets: [Option<u64>; 2],
+        /// The Call-ID of the leg whose sound it was, where that is one of several, each with an end of ours.
+        leg: Option<String>,
+        /// What came from the caller, and from the one who was called unless that is an end of ours. Of a leg, what came from
+        /// it.
+        heard: [Option<Reception>; 2],
     },
     /// A call is recorded from now on, into this file of the recordings; or it is not, or no longer, and why.
     Recording {
@@ -196,6 +212,42 @@ pub enum Event {
         /// Who ended it.
         by: EndedBy,
     },
+}
+
+/// Somebody who was called. Times are Unix times.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CalledLeg {
+    /// The URI.
+    pub to: String,
+    /// Where that is.
+    pub at: Option<SocketAddr>,
+    /// The trunk that leads there.
+    pub trunk: Option<String>,
+    /// The Call-ID, if the leg has its own.
+    pub call_id: Option<String>,
+    /// When it was called.
+    pub began: Duration,
+    /// When it answered.
+    pub answered: Option<Duration>,
+    /// The status of its final answer: 487 if it was no longer wanted.
+    pub code: u16,
+    /// The reason phrase.
+    pub reason: String,
+    /// The codec that its answer prefers, in lower case.
+    pub codec: Option<String>,
+}
+
+/// What came of the media of one side.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reception {
+    /// Media packets.
+    pub packets: u64,
+    /// Those that should have come.
+    pub lost: u64,
+    /// How many times packets in a row were missing.
+    pub bursts: u64,
+    /// Interarrival jitter (RFC 3550 A.8).
+    pub jitter: Duration,
 }
 
 /// Who ended a call.
@@ -224,4 +276,6 @@ pub enum DropReason {
     StrayAck,
     /// A table was full.
     Overload,
+    /// Its sender is banned.
+    Banned,
 }

@@ -1,6 +1,7 @@
 //! What services want kept in the store. The store does so, tells every shard what has changed by a
 //! [`Delta`](crate::directory::Delta), and after that the one who asked.
 
+use crate::bans::Ban;
 use crate::directory::{AddressOfRecord, AgentState, Answering};
 
 /// Something that is to outlive a restart.
@@ -14,6 +15,8 @@ pub enum Keep {
     WakeUp(AddressOfRecord, Option<u64>),
     /// The first account is to be called back when the second is free, until this moment in Unix seconds, or no more.
     CallBack(AddressOfRecord, AddressOfRecord, Option<u64>),
+    /// An address is not listened to.
+    Ban(Ban),
 }
 
 /// A change of one thing in [`Answering`].

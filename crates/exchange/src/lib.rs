@@ -4,6 +4,7 @@
 
 mod agents;
 mod b2bua;
+pub mod bans;
 pub mod command;
 pub mod config;
 mod context;

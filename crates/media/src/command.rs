@@ -380,6 +380,12 @@ pub struct Counters {
     pub received: u64,
     /// Their bytes (UDP payload).
     pub bytes: u64,
+    /// Media packets that should have come, by their numbers, and never did.
+    pub lost: u64,
+    /// How many times packets in a row were missing.
+    pub bursts: u64,
+    /// Interarrival jitter of the media packets (RFC 3550 A.8), in microseconds.
+    pub jitter_us: u32,
     /// RTCP packets from the accepted source.
     pub rtcp: u64,
     /// Packets of either kind that went on to the other side.

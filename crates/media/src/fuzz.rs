@@ -1,5 +1,6 @@
 //! What the fuzz targets run on arbitrary bytes. Not part of the crate's interface.
 
+use crate::camera::{Coding, packetize};
 use crate::command::{
     Command, Content, IceCredentials, MasterKey, PortPair, Protection, Remote, Side, StreamId, Suite,
 };
@@ -17,6 +18,16 @@ pub fn stun(bytes: &[u8]) {
     let answer = Answer::Error(420, binding.unknown).write(binding.transaction, Some(&key));
     // An answer is no request.
     assert!(Binding::parse(&answer).is_none());
+}
+
+/// Packs what a camera sends: whatever it is, no packet is longer than it may be, and what is packed is not more than there was.
+pub fn picture(bytes: &[u8]) {
+    for (coding, most) in [(Coding::H264, 3), (Coding::H264, 40), (Coding::H265, 4), (Coding::H265, 40)] {
+        let mut packets = Vec::new();
+        packetize(coding, bytes, most, &mut packets);
+        assert!(packets.iter().all(|packet| !packet.is_empty() && packet.len() <= most));
+        assert!(packets.len() <= bytes.len());
+    }
 }
 
 /// Plays a sequence of datagrams against a stream with a protected side and one that is proven by ICE. Each is three
@@ -91,6 +102,7 @@ mod tests {
         #[test]
         fn arbitrary_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
             stun(&bytes);
+            picture(&bytes);
             secured(epoch(), &bytes);
         }
     }

@@ -5,6 +5,7 @@
 //! `echo`) makes packets from sound and sound from packets. Nothing here opens a socket, a file or a
 //! sound device, and time is an argument.
 
+pub mod camera;
 pub mod codec;
 pub mod command;
 pub mod conceal;

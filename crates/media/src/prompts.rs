@@ -62,6 +62,7 @@ mod tests {
                         "/codes-",
                         "/wake-up-",
                         "/menu-",
+                        "/camera-",
                         "/directory-",
                     ]
                     .iter()

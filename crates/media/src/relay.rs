@@ -1,14 +1,17 @@
 //! Passes RTP and RTCP on between the two sides of each stream: the packet path of the media thread.
 
+mod cameras;
 mod voices;
 
 pub use crate::stream::Saved;
 
+use crate::camera::{Ask, Feed};
 use crate::command::{Command, Counters, Refusal, Report, SideName, StreamId};
 use crate::identity::Identity;
 use crate::stream::{Component, Path, Stream};
 use crate::voice::file;
 use bytes::Bytes;
+use cameras::Cameras;
 use offhook_rtp::srtp::GROWTH;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -58,6 +61,8 @@ pub enum Input {
     },
     /// The driver has something to say of a file.
     File(file::Answer),
+    /// A camera sends something.
+    Feed(Feed),
     /// The time of [`Relay::next_deadline`] has come.
     Deadline,
 }
@@ -117,6 +122,8 @@ pub struct Outbox {
     pub ports: Vec<Ports>,
     /// For whoever has the files, in order.
     pub files: Vec<file::Request>,
+    /// For whoever has the cameras, in order.
+    pub cameras: Vec<Ask>,
 }
 
 /// All relayed streams of one media thread.
@@ -132,6 +139,7 @@ pub struct Relay {
     /// Streams in which a handshake waits, by the time until which it does.
     handshakes: BTreeSet<(Instant, StreamId)>,
     voices: Voices,
+    cameras: Cameras,
     /// Where packets are opened and protected.
     scratch: Box<[u8; SCRATCH]>,
 }
@@ -155,6 +163,7 @@ impl Relay {
             next_sweep: None,
             handshakes: BTreeSet::new(),
             voices: Voices::default(),
+            cameras: Cameras::default(),
             scratch: Box::new([0; SCRATCH]),
         }
     }
@@ -171,6 +180,7 @@ impl Relay {
             Input::Command(command) => self.command(now, command, out),
             Input::PortUnavailable { port } => self.port_unavailable(port, out),
             Input::File(answer) => self.file(&answer, out),
+            Input::Feed(feed) => self.feed(now, feed, out),
             Input::Deadline => {
                 self.let_speak(now, out);
                 self.retransmit(now, out);
@@ -336,6 +346,7 @@ impl Relay {
         let mut stream = self.streams.swap_remove(place as usize);
         stream.end(out);
         self.voices.forget(id, out);
+        self.cameras.forget(id, out);
         if let Some(due) = stream.armed {
             self.handshakes.remove(&(due, id));
         }

@@ -3,8 +3,10 @@
 mod bridge;
 mod echo;
 mod flow;
+mod picture;
 mod pictures;
 mod presses;
+mod tally;
 mod tap;
 mod translation;
 mod voice;
@@ -19,10 +21,12 @@ use crate::secure::Said;
 use echo::End;
 use flow::{Facing, Flow};
 use offhook_rtp::packet::{Kind, Packet};
+pub(crate) use picture::Picture;
 use pictures::Pictures;
 use presses::Presses;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
+use tally::Tally;
 use translation::Translators;
 
 /// A flow as it can be written out and taken up by another process: addresses, ports, counters.
@@ -166,6 +170,7 @@ impl Stream {
         }
         for (n, flow) in stream.flows.iter_mut().enumerate() {
             flow.counters = saved.counters[n];
+            flow.tally = Tally::after(&saved.counters[n]);
             for (latch, learnt) in [&mut flow.rtp, &mut flow.rtcp].into_iter().zip(saved.learnt[n]) {
                 if let Some(source) = learnt {
                     latch.restore(now, source);
@@ -201,7 +206,7 @@ impl Stream {
     }
 
     pub(crate) fn counters(&self) -> [Counters; 2] {
-        self.flows.each_ref().map(|flow| flow.counters)
+        self.flows.each_ref().map(Flow::counted)
     }
 
     pub(crate) fn update(
@@ -319,6 +324,9 @@ impl Stream {
             Some(Verdict::Latched | Verdict::Accept) => {}
         }
         flow.count(control, packet.len());
+        if !control && self.content == Content::Rtp {
+            flow.tally.take(now, packet);
+        }
         self.quiet_since = now;
         outcome.forward = other.path(now, control);
         match outcome.forward {

@@ -5,6 +5,7 @@
 
 mod end;
 pub mod file;
+mod live;
 mod melody;
 mod room;
 mod source;
@@ -14,6 +15,7 @@ pub(crate) use end::Voice;
 pub(crate) use room::Rooms;
 pub(crate) use take::Take;
 
+use crate::camera::CameraId;
 use crate::session::Settings;
 use crate::transcode::Numbers;
 use std::sync::Arc;
@@ -66,6 +68,16 @@ pub enum Order {
     Lock(bool),
     /// Leaves the room.
     Leave,
+    /// Shows the pictures of a camera; of a stream of pictures, the only order. Said again, what was agreed on changes and the
+    /// numbers go on.
+    Watch {
+        /// The camera.
+        camera: CameraId,
+        /// The payload type that was agreed on; `None`: the phone wants no pictures now.
+        payload_type: Option<u8>,
+        /// Where the numbers of what is sent begin.
+        numbers: Numbers,
+    },
     /// Presses a key, as an event where that is agreed, else as tones.
     Press(char),
     /// Records all that is said in the room that it sits in, until it is told otherwise or the room is left by all; `None`:
@@ -91,6 +103,8 @@ pub enum Clip {
     Silence(u32),
     /// Music, which has no end: the driver's ([`file::MUSIC`]), piece after piece, or if it has none a quiet melody.
     Music,
+    /// The sound of a camera, for as long as that sends.
+    Live(CameraId),
 }
 
 /// What is recorded, and when it ends by itself.

@@ -171,6 +171,7 @@ impl Account {
                     }
                 }
                 let made = Api::open(&common.place)?.ask("POST", "/api/v1/accounts", Some(&body))?;
+                warn_of_domain(&address, &common);
                 show(&made, common.json);
             }
             Self::List { common } => {
@@ -229,6 +230,19 @@ impl Account {
             }
         }
         Ok(())
+    }
+}
+
+/// Says so if no phone will be able to register for an address. It is kept all the same: the domain may be served later.
+fn warn_of_domain(address: &str, common: &Flags) {
+    let Ok(settings) = common.place.settings() else { return };
+    let host = address.rsplit_once('@').map_or(address, |(_, host)| host);
+    if !settings.domains.iter().any(|domain| domain.eq_ignore_ascii_case(host)) {
+        let served = settings.domains.join(", ");
+        eprintln!(
+            "offhook: warning: {host} is not served here, so no phone can register for {address}: the key domains names what is \
+             ({served})"
+        );
     }
 }
 

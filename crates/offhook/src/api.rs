@@ -1,9 +1,10 @@
 //! The API, of the running server or, when none runs, of its store.
 
+use std::cell::OnceCell;
 use std::io::{BufRead, BufReader};
 use std::time::Duration;
 
-use offhook_server::{Offline, RunFile};
+use offhook_server::{Offline, RunFile, Settings};
 use offhook_web::Problem;
 use serde_json::Value;
 
@@ -14,8 +15,36 @@ use crate::place::Place;
 pub(crate) enum Api {
     /// A running server.
     Server { url: String, token: String, agent: ureq::Agent },
-    /// This process, with the store open.
-    Store(Box<Offline>),
+    /// This process, with the store open from the first question on.
+    Store(Box<AtRest>),
+}
+
+/// A store that no server uses.
+pub(crate) struct AtRest {
+    settings: Settings,
+    opened: OnceCell<Offline>,
+}
+
+impl AtRest {
+    /// Opens it, and makes it if something is to be kept. To look into what is not there would only make it.
+    fn open(&self, method: &str) -> Result<&Offline, Failure> {
+        if let Some(opened) = self.opened.get() {
+            return Ok(opened);
+        }
+        let place = &self.settings.data_dir;
+        if method == "GET" && !place.exists() {
+            let text = format!(
+                "no server runs, and there is no data directory {}; -c FILE or --data DIR names another",
+                place.display()
+            );
+            return Err(Failure::new(NOT_RUNNING, text));
+        }
+        let offline = Offline::open(&self.settings)?;
+        for warning in &offline.warnings {
+            eprintln!("offhook: {warning}");
+        }
+        Ok(self.opened.get_or_init(|| offline))
+    }
 }
 
 impl Api {
@@ -25,11 +54,7 @@ impl Api {
         if let Some(server) = running(&settings.data_dir) {
             return Ok(server);
         }
-        let offline = Offline::open(&settings)?;
-        for warning in &offline.warnings {
-            eprintln!("offhook: {warning}");
-        }
-        Ok(Self::Store(Box::new(offline)))
+        Ok(Self::Store(Box::new(AtRest { settings, opened: OnceCell::new() })))
     }
 
     /// The running server.
@@ -72,7 +97,7 @@ impl Api {
     /// Asks, and returns the answer as it is.
     pub(crate) fn send(&self, method: &str, path: &str, body: Vec<u8>) -> Result<Vec<u8>, Failure> {
         match self {
-            Self::Store(offline) => Ok(offline.ask(method, path, body)?),
+            Self::Store(store) => Ok(store.open(method)?.ask(method, path, body)?),
             Self::Server { url, token, agent } => over_http(agent, url, token, method, path, body),
         }
     }

@@ -16,6 +16,14 @@ pub(crate) enum Device {
         #[command(flatten)]
         common: Flags,
     },
+    /// Forgets the phones of an account, which come back when they register again
+    #[command(after_help = "Example: offhook device forget sip:alice@example.com")]
+    Forget {
+        /// The account
+        address: String,
+        #[command(flatten)]
+        common: Flags,
+    },
     /// Makes credentials for the exchange's TURN server, good for twelve hours
     #[command(after_help = "Example: offhook device turn sip:alice@example.com --json")]
     Turn {
@@ -30,6 +38,7 @@ impl Device {
     pub(crate) fn run(self) -> Result<(), Failure> {
         match self {
             Self::List { common } => list(&common),
+            Self::Forget { address, common } => forget(&address, &common),
             Self::Turn { address, common } => turn(&address, &common),
         }
     }
@@ -51,6 +60,17 @@ fn list(common: &Flags) -> Result<(), Failure> {
     }
     Ok(())
 }
+
+fn forget(address: &str, common: &Flags) -> Result<(), Failure> {
+    let path = format!("/api/v1/devices/{}", segment(address));
+    let answer = Api::of_running(&common.place)?.ask("DELETE", &path, None)?;
+    match common.json {
+        true => print::line(&answer.to_string()),
+        false => print::line(&format!("{} phones of {address} are forgotten", answer["forgotten"])),
+    }
+    Ok(())
+}
+
 fn turn(address: &str, common: &Flags) -> Result<(), Failure> {
     let path = format!("/api/v1/turn/credentials?account={}", segment(address));
     let answer = Api::of_running(&common.place)?.ask("GET", &path, None)?;

@@ -3,7 +3,9 @@
 mod account;
 mod answering;
 mod api;
+mod ban;
 mod calls;
+mod camera;
 mod cert;
 mod conference;
 mod config;
@@ -11,7 +13,9 @@ mod demo;
 mod device;
 mod doctor;
 mod exit;
+mod generated;
 mod group;
+mod hep;
 mod lines;
 mod number;
 mod place;
@@ -103,12 +107,18 @@ enum Command {
     /// Ring groups: one number for several accounts
     #[command(subcommand)]
     Group(group::Group),
+    /// Cameras and door stations
+    #[command(subcommand)]
+    Camera(camera::Camera),
     /// Queues: callers who wait for agents
     #[command(subcommand)]
     Queue(queue::Queue),
     /// Phones that are registered
     #[command(subcommand)]
     Device(device::Device),
+    /// Bans: addresses that are not listened to
+    #[command(subcommand)]
+    Ban(ban::Ban),
     /// Calls: live, list, show, explain, ladder, hangup, export
     #[command(subcommand)]
     Calls(calls::Calls),
@@ -134,6 +144,12 @@ enum Command {
     /// Certificates: status, trust, renew
     #[command(subcommand)]
     Cert(cert::Cert),
+    /// Prints what a shell completes
+    #[command(after_help = "Example: offhook completions bash > /etc/bash_completion.d/offhook")]
+    Completions(generated::Completions),
+    /// Prints the manual of the program, or writes a page for each command into a folder
+    #[command(after_help = "Example: offhook man /usr/local/share/man/man1")]
+    Man(generated::Man),
     #[command(flatten)]
     Softphone(softphone::Softphone),
 }
@@ -151,8 +167,10 @@ fn main() -> ExitCode {
         Command::Rates(rates) => finish(rates.run()),
         Command::Route(route) => finish(route.run()),
         Command::Trunk(trunk) => finish(trunk.run()),
+        Command::Camera(camera) => finish(camera.run()),
         Command::Queue(queue) => finish(queue.run()),
         Command::Group(group) => finish(group.run()),
+        Command::Ban(ban) => finish(ban.run()),
         Command::Device(device) => finish(device.run()),
         Command::Calls(calls) => finish(calls.run(everywhere.language())),
         Command::Trace(trace) => finish(trace.run(everywhere.language())),
@@ -161,6 +179,8 @@ fn main() -> ExitCode {
         Command::Conference(conference) => finish(conference.run()),
         Command::Recording(recording) => finish(recording.run()),
         Command::Cert(cert) => finish(cert.run()),
+        Command::Completions(completions) => finish(completions.run()),
+        Command::Man(man) => finish(man.run()),
         Command::Softphone(softphone) => softphone.run(),
     }
 }

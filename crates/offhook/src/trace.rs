@@ -18,6 +18,7 @@ use crate::account::Flags;
 use crate::api::{Api, segment};
 use crate::calls::ladder::printable;
 use crate::exit::{Failure, NOT_FOUND, USAGE};
+use crate::hep::{Hep, Passed};
 use crate::print;
 
 /// Flags of the command.
@@ -35,6 +36,9 @@ pub(crate) struct Trace {
     /// Writes them to a capture file too
     #[arg(long, value_name = "FILE")]
     pcap: Option<PathBuf>,
+    /// Sends them to a capture server too (HEP version 3 over UDP)
+    #[arg(long, value_name = "HOST:PORT")]
+    hep: Option<String>,
     #[command(flatten)]
     common: Flags,
 }
@@ -55,6 +59,12 @@ impl Trace {
     /// Shows what passes from now on.
     fn follow(&self, filter: &str, language: Language) -> Result<(), Failure> {
         let mut capture = self.pcap.as_deref().map(create).transpose()?;
+        let hep = match self.hep.as_deref() {
+            Some(place) => Some(
+                Hep::open(place).map_err(|error| Failure::new(USAGE, format!("--hep {place}: {error}")))?,
+            ),
+            None => None,
+        };
         let api = Api::of_running(&self.common.place)?;
         let lines = api.follow(&format!("/api/v1/trace?filter={}", segment(filter)))?;
         let mut picture = Live::new(language);
@@ -64,6 +74,9 @@ impl Trace {
             if let Some(capture) = &mut capture {
                 let kept = keep(capture, &entry);
                 kept.map_err(|error| Failure::other(format!("--pcap: {error}")))?;
+            }
+            if let Some(hep) = &hep {
+                pass_on(hep, &entry);
             }
             if self.common.json {
                 print::line(&read);
@@ -80,6 +93,9 @@ impl Trace {
     /// Shows the calls of a capture file.
     fn open(&self, file: &str, filter: &str, language: Language) -> Result<(), Failure> {
         let failed = |error: &dyn std::fmt::Display| Failure::other(format!("{file}: {error}"));
+        if self.hep.is_some() {
+            return Err(Failure::new(USAGE, "--hep sends what passes now; a file is read as it is"));
+        }
         if self.pcap.is_some() {
             return Err(Failure::new(USAGE, "--pcap writes what passes now; a file is read as it is"));
         }
@@ -167,6 +183,19 @@ fn is_capture(filter: &str) -> bool {
 fn create(place: &Path) -> Result<Capture<BufWriter<File>>, Failure> {
     let created = File::create(place).and_then(|file| Capture::new(BufWriter::new(file)));
     created.map_err(|error| Failure::new(USAGE, format!("--pcap {}: {error}", place.display())))
+}
+
+fn pass_on(hep: &Hep, entry: &Value) {
+    let address = |name: &str| entry[name].as_str()?.parse::<SocketAddr>().ok();
+    let (Some(local), Some(remote), Some(text)) =
+        (address("local"), address("remote"), entry["text"].as_str())
+    else {
+        return;
+    };
+    let at = Duration::from_micros(entry["at_us"].as_u64().unwrap_or_default());
+    let (from, to) = if entry["way"] == "sent" { (local, remote) } else { (remote, local) };
+    let is_udp = entry["transport"].as_str().is_some_and(|one| one.eq_ignore_ascii_case("udp"));
+    hep.send(&Passed { from, to, is_udp, at, text });
 }
 
 /// Ctrl-C may come at any time, so nothing waits.

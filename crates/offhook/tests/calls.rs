@@ -49,7 +49,9 @@ fn calls_of_some_days_are_exported_and_damaged_lines_are_told() {
     let data = tempfile::tempdir().unwrap();
     let data = data.path();
     let head = "id,from,to,started_at,answered_at,ended_at,ended_by,code,reason,legs,q850,media,\
-                came_by,verified,trunk,dialled,sent,charged,cost,currency\r\n";
+                came_by,verified,trunk,dialled,sent,charged,cost,currency,answered_by,codec,\
+                packets_from_caller,lost_from_caller,jitter_ms_from_caller,mos_from_caller,\
+                packets_from_callee,lost_from_callee,jitter_ms_from_callee,mos_from_callee,called\r\n";
     let said = |words: &[&str]| String::from_utf8(run(data, words).stdout).unwrap();
     assert_eq!(said(&["calls", "export"]), head);
     write_records(data);
@@ -58,7 +60,7 @@ fn calls_of_some_days_are_exported_and_damaged_lines_are_told() {
         String::from_utf8_lossy(&output.stdout),
         format!(
             "{head}abc1@phone,\"'=1+1 <sip:a@b>\",<sip:c@b>,2026-11-01T10:00:00.000Z,,2026-11-01T10:00:09.000Z,,486,\
-             Busy Here,2,,,,,,,,,\r\n"
+             Busy Here,2,,,,,,,,,,,,,,,,,,,,,sip:c@192.0.2.7 486 Busy Here\r\n"
         )
     );
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -180,7 +182,10 @@ fn write_records(data: &Path) {
     let busy = json!({
         "id": "abc1@phone", "from": "=1+1 <sip:a@b>", "to": "<sip:c@b>", "started_at": "2026-11-01T10:00:00.000Z",
         "answered_at": null, "ended_at": "2026-11-01T10:00:09.000Z", "ended_by": null, "code": 486,
-        "reason": "Busy Here", "legs": 2,
+        "reason": "Busy Here", "legs": 2, "called": [{
+            "to": "sip:c@192.0.2.7", "address": "192.0.2.7:5060", "began_at": "2026-11-01T10:00:00.000Z",
+            "answered_at": null, "ended_at": "2026-11-01T10:00:09.000Z", "code": 486, "reason": "Busy Here",
+        }],
     });
     let mut answered = busy.clone();
     answered["id"] = json!("abc2@phone");

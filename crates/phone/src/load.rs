@@ -63,8 +63,9 @@ pub struct LoadOptions {
     /// With --held: how long they are watched
     #[arg(long, value_name = "T", value_parser = parse_duration, default_value = "5s")]
     pub watch: Duration,
-    /// Send sound (PCMU, 20 ms) both ways, and count what is lost, late or out of order; needs --callees
-    #[arg(long, requires = "callees")]
+    /// Send sound (PCMU, 20 ms) both ways, and count what is lost, late or out of order; without --callees, count only what
+    /// comes back
+    #[arg(long)]
     pub rtp: bool,
     /// With --rtp: what the callers send; the callees speak PCMU in the clear, so the exchange translates
     #[arg(long, value_enum, requires = "rtp", default_value = "plain")]

@@ -11,6 +11,7 @@ mod media;
 pub mod offer_answer;
 pub mod rewrite;
 mod sdp;
+pub mod video;
 
 pub use codec::Codec;
 pub use direction::Direction;

@@ -19,6 +19,7 @@ use crate::codec::Codec;
 use crate::direction::Direction;
 use crate::media::{Media, MediaKind, Profile};
 use crate::sdp::{Origin, Sdp};
+use crate::video;
 
 pub use agree::{AnswerError, Format, Negotiated, Side, agreed};
 use describe::Description;
@@ -77,6 +78,15 @@ impl Stream {
             profile: Profile::Avp,
             attributes: Vec::new(),
         }
+    }
+}
+
+impl Stream {
+    /// A stream of pictures that goes from us alone.
+    #[must_use]
+    pub fn video_from_us(rtp: SocketAddr, codecs: Vec<Codec>) -> Self {
+        let direction = Direction::SendOnly;
+        Self { kind: MediaKind::Video, direction, ptime: None, ..Self::audio(rtp, codecs) }
     }
 }
 
@@ -258,7 +268,7 @@ fn choose<'s>(
 fn in_common(offered: &[Codec], ours: &[Codec]) -> Vec<Codec> {
     let mut common = Vec::new();
     for codec in offered.iter().filter(|codec| !codec.is_telephone_event()) {
-        if let Some(own) = ours.iter().find(|own| own.matches(codec)) {
+        if let Some(own) = ours.iter().find(|own| own.matches(codec) && video::fits(codec, own)) {
             common.push(Codec {
                 payload_type: codec.payload_type,
                 name: codec.name.clone(),

@@ -4,6 +4,7 @@
 
 mod banner;
 mod call_recordings;
+mod cameras;
 mod certificates;
 mod clock;
 pub mod config_file;

@@ -12,6 +12,7 @@ use offhook_media::relay::{Config, Forward, Input, Outbox, Ports, Relay, Send};
 use offhook_media::voice::file::Answer;
 use offhook_udp_batch::{Method, Poller, SetOptions, SocketOptions, SocketSet};
 
+use crate::cameras::Cameras;
 use crate::clock;
 use crate::recordings::Files;
 use crate::shards::Mailbox;
@@ -27,6 +28,7 @@ pub(crate) struct MediaThread {
     commands: Receiver<Command>,
     /// The way to files of sound, and what comes back.
     files: (Files, Receiver<Answer>),
+    cameras: Cameras,
     /// By shard.
     reports: Vec<Mailbox<Report>>,
     measures: Arc<Measures>,
@@ -42,13 +44,13 @@ impl MediaThread {
         listen: IpAddr,
         method: Option<Method>,
         commands: Receiver<Command>,
-        files: (Files, Receiver<Answer>),
+        (files, cameras): ((Files, Receiver<Answer>), Cameras),
         reports: Vec<Mailbox<Report>>,
         measures: Arc<Measures>,
     ) -> Self {
         let first = *config.ports.start();
         let (relay, out) = (Relay::new(config), Outbox::default());
-        Self { relay, first, listen, method, commands, files, reports, measures, told: 0, out }
+        Self { relay, first, listen, method, commands, files, cameras, reports, measures, told: 0, out }
     }
 
     /// Runs until nobody can send commands any more.
@@ -77,6 +79,10 @@ impl MediaThread {
             }
             while let Ok(answer) = self.files.1.try_recv() {
                 self.relay.handle(now, Input::File(answer), &mut self.out);
+            }
+            while let Some(feed) = self.cameras.next() {
+                self.relay.handle(now, Input::Feed(feed), &mut self.out);
+                self.send(&mut sockets);
             }
             if deadline.is_some_and(|deadline| deadline <= now) {
                 self.relay.handle(now, Input::Deadline, &mut self.out);
@@ -157,6 +163,7 @@ impl MediaThread {
             self.measures.relayed_streams.fetch_add(streams.wrapping_sub(self.told) as u64, Relaxed);
             self.told = streams;
         }
+        self.out.cameras.drain(..).for_each(|ask| self.cameras.ask(ask));
         for report in self.out.reports.drain(..) {
             if let Some(shard) = self.reports.get_mut(usize::from(report.stream().shard())) {
                 shard.put(report);

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use offhook_camera::{Report, State, States};
 use offhook_exchange::command::{Answer, Command};
 use offhook_exchange::directory::Directory;
+use offhook_exchange::services::Camera;
 use offhook_net::Streams;
 use offhook_web::trace::{Followed, Found};
-use offhook_web::{About, Exchange, Problem, Reloaded, Reply, TurnCredentials};
+use offhook_web::{About, CameraReport, Exchange, Problem, Reloaded, Reply, TurnCredentials};
 
 use crate::mail::Health;
 use crate::reload::Reloading;
@@ -25,6 +27,8 @@ pub(crate) struct Running {
     pub(crate) about: About,
     /// How it takes over other settings.
     pub(crate) reloading: Reloading,
+    /// The cameras, and how they are.
+    pub(crate) cameras: (Vec<Camera>, States),
 }
 
 impl Exchange for Running {
@@ -79,6 +83,24 @@ impl Exchange for Running {
         Box::pin(self.reloading.reload())
     }
 
+    fn cameras(&self) -> Vec<CameraReport> {
+        let (cameras, states) = &self.cameras;
+        let states = states.all();
+        let shown = cameras.iter().map(|camera| {
+            let report = states.iter().find(|one| one.name == camera.name).cloned();
+            let report = report.unwrap_or(Report { name: camera.name.clone(), ..Report::default() });
+            let (state, error) = match report.state {
+                State::Idle => ("idle", None),
+                State::Connecting => ("connecting", None),
+                State::Live => ("live", None),
+                State::Away(why) => ("away", Some(why)),
+            };
+            let (name, number, calls) = (report.name, camera.number.clone(), camera.calls.clone());
+            CameraReport { name, number, state, error, left_out: report.left_out, calls }
+        });
+        shown.collect()
+    }
+
     fn about(&self) -> About {
         self.about.clone()
     }
@@ -106,6 +128,7 @@ impl Exchange for AtRest {
             | Command::Queues
             | Command::Kept { .. }
             | Command::Connect(..)
+            | Command::PressButton(_)
             | Command::Conferences
             | Command::Moderate(_)
             | Command::Trunks

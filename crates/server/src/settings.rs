@@ -1,6 +1,7 @@
 //! The configuration as meant: settings that belong together and cannot be wrong.
 
 mod account;
+mod camera;
 mod dialled;
 mod group;
 mod lines;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use offhook_exchange::bans::BanRules;
 use offhook_exchange::config::{
     AnchorPolicy, Authentication, Config, Key, Listener, RegistrarLimits, SrtpPolicy, Strangers,
 };
@@ -43,7 +45,7 @@ pub use services::Service;
 pub use spending::read_rates;
 pub use turn::TurnSettings;
 
-use crate::config_file::{KEYS, Mistake, Mistakes, OBJECTS, Sources, Value, Written, did_you_mean};
+use crate::config_file::{Mistake, Mistakes, OBJECTS, Sources, Value, Written, did_you_mean};
 use crate::machine;
 use crate::stored::NumberRules;
 
@@ -130,6 +132,8 @@ pub struct Settings {
     pub trace_memory: usize,
     /// What the services are set to.
     pub services: offhook_exchange::services::Settings,
+    /// Where the cameras are.
+    pub cameras: Vec<offhook_camera::Source>,
     /// After how many days the recording of a call is deleted; 0: never.
     pub recordings_keep_days: u64,
     /// After how many days a message of voicemail is deleted; 0: never.
@@ -142,6 +146,8 @@ pub struct Settings {
     pub strangers: Strangers,
     /// Calls that an account may have at a time.
     pub max_calls_per_account: usize,
+    /// When an address is banned.
+    pub ban: BanRules,
     /// What accounts may do by trunks that have no limits of their own.
     pub limits: Limits,
     /// What calls by trunks cost …
@@ -246,6 +252,7 @@ impl Settings {
         config.strangers_per_minute = self.strangers_per_minute;
         config.plan.clone_from(&self.plan);
         config.trunks.clone_from(&self.trunks);
+        config.ban = self.ban;
         config.max_calls_per_account = self.max_calls_per_account;
         config.limits = self.limits;
         config.rates = Arc::clone(&self.rates);
@@ -378,11 +385,17 @@ impl Meaning<'_> {
             presence: self.presence(),
             trace_memory: self.trace_memory(),
             services: self.services(),
+            cameras: self.camera_sources(),
             recordings_keep_days: self.count("services.recording.keep_days") as u64,
             voicemail_keep_days: self.count("services.voicemail.keep_days") as u64,
             store_url: self.store_url(),
             authentication,
             strangers,
+            ban: BanRules {
+                failures: self.count("security.ban.failures") as u32,
+                window: self.time("security.ban.window"),
+                duration: self.time("security.ban.duration"),
+            },
             max_calls_per_account: self.count("security.max_calls_per_account"),
             limits,
             rates: Arc::new(rates),
@@ -544,13 +557,6 @@ impl Meaning<'_> {
 
     fn warnings(&self) -> Vec<String> {
         let mut warnings = self.written.warnings.clone();
-        for key in KEYS {
-            if let (Some(why), Some(entry)) = (key.inert, self.written.get(key.path))
-                && crate::config_file::default_of(key).as_ref() != Some(&entry.value)
-            {
-                warnings.push(format!("{} is set, but {why}", key.path));
-            }
-        }
         for (list, _, inert) in OBJECTS {
             let count = self.written.objects.iter().filter(|object| object.list == *list).count();
             if let Some(why) = inert

@@ -30,6 +30,7 @@ use offhook_web::{About, Site};
 use tokio::runtime::{self, Runtime};
 use tokio::sync::{oneshot, watch};
 
+use crate::cameras;
 use crate::certificates::{CertificateError, Certificates, Shown};
 use crate::host::{Host, Station};
 use crate::keeps;
@@ -50,7 +51,7 @@ use crate::texts;
 use crate::trace::Recorder;
 use crate::turn::{self, Surroundings, Turn, TurnDoors};
 use crate::voicemail::{self, Mailboxes};
-use crate::{RunFile, Settings, clock, watches, web};
+use crate::{RunFile, Settings, clock, machine, watches, web};
 
 /// Why an exchange could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -144,7 +145,7 @@ pub(crate) fn start(mut settings: Settings) -> Result<Server, StartError> {
     let facts = Facts { deltas: &deltas, spent: &spent, watches: &watches };
     let writers = Writers { journals, texts: to_texts, keeps: to_keeps, watches: to_watches, notices };
     let parts = start_threads(&settings, &config, identity, (doors, abroad), &facts, writers)?;
-    let Parts { shards, streams, measures, mut threads } = parts;
+    let Parts { shards, streams, measures, mut threads, cameras } = parts;
     runtime.spawn(keeps::run(store.clone(), shards.clone(), wanted));
     let sites = http.iter().chain(&https);
     let turn = start_turn(turn, &settings, &realm, secret, (&listeners, &shown.turn), sites)?
@@ -169,6 +170,7 @@ pub(crate) fn start(mut settings: Settings) -> Result<Server, StartError> {
         mail,
         about,
         reloading,
+        cameras: (settings.services.cameras.clone(), cameras),
     };
     let records = Stored {
         store: store.clone(),
@@ -423,6 +425,7 @@ struct Parts {
     streams: Streams,
     measures: Arc<Measures>,
     threads: Threads,
+    cameras: offhook_camera::States,
 }
 
 /// To whom shards and files give what has to be kept.
@@ -461,6 +464,7 @@ fn start_threads(
     let folders_now = writer.all();
     let (recordings, file_works) = Files::new();
     let (media_files, from_files) = Mailbox::new(media.waker.clone());
+    let (cameras, camera_states) = cameras::start(settings.cameras.clone(), media.waker.clone());
     let (folders, shown): (Vec<_>, Vec<_>) = wakers.iter().cloned().map(Mailbox::new).unzip();
     let (reporters, reports): (Vec<_>, Vec<_>) = wakers.iter().cloned().map(Mailbox::new).unzip();
     let (inlet, nets) = inlet(&wakers);
@@ -476,7 +480,7 @@ fn start_threads(
         listen,
         media_method(),
         commands,
-        (recordings.clone(), from_files),
+        ((recordings.clone(), from_files), cameras),
         reporters,
         Arc::clone(&measures),
     );
@@ -521,7 +525,10 @@ fn start_threads(
     // The ways of the signal threads are all that is left: when they end, the others do.
     drop((notes, to_media, texts, keeps, watches));
     let records = telemetry::Records::new(&settings.data_dir);
-    let telemetry = spawn("offhook-log", move || telemetry::run(&noted, records))?;
+    let telemetry = spawn("offhook-log", move || {
+        machine::yield_to_others();
+        telemetry::run(&noted, records)
+    })?;
     let listeners = Listeners { media: media_files, shards: folders };
     let files = spawn("offhook-files", move || writer.run(&file_works, listeners))?;
     let (media, media_ended) = media.wake_up(media_thread);
@@ -531,7 +538,7 @@ fn start_threads(
     let (signal, mut ended): (Vec<_>, Vec<_>) = woken.unzip();
     ended.push(media_ended);
     let threads = Threads { signal, media, telemetry, files, recordings, turn: None, ended };
-    Ok(Parts { shards: handle, streams, measures, threads })
+    Ok(Parts { shards: handle, streams, measures, threads, cameras: camera_states })
 }
 
 /// The way of streams to the threads with these wakers.

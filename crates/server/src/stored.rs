@@ -1,7 +1,9 @@
 //! The store as the API sees it; what changes there, the shards learn.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use offhook_exchange::bans::Ban;
 use offhook_exchange::command::Command;
 use offhook_exchange::directory::{
     AddressOfRecord, Also, Delta, Forward, HoursOf, RING_SECONDS, Record, Rights,
@@ -216,6 +218,29 @@ impl Records for Stored {
             let (rights, delta) = self.store.set_rights(&address(&name)?, change).await.map_err(problem)?;
             self.tell(vec![delta]).await?;
             Ok(shown_rights(rights))
+        })
+    }
+
+    fn bans(&self) -> Reply<'_, Result<Vec<Ban>, Problem>> {
+        Box::pin(async move { self.store.bans(clock::unix().as_secs()).await.map_err(problem) })
+    }
+
+    fn ban(&self, address: IpAddr, seconds: Option<u64>, reason: String) -> Reply<'_, Result<Ban, Problem>> {
+        Box::pin(async move {
+            let since = clock::unix().as_secs();
+            let until = seconds.map(|seconds| since.saturating_add(seconds));
+            let ban = Ban { address, since, until, reason };
+            let delta = self.store.ban(ban.clone()).await.map_err(problem)?;
+            self.tell(vec![delta]).await?;
+            Ok(ban)
+        })
+    }
+
+    fn lift_ban(&self, address: IpAddr) -> Reply<'_, Result<bool, Problem>> {
+        Box::pin(async move {
+            let Some(delta) = self.store.lift_ban(address).await.map_err(problem)? else { return Ok(false) };
+            self.tell(vec![delta]).await?;
+            Ok(true)
         })
     }
 

@@ -113,6 +113,7 @@ impl Notes {
             | Event::SpendingStopped { .. }
             | Event::CallAnswered { .. }
             | Event::CallFailed { .. }
+            | Event::LegEnded { .. }
             | Event::MediaEnded { .. }
             | Event::CallEnded { .. } => true,
         };

@@ -6,7 +6,7 @@ mod search;
 
 use std::time::Duration;
 
-use offhook_exchange::event::{EndedBy, Event};
+use offhook_exchange::event::{EndedBy, Event, Reception};
 
 pub(crate) use recorder::{Excerpt, Recorder};
 pub(crate) use search::{follow, ladder};
@@ -23,13 +23,22 @@ pub(crate) fn keep(recorder: &mut Recorder, unix: Duration, event: &Event) {
         | Event::CallFailed { call, by: Some(EndedBy::Operator), .. } => {
             recorder.note(unix, call, BY_OPERATOR)
         }
-        Event::MediaEnded { call, packets } => match packets {
-            [Some(0), Some(0)] => recorder.note(unix, call, FROM_NEITHER),
-            [Some(0), _] => recorder.note(unix, call, FROM_CALLER),
-            [_, Some(0)] => recorder.note(unix, call, FROM_CALLEE),
-            _ => {}
-        },
-        Event::CallFailed { .. }
+        Event::MediaEnded { call, leg: None, heard } => {
+            match heard.map(|heard| heard.map(|heard| heard.packets)) {
+                [Some(0), Some(0)] => recorder.note(unix, call, FROM_NEITHER),
+                [Some(0), _] => recorder.note(unix, call, FROM_CALLER),
+                [_, Some(0)] => recorder.note(unix, call, FROM_CALLEE),
+                _ => {}
+            }
+            for (whose, heard) in [CALLERS, CALLEES].into_iter().zip(heard) {
+                if let Some(trouble) = heard.and_then(trouble) {
+                    recorder.note(unix, call, &format!("{whose}{trouble}"));
+                }
+            }
+        }
+        Event::MediaEnded { leg: Some(_), .. }
+        | Event::LegEnded { .. }
+        | Event::CallFailed { .. }
         | Event::CallEnded { .. }
         | Event::CallStarted { .. }
         | Event::CallCame { .. }
@@ -50,11 +59,24 @@ pub(crate) fn keep(recorder: &mut Recorder, unix: Duration, event: &Event) {
     }
 }
 
+/// What was wrong with the way that sound came, if it was worth a remark.
+fn trouble(heard: Reception) -> Option<String> {
+    let Reception { packets, lost, jitter, .. } = heard;
+    let percent = lost as f64 * 100.0 / (packets + lost).max(1) as f64;
+    let jitter = jitter.as_millis();
+    (packets > 0 && (percent >= 1.0 || jitter >= UNEVEN))
+        .then(|| format!("{percent:.1} % lost, jitter {jitter} ms"))
+}
+
+/// Milliseconds of jitter that are heard as delay or gaps.
+const UNEVEN: u128 = 30;
 /// The remarks of a ladder, in the words that `offhook_web::explain` knows.
 const ANCHORED: &str = "answered: the sound goes through the exchange";
 const DIRECT: &str = "answered: the sound goes directly between the phones";
 const FROM_NEITHER: &str = "no sound came from either side";
 const FROM_CALLER: &str = "no sound came from the caller";
 const FROM_CALLEE: &str = "no sound came from the one who was called";
+const CALLERS: &str = "sound from the caller: ";
+const CALLEES: &str = "sound from the one who was called: ";
 const BY_EXCHANGE: &str = "ended by the exchange";
 const BY_OPERATOR: &str = "ended by the operator";

@@ -17,6 +17,7 @@ use offhook_exchange::event::Event;
 use offhook_exchange::io::{Input, Outbox, ShardMessage, StoreRequest};
 use offhook_exchange::keep::Keep;
 use offhook_exchange::presence::{KeptWatch, WatchChange};
+use offhook_media::camera::{Ask, Feed};
 use offhook_media::lease::PortBlock;
 use offhook_media::relay::{self, Relay};
 use offhook_sip::digest::{Algorithm, ha1};
@@ -49,6 +50,8 @@ pub struct Office {
     pub recordings: Recordings,
     /// The subscriptions that were written down, by our tags: so do they.
     pub watches: BTreeMap<String, KeptWatch>,
+    /// What media has wanted of cameras.
+    pub asks: Vec<Ask>,
 }
 
 /// A datagram that the exchange sends.
@@ -83,6 +86,7 @@ impl Office {
             answers: Vec::new(),
             restarts: 0,
             recordings: Recordings::default(),
+            asks: Vec::new(),
             watches: BTreeMap::new(),
         }
     }
@@ -182,6 +186,13 @@ impl Office {
         }
         let mut out = relay::Outbox::default();
         self.relay.handle(now, relay::Input::Packet { port: to.port(), from, bytes }, &mut out);
+        self.relayed(now, out)
+    }
+
+    /// A camera sends something.
+    pub(crate) fn feed(&mut self, now: Instant, feed: Feed) -> Vec<Sent> {
+        let mut out = relay::Outbox::default();
+        self.relay.handle(now, relay::Input::Feed(feed), &mut out);
         self.relayed(now, out)
     }
 
@@ -301,6 +312,7 @@ impl Office {
             Keep::Agent(queue, account, state) => Delta::Agent(queue, account, state),
             Keep::WakeUp(account, at) => Delta::WakeUp(account, at),
             Keep::CallBack(caller, callee, until) => Delta::CallBack(caller, callee, until),
+            Keep::Ban(ban) => Delta::Banned(ban),
         };
         self.accounts.push(delta.clone());
         delta
@@ -336,6 +348,7 @@ impl Office {
 
     fn relayed(&mut self, now: Instant, out: relay::Outbox) -> Vec<Sent> {
         let ip = self.address.ip();
+        self.asks.extend(out.cameras);
         let mut sent: Vec<_> = out
             .sends
             .into_iter()

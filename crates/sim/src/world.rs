@@ -8,6 +8,7 @@ use bytes::Bytes;
 use offhook_exchange::command::Answer;
 use offhook_exchange::config::Config;
 use offhook_exchange::directory::{AgentState, Delta};
+use offhook_media::camera::Feed;
 use offhook_sip::Uri;
 use offhook_sip_stack::{Flow, Rng, Transport};
 use offhook_ua::{
@@ -29,6 +30,8 @@ pub struct World {
     pub providers: Vec<Provider>,
     /// The network between all of them.
     pub link: Link,
+    /// Nothing arrives at this address, for as long as that is set.
+    pub deaf: Option<IpAddr>,
     /// The SIP messages that were sent.
     pub ladder: Ladder,
     /// What the users and the network do by chance.
@@ -59,6 +62,7 @@ impl World {
             phones: Vec::new(),
             providers: Vec::new(),
             link: Link::GOOD,
+            deaf: None,
             ladder: Ladder::default(),
             rng: Rng::seed_from_u64(seed),
             now,
@@ -229,6 +233,12 @@ impl World {
         answers
     }
 
+    /// A camera sends something.
+    pub fn feed(&mut self, feed: Feed) {
+        let sent = self.office.feed(self.now, feed);
+        self.send_all(sent);
+    }
+
     /// A phone gets other settings, before it does anything.
     pub fn equip(&mut self, phone: PhoneId, change: impl FnOnce(&mut offhook_ua::Config)) {
         let (account, address) = (self.phones[phone.0].account.clone(), self.phones[phone.0].address);
@@ -392,7 +402,7 @@ impl World {
     }
 
     fn send(&mut self, from: SocketAddr, to: SocketAddr, bytes: Bytes, by: Option<PhoneId>) {
-        let arrives = self.link.carry(&mut self.rng);
+        let arrives = self.link.carry(&mut self.rng).filter(|_| self.deaf != Some(to.ip()));
         if from.port() == 5060 {
             let lost = arrives.is_none();
             let (sender, receiver) = (self.name_of(by, from), self.name_of(None, to));

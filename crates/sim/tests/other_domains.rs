@@ -205,3 +205,87 @@ fn a_message_goes_to_another_domain_too() {
     assert!(world.phones[two.0].events.iter().any(got));
     is_over(world);
 }
+
+/// Somebody wants Alice to talk with Bob, who is elsewhere.
+fn click(world: &mut World) {
+    use offhook_exchange::command::Command as Operator;
+    use offhook_exchange::directory::AddressOfRecord;
+    world.ask_exchange(&Operator::Connect(AddressOfRecord::new("alice", "example.com"), BOB.into()));
+}
+
+#[test]
+fn services_call_other_domains_and_their_next_server_when_the_first_is_dead() {
+    for dead in [false, true] {
+        let (mut world, alice, [one, two]) = world(41, AnchorPolicy::Auto);
+        let (answers, hz) = if dead { (two, 1500.0) } else { (one, 1000.0) };
+        if dead {
+            world.unplug(one);
+        }
+        click(&mut world);
+        world.pass(12 * SECOND);
+        hears(&world, alice, hz);
+        hears(&world, answers, 440.0);
+        let call = world.phones[answers.0].ua.calls()[0];
+        world.command(answers, Command::Hangup { call });
+        world.pass(SECOND);
+        assert!(world.phones[alice.0].ua.calls().is_empty());
+        is_over(world);
+    }
+}
+
+#[test]
+fn a_transfer_leads_to_another_domain() {
+    let (mut world, alice, [one, _]) = world(42, AnchorPolicy::Auto);
+    let carol = world.phone("carol", None);
+    world.phones[carol.0].sings = Some(700.0);
+    world.register(carol);
+    world.private_call(alice, "carol");
+    world.pass(6 * SECOND);
+    let call = world.phones[carol.0].first_call();
+    world.command(carol, Command::Transfer { call, target: BOB.parse().unwrap() });
+    world.pass(8 * SECOND);
+    hears(&world, alice, 1000.0);
+    hears(&world, one, 440.0);
+    assert!(world.phones[carol.0].ua.calls().is_empty());
+    let call = world.phones[alice.0].first_call();
+    world.command(alice, Command::Hangup { call });
+    is_over(world);
+}
+
+#[test]
+fn a_transfer_to_a_domain_that_cannot_be_found_fails_with_the_reason() {
+    let (mut world, alice, _) = world(43, AnchorPolicy::Auto);
+    let carol = world.phone("carol", None);
+    world.register(carol);
+    world.private_call(alice, "carol");
+    world.pass(6 * SECOND);
+    let call = world.phones[carol.0].first_call();
+    for (target, code) in [("sip:bob@nowhere.example", 404), ("sip:bob@127.0.0.1:5070", 403)] {
+        world.command(carol, Command::Transfer { call, target: target.parse().unwrap() });
+        world.pass(3 * SECOND);
+        let told = world.phones[carol.0].events.iter().rev().find_map(|event| match event {
+            Event::Transfer { code, .. } => Some(*code),
+            _ => None,
+        });
+        assert_eq!(told, Some(code), "{target}");
+        assert_eq!(world.phones[alice.0].ua.calls().len(), 1, "{target}: the call goes on");
+    }
+    world.office.dns.silent = true;
+    world.command(carol, Command::Transfer { call, target: BOB.parse().unwrap() });
+    world.pass(40 * SECOND);
+    world.command(carol, Command::Hangup { call });
+    is_over(world);
+}
+
+#[test]
+fn who_hangs_up_while_the_dns_is_asked_for_its_service_rings_nowhere() {
+    let (mut world, alice, [one, two]) = world(44, AnchorPolicy::Auto);
+    world.office.dns.delay = 3 * SECOND;
+    click(&mut world);
+    world.pass(3 * SECOND);
+    let call = world.phones[alice.0].first_call();
+    world.command(alice, Command::Hangup { call });
+    world.pass(20 * SECOND);
+    assert!(!rang(&world, one) && !rang(&world, two));
+    is_over(world);
+}

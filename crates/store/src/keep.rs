@@ -18,6 +18,7 @@ impl Store {
                 let changed = self.set_answering(&address, |answering| change.apply(answering)).await;
                 changed.map(|(_, delta)| delta)
             }
+            Keep::Ban(ban) => self.ban(ban).await,
             Keep::Agent(queue, address, state) => {
                 let mut tx = self.begin().await?;
                 account::select(&mut tx, &address).await?;

@@ -7,6 +7,7 @@
 
 mod account;
 mod answering;
+mod ban;
 mod columns;
 mod csv;
 mod error;

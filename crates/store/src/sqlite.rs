@@ -22,7 +22,7 @@ use crate::journal::track::Track;
 use crate::lock::DirectoryLock;
 use crate::writer::Writer;
 use crate::{Journal, Options, StoreError, Use};
-use crate::{account, answering, keep, limits, number, options, rights, text};
+use crate::{account, answering, ban, keep, limits, number, options, rights, text};
 
 /// An open store. Copies share it.
 #[derive(Clone, Debug)]
@@ -108,6 +108,7 @@ impl Store {
         let kept = keep::select_all(&mut tx).await?;
         let rights = rights::select_all(&mut tx).await?;
         let limits = limits::select_all(&mut tx).await?;
+        let bans = ban::select_all(&mut tx).await?;
         // The files after the moment from which the accounts are: what an account must forget is written before it.
         let files = self.in_directory(move |directory| Newest::read(directory, now));
         let (accounts, (survey, newest)) = tokio::try_join!(account::select_all(&mut tx), files)?;
@@ -120,6 +121,7 @@ impl Store {
         deltas.extend(kept);
         deltas.extend(rights);
         deltas.extend(limits);
+        deltas.extend(bans);
         deltas.extend(texts);
         deltas.extend(newest.into_bindings().map(|(address, mut bindings)| {
             bindings.0.retain(|one| one.expires_at > now);

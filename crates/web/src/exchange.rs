@@ -39,6 +39,11 @@ pub trait Exchange: Send + Sync {
     /// What is wrong with one of them; then nothing changes.
     fn reload(&self) -> Reply<'_, Result<Reloaded, Problem>>;
 
+    /// The cameras, in the order of the configuration.
+    fn cameras(&self) -> Vec<CameraReport> {
+        Vec::new()
+    }
+
     /// What is the same as long as it runs.
     fn about(&self) -> About;
 
@@ -88,6 +93,23 @@ impl std::fmt::Debug for TurnCredentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "TurnCredentials({}, …)", self.username)
     }
+}
+
+/// A camera as an operator sees it.
+#[derive(Clone, Debug, Serialize)]
+pub struct CameraReport {
+    /// Its name.
+    pub name: String,
+    /// What is dialled for it.
+    pub number: String,
+    /// `idle`, `connecting`, `live` or `away`.
+    pub state: &'static str,
+    /// Why it is away.
+    pub error: Option<String>,
+    /// What of it is left out, and why.
+    pub left_out: Vec<String>,
+    /// Whom its button calls.
+    pub calls: Vec<String>,
 }
 
 /// What is the same as long as a server runs.

@@ -23,7 +23,7 @@ mod voicemail;
 
 pub use call_recordings::{CallRecording, CallRecordings};
 pub use certificates::{Certificate, Certificates};
-pub use exchange::{About, Exchange, NewPassword, Reloaded, Reply, TurnCredentials};
+pub use exchange::{About, CameraReport, Exchange, NewPassword, Reloaded, Reply, TurnCredentials};
 pub use problem::Problem;
 pub use records::{
     Account, AccountPatch, Answering, AnsweringPatch, ChangedAccount, Limits, LimitsPatch, Line, LineKind,

@@ -1,5 +1,8 @@
 //! What is stored, as the API shows and changes it.
 
+use std::net::IpAddr;
+
+use offhook_exchange::bans::Ban;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{Problem, Reply, Rights, RightsPatch};
@@ -30,6 +33,12 @@ pub trait Records: Send + Sync {
     fn rights(&self, address: String) -> Reply<'_, Result<Rights, Problem>>;
     /// Changes what the patch names of that.
     fn change_rights(&self, address: String, patch: RightsPatch) -> Reply<'_, Result<Rights, Problem>>;
+    /// The addresses that are not listened to.
+    fn bans(&self) -> Reply<'_, Result<Vec<Ban>, Problem>>;
+    /// Bans an address for so many seconds, or until the ban is lifted.
+    fn ban(&self, address: IpAddr, seconds: Option<u64>, reason: String) -> Reply<'_, Result<Ban, Problem>>;
+    /// Lifts a ban; `false`: there is none.
+    fn lift_ban(&self, address: IpAddr) -> Reply<'_, Result<bool, Problem>>;
     /// What an account may do, where that is not as usual.
     fn limits(&self, address: String) -> Reply<'_, Result<Limits, Problem>>;
     /// Changes what the patch names of that.

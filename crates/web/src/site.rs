@@ -62,6 +62,7 @@ pub(crate) fn router(site: Site) -> Router {
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/metrics", get(health::metrics))
+        .route("/api/openapi.json", get(api::openapi::show))
         .nest("/api/v1", guarded)
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is nothing here") })
         .layer(DefaultBodyLimit::max(MOST_ASKED))

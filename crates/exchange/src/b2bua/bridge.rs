@@ -162,7 +162,7 @@ impl Call {
 
     /// Asks phones that know no feedback for a key frame as they know it, because somebody new sees them.
     fn ask_for_pictures(&mut self, anchor: u64, env: &mut Env<'_, '_>) {
-        for party in env.anchors.to_be_asked(anchor) {
+        for party in env.anchors.take_unasked(anchor) {
             let callee = self.other(CALLER);
             let leg = if party == PartyName::Caller { Some(CALLER) } else { callee };
             let Some(leg) = leg.and_then(|leg| self.leg_mut(leg)) else { continue };

@@ -1,6 +1,7 @@
 //! A bridged call: its legs, and what is made of what they say.
 
-use std::time::Instant;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use offhook_sip::{Method, Name, Request, Status};
 use offhook_sip_stack::ladder::first_codec;
@@ -17,7 +18,7 @@ use super::{CallId, Env};
 use crate::command::LiveCall;
 use crate::config::Epoch;
 use crate::directory::AddressOfRecord;
-use crate::event::{EndedBy, Event};
+use crate::event::{CalledLeg, EndedBy, Event};
 
 /// One call, from its INVITE until nothing of it is left.
 pub(super) struct Call {
@@ -75,6 +76,8 @@ pub(super) struct About {
     pub(super) is_leg: bool,
     /// Whether its caller wants not to be known to those it is connected with.
     pub(super) is_hidden: bool,
+    /// Who has answered, where it is but a leg.
+    pub(super) called: Option<Box<CalledLeg>>,
 }
 
 impl Call {
@@ -176,6 +179,7 @@ impl Call {
             after: env.cx.now.duration_since(self.about.started),
             anchored,
             by: self.answered_by().to_owned(),
+            at: self.answered_at(),
             codec,
         });
     }
@@ -185,6 +189,13 @@ impl Call {
             With::Phones(ring) => ring.answered_by().unwrap_or_default(),
             With::End(_) => "exchange",
         }
+    }
+
+    /// Where the one is that has answered, and how long after the call began it was called.
+    fn answered_at(&self) -> Option<(SocketAddr, Duration)> {
+        let With::Phones(ring) = &self.with else { return None };
+        let branch = ring.branches.get(ring.winner?)?;
+        Some((branch.leg.party.flow.remote, branch.began.saturating_duration_since(self.about.started)))
     }
 
     /// Ends the call for a reason of ours: a Reason value for who was answered, a status and words for who was not.
@@ -303,6 +314,7 @@ impl Call {
             env.usages.points.push((self.id, service, Point::Ended));
         }
         self.let_go(None, env);
+        self.tell_called(env);
         let anchors: Vec<u64> = match &mut self.with {
             With::End(end) => vec![end.anchor],
             With::Phones(ring) => {

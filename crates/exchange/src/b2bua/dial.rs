@@ -11,7 +11,7 @@ use rand::RngExt as _;
 use super::call::{About, Call, NO_MEDIA, With};
 use super::refer::NOBODY;
 use super::ring::{Asked, Ring};
-use super::verb::{Calls, anonymous};
+use super::verb::{Calls, Endpoint, anonymous};
 use super::voice::{Dialled, Point};
 use super::{CallId, Env, MOST_CALLS, Table};
 use crate::context::Alarm;
@@ -35,6 +35,8 @@ pub(crate) struct Dial {
     pub(crate) rings_for: Duration,
     /// More header fields for phones of ours, as name and value.
     pub(crate) headers: Vec<(String, String)>,
+    /// What they talk with until they are connected with somebody.
+    pub(crate) endpoint: Endpoint,
 }
 
 /// As whom a call of ours appears.
@@ -63,7 +65,8 @@ pub(crate) struct Wanted {
 impl Dial {
     /// Calls one, who rings for half a minute.
     pub(crate) fn new(to: impl Into<String>, by: Option<AddressOfRecord>, shown: ShownAs) -> Self {
-        Self { to: vec![to.into()], by, shown, rings_for: Duration::from_secs(30), headers: Vec::new() }
+        let (rings_for, headers) = (Duration::from_secs(30), Vec::new());
+        Self { to: vec![to.into()], by, shown, rings_for, headers, endpoint: Endpoint::Voice }
     }
 }
 
@@ -111,10 +114,11 @@ impl Table {
             (targets, _) => {
                 let status = targets.err().map_or(Status::TEMPORARILY_UNAVAILABLE, |one| one.status);
                 let (about, failed) = (for_call.unwrap_or(call), Dialled::Failed(status));
-                return match service {
+                match service {
                     NOBODY => env.usages.referral_news.push((about, failed)),
                     service => env.usages.points.push((about, service, Point::Dialled(failed))),
-                };
+                }
+                return self.settle(about, env);
             }
         };
         let uri = targets.first().and_then(|one| one.uri.parse::<Uri>().ok());
@@ -133,6 +137,7 @@ impl Table {
             trunk: None,
             is_leg: waiting.is_some(),
             is_hidden: false,
+            called: None,
         };
         if let Some(waiting) = waiting {
             waiting.dials.push(call);
@@ -145,7 +150,8 @@ impl Table {
             });
         }
         let headers = dial.headers;
-        let asked = Asked { party: None, from, to, headers, body: None, max_forwards: MAX_FORWARDS };
+        let (body, endpoint, max_forwards) = (None, dial.endpoint, MAX_FORWARDS);
+        let asked = Asked { party: None, from, to, headers, body, endpoint, max_forwards };
         let mut new = Call {
             id: call,
             first: None,
@@ -205,6 +211,16 @@ impl Call {
         let With::Phones(ring) = &mut self.with else { return };
         let Some(end) = ring.branches.get_mut(at).and_then(|branch| branch.end.take()) else { return };
         let (anchor, by_trunk) = (end.anchor, ring.is_trunk(at));
+        let codec = body.as_ref().and_then(|body| first_codec(&body.bytes));
+        if self.about.is_leg
+            && let Some(branch) = ring.branches.get(at)
+        {
+            let called = branch.answered(codec.clone(), env);
+            if let Some(anchor) = env.anchors.get_mut(anchor, &self.about.call_id) {
+                anchor.leg = called.call_id.clone();
+            }
+            self.about.called = Some(Box::new(called));
+        }
         if let With::Phones(ring) = std::mem::replace(&mut self.with, With::End(end)) {
             for (number, mut branch) in ring.branches.into_iter().enumerate() {
                 if number == at {
@@ -227,7 +243,6 @@ impl Call {
         }
         self.answered = Some(env.cx.now);
         env.anchors.answered_by_us(anchor, env.cx.now);
-        let codec = body.and_then(|body| first_codec(&body.bytes));
         self.tell_answered(true, codec, env);
         self.tell_dialled(Dialled::Answered(self.id), env);
         if let Some(waiting) = self.dialled_for.take() {

@@ -3,11 +3,12 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use offhook_media::camera::{CameraId, Coding};
 use offhook_media::command::{EchoFormat, Heard, Order};
 use offhook_media::voice::{Clip, Recording};
 use offhook_sdp::{
     Capabilities, Codec, Face, Format, Formats, MediaKind, Negotiated, Options, Origin, Relay, Sdp, Stream,
-    offer_answer, rewrite,
+    offer_answer, rewrite, video,
 };
 use offhook_sip::{Name, Status};
 use offhook_sip_stack::usage::Body;
@@ -60,10 +61,14 @@ impl End {
     }
 
     /// An end that calls somebody.
-    pub(super) fn calling(call_id: &str, target: &Target, env: &mut Env<'_, '_>) -> Self {
+    pub(super) fn calling(
+        call_id: &str,
+        (target, endpoint): (&Target, Endpoint),
+        env: &mut Env<'_, '_>,
+    ) -> Self {
         let party = target.party();
         let manner = Manner::after(target.refused, party.flow.transport, target.media, env.config.srtp);
-        Self::with(call_id, party, (Endpoint::Voice, manner), env)
+        Self::with(call_id, party, (endpoint, manner), env)
     }
 
     /// An end for a leg that has talked with another until now, and goes on with the session as it was last described to
@@ -125,7 +130,8 @@ impl End {
     fn agree(&mut self, offer: &Body, env: &mut Env<'_, '_>) -> Result<Body, Refusal> {
         let plain = self.pass(PartyName::Caller, Role::Offer, &offer.bytes, env)?;
         let offer = parse(&plain)?;
-        let (answer, agreed) = offer_answer::answer(&offer, &self.capabilities(env)).map_err(unacceptable)?;
+        let (answer, agreed) =
+            offer_answer::answer(&offer, &self.capabilities(Some(&offer), env)).map_err(unacceptable)?;
         let answer = match &self.ours {
             Some(ours) => answer.following(ours),
             None => answer,
@@ -141,7 +147,7 @@ impl End {
     /// # Errors
     /// 503 when no port is free.
     pub(super) fn offer(&mut self, env: &mut Env<'_, '_>) -> Result<Body, Refusal> {
-        let capabilities = self.capabilities(env);
+        let capabilities = self.capabilities(None, env);
         let offer = match &self.ours {
             Some(ours) => offer_answer::reoffer(ours, &capabilities),
             None => offer_answer::offer(&capabilities),
@@ -221,6 +227,18 @@ impl End {
         match self.endpoint {
             Endpoint::Echo => self.echo(agreed, env),
             Endpoint::Voice => self.speak(agreed, env),
+            Endpoint::Camera(camera, _) => {
+                self.speak(agreed, env);
+                self.show(agreed, camera, env);
+            }
+        }
+    }
+
+    fn show(&self, agreed: &[Negotiated], camera: CameraId, env: &mut Env<'_, '_>) {
+        for pictures in agreed.iter().filter(|one| one.kind == MediaKind::Video) {
+            let payload_type = Some(pictures.codec.send).filter(|_| pictures.direction.sends());
+            let watch = Order::Watch { camera, payload_type, numbers: numbers(env.cx) };
+            env.anchors.order(self.anchor, pictures.media_index, watch, env.cx);
         }
     }
 
@@ -281,12 +299,27 @@ impl End {
         env.anchors.echo(self.anchor, streams, env.cx);
     }
 
-    fn capabilities(&self, env: &Env<'_, '_>) -> Capabilities {
+    fn capabilities(&self, offer: Option<&Sdp>, env: &Env<'_, '_>) -> Capabilities {
         let ip = env.anchors.address(self.anchor).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         // The anchor puts its own port in place of it.
-        let mut sound = Stream::audio(SocketAddr::new(ip, DISCARD), codecs(&env.config.codecs));
-        sound.rtcp_mux = true;
-        Capabilities { origin: Origin::new(self.session_id, 1, ip), streams: vec![sound] }
+        let here = SocketAddr::new(ip, DISCARD);
+        let mut streams = vec![Stream::audio(here, codecs(&env.config.codecs))];
+        if let Endpoint::Camera(_, coding) = self.endpoint {
+            let format = match offer {
+                Some(offer) => video::format_for(offer, coding.name()),
+                None => Some(picture_format(coding)),
+            };
+            streams.extend(format.map(|format| Stream::video_from_us(here, vec![format])));
+        }
+        streams.iter_mut().for_each(|stream| stream.rtcp_mux = true);
+        Capabilities { origin: Origin::new(self.session_id, 1, ip), streams }
+    }
+}
+
+fn picture_format(coding: Coding) -> Codec {
+    match coding {
+        Coding::H264 => Codec::h264(PICTURES),
+        Coding::H265 => Codec::h265(PICTURES),
     }
 }
 
@@ -335,5 +368,7 @@ fn unacceptable(refusal: offer_answer::Refusal) -> Refusal {
         .with(Name::Warning, format!("{code} offhook \"{words}\""))
 }
 
+/// The payload type of pictures that we offer.
+const PICTURES: u8 = 96;
 /// RFC 863.
 const DISCARD: u16 = 9;

@@ -4,9 +4,11 @@
 use offhook_sip::Replaces;
 
 use super::call::{Call, With};
+use super::halves::OURS;
 use super::verb::Calls;
 use super::voice::{Dialled, Point};
 use super::{CallId, Env, Table};
+use crate::core::MayReplace;
 use crate::directory::AddressOfRecord;
 use crate::io::ShardMessage;
 
@@ -53,6 +55,38 @@ pub enum Halves {
         /// Shards that have not been asked.
         left: Vec<u8>,
     },
+    /// Another call takes the place of the one that the receiver's is connected with.
+    Swap {
+        /// The one whose place it is, and its shard.
+        from: (u8, u64),
+        /// The shard of the one that takes it, and its number there.
+        by: (u8, u64),
+        /// The receiver's call.
+        call: u64,
+        /// Where they meet.
+        room: u64,
+    },
+    /// The phone that transfers the party of the receiver's call has gone, and nobody has answered yet.
+    Bereaved {
+        /// The receiver's call.
+        call: u64,
+    },
+    /// The party of a call would like to take the place of a phone in the call that a dialog is of: may it?
+    MayReplace {
+        /// Who asks, and the number of the question there.
+        by: (u8, u64),
+        /// The dialog.
+        replaces: Replaces,
+        /// The accounts whose phone it may be.
+        accounts: Vec<AddressOfRecord>,
+    },
+    /// The answer to that.
+    Replaceable {
+        /// The question.
+        question: u64,
+        /// For whom it may, or why not; `None`: the dialog is nobody's here.
+        may: Option<MayReplace>,
+    },
     /// The other shard's call sits in the room, or cannot.
     Met {
         /// The receiver's call.
@@ -61,11 +95,6 @@ pub enum Halves {
         with: (u8, u64),
         /// Where they meet; `None`: they do not.
         room: Option<u64>,
-    },
-    /// The receiver's call no longer sits with that of the sender: it is to meet another at once.
-    Part {
-        /// The receiver's call.
-        call: u64,
     },
     /// The other party has pressed a key that is not in the sound.
     Key {
@@ -86,7 +115,7 @@ pub enum Halves {
 impl Calls<'_, '_, '_> {
     /// The same as [`Calls::connect`] with a call of another shard: if that cannot be, the call here ends.
     pub(crate) fn connect_far(&mut self, call: CallId, (shard, with): (u8, CallId)) {
-        let room = super::halves::OURS | u64::from(self.env.cx.shard) << 48 | call.0;
+        let room = OURS | u64::from(self.env.cx.shard) << 48 | call.0;
         let meet = Halves::Meet { by: (self.env.cx.shard, call.0), call: with.0, room };
         self.env.cx.out.shards.push((shard, ShardMessage::Halves(meet)));
     }
@@ -109,14 +138,16 @@ impl Table {
     /// Takes what another shard says.
     pub(crate) fn far(&mut self, said: Halves, env: &mut Env<'_, '_>) {
         match said {
-            Halves::Parked { .. } | Halves::PickUp { .. } | Halves::Replace { .. } => {}
+            // These are the core's.
+            Halves::Parked { .. }
+            | Halves::PickUp { .. }
+            | Halves::Replace { .. }
+            | Halves::MayReplace { .. }
+            | Halves::Replaceable { .. } => {}
             Halves::Meet { by, call, room } => self.meet(by, CallId(call), room, env),
+            Halves::Swap { from, by, call, room } => self.swap(from, by, (CallId(call), room), env),
+            Halves::Bereaved { call } => self.bereave(CallId(call), env),
             Halves::Met { call, with, room } => self.met(CallId(call), with, room, env),
-            Halves::Part { call } => {
-                if let Some(one) = self.calls.get_mut(&CallId(call)) {
-                    one.part_from_far(env);
-                }
-            }
             Halves::Key { call, key } => self.press(CallId(call), key, env),
             Halves::Over { call, reason } => {
                 let call = CallId(call);
@@ -130,25 +161,68 @@ impl Table {
     }
 
     pub(super) fn meet(&mut self, by: (u8, u64), call: CallId, room: u64, env: &mut Env<'_, '_>) {
-        if by.0 == env.cx.shard {
-            // Both are here, and a third shard has brought them together.
-            if !self.connect(CallId(by.1), call, env) {
-                env.usages.let_go.push((CallId(by.1), Some(GONE.to_owned())));
-            }
-            return self.settle(call, env);
-        }
         let one = self.calls.get_mut(&call).filter(|one| one.is_half() && one.partner.is_none());
+        let service = one.as_ref().and_then(|one| one.service);
         let met = one.is_some();
-        if let Some(one) = one {
+        if met {
+            let told = Point::Dialled(Dialled::Answered(call));
+            env.usages.points.extend(service.map(|service| (call, service, told)));
+        }
+        self.sit(by, call, met.then_some(room), env);
+    }
+
+    /// Lets a call sit with one of another shard, and tells that whether it does.
+    fn sit(&mut self, by: (u8, u64), call: CallId, room: Option<u64>, env: &mut Env<'_, '_>) {
+        if let Some((one, room)) = self.calls.get_mut(&call).zip(room) {
             one.sit_with(by, room, env);
             env.usages.let_go.extend(std::mem::take(&mut one.dials).into_iter().map(|dial| (dial, None)));
-            let told = Point::Dialled(Dialled::Answered(call));
-            env.usages.points.extend(one.service.map(|service| (call, service, told)));
         }
         let with = (env.cx.shard, call.0);
-        let met = Halves::Met { call: by.1, with, room: met.then_some(room) };
-        env.cx.out.shards.push((by.0, ShardMessage::Halves(met)));
+        env.cx.out.shards.push((by.0, ShardMessage::Halves(Halves::Met { call: by.1, with, room })));
         self.settle(call, env);
+    }
+
+    /// Another takes the place of the one that a call is connected with.
+    fn swap(&mut self, from: (u8, u64), by: (u8, u64), (call, room): (CallId, u64), env: &mut Env<'_, '_>) {
+        let one = self.calls.get_mut(&call).filter(|one| one.far == Some(from) && one.can_sit());
+        let found = one.map(|one| one.leave_far(env)).is_some();
+        if by.0 != env.cx.shard {
+            return self.sit(by, call, found.then_some(room), env);
+        }
+        let by = CallId(by.1);
+        if let Some(one) = self.calls.get_mut(&by) {
+            one.leave_far(env);
+        }
+        if !(found && self.connect(by, call, env)) {
+            env.usages.let_go.push((by, Some(GONE.to_owned())));
+        }
+        self.settle(by, env);
+        self.settle(call, env);
+    }
+
+    /// A half of this shard takes the place of one whose partner is of another; false if that has none there.
+    pub(super) fn take_place(&mut self, of: CallId, by: CallId, env: &mut Env<'_, '_>) -> bool {
+        let transfers = self.calls.get(&of).is_some_and(|of| of.referral.is_some() && of.far.is_some());
+        if !transfers || of == by || !self.calls.get(&by).is_some_and(|by| by.is_half()) {
+            return false;
+        }
+        self.part(by, env);
+        if let Some(by) = self.calls.get_mut(&by) {
+            env.usages.let_go.extend(by.dials.drain(..).map(|dial| (dial, None)));
+        }
+        self.hand_over_place(of, (env.cx.shard, by.0), env)
+    }
+
+    /// The same for one of any shard, which has said that it may.
+    pub(super) fn hand_over_place(&mut self, of: CallId, by: (u8, u64), env: &mut Env<'_, '_>) -> bool {
+        let Some(one) = self.calls.get_mut(&of) else { return false };
+        let Some((shard, call)) = one.leave_far(env) else { return false };
+        let dials = one.dials.drain(..).filter(|dial| (env.cx.shard, dial.0) != by);
+        env.usages.let_go.extend(dials.map(|dial| (dial, None)));
+        let room = OURS | u64::from(by.0) << 48 | by.1;
+        let swap = Halves::Swap { from: (env.cx.shard, of.0), by, call, room };
+        env.cx.out.shards.push((shard, ShardMessage::Halves(swap)));
+        true
     }
 
     fn met(&mut self, call: CallId, with: (u8, u64), room: Option<u64>, env: &mut Env<'_, '_>) {
@@ -157,8 +231,13 @@ impl Table {
             self.not_replaced(call, env);
             return self.settle(call, env);
         }
+        if refers && self.hand_over_place(call, with, env) {
+            self.transferred(call, env);
+            return self.settle(call, env);
+        }
         self.take_referred(call, env);
-        let one = self.calls.get_mut(&call).filter(|one| one.is_half());
+        // One whose partner has handed over its place meets the next.
+        let one = self.calls.get_mut(&call).filter(|one| one.can_sit());
         match (one, room) {
             (Some(one), Some(room)) => {
                 one.sit_with(with, room, env);
@@ -177,18 +256,25 @@ impl Table {
 
 impl Call {
     fn sit_with(&mut self, other: (u8, u64), room: u64, env: &mut Env<'_, '_>) {
+        self.leave_far(env);
         self.far = Some(other);
         if let With::End(end) = &mut self.with {
             end.meet(room, env);
         }
     }
 
-    /// It does not sit with a call of another shard any more; returns with which it did.
-    pub(super) fn part_from_far(&mut self, env: &mut Env<'_, '_>) -> Option<(u8, u64)> {
+    /// Whether its party may sit with that of another shard, in place of whom it sits with.
+    fn can_sit(&self) -> bool {
+        !self.ended && self.answered.is_some() && self.partner.is_none() && matches!(self.with, With::End(_))
+    }
+
+    /// Its party no longer sits with that of another shard, which is returned, and which is not told.
+    fn leave_far(&mut self, env: &mut Env<'_, '_>) -> Option<(u8, u64)> {
+        let far = self.far.take()?;
         if let With::End(end) = &mut self.with {
             end.part(env);
         }
-        self.far.take()
+        Some(far)
     }
 
     /// Tells the other shard that it is over here.

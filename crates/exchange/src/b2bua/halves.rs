@@ -90,7 +90,7 @@ impl Table {
     /// Connects one who has answered with the one for whom it was called.
     pub(super) fn connect_answered(&mut self, (waiting, answered): (CallId, CallId), env: &mut Env<'_, '_>) {
         self.take_referred(waiting, env);
-        if self.connect(waiting, answered, env) {
+        if self.take_place(waiting, answered, env) || self.connect(waiting, answered, env) {
             return self.transferred(waiting, env);
         }
         env.usages.let_go.push((answered, None));
@@ -164,6 +164,7 @@ impl Call {
         if self.answered.is_none() {
             self.service = None;
         }
+        self.let_far_go(reason, env);
         self.finish(Some(EndedBy::Exchange), (Status::OK, "Done"), env);
         for leg in self.legs_mut() {
             leg.enter(env, |invite, stack| invite.hangup_because(reason, stack));

@@ -6,6 +6,7 @@ mod agents;
 pub(crate) mod agreed;
 mod bridge;
 mod call;
+mod called;
 mod dial;
 mod end;
 mod far;
@@ -21,14 +22,14 @@ mod unanswered;
 mod verb;
 mod voice;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Instant;
 
 use offhook_media::voice::Clip;
 use offhook_sip::{Request, Status};
 use offhook_sip_stack::transaction::{TransactionEvent, Transactions};
 use offhook_sip_stack::usage::{Claims, InviteEvent, UsageId, UsageOwner};
-use offhook_sip_stack::{Timers, shrink};
+use offhook_sip_stack::{Flow, Timers, shrink};
 
 use crate::command::LiveCall;
 use crate::config::Config;
@@ -74,6 +75,8 @@ pub(crate) struct Usages {
     pub(crate) points: Vec<(CallId, usize, Point)>,
     /// Whom services want called.
     pub(crate) wanted: Vec<Wanted>,
+    /// Of those, the calls for which the DNS is asked.
+    pub(crate) sought: BTreeSet<CallId>,
     /// Calls that wait, and those who have answered for them.
     pub(crate) to_connect: Vec<(CallId, CallId)>,
     /// Phones that want their calls transferred.
@@ -206,6 +209,11 @@ impl Table {
     /// What a supervisor listened to is over.
     pub(crate) fn unsupervised(&mut self, call: CallId, env: &mut Env<'_, '_>) {
         Calls::at_point(self, env, 0).hang_up(call);
+    }
+
+    /// The way to the party of a call.
+    pub(crate) fn party(&self, call: CallId) -> Option<Flow> {
+        Some(self.calls.get(&call)?.first.as_ref()?.party.flow)
     }
 
     /// The Call-ID of a call that goes on.

@@ -1,7 +1,6 @@
 //! Calls that ring, taken away from the phones that they ring at.
 
 use super::call::{Call, With};
-use super::ring::COMPLETED_ELSEWHERE;
 use super::verb::{Calls, Endpoint};
 use super::voice::{Dialled, Point};
 use super::{CallId, Env, Table};
@@ -52,6 +51,11 @@ impl Table {
             With::Phones(_) | With::End(_) => false,
         };
         let id = self.calls.values().find(|call| rings(call)).map(|call| call.id)?;
+        self.take_away(id, service, env)
+    }
+
+    /// Takes a call that rings away from its phones; returns the half of a call that it is then.
+    pub(super) fn take_away(&mut self, id: CallId, service: usize, env: &mut Env<'_, '_>) -> Option<CallId> {
         let call = self.calls.get_mut(&id)?;
         if let Some(waiting) = call.dialled_for {
             return Some(waiting);
@@ -59,7 +63,7 @@ impl Table {
         let With::Phones(ring) = &mut call.with else { return None };
         let kept = ring.kept.as_ref()?;
         let asking = Asking { bridged: Some(id), ..kept.asking.clone() };
-        ring.branches.iter_mut().for_each(|branch| branch.leave(COMPLETED_ELSEWHERE, env));
+        ring.branches.iter_mut().for_each(|branch| branch.leave(&call.about.call_id, env));
         ring.groups.clear();
         self.take_over(id, &asking, (Endpoint::Voice, service), env).ok().map(|()| id)
     }

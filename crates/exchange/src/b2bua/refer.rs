@@ -7,10 +7,12 @@ use offhook_sip_stack::usage::Body;
 
 use super::call::{CALLER, Call, With};
 use super::dial::{Dial, ShownAs, Wanted};
+use super::far::Halves;
 use super::replace::Replacing;
 use super::voice::Dialled;
 use super::{CallId, Env, Table};
 use crate::directory::AddressOfRecord;
+use crate::io::ShardMessage;
 use crate::locality::user_of;
 use crate::refusal::Refusal;
 use crate::speech;
@@ -104,7 +106,9 @@ impl Table {
             Uri::Tel(uri) => (Uri::Tel(uri), None),
             Uri::Other(_) => return Err(Status::UNSUPPORTED_URI_SCHEME.into()),
         };
-        let stays = call.other_call(refer.leg).ok_or(Status::FORBIDDEN)?;
+        // Whose partner is of another shard stands in for it here.
+        let far = call.far.filter(|_| call.is_first(refer.leg)).map(|_| call.id);
+        let stays = call.other_call(refer.leg).or(far).ok_or(Status::FORBIDDEN)?;
         let busy = |id: &CallId| self.calls.get(id).is_none_or(|one| one.referral.is_some() || one.ended);
         if busy(&stays) || call.refers.is_some() {
             return Err(Status::REQUEST_PENDING.into());
@@ -211,7 +215,9 @@ impl Table {
         let Some(one) = self.calls.get_mut(&stays) else { return };
         let Some(referral) = one.referral.take() else { return };
         // Nobody is left to talk with.
-        let is_alone = matches!(one.with, With::End(_)) && one.partner.is_none();
+        let is_gone = one.first.as_ref().is_none_or(|first| !first.invite.is_established());
+        let has_none = one.partner.is_none() && (one.far.is_none() || is_gone);
+        let is_alone = matches!(one.with, With::End(_)) && has_none;
         if is_alone && !one.ended {
             let reason = format!("SIP;cause={};text=\"The transfer has failed\"", status.code());
             env.usages.let_go.push((stays, Some(reason)));
@@ -294,6 +300,10 @@ impl Call {
             return false;
         }
         let is_by = self.referral.as_ref().is_some_and(|referral| referral.by.1 == leg);
+        if let Some((shard, call)) = self.far.filter(|_| is_by) {
+            env.cx.out.shards.push((shard, ShardMessage::Halves(Halves::Bereaved { call })));
+            return true;
+        }
         if !is_by || self.take_apart(leg, env).is_none() {
             return false;
         }

@@ -2,14 +2,14 @@
 
 use offhook_sip::{Replaces, Status};
 
-use super::call::Call;
+use super::call::{Call, With};
 use super::far::Halves;
 use super::halves::OURS;
 use super::leg::Leg;
+use super::refer::NOBODY;
 use super::verb::Calls;
 use super::{CallId, Env, Table, place};
 use crate::directory::AddressOfRecord;
-use crate::io::ShardMessage;
 
 /// The party of a call is to take the place of a phone of one of these accounts in the call that the dialog is of.
 pub(crate) struct Replacing {
@@ -66,14 +66,35 @@ impl Table {
         let is_meant = leg.invite.owns(&replaces.call_id, &replaces.to_tag)
             && leg.invite.is_established()
             && leg.invite.dialog().is_some_and(|dialog| dialog.id().remote_tag == *replaces.from_tag);
-        let has_other = one.other_call(number).is_some() || self.is_with_service((call, number));
+        let has_other =
+            one.other_call(number).is_some() || one.far.is_some() || self.is_with_service((call, number));
         let is_its = leg.account.as_ref().is_some_and(|account| accounts.contains(account)) && has_other;
         (is_meant && is_its).then_some((call, number))
+    }
+
+    /// The call that rings at a phone of one of these accounts, by the dialog that this phone means.
+    pub(crate) fn rings_at(&self, replaces: &Replaces, accounts: &[AddressOfRecord]) -> Option<CallId> {
+        let (call, number) = place(*self.tags.get(&*replaces.to_tag)?);
+        let one = self.calls.get(&call).filter(|one| !one.has_ended())?;
+        let With::Phones(ring) = &one.with else { return None };
+        let branch = ring.branches.get(usize::from(number).checked_sub(1)?)?;
+        // What the caller has heard of the phone is not taken from it, as in a call pickup.
+        let is_free =
+            ring.winner.is_none() && !branch.done && ring.kept.as_ref().is_none_or(|kept| !kept.early);
+        let is_meant = branch.leg.invite.owns(&replaces.call_id, &replaces.to_tag)
+            && branch.leg.invite.dialog().is_some_and(|dialog| dialog.id().remote_tag == *replaces.from_tag);
+        let is_its = branch.leg.account.as_ref().is_some_and(|account| accounts.contains(account));
+        (is_free && is_meant && is_its).then_some(call)
     }
 
     /// Does so if the call is here.
     pub(crate) fn replace(&mut self, wanted: &Replacing, env: &mut Env<'_, '_>) -> bool {
         let by = wanted.by;
+        let rings = wanted.replaces.as_ref().and_then(|replaces| self.rings_at(replaces, &wanted.accounts));
+        if let Some(found) = rings {
+            let found = self.take_away(found, NOBODY, env);
+            return found.is_some_and(|found| self.connect_now(by, found, env));
+        }
         let Some((call, leg)) = self.meant(wanted.replaces.as_ref(), &wanted.accounts) else { return false };
         if self.calls.get(&call).is_none_or(|one| one.id == by || one.refers == Some(by)) {
             return false;
@@ -82,7 +103,8 @@ impl Table {
             env.usages.given.push((by, call));
             return true;
         }
-        if self.meet_instead(call, (env.cx.shard, by.0), env) {
+        if self.calls.get(&call).is_some_and(|one| one.far.is_some()) {
+            self.take_far_place((call, leg), (env.cx.shard, by.0), env);
             return true;
         }
         let other = self.release((call, leg), env);
@@ -90,7 +112,8 @@ impl Table {
             goes.leave(leg, env);
         }
         self.take_referred(by, env);
-        match other.filter(|other| self.connect(by, *other, env)) {
+        let joined = |other: &CallId| self.take_place(by, *other, env) || self.connect(by, *other, env);
+        match other.filter(joined) {
             Some(_) => self.transferred(by, env),
             None => self.not_replaced(by, env),
         }
@@ -106,11 +129,16 @@ impl Table {
         (replaces, accounts): (Option<&Replaces>, &[AddressOfRecord]),
         env: &mut Env<'_, '_>,
     ) -> bool {
+        if let Some(found) = replaces.and_then(|replaces| self.rings_at(replaces, accounts)) {
+            let found = self.take_away(found, NOBODY, env);
+            return found.map(|found| self.meet_from_far(by, found, env)).is_some();
+        }
         let Some((call, leg)) = self.meant(replaces, accounts) else { return false };
         if self.is_with_service((call, leg)) {
             return false;
         }
-        if self.meet_instead(call, by, env) {
+        if self.calls.get(&call).is_some_and(|one| one.far.is_some()) {
+            self.take_far_place((call, leg), by, env);
             return true;
         }
         let Some(other) = self.release((call, leg), env) else { return false };
@@ -122,23 +150,13 @@ impl Table {
         true
     }
 
-    /// If the other party of a call is of another shard, that is to meet another call, and this one ends.
-    fn meet_instead(&mut self, call: CallId, by: (u8, u64), env: &mut Env<'_, '_>) -> bool {
-        let one = self.calls.get_mut(&call).filter(|one| one.far.is_some());
-        let Some((one, (shard, with))) = one.and_then(|one| one.part_from_far(env).map(|far| (one, far)))
-        else {
-            return false;
-        };
-        one.hang_up_with(None, env);
-        self.settle(call, env);
-        let room = OURS | u64::from(by.0) << 48 | by.1;
-        for said in [Halves::Part { call: with }, Halves::Meet { by, call: with, room }] {
-            match shard == env.cx.shard {
-                true => self.far(said, env),
-                false => env.cx.out.shards.push((shard, ShardMessage::Halves(said))),
-            }
+    /// The one that takes a place learns of whom it meets there, or that nobody is there, from the shard of that.
+    fn take_far_place(&mut self, (call, leg): (CallId, u8), by: (u8, u64), env: &mut Env<'_, '_>) {
+        self.hand_over_place(call, by, env);
+        if let Some(goes) = self.calls.get_mut(&call) {
+            goes.leave(leg, env);
         }
-        true
+        self.settle(call, env);
     }
 
     /// Nothing comes of it: whom a phone has named is called instead, and who has asked for no one else goes.
@@ -161,8 +179,11 @@ impl Halves {
             Self::PickUp { left, by, .. } | Self::Replace { left, by, .. } => Some((left, *by)),
             Self::Parked { .. }
             | Self::Meet { .. }
+            | Self::Swap { .. }
+            | Self::Bereaved { .. }
+            | Self::MayReplace { .. }
+            | Self::Replaceable { .. }
             | Self::Met { .. }
-            | Self::Part { .. }
             | Self::Key { .. }
             | Self::Over { .. } => None,
         }

@@ -1,6 +1,7 @@
 //! Calling: one target or many, group after group, until one answers or none is left (RFC 3261 §16.7 by analogy).
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use offhook_sip::{Name, NameAddr, Request, Response, Status, Uri};
 use offhook_sip_stack::usage::Body;
@@ -13,6 +14,7 @@ use super::end::End;
 use super::leg::{self, Leg};
 use super::lines;
 use super::unanswered::{Kept, diversions};
+use super::verb::Endpoint;
 use super::{CallId, Env, usage};
 use crate::config::AnchorPolicy;
 use crate::context::Alarm;
@@ -49,12 +51,15 @@ pub(super) struct Asked {
     pub(super) to: NameAddr,
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: Option<Body>,
+    /// What calls, if an end of ours does.
+    pub(super) endpoint: Endpoint,
     pub(super) max_forwards: u8,
 }
 
 /// One who is called.
 pub(super) struct Branch {
     pub(super) leg: Leg,
+    pub(super) began: Instant,
     pub(super) target: Target,
     pub(super) anchor: Option<u64>,
     /// The end of ours that calls, if one does.
@@ -180,7 +185,7 @@ impl Call {
         let counted = line.as_ref().map(|line| line.begin(env)).transpose()?;
         let made = match asked.party {
             Some(party) => offer((asked, party), &target, (self.id, &self.about.call_id), env),
-            None => offer_of_ours(&target, (self.id, &self.about.call_id), env),
+            None => offer_of_ours((&target, asked.endpoint), (self.id, &self.about.call_id), env),
         };
         let Made { anchor, body, end } = match made {
             Ok(offer) => offer,
@@ -228,12 +233,12 @@ impl Call {
         // With a way to go it is always sent.
         let Some(invite) = invite else { return Err(Status::TEMPORARILY_UNAVAILABLE.into()) };
         env.cx.timers.arm(env.cx.now + env.config.timer_c, Alarm::Ring(self.id, number));
-        if line.is_some() {
+        if target.domain.is_some() {
             env.cx.timers.arm(env.cx.now + SILENCE, Alarm::Line(self.id, number));
         }
         let (account, party) = (target.account.clone(), target.party());
         let leg = Leg { usage, invite, authorizer, account, party };
-        ring.branches.push(Branch::new(leg, target, (anchor, end), counted));
+        ring.branches.push(Branch::new((leg, env.cx.now), target, (anchor, end), counted));
         Ok(())
     }
 
@@ -299,7 +304,7 @@ impl Call {
         ring.kept = None;
         ring.groups.clear();
         for (_, branch) in ring.branches.iter_mut().enumerate().filter(|(one, _)| *one != at) {
-            branch.leave(COMPLETED_ELSEWHERE, env);
+            branch.leave(&self.about.call_id, env);
         }
         let won = ring.branches.get(at);
         if let Some(member) = won.and_then(|branch| branch.target.member.as_ref()) {
@@ -352,12 +357,14 @@ impl Call {
         if self.ended {
             return;
         }
+        branch.tell_ended(&self.about.call_id, branch.given_up.unwrap_or((status, reason)), env);
         let retry_after = response.and_then(|response| response.retry_after().ok().flatten());
         if let (Some(kept), None, true) = (&mut ring.kept, &branch.target.line, status.is_redirection()) {
             kept.deflection = response.and_then(deflection);
         }
-        let again = match branch.target.line.is_some() {
-            true if may_follow && status.is_redirection() => branch.elsewhere(response, env),
+        let is_of_line = branch.target.line.is_some();
+        let again = match branch.target.domain.is_some() {
+            true if is_of_line && may_follow && status.is_redirection() => branch.elsewhere(response, env),
             true => branch.next_server(by, status),
             false => branch.again(by, status, env),
         };
@@ -379,7 +386,7 @@ impl Call {
         if status.class() == 6 && !hunts {
             ring.groups.clear();
             for branch in &mut ring.branches {
-                branch.leave(COMPLETED_ELSEWHERE, env);
+                branch.leave(&self.about.call_id, env);
             }
         }
         if let Some(target) = again {
@@ -414,24 +421,36 @@ impl Call {
 
 impl Branch {
     fn new(
-        leg: Leg,
+        (leg, began): (Leg, Instant),
         target: Target,
         (anchor, end): (Option<u64>, Option<Box<End>>),
         counted: Option<usize>,
     ) -> Self {
-        Self { leg, target, anchor, end, done: false, given_up: None, heard: false, counted, sent_on: false }
+        Self {
+            leg,
+            began,
+            target,
+            anchor,
+            end,
+            done: false,
+            given_up: None,
+            heard: false,
+            counted,
+            sent_on: false,
+        }
     }
 
-    /// It is no longer wanted.
-    pub(super) fn leave(&mut self, reason: &str, env: &mut Env<'_, '_>) {
+    /// It is no longer wanted for the call with this Call-ID: somebody else has it.
+    pub(super) fn leave(&mut self, call_id: &str, env: &mut Env<'_, '_>) {
         if std::mem::replace(&mut self.done, true) {
             return;
         }
+        self.tell_ended(call_id, (Status::REQUEST_TERMINATED, "Call completed elsewhere"), env);
         if let Some(anchor) = self.anchor.take() {
             env.anchors.close(anchor, env.cx);
         }
         self.release(env.trunks);
-        self.leg.enter(env, |invite, stack| invite.hangup_because(Some(reason), stack));
+        self.leg.enter(env, |invite, stack| invite.hangup_because(Some(COMPLETED_ELSEWHERE), stack));
     }
 
     /// It no longer counts as a call of its trunk.
@@ -446,7 +465,7 @@ impl Branch {
         self.given_up.is_some() && !self.heard
     }
 
-    /// Another server of the same trunk, where this one has not answered or cannot serve (RFC 3263 §4.3).
+    /// Another server of the same trunk or domain, where this one has not answered or cannot serve (RFC 3263 §4.3).
     fn next_server(&mut self, by: Ender, status: Status) -> Option<Target> {
         let unserved = by == Ender::Network || self.is_silent() || status == Status::SERVICE_UNAVAILABLE;
         if unserved { self.target.take_alternative() } else { None }
@@ -495,11 +514,11 @@ struct Made {
 }
 
 fn offer_of_ours(
-    target: &Target,
+    (target, endpoint): (&Target, Endpoint),
     (call, call_id): (CallId, &str),
     env: &mut Env<'_, '_>,
 ) -> Result<Made, Refusal> {
-    let mut end = Box::new(End::calling(call_id, target, env));
+    let mut end = Box::new(End::calling(call_id, (target, endpoint), env));
     if let Some(anchor) = env.anchors.get_mut(end.anchor, call_id) {
         anchor.bridged = Some(call);
     }
@@ -555,4 +574,4 @@ fn open_anchor(caller: Party, target: &Target, call_id: &str, env: &mut Env<'_, 
 
 /// How often the trunks of a call may send it on.
 const MOST_SENT_ON: usize = 3;
-pub(super) const COMPLETED_ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
+const COMPLETED_ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use offhook_media::camera::{CameraId, Coding};
 use offhook_sip::{Host, Name, NameAddr, SipUri, Status};
 use offhook_sip_stack::dialog::MAX_FORWARDS;
 use offhook_sip_stack::transaction::ServerId;
@@ -84,6 +85,8 @@ pub(crate) enum Endpoint {
     Echo,
     /// The service, which speaks and listens.
     Voice,
+    /// The same, beside the pictures of a camera that are coded so.
+    Camera(CameraId, Coding),
 }
 
 impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
@@ -367,6 +370,7 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
             trunk: *trunk,
             is_leg: false,
             is_hidden: identity::asks_privacy(request, &["user", "header", "session", "id"]),
+            called: None,
         };
         if let Some(trunk) = trunk {
             self.env.trunks.load.came_in(*trunk);
@@ -480,6 +484,7 @@ fn asked(arriving: &Arriving<'_>, party: Party, shown: Shown) -> Option<Asked> {
         to: request.to().ok()?.without_tag().detach(),
         headers,
         body: Body::of(request),
+        endpoint: Endpoint::Voice,
         max_forwards: hops.map_or(MAX_FORWARDS, |hops| hops.saturating_sub(1)),
     })
 }

@@ -73,9 +73,21 @@ impl Core {
         (user, dialled, uri): (Option<String>, String, &Uri),
         cx: &mut Context<'_>,
     ) -> Result<(), Refusal> {
-        if *asking.request.method() == Method::Invite && self.replace(server, &asking, cx)? {
+        let to = (&user, dialled.as_str(), uri);
+        if *asking.request.method() == Method::Invite && self.replace(server, &asking, to, cx)? {
             return Ok(());
         }
+        self.reach_on(server, asking, (user, dialled, uri), cx)
+    }
+
+    /// The same for what takes nobody's place.
+    pub(super) fn reach_on(
+        &mut self,
+        server: ServerId,
+        asking: Asking,
+        (user, dialled, uri): (Option<String>, String, &Uri),
+        cx: &mut Context<'_>,
+    ) -> Result<(), Refusal> {
         let called = Called { dialled, ..Called::default() };
         match self.incoming(server, &asking, &called, cx)? {
             Incoming::Passed => {}

@@ -5,6 +5,7 @@ use offhook_sip::{Status, Uri};
 use super::Core;
 use super::diversion::destination;
 use super::outward::Way;
+use super::searching::Place;
 use super::trunks::Paid;
 use crate::b2bua::{CallId, Halves, Wanted};
 use crate::command::Answer;
@@ -31,7 +32,16 @@ impl Core {
                 continue;
             }
             let call = wanted.call;
-            let found = self.targets_of(&wanted, cx);
+            let mut places = Vec::new();
+            let found = self.targets_of(&wanted, &mut places, cx);
+            if !places.is_empty() {
+                let (found, why) = match found {
+                    Ok(found) => (found, None),
+                    Err(why) => (Paid { targets: Vec::new(), charged: None }, Some(why)),
+                };
+                self.search(wanted, (found, why), places, cx);
+                continue;
+            }
             let charged = found.as_ref().map_or(None, |found| found.charged);
             let (bridged, mut env, _) = self.bridged(cx);
             bridged.dial(wanted, found.map(|found| found.targets), &mut env);
@@ -56,14 +66,20 @@ impl Core {
 
     /// Another shard says something of halves of calls.
     pub(crate) fn halves(&mut self, said: Halves, cx: &mut Context<'_>) {
-        let (bridged, mut env, services) = self.bridged(cx);
-        if let Halves::Parked { slot, shard, call } = said {
-            return services.parked(slot, call.map(|call| (shard, CallId(call))));
+        match said {
+            Halves::Parked { slot, shard, call } => {
+                self.services.parked(slot, call.map(|call| (shard, CallId(call))));
+            }
+            Halves::PickUp { .. } | Halves::Replace { .. } => self.picked_up_from_far(said, cx),
+            Halves::MayReplace { by, replaces, accounts } => {
+                self.asked_to_replace(by, (&replaces, &accounts), cx);
+            }
+            Halves::Replaceable { question, may } => self.replaceable(question, may, cx),
+            of_calls => {
+                let (bridged, mut env, _) = self.bridged(cx);
+                bridged.far(of_calls, &mut env);
+            }
         }
-        if matches!(said, Halves::PickUp { .. } | Halves::Replace { .. }) {
-            return self.picked_up_from_far(said, cx);
-        }
-        bridged.far(said, &mut env);
     }
 
     /// Another shard says what it has of a queue.
@@ -101,8 +117,26 @@ impl Core {
         }
     }
 
-    /// All the targets of a call of ours, or why there are none.
-    fn targets_of(&mut self, wanted: &Wanted, cx: &mut Context<'_>) -> Result<Paid, Refusal> {
+    /// The button at a camera was pressed; one shard sees to that.
+    pub(super) fn press_button(&mut self, camera: &str, cx: &mut Context<'_>) -> Answer {
+        if cx.shard != 0 {
+            return Answer::Done;
+        }
+        let (bridged, mut env, services) = self.bridged(cx);
+        match services.pressed(bridged, &mut env, camera) {
+            Some(Ok(())) => Answer::Done,
+            Some(Err(why)) => Answer::Refused(why),
+            None => Answer::Refused("There is no such camera"),
+        }
+    }
+
+    /// All the targets of a call of ours, or why there are none; `places` are those whose servers are not known yet.
+    fn targets_of(
+        &mut self,
+        wanted: &Wanted,
+        places: &mut Vec<Place>,
+        cx: &mut Context<'_>,
+    ) -> Result<Paid, Refusal> {
         let Wanted { dial, for_call, .. } = wanted;
         if self.draining {
             return Err(Status::SERVICE_UNAVAILABLE.into());
@@ -116,7 +150,7 @@ impl Core {
         let call_id = for_call.and_then(|call| self.bridged.call_id(call)).unwrap_or_default().to_owned();
         let (mut all, mut why) = (Paid { targets: Vec::new(), charged: None }, None);
         for to in &dial.to {
-            match self.targets_at(to, (&caller, &call_id), cx) {
+            match self.targets_at(to, (&caller, &call_id), places, cx) {
                 // One answers: what another would have cost is not spent.
                 Ok(Paid { targets, charged }) => {
                     all.targets.extend(targets);
@@ -128,7 +162,7 @@ impl Core {
             }
         }
         match why {
-            Some(why) if all.targets.is_empty() => Err(why),
+            Some(why) if all.targets.is_empty() && places.is_empty() => Err(why),
             _ => Ok(all),
         }
     }
@@ -137,6 +171,7 @@ impl Core {
         &mut self,
         to: &str,
         (caller, call_id): (&Caller, &str),
+        places: &mut Vec<Place>,
         cx: &mut Context<'_>,
     ) -> Result<Paid, Refusal> {
         let host = caller.account().map_or(self.config.realm.as_str(), |account| account.host());
@@ -159,10 +194,15 @@ impl Core {
                 Ok(Paid { targets: phones, charged: None })
             }
             Way::Trunks(by) => self.lines(&by, false, (caller, call_id), cx),
-            // The DNS would have to name the servers first.
-            Way::Out(_) | Way::Sought(_) => Err(Refusal::new(
+            Way::Out(to) => {
+                let (place, charged) = self.place(to, (caller, call_id), cx)?;
+                places.push(place);
+                Ok(Paid { targets: Vec::new(), charged })
+            }
+            // The DNS would have to be asked for the number first.
+            Way::Sought(_) => Err(Refusal::new(
                 Status::TEMPORARILY_UNAVAILABLE,
-                "Services call accounts and trunks that are looked after, not other domains",
+                "Services call no numbers that have to be looked for in the DNS (ENUM)",
             )),
         }
     }

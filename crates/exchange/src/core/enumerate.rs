@@ -76,7 +76,7 @@ impl Core {
         let has_room = self.enumerating.waiting.len() < MOST_WAITING;
         let started = Enumeration::start(&sought.number, &sought.tree).filter(|_| is_new && has_room);
         let Some((search, question)) = started else {
-            return self.go(server, asking, *sought.otherwise?, cx);
+            return self.go_otherwise(server, asking, sought, cx);
         };
         if *asking.request.method() == Method::Invite {
             self.transactions.trying(server, &mut cx.sip());
@@ -126,19 +126,41 @@ impl Core {
         (sought, found): (Sought, Option<SipUri>),
         cx: &mut Context<'_>,
     ) -> Result<(), Refusal> {
-        let Some(uri) = found else { return self.go(server, asking, *sought.otherwise?, cx) };
+        let Some(uri) = found else { return self.go_otherwise(server, asking, sought, cx) };
         if !self.config.is_here(&uri, &asking.from) {
             return self.go(server, asking, Way::planned(uri), cx);
         }
         // Somebody here, by name: the plan is not asked again, which would be a loop.
         let user = uri.user_unescaped().unwrap_or_default().into_owned();
         match self.targets(&user, &Uri::Sip(uri), cx.unix()) {
-            Ok(found) if *asking.request.method() == Method::Invite => {
-                let called = Called { dialled: sought.dialled, ..Called::default() };
-                self.ring(server, asking, found, called, cx)
+            Ok(found) => self.go_to(server, asking, (Way::Phones(found), sought.dialled), cx),
+            Err(_) => self.go_otherwise(server, asking, sought, cx),
+        }
+    }
+
+    fn go_otherwise(
+        &mut self,
+        server: ServerId,
+        asking: Asking,
+        sought: Sought,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Refusal> {
+        self.go_to(server, asking, (*sought.otherwise?, sought.dialled), cx)
+    }
+
+    /// A call to an account passes the services of that account.
+    fn go_to(
+        &mut self,
+        server: ServerId,
+        asking: Asking,
+        (way, dialled): (Way, String),
+        cx: &mut Context<'_>,
+    ) -> Result<(), Refusal> {
+        match way {
+            Way::Phones(found) if *asking.request.method() == Method::Invite => {
+                self.ring(server, asking, found, Called { dialled, ..Called::default() }, cx)
             }
-            Ok(found) => self.go(server, asking, Way::Phones(found), cx),
-            Err(_) => self.go(server, asking, *sought.otherwise?, cx),
+            way => self.go(server, asking, way, cx),
         }
     }
 }

@@ -32,23 +32,23 @@ pub(super) enum Way {
 
 /// Where a request goes that leaves.
 pub(super) struct To {
-    uri: SipUri,
+    pub(super) uri: SipUri,
     /// Whether the operator chose it, not the caller.
-    planned: bool,
-    emergency: bool,
+    pub(super) planned: bool,
+    pub(super) emergency: bool,
     /// Who the caller is, for a trunk.
     asserted: Option<String>,
     /// Which trunk that is.
-    by: Option<ByOne>,
+    pub(super) by: Option<ByOne>,
 }
 
 /// The one trunk of a call that is forwarded.
-struct ByOne {
-    trunk: String,
+pub(super) struct ByOne {
+    pub(super) trunk: String,
     /// As the plan has made it.
-    number: String,
+    pub(super) number: String,
     /// As the caller dialled it.
-    dialled: String,
+    pub(super) dialled: String,
     /// As the trunk is told it.
     sent: String,
 }

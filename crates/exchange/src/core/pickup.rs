@@ -1,17 +1,13 @@
 //! Calls that ring, and that somebody else takes than whom they ring at.
 
 use offhook_sip::Status;
-use offhook_sip_stack::transaction::ServerId;
 
 use super::Core;
 use crate::b2bua::{Arriving, CallId, Called, Calls, Endpoint, Halves, PickUp, Replacing};
 use crate::context::Context;
 use crate::directory::AddressOfRecord;
-use crate::identity::Caller;
 use crate::io::ShardMessage;
 use crate::locality::user_of;
-use crate::proxy::Asking;
-use crate::refusal::Refusal;
 
 impl Core {
     /// Carries out what services want picked up.
@@ -26,43 +22,6 @@ impl Core {
                 self.pass_on(said, cx);
             }
         }
-    }
-
-    /// An INVITE that is to take the place of a dialog of ours (RFC 3891), on behalf of the account whose phone that is with.
-    ///
-    /// # Errors
-    /// If it may not, or the dialog is not established.
-    pub(super) fn replace(
-        &mut self,
-        server: ServerId,
-        asking: &Asking,
-        cx: &mut Context<'_>,
-    ) -> Result<bool, Refusal> {
-        let Ok(Some(replaces)) = asking.request.replaces() else { return Ok(false) };
-        if !self.bridged.has_dialog(&replaces) {
-            return Ok(false);
-        }
-        if replaces.early_only {
-            return Err(Status::BUSY_HERE.into());
-        }
-        let accounts = match (&asking.caller, asking.request.referred_by()) {
-            (Caller::Account(caller), Ok(by)) => {
-                let by = by.and_then(|by| self.account_of(&user_of(&by.uri)?, &by.uri));
-                std::iter::once(caller.address.clone()).chain(by).collect()
-            }
-            _ => Vec::new(),
-        };
-        if !self.bridged.is_replaceable(&replaces, &accounts) {
-            return Err(Refusal::new(Status::FORBIDDEN, "This call is not yours to take"));
-        }
-        let called = Called { replaces: true, ..Called::default() };
-        let arriving = Arriving { server, asking, called: &called, targets: Vec::new() };
-        let (bridged, mut env, _) = self.bridged(cx);
-        let (by, mut calls) = Calls::new(bridged, &mut env, arriving);
-        calls.service = usize::MAX;
-        calls.answer(by, Endpoint::Voice)?;
-        self.usages.replacing.push(Replacing { by, replaces: Some(replaces), accounts });
-        Ok(true)
     }
 
     /// Puts parties into the places of others.

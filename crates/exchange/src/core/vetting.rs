@@ -16,8 +16,11 @@ use crate::agents;
 use crate::config::Authentication;
 use crate::context::Context;
 use crate::directory::Account;
+use crate::directory::Delta;
 use crate::event::Event;
 use crate::identity::{self, Caller};
+use crate::io::ShardMessage;
+use crate::keep::Keep;
 use crate::refusal::Refusal;
 
 /// Requests that wait for the DNS, and what it said before.
@@ -151,7 +154,15 @@ impl Core {
                 credentials.username().map(|name| name.chars().take(100).collect::<String>())
             });
             let username = username.unwrap_or_default();
-            cx.event(Event::AuthenticationFailed { from: flow.remote, username });
+            let (local, times) = (&self.config.local_networks, (cx.now, now));
+            let from = (flow.remote.ip(), username.as_str());
+            let banned = self.bans.failed(from, &self.config.ban, local, times);
+            if let Some(ban) = &banned {
+                self.bans.set(ban.clone());
+                cx.tell_others(self.config.shards, &ShardMessage::Delta(Delta::Banned(ban.clone())));
+                cx.out.keeps.push((u64::MAX, Keep::Ban(ban.clone())));
+            }
+            cx.event(Event::AuthenticationFailed { from: flow.remote, username, banned });
         }
         let stale = matches!(failure, Failure::Stale | Failure::Replayed);
         let challenges = self.authenticator.challenge(kind, agents::offer(request), stale, now, cx.rng);

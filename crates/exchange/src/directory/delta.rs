@@ -1,6 +1,9 @@
 //! Changes of the directory.
 
+use std::net::IpAddr;
+
 use super::{Account, AddressOfRecord, Answering, Bindings, Mailbox, Rights};
+use crate::bans::Ban;
 use crate::spending::Limits;
 
 /// How an agent of a queue is.
@@ -39,6 +42,10 @@ pub enum Delta {
     CallBack(AddressOfRecord, AddressOfRecord, Option<u64>),
     /// An account has these rights now.
     Rights(AddressOfRecord, Rights),
+    /// An address is not listened to.
+    Banned(Ban),
+    /// It is again.
+    BanLifted(IpAddr),
     /// An account may do so much.
     Limits(AddressOfRecord, Limits),
 }

@@ -78,6 +78,7 @@ impl Directory {
                 self.texts.remove(&address);
             }
             Delta::Agent(..) | Delta::WakeUp(..) | Delta::CallBack(..) => {}
+            Delta::Banned(_) | Delta::BanLifted(_) => {}
             Delta::Answering(address, answering) if answering.is_usual() => {
                 self.answering.remove(&address);
             }

@@ -55,8 +55,17 @@ struct Opened {
     anchor: u64,
     /// Of a stream that ends here, the same pair twice.
     ports: [PortPair; 2],
-    /// Whose sound it was, and whether one of its sides was here, once the call is over that it is counted for.
-    counted: Option<(Box<str>, bool)>,
+    /// Once the call is over that it is counted for.
+    counted: Option<Box<CountedFor>>,
+}
+
+/// Whose sound a stream was.
+struct CountedFor {
+    call: String,
+    /// The Call-ID of the leg, where it is one of several.
+    leg: Option<String>,
+    /// Whether one of its sides was here.
+    ends_here: bool,
 }
 
 /// One call, or one branch of a call that rings at several phones.
@@ -73,6 +82,8 @@ pub(crate) struct Anchor {
     pub(crate) is_direct: bool,
     /// Whether the callee is an end of ours: its streams have one side.
     ends_here: bool,
+    /// The Call-ID of the leg that it is of, where a call has several, each with an end of ours.
+    pub(crate) leg: Option<String>,
     parties: [Party; 2],
     /// Which of them have been heard from elsewhere than where they were found.
     moved: [bool; 2],
@@ -157,6 +168,7 @@ impl Anchors {
             charge: None,
             is_direct: false,
             ends_here: false,
+            leg: None,
             parties,
             moved: [false; 2],
             told,
@@ -404,7 +416,8 @@ impl Anchors {
         self.left.extend(anchor.tap.as_ref().and_then(|tap| tap.supervisor()));
         let sound = anchor.streams.first().and_then(Option::as_ref).filter(|_| anchor.answered.is_some());
         if let Some(opened) = sound.and_then(|stream| self.streams.get_mut(&stream.id)) {
-            opened.counted = Some((anchor.call_id.as_str().into(), anchor.ends_here));
+            let (call, leg, ends_here) = (anchor.call_id.clone(), anchor.leg.take(), anchor.ends_here);
+            opened.counted = Some(Box::new(CountedFor { call, leg, ends_here }));
         }
         for stream in &mut anchor.streams {
             self.close_stream(stream.take(), cx);

@@ -4,7 +4,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use offhook_sip::{SipUri, Status, Uri};
 use offhook_sip_stack::locate::{DnsAnswer, DnsFailure, Hop, Lookup, Question, Step, Unreachable};
@@ -148,6 +148,17 @@ impl Proxy {
     }
 }
 
+impl Proxy {
+    /// See [`Shunned::order`].
+    pub(crate) fn order_servers(
+        &self,
+        targets: Result<Vec<Target>, Refusal>,
+        now: Instant,
+    ) -> Result<Target, Refusal> {
+        self.shunned.order(targets, now)
+    }
+}
+
 impl Config {
     /// The transports by which other domains are reached: those on which they could reach us.
     pub(crate) fn spoken(&self) -> Vec<Transport> {
@@ -178,13 +189,46 @@ fn found(
 ) {
     let Some(locating) = context.locating.take() else { return };
     let Kind::Initial { from, .. } = &context.kind else { return };
-    let (way_in, domain) = (from.flow, locating.to.host().to_string());
+    let Locating { to, planned, asserted, concern, .. } = *locating;
+    match shunned.order(targets(hops, (&to, planned), &from.flow, config), cx.now) {
+        Ok(target) => context.groups.push_back(vec![Target { asserted, concern, ..target }]),
+        Err(refusal) => context.failed_with(refusal.status, &refusal.reason, &cx.sip().tag()),
+    }
+}
+
+impl Shunned {
+    /// The first of these as a target, the others as its alternatives. The order stays, but for those that would only be
+    /// waited for.
+    pub(crate) fn order(
+        &self,
+        targets: Result<Vec<Target>, Refusal>,
+        now: Instant,
+    ) -> Result<Target, Refusal> {
+        let mut targets = targets?;
+        targets.sort_by_key(|target| self.holds(&target.flow, now));
+        let mut targets = targets.into_iter();
+        let first = targets.next().ok_or(Status::TEMPORARILY_UNAVAILABLE)?;
+        Ok(Target { alternatives: targets.collect(), ..first })
+    }
+}
+
+/// What may be tried of the servers of a domain; at least one.
+///
+/// # Errors
+/// What whoever wants to go there is told, if nothing may.
+pub(crate) fn targets(
+    hops: &[Hop],
+    (to, planned): (&SipUri, bool),
+    way_in: &Flow,
+    config: &Config,
+) -> Result<Vec<Target>, Refusal> {
+    let domain = to.host().to_string();
     let mut why = None;
     let mut targets = Vec::with_capacity(hops.len());
     for hop in hops {
-        match usable(hop, &way_in, locating.planned, config) {
+        match usable(hop, way_in, planned, config) {
             Ok(local) => targets.push(Target {
-                uri: locating.to.to_string(),
+                uri: to.to_string(),
                 q: 1_000,
                 flow: hop.target.flow(local),
                 behind_nat: false,
@@ -192,37 +236,30 @@ fn found(
                 media: None,
                 refused: 0,
                 domain: Some(domain.clone()),
-                asserted: locating.asserted.clone(),
+                asserted: None,
                 account: None,
                 line: None,
                 member: None,
                 after: None,
-                concern: locating.concern.clone(),
+                concern: None,
                 alternatives: Vec::new(),
             }),
             Err(status) => why = Some(status),
         }
     }
-    // The order stays, but for those that would only be waited for.
-    targets.sort_by_key(|target| shunned.holds(&target.flow, cx.now));
-    let mut targets = targets.into_iter();
-    match targets.next() {
-        Some(first) => {
-            context.groups.push_back(vec![Target { alternatives: targets.collect(), ..first }]);
-        }
-        None => {
-            let (status, reason) = match why {
-                Some(Status::LOOP_DETECTED) => {
-                    (Status::LOOP_DETECTED, format!("{domain} leads back here, but is not served here"))
-                }
-                Some(Status::FORBIDDEN) => {
-                    (Status::FORBIDDEN, format!("The address of {domain} is of this machine only"))
-                }
-                _ => (Status::TEMPORARILY_UNAVAILABLE, format!("No address of ours reaches {domain}")),
-            };
-            context.failed_with(status, &reason, &cx.sip().tag());
-        }
+    if !targets.is_empty() {
+        return Ok(targets);
     }
+    let (status, reason) = match why {
+        Some(Status::LOOP_DETECTED) => {
+            (Status::LOOP_DETECTED, format!("{domain} leads back here, but is not served here"))
+        }
+        Some(Status::FORBIDDEN) => {
+            (Status::FORBIDDEN, format!("The address of {domain} is of this machine only"))
+        }
+        _ => (Status::TEMPORARILY_UNAVAILABLE, format!("No address of ours reaches {domain}")),
+    };
+    Err(Refusal::new(status, reason))
 }
 
 /// Our address for the way to a server, or why it is not taken.
@@ -249,6 +286,12 @@ fn is_of_this_machine(ip: std::net::IpAddr) -> bool {
 
 fn not_found(context: &mut ResponseContext, failure: DnsFailure, cx: &mut Context<'_>) {
     let Some(locating) = context.locating.take() else { return };
+    let refusal = unfound(failure, &locating.to);
+    context.failed_with(refusal.status, &refusal.reason, &cx.sip().tag());
+}
+
+/// What whoever wants to go to a domain is told whose servers cannot be found.
+pub(crate) fn unfound(failure: DnsFailure, to: &SipUri) -> Refusal {
     let status = match failure {
         DnsFailure::NoSuchName => Status::NOT_FOUND,
         DnsFailure::NoRecords | DnsFailure::NotOffered | DnsFailure::NoRoute => {
@@ -256,11 +299,11 @@ fn not_found(context: &mut ResponseContext, failure: DnsFailure, cx: &mut Contex
         }
         DnsFailure::ServerFailure | DnsFailure::Busy | DnsFailure::Silent => Status::SERVICE_UNAVAILABLE,
     };
-    let reason = format!("{} cannot be reached: {failure}", locating.to.host());
-    context.failed_with(status, &reason, &cx.sip().tag());
+    Refusal::new(status, format!("{} cannot be reached: {failure}", to.host()))
 }
 
-fn unreachable(why: Unreachable, to: &SipUri) -> Refusal {
+/// The same of a URI to which nothing can be sent.
+pub(crate) fn unreachable(why: Unreachable, to: &SipUri) -> Refusal {
     match why {
         Unreachable::Scheme => Status::UNSUPPORTED_URI_SCHEME.into(),
         Unreachable::Transport => {
@@ -274,6 +317,6 @@ fn unreachable(why: Unreachable, to: &SipUri) -> Refusal {
 }
 
 /// After that nobody waits for the DNS any more, whatever its adapter does. It has its own, shorter patience.
-const LONGEST_SEARCH: Duration = Duration::from_secs(30);
+pub(crate) const LONGEST_SEARCH: Duration = Duration::from_secs(30);
 /// After so long without any response the next server is tried beside a silent one: a datagram has been sent four times.
 pub(crate) const SILENCE: Duration = Duration::from_millis(3_500);

@@ -228,7 +228,7 @@ impl Proxy {
             }
         }
         let client = send(request, &target.party(), transactions, cx);
-        self.branch(number, context, Branch::new(client, Some(target), anchor), config, cx);
+        self.branch(number, context, Branch::new(client, cx.now, Some(target), anchor), config, cx);
         Ok(())
     }
 
@@ -343,7 +343,7 @@ impl Proxy {
         let kind = Kind::InDialog { sender, before };
         let mut context = Box::new(ResponseContext::new(server, request, kind, cx.now));
         context.branches.reserve_exact(1);
-        self.branch(number, &mut context, Branch::new(client, None, anchor), config, cx);
+        self.branch(number, &mut context, Branch::new(client, cx.now, None, anchor), config, cx);
         self.servers.insert(server, number);
         self.contexts.insert(number, context);
         Ok(())

@@ -10,6 +10,7 @@ mod hangup;
 pub(crate) mod in_dialog;
 pub(crate) mod keys;
 mod launch;
+mod legs;
 mod members;
 mod no_common_format;
 pub(crate) mod protection;
@@ -40,7 +41,9 @@ use crate::identity;
 use crate::io::ShardMessage;
 pub(crate) use activity::Activity;
 use anchor::{Anchors, Answered, Role, Trouble, without_media};
-pub(crate) use elsewhere::{Outward, SILENCE};
+pub(crate) use elsewhere::{
+    LONGEST_SEARCH, Outward, SILENCE, targets as server_targets, unfound, unreachable,
+};
 use hangup::Dialog;
 pub(crate) use hangup::{OPERATOR, OPERATOR_REASON};
 pub(crate) use launch::{Asking, Forwarding, is_behind_nat};
@@ -129,6 +132,8 @@ impl Proxy {
             status => {
                 branch.done = true;
                 let given_up = branch.given_up;
+                let reason = String::from_utf8_lossy(response.reason());
+                legs::ended(&context, index, given_up.unwrap_or((status, &reason)), cx);
                 self.drop_branch_media(&context, index, cx);
                 if status == Status::NOT_ACCEPTABLE_HERE && given_up.is_none() {
                     self.offer_again(number, &mut context, index, config, transactions, cx);
@@ -281,10 +286,12 @@ impl Proxy {
         }
         if first {
             let after = cx.now.duration_since(context.started);
-            let target = context.branches[index].target.as_ref();
-            let by = target.map(|target| target.uri.clone()).unwrap_or_default();
+            let Branch { began, target, .. } = &context.branches[index];
+            let by = target.as_ref().map(|target| target.uri.clone()).unwrap_or_default();
+            let began = began.saturating_duration_since(context.started);
+            let at = target.as_ref().map(|target| (target.flow.remote, began));
             let codec = first_codec(response.body());
-            cx.event(Event::CallAnswered { call, after, anchored, by, codec });
+            cx.event(Event::CallAnswered { call, after, anchored, by, at, codec });
         }
     }
 
@@ -312,6 +319,7 @@ impl Proxy {
             && branch.target.as_ref().is_some_and(|target| !target.alternatives.is_empty())
         {
             branch.done = true;
+            legs::ended(&context, index, (status, "It cannot be reached"), cx);
             self.drop_branch_media(&context, index, cx);
             self.other_flow(number, &mut context, index, config, transactions, cx);
         } else if !std::mem::replace(&mut branch.done, true) {
@@ -332,6 +340,7 @@ impl Proxy {
                 (None, _, _) => (status, "The other phone cannot be reached"),
             };
             context.failed_with(status, reason, &cx.sip().tag());
+            legs::ended(&context, index, (status, reason), cx);
             self.drop_branch_media(&context, index, cx);
         }
         self.settle(number, context, config, transactions, cx);

@@ -66,6 +66,7 @@ pub(crate) enum Kind {
 /// One way that a request went (§16.6).
 pub(crate) struct Branch {
     pub(crate) client: ClientId,
+    pub(crate) began: Instant,
     pub(crate) target: Option<Target>,
     pub(crate) anchor: Option<u64>,
     /// Whether any response came.
@@ -82,9 +83,10 @@ pub(crate) struct Branch {
 }
 
 impl Branch {
-    pub(crate) fn new(client: ClientId, target: Option<Target>, anchor: Option<u64>) -> Self {
+    pub(crate) fn new(client: ClientId, began: Instant, target: Option<Target>, anchor: Option<u64>) -> Self {
         Self {
             client,
+            began,
             target,
             anchor,
             heard: false,

@@ -1,7 +1,10 @@
 //! Value-added services. Each is a file that implements [`Service`] and a line in [`SERVICES`].
 
 mod add;
+#[cfg(test)]
+mod added;
 mod call_back;
+mod camera;
 mod click;
 mod clock;
 mod codes;
@@ -37,6 +40,7 @@ use crate::refusal::Refusal;
 use crate::schedule::Schedule;
 use crate::speech::Language;
 pub use call_back::{CallBackNews, Settings as CallBackSettings};
+pub use camera::Camera;
 pub use codes::Settings as CodeSettings;
 pub use conference::Settings as ConferenceSettings;
 pub(crate) use group::Hunt;
@@ -51,6 +55,8 @@ pub use voicemail::Settings as VoicemailSettings;
 
 /// All services, in the order in which they are asked about a call.
 pub const SERVICES: &[Kind] = &[
+    #[cfg(test)]
+    added::KIND,
     echo::KIND,
     clock::KIND,
     codes::KIND,
@@ -69,6 +75,7 @@ pub const SERVICES: &[Kind] = &[
     transfer::KIND,
     add::KIND,
     click::KIND,
+    camera::KIND,
     recording::KIND,
     supervise::KIND,
     forward::KIND,
@@ -129,6 +136,8 @@ pub struct Settings {
     pub intercom: Option<String>,
     /// Groups of phones to which one speaks.
     pub pages: Vec<Page>,
+    /// Cameras that are called.
+    pub cameras: Vec<Camera>,
     /// Of supervision.
     pub supervise: SuperviseSettings,
     /// Of recording.
@@ -159,6 +168,7 @@ impl Default for Settings {
             menus: Menus::default(),
             intercom: Some("*80".into()),
             pages: Vec::new(),
+            cameras: Vec::new(),
             supervise: SuperviseSettings::default(),
             recording: RecordingSettings::default(),
             language: Language::default(),
@@ -230,6 +240,11 @@ pub(crate) trait Service: Send {
     /// Somebody wants an account to talk with another, as if it had dialled; false if the service does not see to that.
     fn wish(&mut self, _account: &AddressOfRecord, _to: &str, _calls: &mut Calls<'_, '_, '_>) -> bool {
         false
+    }
+
+    /// The button at a camera was pressed; whether something comes of it, or `None`: the service has no such camera.
+    fn pressed(&mut self, _camera: &str, _calls: &mut Calls<'_, '_, '_>) -> Option<Result<(), &'static str>> {
+        None
     }
 
     /// A folder of recordings holds these files now; returns whose mailbox it is, with its new messages and the others.
@@ -470,6 +485,19 @@ impl Services {
         self.0.iter_mut().enumerate().any(|(number, service)| {
             let mut calls = Calls::at_point(table, env, number);
             service.wish(account, to, &mut calls)
+        })
+    }
+
+    /// The button at a camera was pressed; see [`Service::pressed`].
+    pub(crate) fn pressed(
+        &mut self,
+        table: &mut Table,
+        env: &mut Env<'_, '_>,
+        camera: &str,
+    ) -> Option<Result<(), &'static str>> {
+        self.0.iter_mut().enumerate().find_map(|(number, service)| {
+            let mut calls = Calls::at_point(table, env, number);
+            service.pressed(camera, &mut calls)
         })
     }
 

@@ -63,7 +63,7 @@ impl Claim {
         }
         let info = param("info").ok_or(Fault::Malformed)?;
         let info = info.strip_prefix('<').and_then(|info| info.strip_suffix('>')).ok_or(Fault::Malformed)?;
-        if !param("alg").is_none_or(|alg| alg == ALGORITHM) {
+        if param("alg").is_some_and(|alg| alg != ALGORITHM) {
             return Err(Fault::Malformed);
         }
         let mut parts = token.trim().split('.');

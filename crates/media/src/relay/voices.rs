@@ -1,10 +1,11 @@
 //! The ends that speak and listen: all of them in step, so that those in one room hear each other.
 
 use super::{Outbox, Relay};
+use crate::camera::CameraId;
 use crate::command::{Report, StreamId};
 use crate::tap::TapOrder;
 use crate::voice::file::Answer;
-use crate::voice::{Closed, Heard, Order, RATE, Rooms, Take};
+use crate::voice::{Clip, Closed, Heard, Order, RATE, Rooms, Take};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -59,6 +60,7 @@ impl Voices {
             Order::Agree { .. }
             | Order::Play { .. }
             | Order::Record { .. }
+            | Order::Watch { .. }
             | Order::Stop
             | Order::Press(_) => {}
         }
@@ -116,16 +118,23 @@ impl Room {
 
 impl Relay {
     pub(super) fn order(&mut self, now: Instant, id: StreamId, order: Order, out: &mut Outbox) {
+        if let Order::Watch { camera, payload_type, numbers } = order {
+            return self.watch(now, id, (camera, payload_type, numbers), out);
+        }
         if self.stream(id).is_none_or(|stream| !stream.speaks() && !matches!(order, Order::Agree { .. }))
             || !self.voices.admit(id, &order, out)
         {
             return;
         }
+        let live = live_of(&order);
         let Some(stream) = self.stream_mut(id) else { return };
         stream.order(now, order, out);
         if stream.speaks() {
             self.voices.streams.insert(id);
             self.voices.next.get_or_insert(now);
+        }
+        if let Some(camera) = live {
+            self.listen_to(id, camera, out);
         }
     }
 
@@ -189,6 +198,15 @@ impl Relay {
             }
         }
     }
+}
+
+/// The camera whose sound is to be said.
+fn live_of(order: &Order) -> Option<CameraId> {
+    let Order::Play { clips, .. } = order else { return None };
+    clips.iter().find_map(|clip| match clip {
+        Clip::Live(camera) => Some(*camera),
+        _ => None,
+    })
 }
 
 /// No end has this place under the name of its stream.

@@ -78,11 +78,18 @@ impl Stream {
             }
         };
         flow.count(admitted.control, packet.len());
+        if !admitted.control {
+            flow.tally.take(now, packet);
+        }
         self.quiet_since = now;
         let latched = admitted.latched.then_some(from);
         if self.end.is_some() {
             if self.speaks() {
                 return Outcome { latched, ..self.hear(now, &admitted, packet, scratch) };
+            }
+            if self.shows() {
+                self.report(now, &admitted, scratch, out);
+                return Outcome { latched, ..Outcome::default() };
             }
             return Outcome { latched, ..self.give_back(now, (&admitted, packet), scratch, out) };
         }

@@ -1,6 +1,7 @@
 //! The way back through a stream of one side: its own sound, under numbers of ours.
 
 use super::bridge::Admitted;
+use super::picture::Viewer;
 use super::{Outcome, Stream};
 use crate::command::{EchoFormat, Numbers, SideName};
 use crate::relay::{Outbox, Send};
@@ -20,6 +21,8 @@ pub(super) enum End {
     Echo(Box<Echo>),
     /// It speaks and listens.
     Voice(Box<Voice>),
+    /// It shows what a camera sees.
+    Picture(Box<Viewer>),
 }
 
 #[derive(Debug)]
@@ -50,7 +53,7 @@ impl Stream {
         match &mut self.end {
             Some(End::Echo(echo)) => echo.formats = formats,
             Some(end @ End::Silent) => *end = End::Echo(Box::new(Echo::new(now, formats, numbers))),
-            Some(End::Voice(_)) | None => {}
+            Some(End::Voice(_) | End::Picture(_)) | None => {}
         }
     }
 

@@ -1,5 +1,6 @@
 //! One side of a stream: the phone's address as said, as learnt and as proven, and what it sent.
 
+use super::tally::Tally;
 use super::{Component, Path, Seen};
 use crate::command::{Counters, PortPair, Remote, Side};
 use crate::latch::{Allowed, Latch, Mark, Verdict};
@@ -13,6 +14,7 @@ pub(super) struct Flow {
     pub(super) rtp: Latch,
     pub(super) rtcp: Latch,
     pub(super) counters: Counters,
+    pub(super) tally: Tally,
     /// Apart, and made only for a side that needs it: most streams are plain.
     pub(super) secure: Option<Box<Secure>>,
 }
@@ -44,7 +46,7 @@ impl Flow {
             behind_nat: false,
         };
         let (rtp, rtcp) = (latch.clone(), latch.clone());
-        Flow { facing, rtp, rtcp, counters: Counters::default(), secure: None }
+        Flow { facing, rtp, rtcp, counters: Counters::default(), tally: Tally::default(), secure: None }
     }
 
     /// Takes what signalling says of addresses, and returns what it says of protection.
@@ -207,6 +209,13 @@ impl Flow {
                 latch.signalled(now, until, false);
             }
         }
+    }
+
+    /// What was counted, with what the numbers of its packets say.
+    pub(super) fn counted(&self) -> Counters {
+        let mut counters = self.counters;
+        self.tally.note(&mut counters);
+        counters
     }
 
     /// Counts a packet from the accepted source.

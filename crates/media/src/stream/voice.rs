@@ -3,6 +3,7 @@
 use super::bridge::Admitted;
 use super::echo::End;
 use super::{Outcome, Stream};
+use crate::camera::CameraId;
 use crate::command::{Report, SideName};
 use crate::relay::{Outbox, Send};
 use crate::voice::file::Answer;
@@ -33,6 +34,20 @@ impl Stream {
         match &mut self.end {
             Some(End::Voice(voice)) => voice.answered(answer),
             _ => self.tap_answered(answer),
+        }
+    }
+
+    /// Hears sound of a camera, if its end says that.
+    pub(crate) fn hear_live(&mut self, camera: CameraId, samples: &[i16]) {
+        if let Some(End::Voice(voice)) = &mut self.end {
+            voice.hear_live(camera, samples);
+        }
+    }
+
+    /// A camera sends, or no longer does.
+    pub(crate) fn live_state(&mut self, camera: CameraId, is_up: bool) {
+        if let Some(End::Voice(voice)) = &mut self.end {
+            voice.live_state(camera, is_up);
         }
     }
 

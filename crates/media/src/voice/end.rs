@@ -5,6 +5,7 @@ use super::source::Source;
 use super::take::Take;
 use super::{FRAME, Frame, Heard, Order, RATE};
 use crate::SAMPLE_RATE;
+use crate::camera::CameraId;
 use crate::command::StreamId;
 use crate::dtmf::Detector;
 use crate::resample::Resampler;
@@ -74,7 +75,7 @@ impl Voice {
             Order::Stop => self.end_take(),
             Order::Join { room, muted, .. } => self.seat = Some((room, muted)),
             // Of rooms the relay knows more.
-            Order::Lock(_) | Order::RecordRoom(_) => {}
+            Order::Lock(_) | Order::RecordRoom(_) | Order::Watch { .. } => {}
             Order::Leave => self.seat = None,
             Order::Press(key) => _ = self.session.dial(key, KEY),
         }
@@ -93,6 +94,20 @@ impl Voice {
                 // It could not go on.
                 self.take.take_if(|take| take.order() == *order);
             }
+        }
+    }
+
+    /// Hears sound of a camera, if it says that.
+    pub(crate) fn hear_live(&mut self, camera: CameraId, samples: &[i16]) {
+        if let Some(live) = self.source.live() {
+            live.push(camera, samples);
+        }
+    }
+
+    /// A camera sends, or no longer does.
+    pub(crate) fn live_state(&mut self, camera: CameraId, is_up: bool) {
+        if let Some(live) = self.source.live() {
+            live.state(camera, is_up);
         }
     }
 

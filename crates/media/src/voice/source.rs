@@ -1,6 +1,7 @@
 //! What an end says: clips in a row.
 
 use super::file::{MUSIC, Request};
+use super::live::Live;
 use super::melody::Melody;
 use super::{Clip, FRAME, Frame, MOST_CLIPS, RATE};
 use crate::command::StreamId;
@@ -35,6 +36,7 @@ enum Piece {
     /// On its way from the driver.
     Loading(Arc<str>),
     Music(Music),
+    Live(Live),
 }
 
 #[derive(Debug)]
@@ -81,6 +83,7 @@ impl Source {
                 requests.push(Request::Load { stream, file: MUSIC.into() });
                 Some(Piece::Music(Music::Loading))
             }
+            Clip::Live(camera) => Some(Piece::Live(Live::new(camera))),
         });
         self.pieces = pieces.collect();
         self.order = Some(order);
@@ -102,6 +105,14 @@ impl Source {
         if std::mem::take(&mut self.wants_music) {
             requests.push(Request::Load { stream, file: MUSIC.into() });
         }
+    }
+
+    /// Whose sound is said now or will be, if any is a camera's.
+    pub(super) fn live(&mut self) -> Option<&mut Live> {
+        self.pieces.iter_mut().find_map(|piece| match piece {
+            Piece::Live(live) => Some(live),
+            _ => None,
+        })
     }
 
     /// A file has come, or will not.
@@ -132,6 +143,12 @@ impl Source {
             let Some(piece) = self.pieces.front_mut() else { break };
             if let Piece::Music(music) = piece {
                 self.wants_music |= music.fill(&mut frame[filled..]);
+                filled = FRAME;
+                break;
+            }
+            if let Piece::Live(live) = piece
+                && live.fill(&mut frame[filled..])
+            {
                 filled = FRAME;
                 break;
             }
@@ -176,6 +193,8 @@ impl Piece {
                 *left -= count;
                 Some(count)
             }
+            // It has ended.
+            Piece::Live(_) => Some(0),
             Piece::Loading(_) | Piece::Music(_) => None,
         }
     }

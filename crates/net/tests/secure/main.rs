@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // Helpers of tests are no tests to clippy.
 
 mod authority;
+mod fetch;
 mod files;
 mod peer;
 mod tls;

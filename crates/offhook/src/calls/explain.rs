@@ -75,6 +75,25 @@ fn of_record(id: &str, failure: Failure, common: &Flags, language: Language) -> 
             format!("未接通：{code} {reason}{words}。"),
         ),
     });
+    for leg in list(&record, "called").iter().filter(|leg| leg["answered_at"].is_null()) {
+        print::line(&language.pick(
+            format!("Called was {}.", super::show::called(leg)),
+            format!("曾呼叫 {}。", super::show::called(leg)),
+        ));
+    }
+    for (side, whose, whose_chinese) in
+        [("caller", "caller", "主叫"), ("callee", "one who was called", "被叫")]
+    {
+        let of = |what: &str| &record[format!("{what}_from_{side}")];
+        if let (Some(mos), lost, jitter) =
+            (of("mos").as_f64(), print::word(of("lost")), print::word(of("jitter_ms")))
+        {
+            print::line(&language.pick(
+                format!("The sound of the {whose} scored {mos} of 4.5 (MOS): {lost} packets were lost, jitter was {jitter} ms."),
+                format!("{whose_chinese}的语音质量 MOS 为 {mos}（满分 4.5）：丢包 {lost} 个，抖动 {jitter} ms。"),
+            ));
+        }
+    }
     print::line(language.pick(
         "Its messages are not kept any more, so there is no more to say.",
         "其报文已不再保留，无法进一步说明。",

@@ -99,6 +99,7 @@ fn field(value: &Value) -> String {
     let text = match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
+        Value::Array(legs) => legs.iter().map(called).collect::<Vec<_>>().join("; "),
         other => other.to_string(),
     };
     // What strangers call themselves must not be run by the spreadsheet of whoever opens the file. An apostrophe says
@@ -110,7 +111,7 @@ fn field(value: &Value) -> String {
     format!("\"{guard}{}\"", text.replace('"', "\"\""))
 }
 
-const COLUMNS: [&str; 20] = [
+const COLUMNS: [&str; 31] = [
     "id",
     "from",
     "to",
@@ -131,12 +132,28 @@ const COLUMNS: [&str; 20] = [
     "charged",
     "cost",
     "currency",
+    "answered_by",
+    "codec",
+    "packets_from_caller",
+    "lost_from_caller",
+    "jitter_ms_from_caller",
+    "mos_from_caller",
+    "packets_from_callee",
+    "lost_from_callee",
+    "jitter_ms_from_callee",
+    "mos_from_callee",
+    "called",
 ];
 /// With these a formula begins; the wide ones are read as the others where Chinese or Japanese is written.
 const FORMULA: [char; 10] = ['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'];
 const PATTERN: &str = "0000-00-00T00:00:00";
 const LENGTHS: [usize; 3] = [10, 16, 19];
 const DAYS: [usize; 12] = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+
+/// One who was called: `sip:bob@192.0.2.7 486 Busy Here`.
+fn called(leg: &Value) -> String {
+    ["to", "code", "reason"].map(|what| print::word(&leg[what])).join(" ")
+}
 
 #[cfg(test)]
 mod tests {

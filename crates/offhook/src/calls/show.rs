@@ -47,9 +47,43 @@ fn in_words(call: &Value) {
         lines.push(("Result", format!("{} {}", print::word(&call["code"]), print::word(&call["reason"]))));
         lines.push(("Legs", print::word(&call["legs"])));
     }
+    lines.extend(call["called"].as_array().into_iter().flatten().map(|leg| ("Called", called(leg))));
+    for (name, side) in [("Caller", "caller"), ("Callee", "callee")] {
+        let of = |what: &str| &call[format!("{what}_from_{side}")];
+        if !of("packets").is_null() {
+            lines.push((name, quality([of("packets"), of("lost"), of("jitter_ms"), of("mos")])));
+        }
+    }
+    if call["codec"].is_string() {
+        lines.push(("Codec", print::word(&call["codec"])));
+    }
     for (name, value) in lines {
         print::line(&format!("{name:<10}{value}"));
     }
+}
+
+/// One who was called: `sip:bob@192.0.2.7 (192.0.2.7:5060): 486 Busy Here`.
+pub(super) fn called(leg: &Value) -> String {
+    let address = match (&leg["address"], &leg["trunk"]) {
+        (Value::Null, Value::Null) => String::new(),
+        (address, Value::Null) => format!(" ({})", print::word(address)),
+        (address, trunk) => format!(" (trunk {}, {})", print::word(trunk), print::word(address)),
+    };
+    let end = format!("{} {}", print::word(&leg["code"]), print::word(&leg["reason"]));
+    let times = format!("{} to {}", print::word(&leg["began_at"]), print::word(&leg["ended_at"]));
+    let mut text = format!("{}{address}: {end}, {times}", print::word(&leg["to"]));
+    if !leg["packets"].is_null() {
+        let heard = quality(["packets", "lost", "jitter_ms", "mos"].map(|what| &leg[what]));
+        text.push_str(&format!("; {heard}"));
+    }
+    text
+}
+
+/// How the sound of one side came: `sent 250 packets, lost 2, jitter 1.3 ms, MOS 4.1`.
+fn quality([packets, lost, jitter, mos]: [&Value; 4]) -> String {
+    let [packets, lost, jitter] = [packets, lost, jitter].map(print::word);
+    let mos = if mos.is_null() { String::new() } else { format!(", MOS {}", print::word(mos)) };
+    format!("{packets} packets came, {lost} were lost, jitter {jitter} ms{mos}")
 }
 
 /// The calls that a Call-ID, or the beginning of one, may mean.

@@ -36,6 +36,8 @@ pub(super) struct Plan {
     pub(super) callees: Option<Crowd>,
     /// Who is called when we do not play them.
     pub(super) target: String,
+    /// More header fields of each INVITE.
+    pub(super) headers: String,
     pub(super) expires: Duration,
     /// How long a call lasts.
     pub(super) hold: Duration,
@@ -121,6 +123,7 @@ impl Plan {
             digest: options.digest,
             callees,
             target: target.to_string(),
+            headers: settings.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect(),
             expires: options.expires,
             hold: options.hold,
             held: options.held.then_some(Held { settle: options.settle, watch: options.watch }),
@@ -154,6 +157,7 @@ impl Plan {
             digest: None,
             callees: None,
             target: "sip:b@127.0.0.1".into(),
+            headers: String::new(),
             expires: Duration::from_secs(3600),
             hold: Duration::ZERO,
             held: None,

@@ -128,6 +128,8 @@ impl Sound {
     /// A packet that came to the socket of `side`.
     pub(super) fn receive(&mut self, side: usize, packet: &[u8], callers: &mut Callers, cx: &Context) {
         match &cx.plan.speech {
+            // Who is called says something else than it hears.
+            _ if cx.plan.callees.is_none() => self.translated(side, packet, cx),
             Speech::Plain => self.received(side, packet, cx),
             Speech::Sdes(_) if side == 1 => self.received(side, packet, cx),
             Speech::Sdes(_) => {
@@ -146,7 +148,7 @@ impl Sound {
 
     /// A packet whose content is not what was sent, so it tells neither when nor as which it was.
     fn translated(&mut self, side: usize, packet: &[u8], cx: &Context) {
-        let kind = if side == 0 { OPUS } else { 0 };
+        let kind = if side == 0 && matches!(cx.plan.speech, Speech::Opus(_)) { OPUS } else { 0 };
         if packet.len() <= HEADER || packet[0] >> 6 != 2 || packet[1] & 0x7f != kind {
             self.strange += 1;
         } else if self.is_watched(cx.now) {

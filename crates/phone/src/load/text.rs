@@ -79,6 +79,7 @@ pub(super) fn invite(sender: Sender<'_>, target: &str, sound: u16, authorization
         "Contact: <sip:{user}@{ip}:{port}{param}>\r\nAllow: INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE\r\n\
          User-Agent: offhook-load\r\n"
     );
+    out.extend_from_slice(plan.headers.as_bytes());
     out.extend_from_slice(authorization);
     body(sender.unit, plan.local, sound, &plan.description, out);
 }

@@ -74,3 +74,26 @@ pub(super) const QUEUE: &[Key] = &[
     key("when", Kind::Text, "", "The schedule at whose times it takes calls; default: always"),
     key("otherwise", Kind::Text, "", "Where calls go at other times"),
 ];
+
+/// The keys of `[[camera]]`.
+pub(super) const CAMERA: &[Key] = &[
+    key("name", Kind::Text, "", "Its name, which those whom it calls are shown"),
+    key("number", Kind::Text, "", "What is dialled for it"),
+    key("url", Kind::Text, "", "Where it is: \"rtsp://192.0.2.7/stream1\""),
+    key("username", Kind::Text, "", "The user name there"),
+    key("password", Kind::Secret, "", "The password there"),
+    key("password_file", Kind::Path, "", "A file that holds the password"),
+    key(
+        "video",
+        Kind::Choice(&["h264", "h265", "off"]),
+        "\"h264\"",
+        "How its pictures are coded; they pass as they are. \"off\": only its sound is wanted",
+    ),
+    key(
+        "calls",
+        Kind::Texts,
+        "",
+        "Whom its button calls: accounts by number, user or address, or the number of a [[group]]",
+    ),
+    key("rings_for", Kind::Time, "\"30s\"", "For how long they ring"),
+];

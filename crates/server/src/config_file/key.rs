@@ -11,8 +11,6 @@ pub struct Key {
     pub default: &'static str,
     /// What it does.
     pub doc: &'static str,
-    /// Why setting it changes nothing in this version; shown as a warning.
-    pub inert: Option<&'static str>,
 }
 
 /// What a value must be.
@@ -103,14 +101,10 @@ impl Kind {
 }
 
 pub(super) const fn key(path: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Key {
-    Key { path, kind, default, doc, inert: None }
+    Key { path, kind, default, doc }
 }
 
 impl Key {
-    const fn inert(self, why: &'static str) -> Self {
-        Self { inert: Some(why), ..self }
-    }
-
     /// The variable of the environment that sets it: `OFFHOOK_SIP_UDP` for `sip.udp`.
     pub fn variable(&self) -> String {
         format!("OFFHOOK_{}", self.path.replace('.', "_").to_uppercase())
@@ -568,10 +562,14 @@ pub const KEYS: &[Key] = &[
         "30",
         "What one address without an account may begin in a minute",
     ),
-    key("security.ban.failures", Kind::Count(1, 1_000_000), "8", "Failures that ban an address")
-        .inert(NO_BAN),
-    key("security.ban.window", Kind::Time, "\"10m\"", "Within which they are counted").inert(NO_BAN),
-    key("security.ban.duration", Kind::Time, "\"1h\"", "How long a ban lasts").inert(NO_BAN),
+    key(
+        "security.ban.failures",
+        Kind::Count(1, 1_000_000),
+        "8",
+        "Wrong passwords that ban an address; local ones are never",
+    ),
+    key("security.ban.window", Kind::Time, "\"10m\"", "Within which they are counted"),
+    key("security.ban.duration", Kind::Time, "\"1h\"", "How long a ban lasts"),
     key(
         "security.max_calls_per_account",
         Kind::Count(1, 10_000),
@@ -597,8 +595,6 @@ pub const KEYS: &[Key] = &[
         "Whether numbers abroad may be called by routes",
     ),
 ];
-
-const NO_BAN: &str = "this version bans nobody";
 
 /// The keys of `[[account]]`.
 pub(super) const ACCOUNT: &[Key] = &[
@@ -748,4 +744,5 @@ pub const OBJECTS: &[(&str, &[Key], Option<&str>)] = &[
     ("group", super::answering_key::GROUP, None),
     ("queue", super::answering_key::QUEUE, None),
     ("menu", MENU, None),
+    ("camera", super::answering_key::CAMERA, None),
 ];

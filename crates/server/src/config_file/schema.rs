@@ -43,11 +43,7 @@ fn table() -> Value {
 
 fn describe(key: &Key) -> Value {
     let mut described = of_kind(key.kind);
-    let text = match key.inert {
-        Some(inert) => format!("{}. Without effect: {inert}.", key.doc),
-        None => key.doc.to_owned(),
-    };
-    described["description"] = json!(text);
+    described["description"] = json!(key.doc);
     let default = toml::from_str::<toml::Table>(&format!("value = {}", key.default)).ok();
     if let Some(default) = default.and_then(|mut table| table.remove("value")) {
         described["default"] = json!(default);

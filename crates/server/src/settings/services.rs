@@ -71,6 +71,7 @@ impl Meaning<'_> {
             whisper: self.dialled("services.supervise.whisper"),
             barge: self.dialled("services.supervise.barge"),
         };
+        let cameras = self.cameras(&groups);
         self.check_numbers();
         services::Settings {
             codes,
@@ -93,6 +94,7 @@ impl Meaning<'_> {
             voicemail,
             intercom: self.dialled("services.intercom.number"),
             pages: self.pages(),
+            cameras,
             supervise,
             recording: self.recording(),
             menus: self.menus(&schedules),

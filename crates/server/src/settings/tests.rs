@@ -68,12 +68,9 @@ fn the_addresses_listened_on_are_served_unless_domains_are_named() {
 }
 
 #[test]
-fn keys_without_effect_are_warned_of_and_defaults_are_not() {
-    let text = "security.ban.failures = 3\nweb.tls = \"off\"\n";
-    assert_eq!(
-        settings(text).unwrap().warnings,
-        ["security.ban.failures is set, but this version bans nobody"]
-    );
+fn what_bans_an_address_is_as_it_is_set() {
+    let ban = settings("security.ban = { failures = 3, window = \"2m\" }\n").unwrap().ban;
+    assert_eq!((ban.failures, ban.window.as_secs(), ban.duration.as_secs()), (3, 120, 3600));
 }
 
 #[test]

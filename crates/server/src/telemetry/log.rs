@@ -3,6 +3,7 @@
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
+use offhook_exchange::bans::Ban;
 use offhook_exchange::event::{EndedBy, Event};
 use tracing_subscriber::EnvFilter;
 
@@ -86,6 +87,7 @@ impl Routine {
             | Event::CallVerified { .. }
             | Event::CallSent { .. }
             | Event::CallStayed { .. }
+            | Event::LegEnded { .. }
             | Event::MediaEnded { .. }
             | Event::CallRinging { .. } => false,
         };
@@ -118,8 +120,11 @@ fn write(event: &Event) {
             tracing::warn!(call_id = call, "call not recorded: {why}")
         }
         Event::Supervised { call, by, how } => tracing::info!(call_id = call, %by, how, "call supervised"),
-        Event::AuthenticationFailed { from, username } => {
+        Event::AuthenticationFailed { from, username, banned } => {
             tracing::warn!(%from, username, "credentials are wrong");
+            if let Some(Ban { address, until, reason, .. }) = banned {
+                tracing::warn!(%address, until, "banned: {reason}");
+            }
         }
         Event::Registered { account, contacts, from } => {
             tracing::info!(%account, contacts, %from, "registered");
@@ -128,8 +133,13 @@ fn write(event: &Event) {
             tracing::info!(call_id = call, from, to, targets, "call started");
         }
         Event::CallRinging { call } => tracing::debug!(call, "a phone rings"),
-        Event::MediaEnded { call, packets: [from_caller, from_callee] } => {
-            tracing::debug!(call_id = call, from_caller, from_callee, "media ended");
+        Event::LegEnded { call, leg } => {
+            let (to, status, reason) = (&leg.to, leg.code, &leg.reason);
+            tracing::debug!(call_id = call, to, status, reason, "leg ended");
+        }
+        Event::MediaEnded { call, leg, heard } => {
+            let [from_caller, from_callee] = heard.map(|heard| heard.map(|heard| heard.packets));
+            tracing::debug!(call_id = call, leg, from_caller, from_callee, "media ended");
         }
         Event::CallStayed { call } => tracing::debug!(call_id = call, "call has not left"),
         Event::CallCame { call, trunk } => tracing::debug!(call_id = call, trunk, "call came"),

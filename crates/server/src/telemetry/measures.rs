@@ -62,7 +62,8 @@ impl Measures {
             Event::AuthenticationFailed { .. } => add(&self.authentication_failures, 1),
             Event::Registered { .. } => add(&self.registrations, 1),
             Event::LegStarted { .. } | Event::CallCame { .. } | Event::CallSent { .. } => {}
-            Event::CallStayed { .. } | Event::MediaEnded { .. } | Event::CallVerified { .. } => {}
+            Event::CallStayed { .. } | Event::LegEnded { .. } | Event::MediaEnded { .. } => {}
+            Event::CallVerified { .. } => {}
             Event::Recording { .. } | Event::Supervised { .. } => {}
             Event::SpendingStopped { ended, .. } => {
                 add(if *ended { &self.calls_cut_off } else { &self.calls_barred }, 1);

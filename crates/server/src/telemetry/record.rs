@@ -1,14 +1,18 @@
 //! Call records: one line of JSON for each call that is over, in `cdr.ndjson`.
 
+mod legs;
+mod quality;
+
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use offhook_exchange::directory::AddressOfRecord;
-use offhook_exchange::event::Event;
+use offhook_exchange::event::{CalledLeg, Event, Reception};
 use offhook_exchange::spending::{Money, Price, Spent, seconds};
 use offhook_sip_stack::shrink;
 use offhook_web::calendar::rfc3339;
@@ -17,6 +21,8 @@ use serde_json::Value;
 
 use super::ledger;
 use super::spent::SpentLines;
+use legs::{Legs, Shown};
+use quality::Quality;
 
 /// The calls that are not over, and the file of those that are.
 pub(crate) struct Records {
@@ -48,7 +54,11 @@ struct Call {
     anchored: bool,
     /// Who answered, and with which codec.
     answered_by: Box<str>,
+    /// Where that is, and how long after the call began it was called.
+    answered_from: Option<(SocketAddr, Duration)>,
     codec: Option<Box<str>>,
+    /// Apart: most calls are answered by the first who is called.
+    others: Option<Box<Legs>>,
     /// Call-IDs of legs that have their own; most calls have none.
     call_ids: Vec<Box<str>>,
     /// Apart: most calls are heard by nobody else.
@@ -93,7 +103,9 @@ impl Call {
             answered_at: None,
             anchored: false,
             answered_by: "".into(),
+            answered_from: None,
             codec: None,
+            others: None,
             call_ids: Vec::new(),
             heard: None,
             sent: None,
@@ -112,6 +124,22 @@ impl Call {
     fn cost(&self, ended: Duration) -> Option<Money> {
         let price = self.sent.as_ref()?.price?;
         Some(self.seconds(ended).map_or(Money(0), |seconds| price.of(seconds)))
+    }
+
+    /// The one who has answered, unless that is an end of ours.
+    fn winner(&self, trunk: Option<&str>) -> Option<CalledLeg> {
+        let ((at, after), answered) = self.answered_from.zip(self.answered_at)?;
+        Some(CalledLeg {
+            to: self.answered_by.to_string(),
+            at: Some(at),
+            trunk: trunk.map(str::to_owned),
+            call_id: None,
+            began: self.started_at + after,
+            answered: Some(answered),
+            code: 200,
+            reason: "OK".to_owned(),
+            codec: self.codec.as_deref().map(str::to_owned),
+        })
     }
 
     fn parties(&self) -> (&str, &str) {
@@ -134,6 +162,8 @@ struct Record<'a> {
     /// The cause of ITU-T Q.850 that it is (RFC 3398 §7.2.4.1, §8.2.6.1).
     q850: u8,
     legs: u32,
+    /// Those who were called, in the order in which they were out of it.
+    called: Vec<Shown<'a>>,
     /// Of its legs, where they have their own.
     call_ids: Vec<Box<str>>,
     /// Where the sound of an answered call went: `relayed` or `direct`.
@@ -141,9 +171,16 @@ struct Record<'a> {
     /// The URI that answered; `exchange` where that is an end of ours.
     answered_by: Option<&'a str>,
     codec: Option<&'a str>,
-    /// Media packets that came from either side, where the sound was relayed.
+    /// Media packets that came from either side, where the sound was relayed; those that should have come and did not;
+    /// how unevenly they came, and how good that sounds.
     packets_from_caller: Option<u64>,
     packets_from_callee: Option<u64>,
+    lost_from_caller: Option<u64>,
+    lost_from_callee: Option<u64>,
+    jitter_ms_from_caller: Option<f64>,
+    jitter_ms_from_callee: Option<f64>,
+    mos_from_caller: Option<f64>,
+    mos_from_callee: Option<f64>,
     /// The files of its recordings.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     recording: &'a [String],
@@ -164,11 +201,12 @@ struct Record<'a> {
     currency: Option<&'a str>,
 }
 
-/// A call that is over, but for the report of its media.
+/// A call that is over, but for the reports of its media.
 struct Ending {
     call: Call,
     end: End,
     unix: Duration,
+    heard: Option<[Option<Reception>; 2]>,
 }
 
 /// How a call ended.
@@ -254,17 +292,19 @@ impl Records {
                     call.stopped = Some(what.into());
                 }
             }
-            Event::MediaEnded { call, packets } => {
-                if let Some(Ending { call: ended, end, unix }) = self.ending.remove(call.as_str()) {
-                    shrink(&mut self.ending);
-                    self.add(unix, &call, &ended, end, packets);
+            Event::LegEnded { call, leg } => {
+                let ending = self.ending.get_mut(call.as_str()).map(|ending| &mut ending.call);
+                if let Some(call) = self.calls.get_mut(call.as_str()).or(ending) {
+                    call.others.get_or_insert_default().push(unix, *leg);
                 }
             }
-            Event::CallAnswered { call, anchored, by, codec, .. } => {
+            Event::MediaEnded { call, leg, heard } => self.heard(&call, leg.as_deref(), heard),
+            Event::CallAnswered { call, anchored, by, at, codec, .. } => {
                 if let Some(call) = self.calls.get_mut(call.as_str()) {
                     call.answered_at = Some(unix);
                     call.anchored = anchored;
                     call.answered_by = by.into();
+                    call.answered_from = at;
                     call.codec = codec.map(Into::into);
                 }
             }
@@ -303,24 +343,48 @@ impl Records {
         let Some(call) = self.calls.remove(id) else { return };
         shrink(&mut self.calls);
         if call.anchored && self.ending.len() < MOST_ENDING {
-            let before = self.ending.insert(id.into(), Ending { call, end, unix });
+            let before = self.ending.insert(id.into(), Ending { call, end, unix, heard: None });
             // One Call-ID twice: the first has waited long enough.
-            if let Some(Ending { call, end, unix }) = before {
-                self.add(unix, id, &call, end, [None; 2]);
+            if let Some(ending) = before {
+                self.add_ended(id, ending);
             }
         } else {
             self.add(unix, id, &call, end, [None; 2]);
         }
     }
 
-    /// Writes the calls that have waited for a report long enough.
-    pub(crate) fn settle(&mut self) {
-        for (id, Ending { call, end, unix }) in std::mem::take(&mut self.ending) {
-            self.add(unix, &id, &call, end, [None; 2]);
+    /// The media of a call, or of one of its legs, is over.
+    fn heard(&mut self, id: &str, leg: Option<&str>, heard: [Option<Reception>; 2]) {
+        if let (Some(leg), [Some(reception), _]) = (leg, heard) {
+            let ending = self.ending.get_mut(id).map(|ending| &mut ending.call);
+            let call = self.calls.get_mut(id).or(ending);
+            call.and_then(|call| call.others.as_mut()).into_iter().for_each(|legs| legs.hear(leg, reception));
+        } else if let Some(ending) = self.ending.get_mut(id) {
+            ending.heard = Some(heard);
+        }
+        let is_complete = |ending: &Ending| {
+            ending.heard.is_some() && ending.call.others.as_ref().is_none_or(|legs| !legs.waits())
+        };
+        if self.ending.get(id).is_some_and(is_complete)
+            && let Some(ending) = self.ending.remove(id)
+        {
+            shrink(&mut self.ending);
+            self.add_ended(id, ending);
         }
     }
 
-    fn add(&mut self, unix: Duration, id: &str, call: &Call, end: End, packets: [Option<u64>; 2]) {
+    fn add_ended(&mut self, id: &str, Ending { call, end, unix, heard }: Ending) {
+        self.add(unix, id, &call, end, heard.unwrap_or_default());
+    }
+
+    /// Writes the calls that have waited for a report long enough.
+    pub(crate) fn settle(&mut self) {
+        for (id, ending) in std::mem::take(&mut self.ending) {
+            self.add_ended(&id, ending);
+        }
+    }
+
+    fn add(&mut self, unix: Duration, id: &str, call: &Call, end: End, heard_of: [Option<Reception>; 2]) {
         let (from, to) = call.parties();
         let heard = call.heard.as_deref();
         let sent = call.sent.as_deref();
@@ -330,6 +394,10 @@ impl Records {
             let spent = Spent { seconds, money: cost.unwrap_or_default() };
             self.spent.add(id, call.started_at, (account, *day), spent);
         }
+        let codec = call.codec.as_deref();
+        let [caller, callee] = heard_of.map(|heard| heard.map(|heard| Quality::of(&heard, codec)));
+        let winner = call.winner(sent.map(|sent| sent.trunk.as_str()));
+        let others = call.others.iter().flat_map(|legs| legs.shown());
         let record = Record {
             id,
             recording: heard.map(|heard| heard.recording.as_slice()).unwrap_or_default(),
@@ -344,11 +412,18 @@ impl Records {
             reason: end.reason,
             q850: cause(end.code),
             legs: call.legs,
+            called: others.chain(winner.as_ref().map(|leg| Shown::of(leg, unix, None))).collect(),
             call_ids: call.call_ids.clone(),
             answered_by: Some(&*call.answered_by).filter(|by| !by.is_empty()),
-            codec: call.codec.as_deref(),
-            packets_from_caller: packets[0],
-            packets_from_callee: packets[1],
+            codec,
+            packets_from_caller: caller.map(|one| one.packets),
+            packets_from_callee: callee.map(|one| one.packets),
+            lost_from_caller: caller.map(|one| one.lost),
+            lost_from_callee: callee.map(|one| one.lost),
+            jitter_ms_from_caller: caller.map(|one| one.jitter_ms),
+            jitter_ms_from_callee: callee.map(|one| one.jitter_ms),
+            mos_from_caller: caller.and_then(|one| one.mos),
+            mos_from_callee: callee.and_then(|one| one.mos),
             media: call.answered_at.map(|_| if call.anchored { "relayed" } else { "direct" }),
             came_by: call.came_by.as_deref(),
             verified: call.verified.as_deref(),
@@ -420,6 +495,10 @@ impl Records {
                 let leg = Event::LegStarted { call: id(), leg: leg.to_string() };
                 ledger::encode(&mut entries, call.started_at, &leg);
             }
+            for (at, leg) in call.others.iter().flat_map(|legs| legs.iter()) {
+                let ended = Event::LegEnded { call: id(), leg: Box::new(leg.clone()) };
+                ledger::encode(&mut entries, at, &ended);
+            }
             for file in call.heard.iter().flat_map(|heard| &heard.recording) {
                 let recording = Event::Recording { call: id(), what: Ok(file.clone()) };
                 ledger::encode(&mut entries, call.started_at, &recording);
@@ -448,6 +527,7 @@ impl Records {
                     after,
                     anchored: call.anchored,
                     by: call.answered_by.to_string(),
+                    at: call.answered_from,
                     codec: call.codec.as_deref().map(str::to_owned),
                 };
                 ledger::encode(&mut entries, at, &answered);
@@ -565,6 +645,58 @@ mod tests {
         assert_eq!((call.parties(), call.legs), (("<sip:a@b>;tag=1", "<sip:c@d>"), 3));
     }
 
+    fn media_ended(call: &str, packets: [u64; 2]) -> Event {
+        let heard = packets.map(|packets| Some(Reception { packets, lost: 3, ..Reception::default() }));
+        Event::MediaEnded { call: call.into(), leg: None, heard }
+    }
+
+    #[test]
+    fn a_record_has_those_who_were_called_and_waits_for_what_was_heard_of_each() {
+        let mut records = Records::new(Path::new("/nowhere"));
+        let (seconds, call) = (Duration::from_secs, || "queue".to_owned());
+        let started = Event::CallStarted { call: call(), from: "a".into(), to: "b".into(), targets: 1 };
+        records.take(seconds(1), started);
+        let (after, by) = (seconds(0), "exchange".into());
+        records.take(
+            seconds(1),
+            Event::CallAnswered { call: call(), after, anchored: true, by, at: None, codec: None },
+        );
+        let busy =
+            CalledLeg { to: "sip:x@y".into(), code: 486, reason: "Busy Here".into(), ..CalledLeg::default() };
+        records.take(seconds(2), Event::LegEnded { call: call(), leg: Box::new(busy) });
+        records.take(seconds(9), Event::CallEnded { call: call(), by: EndedBy::Caller });
+        let answered = CalledLeg {
+            to: "sip:agent@y".into(),
+            at: Some(([192, 0, 2, 7], 5060).into()),
+            call_id: Some("offhook-00-1".into()),
+            began: seconds(3),
+            answered: Some(seconds(4)),
+            code: 200,
+            codec: Some("opus".into()),
+            ..CalledLeg::default()
+        };
+        records.take(seconds(9), Event::LegEnded { call: call(), leg: Box::new(answered) });
+        records.take(seconds(9), media_ended("queue", [400, 0]));
+        assert_eq!(records.lines, "", "the agent's sound is not reported yet");
+        let of_leg = Event::MediaEnded {
+            call: call(),
+            leg: Some("offhook-00-1".into()),
+            heard: [
+                Some(Reception { packets: 240, lost: 10, bursts: 10, jitter: Duration::from_millis(4) }),
+                None,
+            ],
+        };
+        records.take(seconds(9), of_leg);
+        let record: Value = serde_json::from_str(records.lines.trim_end()).unwrap();
+        assert_eq!((&record["packets_from_caller"], &record["lost_from_caller"]), (&400.into(), &3.into()));
+        let [busy, agent] = &record["called"].as_array().unwrap()[..] else { panic!("{record}") };
+        assert_eq!((&busy["code"], &busy["answered_at"]), (&486.into(), &Value::Null));
+        assert_eq!((&agent["address"], &agent["code"]), (&"192.0.2.7:5060".into(), &200.into()));
+        assert_eq!((&agent["packets"], &agent["lost"]), (&240.into(), &10.into()));
+        assert!((agent["jitter_ms"].as_f64(), agent["mos"].as_f64()) > (Some(3.9), Some(3.0)), "{agent}");
+        assert_eq!(agent["answered_at"], "1970-01-01T00:00:04.000Z");
+    }
+
     #[test]
     fn a_relayed_call_is_written_once_with_the_report_of_its_media_or_without_if_none_comes() {
         let mut records = Records::new(Path::new("/nowhere"));
@@ -574,15 +706,18 @@ mod tests {
             let started = Event::CallStarted { call: call(), from: "a".into(), to: "b".into(), targets: 1 };
             records.take(seconds(1), started);
             let (after, by, codec) = (seconds(1), "sip:b@192.0.2.1".into(), Some("pcma".into()));
-            records.take(seconds(2), Event::CallAnswered { call: call(), after, anchored: true, by, codec });
+            records.take(
+                seconds(2),
+                Event::CallAnswered { call: call(), after, anchored: true, by, at: None, codec },
+            );
             records.take(seconds(3), Event::CallEnded { call: call(), by: EndedBy::Caller });
         }
         assert_eq!(records.lines, "");
         for _ in 0..2 {
-            records.take(seconds(4), Event::MediaEnded { call: "heard".into(), packets: [Some(7), Some(0)] });
+            records.take(seconds(4), media_ended("heard", [7, 0]));
         }
         records.settle();
-        records.take(seconds(5), Event::MediaEnded { call: "unheard".into(), packets: [Some(1), Some(1)] });
+        records.take(seconds(5), media_ended("unheard", [1, 1]));
         records.settle();
         let written: Vec<Value> =
             records.lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -626,7 +761,7 @@ mod tests {
             let (after, by) = (seconds(1), "sip:b@192.0.2.1".into());
             records.take(
                 seconds(2),
-                Event::CallAnswered { call: call(), after, anchored: false, by, codec: None },
+                Event::CallAnswered { call: call(), after, anchored: false, by, at: None, codec: None },
             );
             let account = AddressOfRecord::new("alice", "example.com");
             let what = "It is spent".to_owned();

@@ -25,7 +25,7 @@ fn a_taken_port_names_its_owner_and_the_flag_that_changes_it() {
 #[test]
 fn the_banner_says_where_everything_is_and_nothing_that_is_not() {
     let data = tempfile::tempdir().unwrap();
-    let server = server(data.path(), &[("sip.tcp", "off"), ("security.ban.window", "5m")]);
+    let server = server(data.path(), &[("sip.tcp", "off")]);
     let (udp, tls) = (server.listeners()[0].address, server.listeners()[1].address);
     let lines = banner(&server, &["A note".into(), "a longer note".into()]);
     let version = env!("CARGO_PKG_VERSION");
@@ -35,7 +35,6 @@ fn the_banner_says_where_everything_is_and_nothing_that_is_not() {
         "  Domain  example.com, 127.0.0.1".into(),
         "  Media   udp 20000-20999; address offered to phones: 127.0.0.1".into(),
         format!("  Web     {}   {} (own CA; `offhook cert trust`)", server.urls()[0], server.urls()[1]),
-        "  Warning security.ban.window is set, but this version bans nobody".into(),
         "  ┌───────────────┐".into(),
         "  │ A note        │".into(),
         "  │ a longer note │".into(),

@@ -58,10 +58,10 @@ struct Placing {
 /// What a description of ours is wanted for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Waiting {
-    ToCall,
-    ToAnswer,
+    Call,
+    Answer,
     /// The peer has to learn where we are now.
-    ToMove,
+    Move,
 }
 
 /// Whether a hold or resume of ours is under way.
@@ -170,7 +170,7 @@ impl Call {
     fn seek(&mut self, env: &mut Env<'_, '_>) -> bool {
         let Some(placing) = &self.placing else { return false };
         if !self.sound.is_gathered() {
-            self.waiting = Some(Waiting::ToCall);
+            self.waiting = Some(Waiting::Call);
             return true;
         }
         let routes = env.routes();
@@ -245,7 +245,7 @@ impl Call {
             return env.event(Event::Dropped(DropReason::WrongState));
         }
         if !self.sound.is_gathered() {
-            self.waiting = Some(Waiting::ToAnswer);
+            self.waiting = Some(Waiting::Answer);
             return;
         }
         let body = match (&self.offer, invite.flow()) {
@@ -354,11 +354,11 @@ impl Call {
             return;
         }
         match self.waiting.take() {
-            Some(Waiting::ToCall) => {
+            Some(Waiting::Call) => {
                 self.seek(env);
             }
-            Some(Waiting::ToAnswer) => self.answer(env),
-            Some(Waiting::ToMove) => self.tell_moved(env),
+            Some(Waiting::Answer) => self.answer(env),
+            Some(Waiting::Move) => self.tell_moved(env),
             None => {}
         }
     }

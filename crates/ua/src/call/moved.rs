@@ -26,7 +26,7 @@ impl Call {
         self.sound.moved(env.config, now, env.stack.cx.rng, &mut out);
         self.flush(out, env);
         if self.answered {
-            self.waiting = Some(Waiting::ToMove);
+            self.waiting = Some(Waiting::Move);
         }
         self.go_on(env);
     }

@@ -1,7 +1,9 @@
 //! `/api/v1`: one file per resource.
 
 mod accounts;
+mod bans;
 mod calls;
+mod cameras;
 mod certificates;
 mod conferences;
 mod devices;
@@ -12,6 +14,7 @@ mod ladder;
 mod lines;
 mod messages;
 mod numbers;
+pub(crate) mod openapi;
 mod queues;
 mod recordings;
 mod spending;
@@ -48,6 +51,8 @@ pub(crate) fn routes() -> Router<Site> {
                 .delete(voicemail::remove_greeting),
         )
         .route("/accounts/{address}/voicemail/{id}", get(voicemail::sound).delete(voicemail::remove))
+        .route("/bans", get(bans::list).post(bans::add))
+        .route("/bans/{address}", get(bans::show).delete(bans::remove))
         .route("/numbers", get(numbers::list).post(numbers::add))
         .route("/numbers/ranges", post(numbers::add_range))
         .route("/numbers/requests", get(numbers::requests).post(numbers::request))
@@ -58,7 +63,10 @@ pub(crate) fn routes() -> Router<Site> {
         .route("/groups", get(groups::list))
         .route("/queues", get(queues::list))
         .route("/queues/{number}", get(queues::show))
+        .route("/cameras", get(cameras::list))
+        .route("/cameras/{name}/ring", post(cameras::ring))
         .route("/devices", get(devices::list))
+        .route("/devices/{account}", delete(devices::forget))
         .route("/messages", get(messages::list))
         .route("/conferences", get(conferences::list))
         .route("/conferences/{room}", get(conferences::show).patch(conferences::change))

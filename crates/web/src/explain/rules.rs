@@ -390,6 +390,13 @@ pub(super) const REMARKS: &[Rule] = &[
         SILENT,
         SILENT_CHINESE,
     ),
+    rule("lossy-caller", |facts| lossy(facts, "caller", &facts.caller.name), LOSSY, LOSSY_CHINESE),
+    rule(
+        "lossy-callee",
+        |facts| lossy(facts, "one who was called", &facts.winner()?.party.name),
+        LOSSY,
+        LOSSY_CHINESE,
+    ),
     rule(
         "repeated",
         |facts| (facts.repeated > 2).then(|| vec![facts.repeated.to_string()]),
@@ -491,6 +498,22 @@ fn silent(facts: &Facts, words: &[&str]) -> bool {
     let told = words.iter().any(|words| facts.has_note(&format!("no sound came {words}")));
     told && lasted.is_some_and(|lasted| lasted >= std::time::Duration::from_secs(1))
 }
+
+/// What is remarked on the way of one side's sound.
+fn lossy(facts: &Facts, whose: &str, name: &str) -> Option<Vec<String>> {
+    let words = format!("sound from the {whose}: ");
+    let told = facts.notes.iter().find_map(|note| note.strip_prefix(&words))?;
+    Some(vec![name.to_owned(), told.to_owned()])
+}
+
+const LOSSY: (&str, &str) = (
+    "The sound of {0} came badly: {1}.",
+    "Look at the network between that phone and the exchange: Wi-Fi, a full line, or a router that does not prefer voice.",
+);
+const LOSSY_CHINESE: (&str, &str) = (
+    "{0} 的声音到达不良：{1}。",
+    "请检查该话机与交换机之间的网络：Wi-Fi、线路拥塞，或路由器未优先处理语音。",
+);
 
 /// Direct sound to an address that only its owner's network knows.
 fn private_address(facts: &Facts) -> Option<Vec<String>> {

@@ -26,7 +26,7 @@ struct Said {
     /// By which feedback it may be asked; `None`: it has named none.
     by: Option<KeyFrameRequest>,
     /// Whether it has to be asked by signalling too.
-    to_be_asked: bool,
+    take_unasked: bool,
     /// Where it has seen pictures since the last answer; `None`: it does not.
     sees_at: Option<Option<SocketAddr>>,
 }
@@ -46,7 +46,7 @@ impl Stream {
             direction: Direction::Inactive,
             address: None,
             by: None,
-            to_be_asked: false,
+            take_unasked: false,
             sees_at: None,
         };
         let new = || Box::new(Pictures { parties: [nothing; 2], ours: cx.rng.random() });
@@ -71,7 +71,7 @@ impl Stream {
             let is_new = sees_at.is_some() && sees_at != viewer.sees_at;
             viewer.sees_at = sees_at;
             let said = &mut pictures.parties[sender.index()];
-            said.to_be_asked = is_new && said.by.is_none();
+            said.take_unasked = is_new && said.by.is_none();
             if is_new {
                 pictures.ask(self.id, sender, cx);
             }
@@ -100,11 +100,11 @@ impl Anchors {
     }
 
     /// The parties that have to be asked for a picture by signalling, because they have named no feedback; each once.
-    pub(crate) fn to_be_asked(&mut self, number: u64) -> Vec<PartyName> {
+    pub(crate) fn take_unasked(&mut self, number: u64) -> Vec<PartyName> {
         let streams = self.anchors.get_mut(&number).into_iter().flat_map(|anchor| &mut anchor.streams);
         let mut pictures: Vec<_> = streams.flatten().filter_map(|stream| stream.pictures.as_mut()).collect();
         let mut is_to_be_asked = |party: &PartyName| {
-            let said = pictures.iter_mut().map(|both| &mut both.parties[party.index()].to_be_asked);
+            let said = pictures.iter_mut().map(|both| &mut both.parties[party.index()].take_unasked);
             said.map(std::mem::take).fold(false, |one, other| one | other)
         };
         [PartyName::Caller, PartyName::Callee].into_iter().filter(|party| is_to_be_asked(party)).collect()

@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use offhook_media::command::{InsecureReason, Report};
+use offhook_media::command::{Counters, InsecureReason, Report};
 use offhook_sip::Status;
 
-use super::{Anchor, Anchors, Opened, SET_ASIDE};
+use super::{Anchor, Anchors, CountedFor, Opened, SET_ASIDE};
 use crate::config::Config;
-use crate::event::Event;
+use crate::event::{Event, Reception};
 
 /// Why a call cannot go on with the media that it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,10 +55,10 @@ impl Anchors {
     /// What a report of the relay tells of the sound of a call that is over.
     pub(crate) fn counted(&self, report: &Report) -> Option<Event> {
         let Report::Closed { stream, counters, .. } = report else { return None };
-        let (call, ends_here) = self.streams.get(stream)?.counted.as_ref()?;
-        let [caller, callee] = [counters[0].received, counters[1].received];
-        let packets = [Some(caller), (!ends_here).then_some(callee)];
-        Some(Event::MediaEnded { call: call.to_string(), packets })
+        let CountedFor { call, leg, ends_here } = self.streams.get(stream)?.counted.as_deref()?;
+        let [caller, callee] = counters.each_ref().map(reception);
+        let heard = [Some(caller), (!ends_here).then_some(callee)];
+        Some(Event::MediaEnded { call: call.clone(), leg: leg.clone(), heard })
     }
 
     /// Takes a report of the relay; returns the anchor whose call cannot go on because of it, and why.
@@ -122,6 +122,15 @@ impl Anchors {
         let anchors = self.anchors.iter();
         let over = anchors.filter(|(_, one)| one.answered.is_some() && too_long(one));
         over.map(|(number, _)| *number).collect()
+    }
+}
+
+fn reception(counters: &Counters) -> Reception {
+    Reception {
+        packets: counters.received,
+        lost: counters.lost,
+        bursts: counters.bursts,
+        jitter: Duration::from_micros(counters.jitter_us.into()),
     }
 }
 

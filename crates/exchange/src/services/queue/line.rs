@@ -224,13 +224,10 @@ impl Line {
             if self.queue.strategy != Strategy::All {
                 fresh.truncate(1);
             }
-            let dial = Dial {
-                to: fresh.iter().map(ToString::to_string).collect(),
-                by: None,
-                shown: ShownAs::Name(calls.shown_in_group(waiter.call, &self.queue.name).map(Box::new)),
-                rings_for: self.queue.rings_for,
-                headers: Vec::new(),
-            };
+            let shown = calls.shown_in_group(waiter.call, &self.queue.name).map(Box::new);
+            let to = fresh.iter().map(ToString::to_string).collect();
+            let rings_for = self.queue.rings_for;
+            let dial = Dial { to, rings_for, ..Dial::new("", None, ShownAs::Name(shown)) };
             let dialled = calls.dial(waiter.call, dial);
             if let [only] = &fresh[..] {
                 let place = everybody.iter().position(|one| one == only);

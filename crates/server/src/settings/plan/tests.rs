@@ -83,6 +83,25 @@ fn a_plan_is_read_as_it_is_written() {
 }
 
 #[test]
+fn what_the_dns_does_not_know_goes_by_the_next_rule() {
+    let text = PLAN.to_owned()
+        + "[[route]]\nname = \"enum\"\nto = { enum = \"E164.arpa\" }\n"
+        + "[[route]]\nname = \"rest\"\nto = { trunk = \"provider\" }\n";
+    let settings = settings(&text).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    assert_eq!(list_routes(&settings)[4].to, "enum e164.arpa");
+    let goes = |target: &str| test_route(&settings, target, Some("bob@example.com")).unwrap().decision;
+    let otherwise = |number: &str| Box::new(RouteDecision::Trunk("provider".into(), number.into()));
+    let number = "+498912345";
+    let sought = RouteDecision::Enum(number.into(), "e164.arpa".into(), otherwise(number));
+    assert_eq!(goes("089-12345"), sought);
+    assert_eq!(goes("5555"), *otherwise("5555"), "an extension is in no tree");
+    assert_eq!(
+        goes("0043-1-234567"),
+        RouteDecision::Refused(603, "Calls abroad are not allowed here".into())
+    );
+}
+
+#[test]
 fn what_is_wrong_with_a_plan_is_said() {
     let trunk = "[[trunk]]\nname = \"carrier\"\nserver = \"192.0.2.9\"\nauth = \"address\"\n";
     let rows = [
@@ -105,6 +124,10 @@ fn what_is_wrong_with_a_plan_is_said() {
         ("[[route]]\nname = \"a\"\nto = { reject = 200 }", "a status from 400 to 699"),
         ("[[route]]\nname = \"a\"\nto = { reject = 603, trunk = \"a\" }", "leads to one place"),
         ("[[route]]\nname = \"a\"\nto = { road = \"a\" }", "\"road\" is nowhere to go"),
+        ("[[route]]\nname = \"a\"\nto = { enum = \"192.0.2.1\" }", "no tree of the DNS"),
+        ("[[route]]\nname = \"a\"\nto = { enum = \"e164.arpa:53\" }", "no tree of the DNS"),
+        ("stir.verify = \"note\"", "nobody is named who may have signed"),
+        ("stir.roots = \"nowhere.pem\"", "nowhere.pem: No such file"),
         ("[[route]]\nname = \"a\"\nprepend = \"x\"\nto = { reject = 603 }", "what comes in front"),
         ("security.allow_from = [\"not a host\"]", "is neither a network"),
     ];

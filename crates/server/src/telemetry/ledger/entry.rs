@@ -1,10 +1,11 @@
 //! What happened to a call, as octets: the length of the rest, a kind, the Unix time in microseconds, then the fields of the
 //! kind; texts with their length before them.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use offhook_exchange::directory::AddressOfRecord;
-use offhook_exchange::event::{EndedBy, Event};
+use offhook_exchange::event::{CalledLeg, EndedBy, Event};
 use offhook_exchange::spending::{Money, Price};
 use offhook_sip::Status;
 
@@ -41,9 +42,14 @@ pub(in super::super) fn encode(out: &mut Vec<u8>, unix: Duration, event: &Event)
         Event::SpendingStopped { call, account, what, ended } => {
             entry.head(STOPPED, unix, call).text(account.as_str()).text(what).number(u64::from(*ended));
         }
-        Event::CallAnswered { call, after, anchored, by, codec } => {
+        Event::LegEnded { call, leg } => {
+            entry.head(LEG_ENDED, unix, call).leg(leg);
+        }
+        Event::CallAnswered { call, after, anchored, by, at, codec } => {
             entry.head(ANSWERED, unix, call).number(after.as_micros() as u64).number(u64::from(*anchored));
             entry.text(by).text(codec.as_deref().unwrap_or_default());
+            let at = at.map(|(at, after)| (at.to_string(), after.as_micros() as u64));
+            at.into_iter().for_each(|(at, after)| _ = entry.text(&at).number(after));
         }
         Event::CallFailed { call, status, reason, by } => {
             let by = by.map_or(0, |by| number_of(by) + 1);
@@ -114,8 +120,10 @@ fn event(mut entry: Reader<'_>) -> Option<(Duration, Event)> {
             let after = Duration::from_micros(entry.number()?);
             let anchored = entry.number()? != 0;
             let (by, codec) = (entry.text()?, Some(entry.text()?).filter(|codec| !codec.is_empty()));
-            Event::CallAnswered { call, after, anchored, by, codec }
+            let at = entry.address().zip(entry.number().map(Duration::from_micros));
+            Event::CallAnswered { call, after, anchored, by, at, codec }
         }
+        LEG_ENDED => Event::LegEnded { call, leg: Box::new(entry.leg()?) },
         FAILED => {
             let status = Status::new(entry.number()?.try_into().ok()?)?;
             let reason = entry.text()?;
@@ -144,6 +152,15 @@ impl Writer<'_> {
         self
     }
 
+    fn leg(&mut self, leg: &CalledLeg) {
+        let CalledLeg { to, at, trunk, call_id, began, answered, code, reason, codec } = leg;
+        let text = |one: &Option<String>| one.clone().unwrap_or_default();
+        self.text(to).text(&at.map(|at| at.to_string()).unwrap_or_default());
+        self.text(&text(trunk)).text(&text(call_id)).text(reason).text(&text(codec));
+        self.number(began.as_micros() as u64).number((*code).into());
+        answered.iter().for_each(|at| _ = self.number(at.as_micros() as u64));
+    }
+
     fn text(&mut self, text: &str) -> &mut Self {
         self.number(text.len() as u64);
         self.0.extend(text.as_bytes());
@@ -168,6 +185,22 @@ impl<'a> Reader<'a> {
         let (per_minute, connection) = (Money(self.number()?), Money(self.number()?));
         let (first, then) = (u32::try_from(self.number()?).ok()?, u32::try_from(self.number()?).ok()?);
         Some(Price { per_minute, connection, first, then })
+    }
+
+    fn leg(&mut self) -> Option<CalledLeg> {
+        let some = |text: String| Some(text).filter(|text| !text.is_empty());
+        let to = self.text()?;
+        let at = self.address();
+        let (trunk, call_id, reason) = (some(self.text()?), some(self.text()?), self.text()?);
+        let (codec, began) = (some(self.text()?), Duration::from_micros(self.number()?));
+        let code = self.number()?.try_into().ok()?;
+        let answered = self.number().map(Duration::from_micros);
+        Some(CalledLeg { to, at, trunk, call_id, began, answered, code, reason, codec })
+    }
+
+    /// A text that is one, or none.
+    fn address(&mut self) -> Option<SocketAddr> {
+        self.text()?.parse().ok()
     }
 
     fn text(&mut self) -> Option<String> {
@@ -197,3 +230,4 @@ const CAME: u64 = 8;
 const STAYED: u64 = 9;
 const RECORDING: u64 = 10;
 const VERIFIED: u64 = 20;
+const LEG_ENDED: u64 = 11;

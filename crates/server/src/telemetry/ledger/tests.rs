@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use offhook_exchange::directory::AddressOfRecord;
-use offhook_exchange::event::{EndedBy, Event};
+use offhook_exchange::event::{CalledLeg, EndedBy, Event};
 use offhook_exchange::spending::{Money, Price};
 use offhook_sip::Status;
 use serde_json::Value;
@@ -20,6 +20,7 @@ fn answered(call: &str) -> Event {
         after: Duration::from_millis(1_500),
         anchored: false,
         by: "sip:c@e".into(),
+        at: Some((([192, 0, 2, 9], 5060).into(), Duration::from_millis(7))),
         codec: None,
     }
 }
@@ -55,14 +56,28 @@ fn events_come_back_as_they_were_and_a_torn_end_is_left_out() {
     };
     let what = "It is spent".to_owned();
     let stopped = Event::SpendingStopped { call: "a".into(), account: alice.clone(), what, ended: true };
+    let busy =
+        CalledLeg { to: "sip:x@y".into(), code: 486, reason: "Busy Here".into(), ..CalledLeg::default() };
+    let agent = CalledLeg {
+        at: Some(([192, 0, 2, 7], 5060).into()),
+        trunk: Some("carrier".into()),
+        call_id: Some("offhook-00-2".into()),
+        began: at(1),
+        answered: Some(at(2)),
+        codec: Some("opus".into()),
+        ..busy.clone()
+    };
     let all = [
         started("a"),
         leg,
         Event::CallCame { call: "a".into(), trunk: "carrier".into() },
+        Event::CallVerified { call: "a".into(), verdict: "passed A +49301234567".into() },
         sent(true),
         sent(false),
         Event::CallStayed { call: "a".into() },
         answered("a"),
+        Event::LegEnded { call: "a".into(), leg: Box::new(busy) },
+        Event::LegEnded { call: "a".into(), leg: Box::new(agent) },
         stopped,
         ended("a"),
         failed(None),

@@ -22,7 +22,8 @@ fn one_call_is_shown_by_the_beginning_of_its_call_id() {
     assert_eq!(
         said(&["calls", "show", "abc1"]),
         "Call-ID   abc1@phone\nFrom      =1+1 <sip:a@b>\nTo        <sip:c@b>\nStarted   2026-11-01T10:00:00.000Z\n\
-         Answered  –\nEnded     2026-11-01T10:00:09.000Z\nResult    486 Busy Here\nLegs      2\n"
+         Answered  –\nEnded     2026-11-01T10:00:09.000Z\nResult    486 Busy Here\nLegs      2\n\
+         Called    sip:c@192.0.2.7 (192.0.2.7:5060): 486 Busy Here, 2026-11-01T10:00:00.000Z to 2026-11-01T10:00:09.000Z\n"
     );
     assert!(
         said(&["calls", "show", "abc2"]).contains("\nEnded     2026-11-02T10:01:00.000Z by the caller\n")

@@ -208,5 +208,5 @@ impl Core {
     }
 }
 
-/// Apart from the proxy's numbers, and from those about trunks and about who is calling.
-const OURS: u64 = 1 << 61;
+/// Apart from the proxy's numbers, and from those about trunks, about who is calling and about numbers.
+const OURS: u64 = 1 << 60;

@@ -106,9 +106,7 @@ impl Voice {
 
     /// A camera sends, or no longer does.
     pub(crate) fn live_state(&mut self, camera: CameraId, is_up: bool) {
-        if let Some(live) = self.source.live() {
-            live.state(camera, is_up);
-        }
+        self.source.live_state(camera, is_up);
     }
 
     /// Hears the next 20 ms.

@@ -34,8 +34,12 @@ impl Live {
         self.flows |= self.waiting.len() >= LEAST;
     }
 
-    pub(super) fn state(&mut self, camera: CameraId, is_up: bool) {
-        self.is_over |= camera == self.camera && !is_up;
+    pub(super) fn is_of(&self, camera: CameraId) -> bool {
+        camera == self.camera
+    }
+
+    pub(super) fn state(&mut self, is_up: bool) {
+        self.is_over = !is_up;
     }
 
     /// Fills a place, with silence where nothing has come; `false`: there will be nothing more.
@@ -83,9 +87,10 @@ mod tests {
             left += 320;
         }
         assert!((LEAST..=MOST).contains(&left), "{left}");
-        live.state(CameraId(4), false);
-        assert!(live.fill(&mut place));
-        live.state(CAMERA, false);
+        assert!(live.is_of(CAMERA) && !live.is_of(CameraId(4)));
+        live.state(false);
         assert!(!live.fill(&mut place));
+        live.state(true);
+        assert!(live.fill(&mut place));
     }
 }

@@ -4,6 +4,7 @@ use super::file::{MUSIC, Request};
 use super::live::Live;
 use super::melody::Melody;
 use super::{Clip, FRAME, Frame, MOST_CLIPS, RATE};
+use crate::camera::CameraId;
 use crate::command::StreamId;
 use crate::prompts::{self, Prompt};
 use crate::tone::Tone;
@@ -113,6 +114,18 @@ impl Source {
             Piece::Live(live) => Some(live),
             _ => None,
         })
+    }
+
+    /// A camera has come or gone. What is said until it comes is no longer said then.
+    pub(super) fn live_state(&mut self, camera: CameraId, is_up: bool) {
+        let is_it = |piece: &Piece| matches!(piece, Piece::Live(live) if live.is_of(camera));
+        let Some(at) = self.pieces.iter().position(is_it) else { return };
+        if is_up {
+            self.pieces.drain(..at);
+        }
+        if let Some(live) = self.live() {
+            live.state(is_up);
+        }
     }
 
     /// A file has come, or will not.

@@ -250,8 +250,19 @@ fn every_remark_is_made_when_it_holds_and_only_then() {
     let direct = "· answered: the sound goes directly between the phones";
     assert_eq!(remarks(&with(&[direct])), ["private-address", "direct-sound"]);
     let all = REMARKS.iter().map(|rule| rule.name);
-    let expected =
-        ["bye-unanswered", "silent-caller", "silent-callee", "repeated", "private-address", "direct-sound"];
+    let lossy = "· sound from the caller: 40 of 250 packets lost";
+    assert_eq!(silent(lossy), ["lossy-caller"]);
+    assert_eq!(silent("· sound from the one who was called: 40 of 250 packets lost"), ["lossy-callee"]);
+    let expected = [
+        "bye-unanswered",
+        "silent-caller",
+        "silent-callee",
+        "lossy-caller",
+        "lossy-callee",
+        "repeated",
+        "private-address",
+        "direct-sound",
+    ];
     assert_eq!(all.collect::<Vec<_>>(), expected);
 }
 

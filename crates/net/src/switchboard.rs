@@ -13,7 +13,7 @@ use offhook_udp_batch::canonical;
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::connection::{ByteStream, Connection, cost};
 use crate::dial::Dial;
@@ -100,12 +100,8 @@ impl Switchboard {
         }
     }
 
-    pub(crate) async fn run(
-        mut self,
-        mut doors: Vec<OpenDoor>,
-        mut commands: mpsc::UnboundedReceiver<Command>,
-    ) {
-        let done = self.serve(&mut doors, &mut commands).await;
+    pub(crate) async fn run(mut self, doors: Vec<OpenDoor>, mut commands: mpsc::UnboundedReceiver<Command>) {
+        let done = self.serve(&doors, &mut commands).await;
         drop(doors);
         // A connection that cannot report its end, or write its last message, is cut off.
         let _ = timeout(self.limits.write, self.finish()).await;
@@ -118,30 +114,19 @@ impl Switchboard {
     /// Until it is asked to stop, or nobody is left to serve. Returns whom to tell that all is closed.
     async fn serve(
         &mut self,
-        doors: &mut [OpenDoor],
+        doors: &[OpenDoor],
         commands: &mut mpsc::UnboundedReceiver<Command>,
     ) -> Option<oneshot::Sender<()>> {
         let inlet = self.inlet.clone();
         let (mut last, mut rests_until) = (0, None);
-        let mut looks = interval(LOOK);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 (at, knocked) = door::next(doors, last), if rests_until.is_none() && !doors.is_empty() => {
                     last = at;
-                    if let Err(error) = self.let_in(&mut doors[at], Poll::Ready(knocked)).await {
+                    if let Err(error) = self.let_in(&doors[at], knocked).await {
                         // Out of descriptors or memory: it would fail again at once.
                         tracing::warn!(%error, "accept");
                         rests_until = Some(Instant::now() + REST);
-                    }
-                }
-                _ = looks.tick(), if rests_until.is_none() && doors.iter().any(OpenDoor::is_crowded) => {
-                    for door in doors.iter_mut().filter(|door| door.is_crowded()) {
-                        let knocked = door.at_once().await;
-                        if let Err(error) = self.let_in(door, knocked).await {
-                            tracing::warn!(%error, "accept");
-                            rests_until = Some(Instant::now() + REST);
-                        }
                     }
                 }
                 () = until(rests_until), if rests_until.is_some() => rests_until = None,
@@ -204,21 +189,21 @@ impl Switchboard {
     /// woken for each one before.
     async fn let_in(
         &mut self,
-        door: &mut OpenDoor,
-        mut knocked: Poll<io::Result<(TcpStream, SocketAddr)>>,
+        door: &OpenDoor,
+        mut knocked: io::Result<(TcpStream, SocketAddr)>,
     ) -> io::Result<()> {
-        let mut came = 0;
-        while let Poll::Ready(one) = knocked {
-            came += 1;
-            match one {
+        for _ in 0..AT_ONCE {
+            match knocked {
                 Ok((stream, remote)) => self.turn_away_or_accept(door, stream, canonical(remote)),
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) => return Err(error),
             }
-            let most = if door.is_crowded() { CROWD } else { AT_ONCE };
-            knocked = if came < most { door.at_once().await } else { Poll::Pending };
+            match door.at_once().await {
+                Poll::Ready(next) => knocked = next,
+                Poll::Pending => break,
+            }
         }
-        door.note(came)
+        Ok(())
     }
 
     fn turn_away_or_accept(&mut self, door: &OpenDoor, stream: TcpStream, remote: SocketAddr) {
@@ -442,10 +427,6 @@ static NEXT: AtomicU64 = AtomicU64::new(1);
 const NOTICES: usize = 256;
 /// Connections that are let in before anything else is looked at.
 const AT_ONCE: usize = 64;
-/// The same when they are only looked for from time to time.
-const CROWD: usize = 1_024;
-/// How often one looks whether more of a crowd wait.
-const LOOK: Duration = Duration::from_millis(1);
 /// How long nobody is let in after the system refused to.
 const REST: Duration = Duration::from_millis(100);
 /// Addresses of which it is remembered who has to answer there.

@@ -54,6 +54,12 @@ pub fn banned_as(ip: IpAddr) -> IpAddr {
     }
 }
 
+/// Whether guesses from an address can have it banned; never that of our own machine and of local networks.
+pub(crate) fn may_ban(ip: IpAddr, local: &[IpNet]) -> bool {
+    let ip = ip.to_canonical();
+    !ip.is_loopback() && !local.iter().any(|network| network.contains(&ip))
+}
+
 /// What a shard knows of that.
 #[derive(Debug, Default)]
 pub(crate) struct Bans {
@@ -103,11 +109,10 @@ impl Bans {
         local: &[IpNet],
         (now, unix): (Instant, u64),
     ) -> Option<Ban> {
-        let ip = from.to_canonical();
-        if ip.is_loopback() || local.iter().any(|network| network.contains(&ip)) {
+        if !may_ban(from, local) {
             return None;
         }
-        let address = banned_as(ip);
+        let address = banned_as(from);
         if !self.failures.contains_key(&address) && self.failures.len() >= MOST_SOURCES {
             self.sweep(rules, now, unix);
             // Somebody guesses from very many addresses: who is counted already still is.

@@ -221,3 +221,25 @@ fn a_phone_is_called_on_the_way_that_it_registered_by_whatever_its_answer_claims
     assert_eq!(bench.request(BOB).method().as_str(), "BYE");
     assert!(bench.nothing_sent());
 }
+
+#[test]
+fn nobody_has_another_banned_by_guesses_in_its_name() {
+    let mut bench = Bench::with(|_| {});
+    let text = |unique: &str| bench::register("bob", BOB, "").replace("regbob1", unique);
+    bench.send(EVE, &text("hers").replace(BOB, EVE));
+    let hers = bench.response(EVE);
+    for number in 0..20 {
+        // She writes the address of his phone on her datagrams, and so never reads what they are answered with.
+        bench.authenticated_with(BOB, "bob", "guess", &text(&format!("guess{number}x")), &hers);
+        assert_eq!(bench.codes(BOB), [401]);
+    }
+    bench.register("bob", BOB);
+    for number in 0..8 {
+        bench.send(BOB, &text(&format!("his{number}x")));
+        let his = bench.response(BOB);
+        bench.authenticated_with(BOB, "bob", "forgotten", &text(&format!("his{number}y")), &his);
+        bench.take(BOB);
+    }
+    bench.send(BOB, &text("last"));
+    assert!(bench.take(BOB).is_empty(), "its own wrong passwords ban an address");
+}

@@ -13,6 +13,7 @@ use offhook_sip_stack::{Flow, Transport};
 
 use super::Core;
 use crate::agents;
+use crate::bans;
 use crate::config::Authentication;
 use crate::context::Context;
 use crate::directory::Account;
@@ -143,7 +144,11 @@ impl Core {
         let find = |user: &str| identity::by_username(user, claimed, directory, config);
         let alias = |uri: &Uri| config.means_the_same(uri, request, flow);
         let secrets = |user: &str| find(user).map(|account| account.secrets.clone().into());
-        let verified = self.authenticator.verify(request, kind, now, alias, secrets);
+        let source = flow.remote.ip();
+        // Anybody can write any address on a datagram, also that of somebody whom they want to see banned.
+        let forgeable = flow.transport == Transport::Udp && bans::may_ban(source, &config.local_networks);
+        let only_from = forgeable.then_some(source);
+        let verified = self.authenticator.verify(request, kind, now, only_from, alias, secrets);
         let failure = match verified.map(|verified| (find(&verified.username).cloned(), verified.username)) {
             Ok((Some(account), _)) => return Ok(account),
             Ok((None, _)) => Failure::Wrong,
@@ -155,7 +160,7 @@ impl Core {
             });
             let username = username.unwrap_or_default();
             let (local, times) = (&self.config.local_networks, (cx.now, now));
-            let from = (flow.remote.ip(), username.as_str());
+            let from = (source, username.as_str());
             let banned = self.bans.failed(from, &self.config.ban, local, times);
             if let Some(ban) = &banned {
                 self.bans.set(ban.clone());
@@ -165,7 +170,8 @@ impl Core {
             cx.event(Event::AuthenticationFailed { from: flow.remote, username, banned });
         }
         let stale = matches!(failure, Failure::Stale | Failure::Replayed);
-        let challenges = self.authenticator.challenge(kind, agents::offer(request), stale, now, cx.rng);
+        let challenges =
+            self.authenticator.challenge(kind, agents::offer(request), stale, source, now, cx.rng);
         let start = Refusal::from(kind.status());
         Err(challenges.into_iter().fold(start, |refusal, (name, one)| refusal.with(name, one)))
     }

@@ -1,5 +1,6 @@
 //! The callees' sides: 180 and 200 at once, 200 to BYE.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use super::callers::Callers;
@@ -9,10 +10,12 @@ use super::sound;
 use super::text;
 use super::timers::Owner;
 
-/// All calls that came, by the number in their Call-ID.
+/// All calls that came, by the number in their Call-ID; those that were bridged have a Call-ID of the exchange's own, and take
+/// the numbers as they come.
 #[derive(Debug, Default)]
 pub(super) struct Callees {
     legs: Vec<Leg>,
+    bridged: HashMap<Box<[u8]>, usize>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -46,14 +49,17 @@ impl Callees {
         peer: SocketAddr,
         cx: &mut Context,
     ) {
-        let Some((Callers::KIND, number)) = heard.unit(cx.plan.run) else {
+        let number = match heard.unit(cx.plan.run) {
+            Some((Callers::KIND, number)) => Some(number),
+            // Of another run.
+            _ if heard.call_id.ends_with(b"@load") => None,
+            _ => self.bridged(heard),
+        };
+        // As many calls as there can be: a number from elsewhere must not make the list grow.
+        let Some(number) = number.filter(|number| *number < MOST) else {
             cx.tally.unknown += 1;
             return;
         };
-        // As many calls as there can be: a number from elsewhere must not make the list grow.
-        if number >= MOST {
-            return;
-        }
         if self.legs.len() <= number {
             self.legs.resize(number + 1, Leg::default());
         }
@@ -63,6 +69,16 @@ impl Callees {
             b"BYE" => self.left(number, door, heard, peer, cx),
             _ => ok(number, door, heard, peer, cx),
         }
+    }
+
+    /// The number of a call that came under another Call-ID than it left with.
+    fn bridged(&mut self, heard: &Heard<'_>) -> Option<usize> {
+        if let Some(number) = self.bridged.get(heard.call_id) {
+            return Some(*number);
+        }
+        let number = self.legs.len();
+        (heard.method == b"INVITE").then(|| self.bridged.insert(heard.call_id.into(), number))?;
+        Some(number)
     }
 
     fn invited(

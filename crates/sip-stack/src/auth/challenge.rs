@@ -1,10 +1,12 @@
 //! The server's side: challenges without state, verification of what comes back.
 
+use std::net::IpAddr;
+
 use hmac::{Hmac, KeyInit, Mac};
 use offhook_sip::digest::{self, Algorithm, Ha1, Parts, Qop};
 use offhook_sip::{Challenge, Credentials, Name, Request, Uri};
 use rand::RngExt as _;
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 
 use super::Kind;
 use super::nonce_counts::{NonceCounts, NonceId, Refused};
@@ -12,8 +14,8 @@ use crate::Rng;
 
 /// Challenges requests and verifies the credentials that answer (RFC 7616 §3).
 ///
-/// A nonce holds its time and a keyed hash, so that whoever has the key can verify it: the same shard after a restart,
-/// or on another machine. Which nonce counts were used is known only here, so a nonce of another shard is stale.
+/// A nonce holds its time, a keyed hash and a mark of whom it was given to, so that whoever has the key can verify it: the same
+/// shard after a restart, or on another machine. Which nonce counts were used is known only here, so a nonce of another shard is stale.
 pub struct Authenticator {
     key: [u8; 32],
     realm: String,
@@ -83,7 +85,8 @@ pub struct Verified {
 pub enum Failure {
     /// No credentials for our realm.
     Missing,
-    /// The credentials are right, but their nonce is too old or not ours: challenge with `stale=true`.
+    /// The credentials are right, but their nonce is too old or not ours; or their nonce was not given to who sends them,
+    /// and nobody has looked whether they are right: challenge with `stale=true`.
     Stale,
     /// The user is unknown or the password wrong; which of them cannot be told.
     Wrong,
@@ -149,16 +152,18 @@ impl Authenticator {
         &self.realm
     }
 
-    /// The header fields of a challenge: one for each algorithm, best first (RFC 8760 §2.3). `now` is in Unix seconds.
+    /// The header fields of a challenge that goes to this address: one for each algorithm, best first (RFC 8760 §2.3). `now` is
+    /// in Unix seconds.
     pub fn challenge(
         &self,
         kind: Kind,
         offer: Offer,
         stale: bool,
+        to: IpAddr,
         now: u64,
         rng: &mut Rng,
     ) -> Vec<(Name, Challenge)> {
-        let nonce = self.nonce(now, rng.random());
+        let nonce = self.nonce(to, now, rng.random());
         let stale = if stale { ", stale=true" } else { "" };
         let of = |algorithm: Algorithm| {
             let name = algorithm.name();
@@ -170,6 +175,10 @@ impl Authenticator {
 
     /// Verifies the credentials of a request. `now` is in Unix seconds; `lookup` finds the secrets of a username.
     ///
+    /// With `only_from`, their nonce must have been given to that address: an address that anybody could have written on a
+    /// datagram has read the challenge then, and what it does wrong is its own. Credentials under another nonce are stale
+    /// whether they are right or not, which tells a guesser nothing.
+    ///
     /// The Request-URI must be the one the credentials are for, as far as user, host and port go: proxies and phones
     /// add parameters. `alias` says whether another URI means the same: some clients name the address that they send
     /// to. Verifying uses up the nonce count, so a request is verified once; its retransmissions are the
@@ -179,6 +188,7 @@ impl Authenticator {
         request: &Request,
         kind: Kind,
         now: u64,
+        only_from: Option<IpAddr>,
         alias: impl Fn(&Uri) -> bool,
         lookup: impl Fn(&str) -> Option<Secrets>,
     ) -> Result<Verified, Failure> {
@@ -191,7 +201,7 @@ impl Authenticator {
             if !credentials.is_digest() || credentials.realm().as_deref() != Some(&self.realm) {
                 continue;
             }
-            match self.verify_one(&credentials, request, now, &alias, &lookup) {
+            match self.verify_one(&credentials, request, (now, only_from), &alias, &lookup) {
                 Ok(verified) => return Ok(verified),
                 Err(why) => failure = why,
             }
@@ -203,7 +213,7 @@ impl Authenticator {
         &mut self,
         credentials: &Credentials,
         request: &Request,
-        now: u64,
+        (now, only_from): (u64, Option<IpAddr>),
         alias: &impl Fn(&Uri) -> bool,
         lookup: &impl Fn(&str) -> Option<Secrets>,
     ) -> Result<Verified, Failure> {
@@ -222,6 +232,10 @@ impl Authenticator {
         if !same_target(&uri, request, alias) {
             return Err(Malformed);
         }
+        let id = self.read_nonce(&nonce, now, only_from);
+        if only_from.is_some() && id.is_none() {
+            return Err(Stale);
+        }
         let algorithm = credentials.algorithm().ok_or(Malformed)?;
         let secrets = lookup(&username).unwrap_or_default();
         let (secret, nobody) = match algorithm {
@@ -239,7 +253,7 @@ impl Authenticator {
         }
         // From here on it is somebody with the password, who may know about the nonce.
         let ours = credentials.opaque().is_none_or(|opaque| *opaque == *self.opaque);
-        let id = self.read_nonce(&nonce, now).filter(|_| ours).ok_or(Stale)?;
+        let id = id.filter(|_| ours).ok_or(Stale)?;
         if let Some(count) = count {
             let oldest = now.saturating_sub(self.lifetime);
             self.counts.accept(id, count, oldest).map_err(|refused| match refused {
@@ -261,10 +275,11 @@ impl Authenticator {
         }
     }
 
-    fn nonce(&self, now: u64, salt: u64) -> String {
+    fn nonce(&self, to: IpAddr, now: u64, salt: u64) -> String {
         let (now, salt) = (now.to_be_bytes(), salt.to_be_bytes());
-        let mac = self.nonce_mac(&now, &salt).finalize().into_bytes();
-        digest::to_hex(&[&now[..], &salt, &mac[..16]].concat())
+        let hash = self.nonce_mac(&now, &salt).finalize().into_bytes();
+        let (mac, secret) = hash.split_at(16);
+        digest::to_hex(&[&now[..], &salt, mac, &given_to(secret, to)].concat())
     }
 
     fn nonce_mac(&self, issued: &[u8], salt: &[u8]) -> Hmac<Sha256> {
@@ -272,17 +287,33 @@ impl Authenticator {
         keyed(&self.key, &[&purpose, self.realm.as_bytes(), issued, salt])
     }
 
-    /// What a nonce says, if we made it and it is not too old.
-    fn read_nonce(&self, nonce: &str, now: u64) -> Option<NonceId> {
-        let bytes: [u8; 32] = digest::from_hex(nonce)?.try_into().ok()?;
-        let (said, mac) = bytes.split_at(16);
-        let (issued, salt) = said.split_at(8);
-        self.nonce_mac(issued, salt).verify_truncated_left(mac).ok()?;
+    /// What a nonce says, if we made it (for that address) and it is not too old.
+    fn read_nonce(&self, nonce: &str, now: u64, only_from: Option<IpAddr>) -> Option<NonceId> {
+        let bytes: [u8; 36] = digest::from_hex(nonce)?.try_into().ok()?;
+        let (said, shown) = bytes.split_at(16);
+        let ((issued, salt), (shown, given)) = (said.split_at(8), shown.split_at(16));
+        let hash = self.nonce_mac(issued, salt).finalize().into_bytes();
+        let (mac, secret) = hash.split_at(16);
+        let given = only_from.is_none_or(|from| digest::same(&given_to(secret, from), given));
+        if !(digest::same(mac, shown) & given) {
+            return None;
+        }
         let issued = u64::from_be_bytes(issued.try_into().ok()?);
         let salt = u64::from_be_bytes(salt.try_into().ok()?);
         let fresh = issued <= now.saturating_add(CLOCK_SKEW) && now < issued.saturating_add(self.lifetime);
         fresh.then_some((issued, salt))
     }
+}
+
+/// The mark of an address on a nonce: what nobody can compute who does not know the half of the nonce's hash that is never sent.
+fn given_to(secret: &[u8], to: IpAddr) -> [u8; 4] {
+    let hash = Sha256::new().chain_update(secret);
+    let hash = match to.to_canonical() {
+        IpAddr::V4(ip) => hash.chain_update(ip.octets()),
+        IpAddr::V6(ip) => hash.chain_update(ip.octets()),
+    };
+    let hash: [u8; 32] = hash.finalize().into();
+    [hash[0], hash[1], hash[2], hash[3]]
 }
 
 impl std::fmt::Debug for Authenticator {

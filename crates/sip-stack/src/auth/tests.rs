@@ -1,3 +1,5 @@
+use std::net::{IpAddr, Ipv4Addr};
+
 use bytes::Bytes;
 use offhook_sip::digest::{self, Algorithm, Parts, Qop};
 use offhook_sip::{Message, Method, Name, Request, RequestBuilder, Response, Status};
@@ -9,6 +11,7 @@ use crate::Rng;
 const KEY: [u8; 32] = [42; 32];
 const REALM: &str = "example.com";
 const NOW: u64 = 1_800_000_000;
+const PHONE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 9));
 
 fn rng() -> Rng {
     Rng::seed_from_u64(1)
@@ -42,7 +45,7 @@ fn register() -> Request {
 
 fn challenged(server: &Authenticator, kind: Kind, stale: bool, now: u64, rng: &mut Rng) -> Response {
     server
-        .challenge(kind, Offer::default(), stale, now, rng)
+        .challenge(kind, Offer::default(), stale, PHONE, now, rng)
         .into_iter()
         .fold(Response::to_request(&register(), kind.status()), |response, (name, challenge)| {
             response.header(name, challenge)
@@ -72,7 +75,7 @@ fn answered(server: &Authenticator, client: &mut Authorizer, request: &Request) 
 }
 
 fn verify(server: &mut Authenticator, request: &Request, now: u64) -> Result<Verified, Failure> {
-    server.verify(request, Kind::UserToUser, now, |_| false, secrets)
+    server.verify(request, Kind::UserToUser, now, None, |_| false, secrets)
 }
 
 /// The request with one text in it replaced.
@@ -121,7 +124,7 @@ fn a_right_answer_is_verified_and_says_who_it_is() {
         let (mut server, mut rng) = (server(), rng());
         let response = challenged(&server, kind, false, NOW, &mut rng);
         let request = alice().answer(&register(), &response, &mut rng).unwrap();
-        let verified = server.verify(&request, kind, NOW, |_| false, secrets).unwrap();
+        let verified = server.verify(&request, kind, NOW, None, |_| false, secrets).unwrap();
         assert_eq!(verified, Verified { username: "alice".into(), algorithm: Algorithm::Sha256 });
     }
 }
@@ -131,7 +134,7 @@ fn md5_is_enough_for_a_client_that_knows_no_more() {
     let mut server = server();
     let mut rng = rng();
     let md5 = server
-        .challenge(Kind::UserToUser, Offer::default(), false, NOW, &mut rng)
+        .challenge(Kind::UserToUser, Offer::default(), false, PHONE, NOW, &mut rng)
         .pop()
         .unwrap()
         .1
@@ -149,7 +152,10 @@ fn no_credentials_for_our_realm_are_missing_credentials() {
     assert_eq!(verify(&mut server, &request, NOW), Err(Failure::Missing));
     // Those for a proxy are not those for a registrar.
     let request = answered(&server, &mut alice(), &register());
-    assert_eq!(server.verify(&request, Kind::ProxyToUser, NOW, |_| false, secrets), Err(Failure::Missing));
+    assert_eq!(
+        server.verify(&request, Kind::ProxyToUser, NOW, None, |_| false, secrets),
+        Err(Failure::Missing)
+    );
 }
 
 #[test]
@@ -169,7 +175,10 @@ fn a_user_without_a_secret_for_the_algorithm_is_refused() {
     let mut server = server();
     let request = answered(&server, &mut alice(), &register());
     let md5_only = |_: &str| Some(Secrets { sha256: None, ..secrets("alice").unwrap() });
-    assert_eq!(server.verify(&request, Kind::UserToUser, NOW, |_| false, md5_only), Err(Failure::Wrong));
+    assert_eq!(
+        server.verify(&request, Kind::UserToUser, NOW, None, |_| false, md5_only),
+        Err(Failure::Wrong)
+    );
 }
 
 #[test]
@@ -282,7 +291,7 @@ fn broken_credentials_are_malformed_and_never_right() {
 #[test]
 fn legacy_credentials_are_refused_unless_allowed() {
     let mut strict = server();
-    let nonce = strict.challenge(Kind::UserToUser, Offer::default(), false, NOW, &mut rng())[0]
+    let nonce = strict.challenge(Kind::UserToUser, Offer::default(), false, PHONE, NOW, &mut rng())[0]
         .1
         .nonce()
         .unwrap()
@@ -413,4 +422,20 @@ fn a_client_keeps_the_credentials_of_proxy_and_registrar_apart() {
 fn secrets_print_as_dots() {
     let text = format!("{:?} {:?} {:?}", alice(), server(), secrets("alice"));
     assert!(!text.contains("se\\\"cret") && !text.contains("42"), "{text}");
+}
+
+#[test]
+fn a_nonce_of_another_address_is_stale_whatever_the_password() {
+    let (mut server, mut rng) = (server(), rng());
+    let other = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 10));
+    let response = challenged(&server, Kind::UserToUser, false, NOW, &mut rng);
+    let right = alice().answer(&register(), &response, &mut rng).unwrap();
+    let mut guesser = Authorizer::new("alice", Password::new("guess"));
+    let wrong = guesser.answer(&register(), &response, &mut rng).unwrap();
+    let mut from =
+        |request, ip| server.verify(request, Kind::UserToUser, NOW, Some(ip), |_| false, secrets).map(drop);
+    assert_eq!(from(&right, other), Err(Failure::Stale));
+    assert_eq!(from(&wrong, other), Err(Failure::Stale));
+    assert_eq!(from(&wrong, PHONE), Err(Failure::Wrong));
+    assert_eq!(from(&right, PHONE), Ok(()));
 }

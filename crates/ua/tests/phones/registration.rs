@@ -32,15 +32,20 @@ fn serve(wire: &mut Wire) {
             sha256: Some(digest::ha1(Algorithm::Sha256, "alice", "example.com", "secret")),
         };
         let lookup = |user: &str| (user == "alice").then(|| secrets.clone());
-        let response = match authenticator.verify(&request, Kind::UserToUser, 1000, |_| false, lookup) {
+        let response = match authenticator.verify(&request, Kind::UserToUser, 1000, None, |_| false, lookup) {
             Ok(_) => Response::to_request(&request, Status::OK)
                 .copy(Name::Contact, &request)
                 .copy(Name::Expires, &request),
             Err(_) => {
                 let mut builder = Response::to_request(&request, Status::UNAUTHORIZED);
-                for (name, challenge) in
-                    authenticator.challenge(Kind::UserToUser, Offer::default(), false, 1000, &mut rng)
-                {
+                for (name, challenge) in authenticator.challenge(
+                    Kind::UserToUser,
+                    Offer::default(),
+                    false,
+                    [192, 0, 2, 9].into(),
+                    1000,
+                    &mut rng,
+                ) {
                     builder = builder.header(name, challenge);
                 }
                 builder

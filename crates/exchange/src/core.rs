@@ -7,6 +7,7 @@ mod configure;
 mod dialled;
 mod diversion;
 mod enumerate;
+mod following;
 mod hunt;
 mod message;
 mod outward;

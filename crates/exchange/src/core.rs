@@ -567,6 +567,12 @@ impl Core {
                 let (bridged, mut env, services) = self.bridged(cx);
                 services.changed(bridged, &mut env, &delta);
             }
+            Delta::Bindings(account, bindings) if self.proxy.has_contexts() => {
+                let before: Vec<Flow> =
+                    self.directory.bindings(&account).0.iter().map(|one| one.flow).collect();
+                self.directory.apply(Delta::Bindings(account.clone(), bindings));
+                self.phones_moved(&account, &before, cx);
+            }
             Delta::Banned(ban) => self.bans.set(ban),
             Delta::BanLifted(address) => self.bans.lift(address),
             other => self.directory.apply(other),

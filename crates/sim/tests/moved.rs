@@ -85,6 +85,25 @@ fn who_has_moved_is_called_at_the_new_address_alone() {
 }
 
 #[test]
+fn who_was_away_when_a_call_came_is_called_at_the_new_address() {
+    for anchor in [AnchorPolicy::Never, AnchorPolicy::Always] {
+        let (mut world, alice, bob) = world(anchor, false);
+        world.unplug(bob);
+        world.call(alice, "bob");
+        world.pass(3 * SECOND);
+        world.move_phone(bob);
+        both_hear(&mut world, alice, bob);
+        let call = world.phones[alice.0].first_call();
+        world.command(alice, Command::Hangup { call });
+        world.pass(SECOND);
+        for phone in [alice, bob] {
+            assert_eq!(world.phones[phone.0].ends().len(), 1, "{anchor:?}: one call, which has ended");
+        }
+        nothing_is_left(&mut world);
+    }
+}
+
+#[test]
 fn who_watches_is_told_at_the_new_address_at_once() {
     let (mut world, alice, bob) = world(AnchorPolicy::Never, false);
     let request = world.phones[bob.0].ua.next_request();

@@ -1,13 +1,15 @@
 //! Phones that have registered from somewhere else since their dialog began.
 
 use offhook_sip::{Name, SipUri, Uri};
+use offhook_sip_stack::Flow;
 
 use super::Core;
+use crate::context::Context;
 use crate::directory::{AddressOfRecord, Binding};
 use crate::locality::address_of;
-use crate::proxy::Target;
 use crate::proxy::in_dialog::Forward;
 use crate::proxy::signed_route::{Party, owner_digest};
+use crate::proxy::{Target, of_bindings};
 use crate::registrar::gruu::Gruu;
 
 impl Core {
@@ -49,6 +51,20 @@ impl Core {
             }
             forward.to = Party { flow: target.flow, behind_nat: found.behind_nat };
         }
+    }
+
+    /// An account's phones were reached by these ways, and perhaps no longer are: calls that they have not heard of go to where they are now.
+    pub(super) fn phones_moved(&mut self, account: &AddressOfRecord, before: &[Flow], cx: &mut Context<'_>) {
+        if before.is_empty() || !self.proxy.has_contexts() {
+            return;
+        }
+        let (now, bindings) = (cx.unix(), self.directory.bindings(account));
+        let live = || bindings.0.iter().filter(|one| one.expires_at > now);
+        if before.iter().all(|flow| live().any(|one| one.flow == *flow)) {
+            return;
+        }
+        let phones = of_bindings(account, live());
+        self.proxy.phones_moved(account, &phones, &self.config, &mut self.transactions, cx);
     }
 
     /// The account whose phone a request of a dialog is for, as far as the request tells.

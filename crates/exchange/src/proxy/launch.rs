@@ -197,7 +197,7 @@ impl Proxy {
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of a shard are lent one by one")]
-    fn launch(
+    pub(super) fn launch(
         &mut self,
         number: u64,
         context: &mut ResponseContext,

@@ -13,7 +13,12 @@ const BOB_HZ: f32 = 600.0;
 
 /// Alice and Bob, who are registered.
 fn world(anchor: AnchorPolicy, ice: bool) -> (World, PhoneId, PhoneId) {
-    let mut world = World::new(1, |config| config.anchor = anchor);
+    world_of(1, anchor, ice)
+}
+
+/// The same with so many shards: a phone that has moved may come to another than before.
+fn world_of(shards: u8, anchor: AnchorPolicy, ice: bool) -> (World, PhoneId, PhoneId) {
+    let mut world = World::new(1, |config| (config.anchor, config.shards) = (anchor, shards));
     let (alice, bob) = (world.phone("alice", Some("1001")), world.phone("bob", Some("1002")));
     for (phone, hz) in [(alice, ALICE_HZ), (bob, BOB_HZ)] {
         if ice {
@@ -48,10 +53,10 @@ fn nothing_is_left(world: &mut World) {
 
 #[test]
 fn a_call_goes_on_when_either_phone_is_in_another_network() {
-    for anchor in [AnchorPolicy::Never, AnchorPolicy::Always] {
+    for (anchor, shards) in [(AnchorPolicy::Never, 1), (AnchorPolicy::Never, 3), (AnchorPolicy::Always, 1)] {
         for ice in [false, true] {
             for (callee_moves, mover_ends) in [(false, false), (false, true), (true, false), (true, true)] {
-                let (mut world, alice, bob) = world(anchor, ice);
+                let (mut world, alice, bob) = world_of(shards, anchor, ice);
                 world.call(alice, "bob");
                 both_hear(&mut world, alice, bob);
                 let (moves, stays) = if callee_moves { (bob, alice) } else { (alice, bob) };
@@ -86,8 +91,8 @@ fn who_has_moved_is_called_at_the_new_address_alone() {
 
 #[test]
 fn who_was_away_when_a_call_came_is_called_at_the_new_address() {
-    for anchor in [AnchorPolicy::Never, AnchorPolicy::Always] {
-        let (mut world, alice, bob) = world(anchor, false);
+    for (anchor, shards) in [(AnchorPolicy::Never, 1), (AnchorPolicy::Never, 3), (AnchorPolicy::Always, 3)] {
+        let (mut world, alice, bob) = world_of(shards, anchor, false);
         world.unplug(bob);
         world.call(alice, "bob");
         world.pass(3 * SECOND);
@@ -97,7 +102,11 @@ fn who_was_away_when_a_call_came_is_called_at_the_new_address() {
         world.command(alice, Command::Hangup { call });
         world.pass(SECOND);
         for phone in [alice, bob] {
-            assert_eq!(world.phones[phone.0].ends().len(), 1, "{anchor:?}: one call, which has ended");
+            assert_eq!(
+                world.phones[phone.0].ends().len(),
+                1,
+                "{anchor:?} {shards}: one call, which has ended"
+            );
         }
         nothing_is_left(&mut world);
     }

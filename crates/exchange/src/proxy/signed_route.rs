@@ -221,7 +221,11 @@ pub(crate) fn unbase64(text: &str) -> Option<Vec<u8>> {
     for chunk in text.as_bytes().chunks(4) {
         let mut word = 0u32;
         for byte in chunk {
-            word = word << 6 | ALPHABET.iter().position(|letter| letter == byte)? as u32;
+            let value = VALUES[usize::from(*byte)];
+            if value == NO_LETTER {
+                return None;
+            }
+            word = word << 6 | u32::from(value);
         }
         word <<= 6 * (4 - chunk.len());
         bytes.extend_from_slice(&word.to_be_bytes()[1..chunk.len()]);
@@ -233,6 +237,16 @@ const VERSION: u8 = 1;
 /// Octets of the truncated HMAC (RFC 2104 §5: at least half of the hash is usual; 96 bits as in IPsec).
 const SIGNATURE: usize = 12;
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+const NO_LETTER: u8 = 0xff;
+/// For each octet, its place in the alphabet: every request of a dialog is looked at.
+static VALUES: [u8; 256] = {
+    let (mut values, mut place) = ([NO_LETTER; 256], 0);
+    while place < ALPHABET.len() {
+        values[ALPHABET[place] as usize] = place as u8;
+        place += 1;
+    }
+    values
+};
 
 #[cfg(test)]
 mod tests {

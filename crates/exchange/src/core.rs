@@ -7,6 +7,7 @@ mod configure;
 mod dialled;
 mod diversion;
 mod enumerate;
+mod following;
 mod hunt;
 mod message;
 mod outward;
@@ -565,6 +566,12 @@ impl Core {
             Delta::Agent(..) | Delta::WakeUp(..) | Delta::CallBack(..) => {
                 let (bridged, mut env, services) = self.bridged(cx);
                 services.changed(bridged, &mut env, &delta);
+            }
+            Delta::Bindings(account, bindings) if self.proxy.has_contexts() => {
+                let before: Vec<Flow> =
+                    self.directory.bindings(&account).0.iter().map(|one| one.flow).collect();
+                self.directory.apply(Delta::Bindings(account.clone(), bindings));
+                self.phones_moved(&account, &before, cx);
             }
             Delta::Banned(ban) => self.bans.set(ban),
             Delta::BanLifted(address) => self.bans.lift(address),

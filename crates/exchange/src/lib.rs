@@ -12,6 +12,7 @@ mod core;
 pub mod directory;
 pub mod dispatch;
 pub mod event;
+pub mod fuzz;
 mod identity;
 mod inquiries;
 pub mod io;

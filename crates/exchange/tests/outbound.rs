@@ -210,19 +210,47 @@ fn a_phone_that_came_back_on_another_connection_is_found_by_its_gruu_in_a_call()
     let moved = "198.51.100.7:50009";
     let second = way(Transport::Wss, moved, 2);
     enrol(&mut bench, second, 2, &format!("{}Supported: gruu\n", contact("")));
+    bench.send(ALICE, &bye(public, &got));
+    let (taken, got) = next(&mut bench, moved);
+    assert_eq!((taken, got.uri_bytes()), (second, &b"sip:bob@x4kfj2.invalid;transport=ws"[..]));
+}
+
+/// Alice hangs up on somebody at `target`, of whose INVITE this is.
+fn bye(target: &str, got: &Request) -> String {
     let routes: Vec<String> = got.record_routes().map(|one| one.unwrap().to_string()).collect();
-    let bye = format!(
-        "BYE {public} SIP/2.0\nVia: SIP/2.0/UDP {ALICE};branch=z9hG4bKbye\nMax-Forwards: 70\n\
+    format!(
+        "BYE {target} SIP/2.0\nVia: SIP/2.0/UDP {ALICE};branch=z9hG4bKbye\nMax-Forwards: 70\n\
          From: <sip:alice@example.com>;tag={}\nTo: <sip:bob@example.com>;tag=b\nCall-ID: {}\nCSeq: 9 BYE\n\
          Route: {}\nRoute: {}\nContent-Length: 0\n\n",
         got.from_tag().unwrap(),
         got.call_id().unwrap(),
         routes[1],
         routes[0]
-    );
-    bench.send(ALICE, &bye);
-    let (taken, got) = next(&mut bench, moved);
-    assert_eq!((taken, got.uri_bytes()), (second, &b"sip:bob@x4kfj2.invalid;transport=ws"[..]));
+    )
+}
+
+#[test]
+fn a_phone_that_has_moved_is_found_by_its_contact_and_one_of_another_account_is_not() {
+    const AWAY: &str = "203.0.113.7:50009";
+    for (registers, reached) in [("bob", AWAY), ("carol", BROWSER)] {
+        let mut bench = Bench::with(open);
+        let first = way(Transport::Wss, BROWSER, 1);
+        enrol(&mut bench, first, 1, &contact(""));
+        bench.send(ALICE, &invite(""));
+        let (_, got) = next(&mut bench, BROWSER);
+        let at = "sip:bob@x4kfj2.invalid;transport=ws";
+        bench.send_on(first, &reply(&got, 200, "b", &format!("Contact: <{at}>\n"), ""));
+        bench.take(ALICE);
+        // From another network, and its Contact is the same or another, as it likes.
+        let second = way(Transport::Wss, AWAY, 2);
+        let elsewhere = at.replace("x4kfj2", "another");
+        let text = registration(&second, 2, &format!("Contact: <{elsewhere}>\n"));
+        bench.send_on(second, &text.replace("sip:bob@example.com", &format!("sip:{registers}@example.com")));
+        assert_eq!(bench.codes(AWAY), [200]);
+        bench.send(ALICE, &bye(&elsewhere, &got));
+        let (_, taken) = next(&mut bench, reached);
+        assert_eq!(taken.uri_bytes(), elsewhere.as_bytes(), "{registers}");
+    }
 }
 
 #[test]

@@ -62,6 +62,7 @@ impl Demo {
         let mut lines = banner(&server, &notes);
         let next = language.pick("Next, in another terminal:", "接下来，在另一个终端：");
         lines.push(format!("  {next}  offhook call 1002 --ladder"));
+        let signals = server.heed_signals().map_err(Failure::other)?;
         greet(format, &lines);
         if everywhere.json {
             let accounts = [(&PEOPLE[0], &alice, &alice_password), (&PEOPLE[1], &bob, &bob_password)];
@@ -71,7 +72,7 @@ impl Demo {
             announce(&server, shown.into());
         }
         // The phone takes its leave while the exchange still listens.
-        Ok(until_end(server, move || drop(echo)))
+        Ok(until_end(server, signals, move || drop(echo)))
     }
 }
 

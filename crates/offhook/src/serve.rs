@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use offhook_server::{Ended, LogFormat, Server, banner, start_log};
+use offhook_server::{Ended, LogFormat, Server, Signals, banner, start_log};
 use serde_json::{Value, json};
 
 use crate::Everywhere;
@@ -56,13 +56,14 @@ impl Serve {
             .iter()
             .map(|(address, password)| format!("New account {address}   password {password}   (shown once)"))
             .collect();
+        let signals = server.heed_signals().map_err(Failure::other)?;
         greet(format, &banner(&server, &notes));
         if everywhere.json {
             let account =
                 |(address, password): &(String, String)| json!({ "address": address, "password": password });
             announce(&server, server.generated().iter().map(account).collect());
         }
-        Ok(until_end(server, || {}))
+        Ok(until_end(server, signals, || {}))
     }
 }
 
@@ -92,8 +93,8 @@ pub(crate) fn announce(server: &Server, accounts: Vec<Value>) {
 }
 
 /// Runs to the end; `first` is called when it is told to end.
-pub(crate) fn until_end(server: Server, first: impl FnOnce()) -> ExitCode {
-    match server.run(first) {
+pub(crate) fn until_end(server: Server, signals: Signals, first: impl FnOnce()) -> ExitCode {
+    match server.run(signals, first) {
         Ended::AsTold => ExitCode::SUCCESS,
         Ended::Interrupted => ExitCode::from(INTERRUPTED),
         Ended::Broken => ExitCode::from(OTHER),

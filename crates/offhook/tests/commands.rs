@@ -48,6 +48,35 @@ fn accounts_are_made_and_listed_with_and_without_a_running_server() {
 }
 
 #[test]
+fn sighup_has_the_configuration_read_again_as_soon_as_the_server_is_ready() {
+    const ALICE: &str = "[[account]]\naddress = \"sip:alice@127.0.0.1\"\npassword = \"correct-Horse-1\"\n";
+    const BOB: &str = "[[account]]\naddress = \"sip:bob@127.0.0.1\"\n";
+    let data = tempfile::tempdir().unwrap();
+    let (data, file) = (data.path(), data.path().join("offhook.toml"));
+    std::fs::write(&file, ALICE).unwrap();
+    let mut served = Served::start(data, &[]);
+    let accounts = || answer(data, &["status", "--json"])["accounts"].clone();
+    std::fs::write(&file, format!("{ALICE}{BOB}")).unwrap();
+    served.signal("HUP");
+    served.says("SIGHUP: the configuration was read again");
+    served.says("SIGHUP: sip:bob@127.0.0.1 is new and has a password that nobody knows");
+    assert_eq!(accounts(), 2);
+    // A mistake is told with its place, and what was in force goes on.
+    std::fs::write(&file, format!("{ALICE}[media]\nanchr = \"always\"\n")).unwrap();
+    served.signal("HUP");
+    let told = served.says("SIGHUP: nothing was changed");
+    assert!(told.contains("offhook.toml") && told.contains("did you mean"), "{told}");
+    std::fs::write(&file, format!("{ALICE}{BOB}")).unwrap();
+    assert_eq!(accounts(), 2);
+    std::fs::write(&file, ALICE).unwrap();
+    served.signal("HUP");
+    served.says("SIGHUP: the configuration was read again");
+    assert_eq!(accounts(), 1);
+    served.signal("TERM");
+    assert_eq!(served.child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
 fn commands_that_do_not_exist_yet_are_usage_errors() {
     let data = tempfile::tempdir().unwrap();
     for words in [&["trunk", "lst"][..], &["cert", "forge"], &["account", "lst"], &["serve", "--sett", "a=b"]]
@@ -224,7 +253,7 @@ fn a_start_is_told_as_one_json_object_on_stdout() {
         .unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let served = Served { child, sip: "127.0.0.1:0".parse().unwrap() };
+    let served = Served { child, sip: "127.0.0.1:0".parse().unwrap(), log: std::sync::mpsc::channel().1 };
     let told: Value = serde_json::from_str(&line).unwrap();
     drop(served);
     assert_eq!(told["domains"], json!(["127.0.0.1"]));

@@ -46,7 +46,7 @@ pub use offhook_store::{Password, StoreError};
 pub use offline::Offline;
 pub use routing::{RouteDecision, RouteReport, RouteRow, list_routes, test_route};
 pub use run_file::RunFile;
-pub use server::{Ended, Server};
+pub use server::{Ended, Server, Signals};
 pub use settings::{
     CertificateFiles, DeclaredAccount, Mail, MailTls, Messages, Service, Settings, TurnSettings, WebTls,
     read_rates,

@@ -14,7 +14,7 @@ use offhook_sip_stack::Transport;
 use offhook_store::Store;
 use offhook_web::{About, Exchange, Problem, Site};
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle as Task;
 use tokio::time::timeout;
@@ -49,6 +49,13 @@ pub struct Server {
     pub(crate) data_dir: PathBuf,
     pub(crate) warnings: Vec<String>,
     pub(crate) generated: Vec<(String, String)>,
+}
+
+/// What the system is told to do with the process, which is heeded from the moment that this is made.
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
 }
 
 /// The threads that are not the runtime's.
@@ -193,16 +200,31 @@ impl Server {
         self.run_file.write(&self.data_dir)
     }
 
+    /// From here on SIGTERM, SIGINT and SIGHUP no longer end the process by themselves: what comes before
+    /// [`Server::run`] is heeded there. So whoever is told that the server is ready may send one at once.
+    ///
+    /// # Errors
+    /// When the system does not tell of signals.
+    pub fn heed_signals(&self) -> std::io::Result<Signals> {
+        let _runtime = self.runtime.enter();
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
     /// Runs until SIGTERM or SIGINT: then takes no new calls and ends with the last one, or after 30 seconds, or at
     /// the next such signal. `first` is called at the signal, before anything else.
-    pub fn run(mut self, first: impl FnOnce()) -> Ended {
+    pub fn run(mut self, signals: Signals, first: impl FnOnce()) -> Ended {
         notify::notify("READY=1");
         let (shards, threads) = (&self.shards, &mut self.threads);
         let exchange = &self.site.exchange;
+        let Signals { terminate, interrupt, hangup } = signals;
         let ended = self.runtime.block_on(async {
             tokio::select! {
-                ended = until_end(shards, threads, first) => ended,
-                () = reload_when_told(exchange.as_ref()) => Ended::Broken,
+                ended = until_end(shards, threads, [terminate, interrupt], first) => ended,
+                () = reload_when_told(hangup, exchange.as_ref()) => Ended::Broken,
             }
         });
         self.end();
@@ -251,8 +273,7 @@ impl Server {
 
 /// At each SIGHUP the configuration, the certificates and the rates are read again. Returns only when the system does not tell
 /// of signals.
-async fn reload_when_told(exchange: &dyn Exchange) {
-    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
+async fn reload_when_told(mut hangup: Signal, exchange: &dyn Exchange) {
     while hangup.recv().await.is_some() {
         match exchange.reload().await {
             Ok(done) => {
@@ -278,12 +299,12 @@ async fn reload_when_told(exchange: &dyn Exchange) {
     }
 }
 
-async fn until_end(shards: &Shards, threads: &mut Threads, first: impl FnOnce()) -> Ended {
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return Ended::Broken;
-    };
+async fn until_end(
+    shards: &Shards,
+    threads: &mut Threads,
+    [mut terminate, mut interrupt]: [Signal; 2],
+    first: impl FnOnce(),
+) -> Ended {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}

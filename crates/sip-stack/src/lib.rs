@@ -7,6 +7,7 @@ pub mod auth;
 mod context;
 pub mod dialog;
 mod fetch;
+pub mod fuzz;
 mod id_map;
 pub mod ladder;
 pub mod locate;

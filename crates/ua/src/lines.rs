@@ -186,6 +186,9 @@ impl Lines {
         for call in self.calls.values_mut() {
             call.moved(env);
         }
+        for watch in self.subscriptions.values_mut() {
+            watch.moved(env);
+        }
     }
 
     /// Wakes everyone whose time has come.

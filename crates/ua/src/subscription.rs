@@ -78,6 +78,15 @@ impl Watch {
         }
     }
 
+    /// Our addresses are others.
+    pub(crate) fn moved(&mut self, env: &mut Env<'_, '_>) {
+        let Some(usage) = &mut self.usage else { return };
+        let flows: Vec<Flow> = usage.flows().iter().filter_map(|flow| env.moved(flow)).collect();
+        if let Some(settings) = flows.first().and_then(|flow| env.settings(flow)) {
+            usage.moved(settings, flows, &mut env.stack);
+        }
+    }
+
     pub(crate) fn is_over(&self) -> bool {
         self.question.is_none() && self.usage.as_ref().is_none_or(Subscriber::is_over)
     }

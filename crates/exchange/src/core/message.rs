@@ -190,7 +190,7 @@ impl Core {
             return self.ask_next(&account, id, cx);
         }
         let bindings = self.directory.bindings(&account);
-        let targets = of_bindings(bindings.0.iter().filter(|one| one.expires_at > now));
+        let targets = of_bindings(&account, bindings.0.iter().filter(|one| one.expires_at > now));
         let sender = kept.text.sender.as_ref().and_then(|sender| self.directory.account(sender)).cloned();
         let mut sent = 0;
         for target in targets {

@@ -90,7 +90,7 @@ impl Core {
         let outbound = outbound::is_wanted(request, flow)?;
         let present = self.directory.bindings(&record);
         let has_mailbox = self.directory.mailbox(&record).is_some();
-        let known = has_mailbox.then(|| present.0.iter().map(|one| one.flow).collect::<Vec<_>>());
+        let known: Vec<Flow> = present.0.iter().map(|one| one.flow).collect();
         let (bindings, changed) = registrar::register(request, flow, present, &self.config, now)?;
         let gruus = if request.supports("gruu") { self.gruus(&record, &bindings, cx) } else { Vec::new() };
         let granted = Granted { outbound, gruus };
@@ -102,7 +102,8 @@ impl Core {
             self.change(&record, bindings, cx);
             self.transactions.respond(server, answer, &mut cx.sip());
             self.deliver(&record, cx);
-            if let Some(known) = known {
+            self.phones_moved(&record, &known, cx);
+            if has_mailbox {
                 let mut new = self.directory.bindings(&record);
                 new.0.retain(|one| !known.contains(&one.flow));
                 self.show_mailbox(&record, &new, cx);

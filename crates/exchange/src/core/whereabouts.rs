@@ -6,7 +6,7 @@ use super::Core;
 use crate::config::Authentication;
 use crate::context::Context;
 use crate::directory::{AddressOfRecord, Binding, Bindings};
-use crate::proxy::{Target, in_dialog, of_bindings};
+use crate::proxy::{Target, of_bindings};
 use crate::refusal::Refusal;
 use crate::registrar::gruu::{self, Gruu};
 
@@ -42,7 +42,7 @@ impl Core {
         let bindings = self.directory.bindings(&record);
         let meant =
             |one: &&Binding| one.expires_at > now && device.as_ref().is_none_or(|device| device.names(one));
-        let mut targets = of_bindings(bindings.0.iter().filter(meant));
+        let mut targets = of_bindings(&record, bindings.0.iter().filter(meant));
         if is_secure(uri) && !targets.is_empty() {
             // RFC 5630 §5.3: to a phone that says by its Contact that it wants it so, and over TLS only.
             let fits = |one: &Target| one.flow.transport.is_secure() && one.uri.starts_with("sips:");
@@ -66,38 +66,6 @@ impl Core {
         // Who wants one device wants no other.
         let account = account.filter(|_| device.is_none()).map(|account| account.address.clone());
         Ok(Found { account, phones })
-    }
-
-    /// A request of a dialog whose Contact is a GRUU of ours goes to the device as it is registered now, at its Contact
-    /// (RFC 5627 §5.3): a phone that lost its connection is found on the next. Never to another host than the party's,
-    /// lest somebody name a device that is not of this call.
-    pub(super) fn follow_device(&self, forward: &mut in_dialog::Forward, now: u64) {
-        if forward.foreign_route {
-            return;
-        }
-        let Ok(Uri::Sip(uri)) = forward.request.uri() else { return };
-        let Some(device) = Gruu::read(&uri, &self.config.key) else { return };
-        let record = match &device {
-            Gruu::Temporary(record, _) => record.clone(),
-            Gruu::Public(_) => {
-                let user = uri.user_unescaped().unwrap_or_default();
-                let account = self.directory.find(&user, &uri.host().to_string(), &self.config.domains);
-                account.map_or_else(|| self.unproven(&user), |account| account.address.clone())
-            }
-        };
-        let party = forward.to.flow;
-        let bindings = self.directory.bindings(&record);
-        let meant = |one: &&Binding| {
-            let there = one.flow.remote.ip() == party.remote.ip() && one.path.is_empty();
-            one.expires_at > now && device.names(one) && there
-        };
-        let same = |one: &&Binding| one.flow.transport == party.transport && one.flow.remote == party.remote;
-        let all = || bindings.0.iter().rev().filter(meant);
-        if let Some(found) = all().find(same).or_else(|| all().next()) {
-            let target = Target::from(found);
-            forward.request = forward.request.edit().set_uri(&target.uri).finish();
-            forward.to.flow = target.flow;
-        }
     }
 
     /// The GRUUs of those bindings that say which device they are of (RFC 5627 §5.1).

@@ -16,6 +16,8 @@ pub(crate) struct Forward {
     pub(crate) sender: PartyName,
     /// The other party.
     pub(crate) to: Party,
+    /// Whose phone that is, if what is known of it is not newer than a registration.
+    pub(crate) owner: Option<u32>,
     pub(crate) anchor: Option<u64>,
     /// Whether a route of somebody else is left, so that the Request-URI is not ours to follow.
     pub(crate) foreign_route: bool,
@@ -43,13 +45,14 @@ pub(crate) fn forward(routed: &Routed, signed: &SignedRoute) -> Result<Forward, 
         ours: routed.ours,
         sender,
         to,
+        owner: signed.owner(sender.other()),
         anchor: signed.anchor,
         foreign_route: routed.foreign_route,
     })
 }
 
-/// The way to a party: never to another host than the one it was found at. A phone that moved its port tells so by
-/// its Contact, which is the Request-URI here.
+/// The way to a party: never to another host than the one it was found at, but for what its account has registered since. A phone
+/// that moved its port tells so by its Contact, which is the Request-URI here.
 fn way(routed: &Routed, party: &Party) -> Flow {
     let flow = party.flow;
     let moved = match routed.as_it_came().uri() {

@@ -15,7 +15,7 @@ use super::keys;
 use super::protection::{Manner, is_protected};
 use super::response_context::{Branch, Kind, ResponseContext};
 use super::routes::take_off;
-use super::signed_route::{Party, PartyName, SignedRoute, tag_digest};
+use super::signed_route::{Party, PartyName, SignedRoute, owner_digest, tag_digest};
 use super::target::{Target, by_preference};
 use super::unanswered::Attended;
 use super::{Proxy, is_sdp};
@@ -197,7 +197,7 @@ impl Proxy {
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of a shard are lent one by one")]
-    fn launch(
+    pub(super) fn launch(
         &mut self,
         number: u64,
         context: &mut ResponseContext,
@@ -216,6 +216,8 @@ impl Proxy {
             caller_tag: tag_digest(request.from_tag().unwrap_or_default()),
             caller: *from,
             callee: target.party(),
+            owners: [caller.account(), target.account.as_ref()]
+                .map(|account| account.map(|account| owner_digest(account, &config.key))),
             anchor,
         };
         let record = request.method().creates_dialog().then_some((&signed, &from.flow));
@@ -382,7 +384,7 @@ impl Proxy {
         let Some(anchor) = forward.anchor else { return };
         self.anchors.heard_from(anchor, forward.sender, request, from, config);
         if let Some(party) = self.anchors.moved(anchor, forward.sender.other()) {
-            forward.to = party;
+            (forward.to, forward.owner) = (party, None);
         }
     }
 

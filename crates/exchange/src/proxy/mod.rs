@@ -12,6 +12,7 @@ pub(crate) mod keys;
 mod launch;
 mod legs;
 mod members;
+mod moved;
 mod no_common_format;
 pub(crate) mod protection;
 mod response_context;

@@ -4,6 +4,7 @@
 //! parameter of our Record-Route URI. The phones bring it back in every request of the dialog. It holds for
 //! this Call-ID and these two parties only, so nobody can use it to be relayed to somewhere else.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::BufMut as _;
@@ -12,6 +13,7 @@ use offhook_sip_stack::{Flow, Transport};
 use sha2::Sha256;
 
 use crate::config::Key;
+use crate::directory::AddressOfRecord;
 
 /// The URI parameter that carries a [`SignedRoute`].
 pub const PARAMETER: &str = "oh";
@@ -27,6 +29,8 @@ pub struct SignedRoute {
     pub caller: Party,
     /// The way to the callee.
     pub callee: Party,
+    /// Whose phones the two are, caller first, as [`owner_digest`] says it; `None`: of no account.
+    pub owners: [Option<u32>; 2],
     /// The number of the anchor, if media goes through us.
     pub anchor: Option<u64>,
 }
@@ -66,8 +70,8 @@ impl SignedRoute {
         bytes.put_u8(VERSION);
         bytes.put_u8(self.shard);
         bytes.put_u32(self.caller_tag);
-        put_party(&mut bytes, &self.caller);
-        put_party(&mut bytes, &self.callee);
+        put_party(&mut bytes, &self.caller, self.owners[0]);
+        put_party(&mut bytes, &self.callee, self.owners[1]);
         if let Some(anchor) = self.anchor {
             bytes.put_u64(anchor);
         }
@@ -85,11 +89,16 @@ impl SignedRoute {
         if take::<1>(&mut rest)? != [VERSION] {
             return None;
         }
+        let shard = take::<1>(&mut rest)?[0];
+        let caller_tag = u32::from_be_bytes(take(&mut rest)?);
+        let (caller, caller_owner) = take_party(&mut rest)?;
+        let (callee, callee_owner) = take_party(&mut rest)?;
         let route = Self {
-            shard: take::<1>(&mut rest)?[0],
-            caller_tag: u32::from_be_bytes(take(&mut rest)?),
-            caller: take_party(&mut rest)?,
-            callee: take_party(&mut rest)?,
+            shard,
+            caller_tag,
+            caller,
+            callee,
+            owners: [caller_owner, callee_owner],
             anchor: if rest.is_empty() { None } else { Some(u64::from_be_bytes(take(&mut rest)?)) },
         };
         rest.is_empty().then_some(route)
@@ -118,11 +127,25 @@ impl SignedRoute {
             PartyName::Callee => &self.callee,
         }
     }
+
+    /// Whose phone one of the parties is.
+    pub fn owner(&self, name: PartyName) -> Option<u32> {
+        self.owners[usize::from(name == PartyName::Callee)]
+    }
 }
 
 /// What stands for a tag in a [`SignedRoute`] (FNV-1a; the signature is what protects it).
 pub fn tag_digest(tag: &str) -> u32 {
     tag.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
+/// What stands for an account in a [`SignedRoute`]. It tells those who do not have the key nothing.
+pub fn owner_digest(account: &AddressOfRecord, key: &Key) -> u32 {
+    let mut hasher = DefaultHasher::new();
+    key.0.hash(&mut hasher);
+    b"owner".hash(&mut hasher);
+    account.as_str().hash(&mut hasher);
+    (hasher.finish() >> 32) as u32
 }
 
 fn sign(signed: &[u8], call_id: &str, key: &Key) -> Hmac<Sha256> {
@@ -137,12 +160,12 @@ fn sign(signed: &[u8], call_id: &str, key: &Key) -> Hmac<Sha256> {
     mac
 }
 
-fn put_party(bytes: &mut Vec<u8>, party: &Party) {
+fn put_party(bytes: &mut Vec<u8>, party: &Party, owner: Option<u32>) {
     let flow = &party.flow;
     let transport = flow.transport as u8;
     let six = |address: &SocketAddr| u8::from(address.is_ipv6());
-    bytes
-        .put_u8(transport | six(&flow.local) << 4 | six(&flow.remote) << 5 | u8::from(party.behind_nat) << 6);
+    let flags = six(&flow.local) << 4 | six(&flow.remote) << 5 | u8::from(party.behind_nat) << 6;
+    bytes.put_u8(transport | flags | u8::from(owner.is_some()) << 7);
     for address in [flow.local, flow.remote] {
         match address.ip() {
             IpAddr::V4(ip) => bytes.extend_from_slice(&ip.octets()),
@@ -150,15 +173,19 @@ fn put_party(bytes: &mut Vec<u8>, party: &Party) {
         }
         bytes.put_u16(address.port());
     }
+    owner.into_iter().for_each(|owner| bytes.put_u32(owner));
 }
 
-fn take_party(rest: &mut &[u8]) -> Option<Party> {
+fn take_party(rest: &mut &[u8]) -> Option<(Party, Option<u32>)> {
     let [flags] = take(rest)?;
     let transport = *Transport::ALL.get(usize::from(flags & 0x0f))?;
     let local = take_address(rest, flags & 0x10 != 0)?;
     let remote = take_address(rest, flags & 0x20 != 0)?;
+    // A route of a version before has no owners.
+    let owner = if flags & 0x80 == 0 { None } else { Some(u32::from_be_bytes(take(rest)?)) };
     // The connection may be another by now: it is found again by the peer's address.
-    Some(Party { flow: Flow { transport, local, remote, connection: None }, behind_nat: flags & 0x40 != 0 })
+    let flow = Flow { transport, local, remote, connection: None };
+    Some((Party { flow, behind_nat: flags & 0x40 != 0 }, owner))
 }
 
 fn take_address(rest: &mut &[u8], six: bool) -> Option<SocketAddr> {
@@ -194,7 +221,11 @@ pub(crate) fn unbase64(text: &str) -> Option<Vec<u8>> {
     for chunk in text.as_bytes().chunks(4) {
         let mut word = 0u32;
         for byte in chunk {
-            word = word << 6 | ALPHABET.iter().position(|letter| letter == byte)? as u32;
+            let value = VALUES[usize::from(*byte)];
+            if value == NO_LETTER {
+                return None;
+            }
+            word = word << 6 | u32::from(value);
         }
         word <<= 6 * (4 - chunk.len());
         bytes.extend_from_slice(&word.to_be_bytes()[1..chunk.len()]);
@@ -206,6 +237,16 @@ const VERSION: u8 = 1;
 /// Octets of the truncated HMAC (RFC 2104 §5: at least half of the hash is usual; 96 bits as in IPsec).
 const SIGNATURE: usize = 12;
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+const NO_LETTER: u8 = 0xff;
+/// For each octet, its place in the alphabet: every request of a dialog is looked at.
+static VALUES: [u8; 256] = {
+    let (mut values, mut place) = ([NO_LETTER; 256], 0);
+    while place < ALPHABET.len() {
+        values[ALPHABET[place] as usize] = place as u8;
+        place += 1;
+    }
+    values
+};
 
 #[cfg(test)]
 mod tests {
@@ -228,6 +269,7 @@ mod tests {
             caller_tag: tag_digest("alice"),
             caller: party("[2001:db8::9]:5070", Transport::Tcp, false),
             callee: party("198.51.100.4:1024", Transport::Udp, true),
+            owners: [None, Some(7)],
             anchor: Some(0x0700_0000_0000_0001),
         }
     }
@@ -235,8 +277,10 @@ mod tests {
     #[test]
     fn what_was_sealed_opens_again() {
         let key = Key([3; 32]);
-        for anchor in [None, Some(9)] {
-            let route = SignedRoute { anchor, ..route() };
+        for (anchor, owners) in
+            [(None, [None, Some(1)]), (Some(9), [Some(u32::MAX), None]), (None, [None; 2])]
+        {
+            let route = SignedRoute { anchor, owners, ..route() };
             let text = route.seal("call", &key);
             assert_eq!(SignedRoute::open(&text, "call", &key), Some(route));
             assert_eq!(SignedRoute::peek_shard(&text), Some(7));
@@ -265,6 +309,16 @@ mod tests {
         let (signed, signature) = bytes.split_at(bytes.len() - SIGNATURE);
         let moved = base64(&[signed, b"12345678", signature].concat());
         assert_eq!(SignedRoute::open(&moved, "call", &key), None);
+    }
+
+    #[test]
+    fn an_account_has_another_digest_with_another_key() {
+        let (alice, bob) =
+            (AddressOfRecord::new("alice", "a.example"), AddressOfRecord::new("bob", "a.example"));
+        let (one, other) = (Key([3; 32]), Key([4; 32]));
+        assert_eq!(owner_digest(&alice, &one), owner_digest(&alice, &one));
+        assert_ne!(owner_digest(&alice, &one), owner_digest(&bob, &one));
+        assert_ne!(owner_digest(&alice, &one), owner_digest(&alice, &other));
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub(crate) struct Target {
     pub(crate) domain: Option<String>,
     /// Who the caller is, for a trunk (RFC 3325).
     pub(crate) asserted: Option<String>,
-    /// Whose phone it is, for calls in which we are an endpoint.
+    /// Whose phone it is.
     pub(crate) account: Option<AddressOfRecord>,
     /// What is said to the trunk whose server it is, by a leg of ours.
     pub(crate) line: Option<Arc<Outbound>>,
@@ -107,15 +107,19 @@ impl From<&Binding> for Target {
     }
 }
 
-/// The targets that these bindings are: one for each device that says which it is and keeps several flows, the newest
+/// The targets that these bindings of an account are: one for each device that says which it is and keeps several flows, the newest
 /// of them first; one for each other binding.
-pub(crate) fn of_bindings<'a>(bindings: impl DoubleEndedIterator<Item = &'a Binding>) -> Vec<Target> {
+pub(crate) fn of_bindings<'a>(
+    account: &AddressOfRecord,
+    bindings: impl DoubleEndedIterator<Item = &'a Binding>,
+) -> Vec<Target> {
+    let of_binding = |binding| Target { account: Some(account.clone()), ..Target::from(binding) };
     let mut targets: Vec<(Option<&str>, Target)> = Vec::new();
     for binding in bindings.rev() {
         let device = binding.instance.as_deref().filter(|_| binding.reg_id.is_some());
         match targets.iter_mut().find(|(known, _)| device.is_some() && *known == device) {
-            Some((_, target)) => target.alternatives.push(binding.into()),
-            None => targets.push((device, binding.into())),
+            Some((_, target)) => target.alternatives.push(of_binding(binding)),
+            None => targets.push((device, of_binding(binding))),
         }
     }
     targets.reverse();

@@ -4,13 +4,17 @@ use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 use serde_json::Value;
 
-/// `offhook` with these words, away from any configuration of the machine.
+/// `offhook` with these words and the configuration of the test, if it has left one there, away from any of the machine.
 pub(crate) fn offhook(data: &Path, words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_offhook"));
-    command.args(words).arg("--data").arg(data).args(["-c", "/dev/null"]);
+    let file = data.join("offhook.toml");
+    let file = if file.exists() { file.as_path() } else { Path::new("/dev/null") };
+    command.args(words).arg("--data").arg(data).arg("-c").arg(file);
     command.current_dir(data).env_remove("OFFHOOK_LOG");
     command
 }
@@ -34,6 +38,7 @@ pub(crate) fn code(output: &Output) -> i32 {
 pub(crate) struct Served {
     pub(crate) child: Child,
     pub(crate) sip: SocketAddr,
+    pub(crate) log: Receiver<String>,
 }
 
 impl Served {
@@ -52,9 +57,22 @@ impl Served {
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let is_ready = |line: &Result<String, _>| line.as_ref().is_ok_and(|line| line.contains("\"ready\""));
         assert!(lines.any(|line| is_ready(&line)), "the server ends before it is ready");
-        std::thread::spawn(move || lines.for_each(drop));
+        let (said, log) = channel();
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| drop(said.send(line))));
         let left: Value = serde_json::from_slice(&std::fs::read(data.join("offhook.run")).unwrap()).unwrap();
-        Self { child, sip: left["sip"].as_str().unwrap().parse().unwrap() }
+        Self { child, sip: left["sip"].as_str().unwrap().parse().unwrap(), log }
+    }
+
+    /// Waits for a line of the log with these words.
+    #[allow(dead_code, reason = "not all who use this module do")]
+    pub(crate) fn says(&self, words: &str) -> String {
+        loop {
+            let line = self.log.recv_timeout(Duration::from_secs(60));
+            let line = line.unwrap_or_else(|_| panic!("the log does not say {words:?}"));
+            if line.contains(words) {
+                return line;
+            }
+        }
     }
 
     pub(crate) fn signal(&self, name: &str) {

@@ -97,10 +97,10 @@ impl Callees {
             }
             return;
         }
-        let (tag, contact) = ((cx.plan.run, number), (cx.plan.local, door.1));
-        text::response(heard, "180 Ringing", tag, contact, None, &mut leg.answer);
+        let us = (&cx.plan, number, door.1);
+        text::response(heard, "180 Ringing", us, None, &mut leg.answer);
         cx.wire.send(door.0, &leg.answer, peer);
-        text::response(heard, "200 OK", tag, contact, Some(cx.sound_port(1)), &mut leg.answer);
+        text::response(heard, "200 OK", us, Some(cx.sound_port(1)), &mut leg.answer);
         cx.wire.send(door.0, &leg.answer, peer);
         leg.hesitated = cx.taken.saturating_sub(cx.now);
         leg.state = State::Answered;
@@ -158,7 +158,7 @@ impl Callees {
 /// A 200 without a session description.
 fn ok(number: usize, door: (usize, u16), heard: &Heard<'_>, peer: SocketAddr, cx: &mut Context) {
     let mut out = Vec::new();
-    text::response(heard, "200 OK", (cx.plan.run, number), (cx.plan.local, door.1), None, &mut out);
+    text::response(heard, "200 OK", (&cx.plan, number, door.1), None, &mut out);
     cx.wire.send(door.0, &out, peer);
 }
 

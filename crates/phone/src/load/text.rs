@@ -116,12 +116,11 @@ pub(super) fn ack_refusal(sender: Sender<'_>, target: &str, to: &[u8], out: &mut
     out.extend_from_slice(b"Content-Length: 0\r\n\r\n");
 }
 
-/// A response of a callee, with an answer of PCMU if a port for it is given.
+/// A response of a callee in the call of this number, at this port, with an answer of PCMU if a port for that is given.
 pub(super) fn response(
     request: &Heard<'_>,
     status: &str,
-    tag: (u32, usize),
-    contact: (IpAddr, u16),
+    (plan, number, port): (&Plan, usize, u16),
     sound: Option<u16>,
     out: &mut Vec<u8>,
 ) {
@@ -137,15 +136,15 @@ pub(super) fn response(
     out.extend_from_slice(b"To: ");
     out.extend_from_slice(request.to);
     if !request.has_to_tag() {
-        let _ = write!(out, ";tag=b{:x}.{}", tag.0, tag.1);
+        let _ = write!(out, ";tag=b{:x}.{number}", plan.run);
     }
     out.extend_from_slice(b"\r\n");
     field(b"Call-ID: ", &[request.call_id], out);
     field(b"CSeq: ", &[request.cseq], out);
-    let (ip, port) = (Ip(contact.0), contact.1);
-    let _ = write!(out, "Contact: <sip:callee@{ip}:{port}>\r\n");
+    let (ip, param) = (Ip(plan.local), plan.contact_param());
+    let _ = write!(out, "Contact: <sip:callee@{ip}:{port}{param}>\r\n");
     match sound {
-        Some(sound) => body(tag.1 as u32, contact.0, sound, &Speech::Plain.description(), out),
+        Some(sound) => body(number as u32, plan.local, sound, &Speech::Plain.description(), out),
         None => out.extend_from_slice(b"Content-Length: 0\r\n\r\n"),
     }
 }
@@ -258,8 +257,12 @@ mod tests {
         let heard = Heard::read(&out).unwrap();
         assert_eq!(heard.unit(plan.run), Some((b'c', 7)));
         let mut answer = Vec::new();
-        response(&heard, "200 OK", (plan.run, 7), (plan.local, 5080), Some(4002), &mut answer);
+        response(&heard, "200 OK", (&plan, 7, 5080), Some(4002), &mut answer);
         assert!(parsed(&answer).as_response().is_some());
+        // Who is called over a connection is to get its BYE on one too.
+        let over_tcp = Plan { transport: offhook_sip_stack::Transport::Tcp, ..Plan::for_tests() };
+        response(&heard, "200 OK", (&over_tcp, 7, 5060), None, &mut out);
+        assert!(String::from_utf8_lossy(&out).contains("Contact: <sip:callee@127.0.0.1:5060;transport=tcp>"));
         let dialogue = Dialog { target: b"sip:x@127.0.0.1:9".to_vec(), ..Dialog::default() };
         let to = Heard::read(&answer).unwrap().to.to_vec();
         within(sender, &Dialog { to, ..dialogue }, "BYE", &mut out);

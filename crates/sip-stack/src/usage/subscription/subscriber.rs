@@ -154,6 +154,28 @@ impl Subscriber {
         }
     }
 
+    /// Our address is another, as `settings` say: the notifier is told by a SUBSCRIBE on one of these ways, best first, with
+    /// our new Contact (RFC 6665 §4.1.2.2).
+    pub fn moved(&mut self, settings: Arc<Settings>, flows: Vec<Flow>, stack: &mut Stack<'_, '_>) {
+        (self.settings, self.flows) = (settings, flows);
+        match self.state {
+            State::Pending => {
+                // An answer to the first one would look for us at the former address.
+                self.forget_dialog(stack);
+                self.ask(self.what.expires, stack);
+            }
+            State::Active { .. } => {
+                self.ask(self.what.expires, stack);
+            }
+            State::Waiting { .. } | State::Closing { .. } | State::Over => {}
+        }
+    }
+
+    /// The ways to the notifier, best first.
+    pub fn flows(&self) -> &[Flow] {
+        &self.flows
+    }
+
     /// Whether a request with this Call-ID and this tag of ours is about it.
     pub fn owns(&self, call_id: &str, local_tag: &str) -> bool {
         self.call_id == call_id && self.tag == local_tag

@@ -1,0 +1,90 @@
+//! Phones that have registered from elsewhere before they heard of a call.
+
+use offhook_sip::Status;
+use offhook_sip_stack::transaction::Transactions;
+
+use super::Proxy;
+use super::response_context::{Branch, ResponseContext};
+use super::target::Target;
+use crate::config::Config;
+use crate::context::Context;
+use crate::directory::AddressOfRecord;
+
+impl Proxy {
+    /// Whether a request is under way to anybody.
+    pub(crate) fn has_contexts(&self) -> bool {
+        !self.contexts.is_empty()
+    }
+
+    /// The phones of an account are there now, and not where they were. A call that was sent to a way which is no more, and of
+    /// which nothing was heard, is sent to the one that came instead. A phone that has answered anything knows of the call: a
+    /// second INVITE would be a loop to it (RFC 3261 §8.2.2.2).
+    pub(crate) fn phones_moved(
+        &mut self,
+        account: &AddressOfRecord,
+        phones: &[Target],
+        config: &Config,
+        transactions: &mut Transactions,
+        cx: &mut Context<'_>,
+    ) {
+        let mut concerned: Vec<u64> = self
+            .contexts
+            .iter()
+            .filter(|(_, context)| context.is_new_call() && !context.cancelled)
+            .filter(|(_, context)| context.branches.iter().any(|branch| is_lost(branch, account, phones)))
+            .map(|(number, _)| *number)
+            .collect();
+        concerned.sort_unstable();
+        for number in concerned {
+            let Some(mut context) = self.contexts.remove(&number) else { continue };
+            for index in 0..context.branches.len() {
+                self.send_after(number, &mut context, index, (account, phones), config, transactions, cx);
+            }
+            self.settle(number, context, config, transactions, cx);
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of a shard are lent one by one")]
+    fn send_after(
+        &mut self,
+        number: u64,
+        context: &mut ResponseContext,
+        index: usize,
+        (account, phones): (&AddressOfRecord, &[Target]),
+        config: &Config,
+        transactions: &mut Transactions,
+        cx: &mut Context<'_>,
+    ) {
+        if !is_lost(&context.branches[index], account, phones) {
+            return;
+        }
+        let is_tried = |phone: &Target| {
+            context.branches.iter().filter_map(|one| one.target.as_ref()).any(|one| one.flow == phone.flow)
+        };
+        let Some(phone) = phones.iter().find(|phone| !is_tried(phone)).cloned() else { return };
+        let branch = &mut context.branches[index];
+        let Some(lost) = branch.target.clone() else { return };
+        let (uri, path, alternatives) = (phone.uri, phone.path, phone.alternatives);
+        let (flow, behind_nat, media) = (phone.flow, phone.behind_nat, phone.media);
+        let target = Target { uri, path, alternatives, flow, behind_nat, media, ..lost };
+        if self.launch(number, context, target, 1, config, transactions, cx).is_ok() {
+            let branch = &mut context.branches[index];
+            branch.done = true;
+            branch.given_up = Some(MOVED);
+            transactions.cancel(branch.client, &mut cx.sip());
+            super::legs::ended(context, index, MOVED, cx);
+            self.drop_branch_media(context, index, cx);
+        }
+    }
+}
+
+/// Whether a branch waits for a phone of an account that is not there any more.
+fn is_lost(branch: &Branch, account: &AddressOfRecord, phones: &[Target]) -> bool {
+    let Some(target) = branch.target.as_ref().filter(|_| !branch.done && !branch.heard) else { return false };
+    let is_there = |phone: &Target| {
+        phone.flow == target.flow || phone.alternatives.iter().any(|other| other.flow == target.flow)
+    };
+    branch.given_up.is_none() && target.account.as_ref() == Some(account) && !phones.iter().any(is_there)
+}
+
+const MOVED: (Status, &str) = (Status::TEMPORARILY_UNAVAILABLE, "The phone has moved");

@@ -131,3 +131,30 @@ def our_phone_follows_its_network(lab, phone):
     for heard, hz in ((moving.recording, desk.hz), (desk.recording, moving.hz)):
         tone.prove(heard, hz, 2, last=4)
         tone.prove(heard, hz, HEARD_SECONDS + 4)
+
+
+@case(seconds=120)
+def our_phone_that_was_called_goes_on_from_another_address_in_a_call_whose_sound_goes_past_the_exchange(lab):
+    exchange = Exchange(lab, "never", host=OUTSIDE)
+    alice, bob = exchange.add("alice"), exchange.add("bob")
+    exchange.start()
+    place = behind(lab, 0)
+    moving = Offhook(lab, exchange, alice, "callee", place=place, follows=True)
+    desk = Baresip(lab, exchange, bob, "caller", place=Place(OUTSIDE))
+    # The desk phone sends from another address of this machine than its SDP says, and is rightly not heard there.
+    moving.answer("--play", lab.tone(moving.hz), "--loop")
+    desk.start()
+    desk.dial(alice.address)
+    time.sleep(TALK_SECONDS)
+    tone.prove(desk.recording, moving.hz, HEARD_SECONDS)
+    place.move(3)
+    until(lambda: f"our address is {place.host}" in moving.answering.said(), 30, "the phone finds its new address")
+    until(lambda: any(place.host in contact for contact in exchange.bindings(alice)), 15, "it registers from there")
+    time.sleep(2 * TALK_SECONDS)
+    # The desk phone's BYE finds it by what it has registered.
+    desk.hang_up()
+    moving.answering.wait(15)
+    found = result(moving.answering)
+    check(found["code"] == 200 and found["reason"] == "OK", f"the phone ended with {found}")
+    desk.stop()
+    tone.prove(desk.recording, moving.hz, 2, last=4)

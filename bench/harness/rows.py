@@ -261,7 +261,7 @@ ROWS = {
     "rtp400": Row(relayed_sound(400)),
     "sdes": Row(bridged_sound("sdes", 100)),
     "opus": Row(bridged_sound("opus", 50)),
-    "conference": Row(conference, ours_alone=True),
+    "conference": Row(conference, rounds=1, ours_alone=True),
     "tcp": Row(connections),
     "max": Row(highest_rate),
     "bridged": Row(bridged_calls, rounds=1),

@@ -142,7 +142,7 @@ def bridged_calls(kind, folder, binary):
 
 def carried(kind, folder, binary, more):
     """The highest rate, in steps of a quarter, at which no calls fail for three seconds."""
-    rate, best = 1000, 0
+    rate, best = FOUND.get(kind.name, 1600), 0
     while True:
         with kind(folder, "plain") as exchange:
             load(exchange, calls(1000, 1000, *more), "warm", binary, weigh=False)

@@ -8,6 +8,8 @@ use std::time::Duration;
 use bench::call::{ALICE, BOB, call};
 use bench::{Bench, in_dialog, raw, reply, request, sdp, with_sdp};
 use offhook_exchange::config::AnchorPolicy;
+use offhook_exchange::directory::Record;
+use offhook_exchange::event::Event;
 use offhook_exchange::route::countries::Country;
 use offhook_exchange::route::{Choice, Destination, Numbering, Rule, Trunk, TrunkAuth};
 use offhook_media::command::{Command, Content};
@@ -185,4 +187,33 @@ fn a_call_becomes_a_fax_on_the_same_ports_and_sound_again() {
     let asked = bench.request(ALICE);
     bench.send(ALICE, &reply(&asked, 200, "", "", &sdp("192.0.2.10", 4000)));
     assert_eq!((carried(&bench), bench.open_streams()), (vec![Content::Opaque, Content::Rtp], streams));
+}
+
+#[test]
+fn a_call_that_comes_by_a_trunk_is_recorded_for_its_sake() {
+    for record in [Record::Never, Record::Always] {
+        let Ok(Uri::Sip(server)) = "sip:198.51.100.9:5060".parse::<Uri>() else { panic!() };
+        let mut bench = Bench::with(|config| {
+            config.plan.numbering = Numbering::of(Country::of("DE").unwrap());
+            config.trunks.push(Trunk {
+                networks: vec!["198.51.100.9/32".parse().unwrap()],
+                numbers: vec!["+49301234567".into()],
+                record,
+                ..Trunk::new("carrier", server, TrunkAuth::Address)
+            });
+        });
+        bench.account("bob", Some("+49301234567"));
+        bench.register("bob", BOB);
+        let sdp_of_carrier = sdp("198.51.100.9", 4000);
+        let invite = request("INVITE", "sip:+49301234567@example.com", "eve", CARRIER, "", &sdp_of_carrier)
+            .replace("sip:eve@example.com", "sip:+498955501@carrier.example");
+        bench.send(CARRIER, &invite);
+        let got = bench.request(BOB);
+        let contact = format!("Contact: <sip:bob@{BOB}>\n");
+        bench.send(BOB, &reply(&got, 200, "b", &contact, &sdp("192.0.2.20", 6000)));
+        assert!(bench.codes(CARRIER).contains(&200));
+        let is_told = |event: &Event| matches!(event, Event::Recording { what: Ok(_), .. });
+        let told = bench.events.iter().filter(|event| is_told(event)).count();
+        assert_eq!(told, usize::from(record == Record::Always));
+    }
 }

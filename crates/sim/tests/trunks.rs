@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use offhook_exchange::command::TrunkReport;
 use offhook_exchange::config::Config;
+use offhook_exchange::directory::Record;
 use offhook_exchange::route::countries::Country;
 use offhook_exchange::route::{
     Choice, Destination, Numbering, Pattern, Rule, Trunk, TrunkAccount, TrunkAuth,
 };
 use offhook_exchange::trunks::TrunkRegistration;
+use offhook_media::tone::analyse;
 use offhook_sim::{Manners, PhoneId, Provider, World, compare_with_saved};
 use offhook_sip::{SipUri, Uri};
 use offhook_sip_stack::auth::Password;
@@ -161,4 +163,48 @@ fn a_provider_that_falls_silent_is_passed_over_within_seconds() {
     world.pass(SECOND);
     assert_eq!(world.phones[alice.0].ends()[0].0, 200);
     is_over(world);
+}
+
+/// How many recordings there are of a call of Alice's, in which she sings and presses these keys, by the second of two lines.
+fn recorded(record: Record, keys: &str) -> usize {
+    let names = ["one.test", "two.test"];
+    let mut world = World::new(6, |config| {
+        lines(config, &names);
+        config.trunks[1].record = record;
+    });
+    let alice = world.phone("alice", None);
+    for (name, manners) in names.iter().zip([Manners::Refuses(503), Manners::Serves]) {
+        let at = world.provider(name);
+        world.providers[at].manners = manners;
+    }
+    world.register(alice);
+    world.phones[alice.0].sings = Some(600.0);
+    let call = world.call(alice, NUMBER);
+    world.pass(5 * SECOND);
+    world.command(alice, Command::Dtmf { call, digits: keys.into() });
+    world.pass(8 * SECOND);
+    world.command(alice, Command::Hangup { call });
+    world.pass(2 * SECOND);
+    for (samples, rate) in world.office.recordings.files.values() {
+        let second = *rate as usize / 2;
+        let side = |n| samples.iter().skip(n).step_by(2).copied().collect::<Vec<i16>>();
+        let (left, right) = (side(0), side(1));
+        let end = left.len() - 2 * second..left.len() - second;
+        assert!(
+            (analyse(&left[end.clone()], *rate / 2).dominant_hz - 600.0).abs() < 10.0,
+            "the caller is left"
+        );
+        assert!(right[end].iter().all(|sample| *sample == 0), "the gateway says nothing");
+    }
+    let count = world.office.recordings.files.len();
+    is_over(world);
+    count
+}
+
+#[test]
+fn a_line_has_its_calls_recorded_always_or_on_demand() {
+    assert_eq!(recorded(Record::Always, "5"), 1);
+    assert_eq!(recorded(Record::OnDemand, "*1"), 1);
+    assert_eq!(recorded(Record::OnDemand, "5"), 0);
+    assert_eq!(recorded(Record::Never, "*1"), 0);
 }

@@ -13,7 +13,7 @@ use super::whereabouts::Found;
 use crate::b2bua::{Arriving, CallId, Called, Env, Onward, Table};
 use crate::command::Moderation;
 use crate::context::Context;
-use crate::directory::{AddressOfRecord, Also, Delta, Mailbox};
+use crate::directory::{AddressOfRecord, Also, Delta, Mailbox, Record};
 use crate::event::Event;
 use crate::identity::Caller;
 use crate::io::ShardMessage;
@@ -178,20 +178,33 @@ impl Core {
     }
 
     /// Whom a call concerns, if its sound may have to be heard by us: because of the caller, of the account that is
-    /// called, or of who may supervise them.
+    /// called, of who may supervise them, or of the trunk by which it came.
     pub(super) fn concern(&self, asking: &Asking, called: Option<&AddressOfRecord>) -> Option<Arc<Concern>> {
-        if !self.directory.has_rights() {
+        self.concern_by(asking, called, None)
+    }
+
+    /// The same for a call that leaves by a trunk. What a trunk wants recorded on demand, the accounts demand.
+    pub(super) fn concern_by(
+        &self,
+        asking: &Asking,
+        called: Option<&AddressOfRecord>,
+        leaves: Option<usize>,
+    ) -> Option<Arc<Concern>> {
+        let trunks = [asking.trunk, leaves].into_iter().flatten();
+        let trunks = trunks.filter_map(|at| self.config.trunks.get(at));
+        let wish = trunks.map(|trunk| trunk.record).max().unwrap_or_default();
+        if !self.directory.has_rights() && wish == Record::Never {
             return None;
         }
         let accounts = [asking.caller.account().cloned(), called.cloned()];
         let record = accounts.each_ref().map(|account| {
-            let rights = account.as_ref().and_then(|account| self.directory.rights(account));
-            rights.map(|rights| rights.record).unwrap_or_default()
+            let Some(account) = account else { return Record::Never };
+            self.directory.rights(account).map(|rights| rights.record).unwrap_or_default().max(wish)
         });
         let user = |uri: &Uri| user_of(uri).unwrap_or_default();
         let names = [asking.request.from(), asking.request.to()];
         let names = names.map(|name| name.map(|name| user(&name.uri)).unwrap_or_default());
-        Some(Arc::new(Concern { record, accounts, names }))
+        Some(Arc::new(Concern { record, always: wish == Record::Always, accounts, names }))
     }
 
     /// Sends a request on its way.

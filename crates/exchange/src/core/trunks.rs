@@ -131,12 +131,13 @@ impl Core {
             let refusal = Refusal::new(Status::METHOD_NOT_ALLOWED, "Only calls go by this trunk");
             return Err(refusal.with(Name::Allow, "INVITE, ACK, CANCEL, BYE"));
         }
-        let concern = self.concern(&asking, None);
         let call_id = asking.request.call_id().unwrap_or_default();
         let Paid { targets, charged } =
             self.lines(&by, hides(&asking.request), (&asking.caller, call_id), cx)?;
+        let concern =
+            |target: &Target| self.concern_by(&asking, None, target.line.as_ref().map(|line| line.trunk));
         let targets: Vec<Target> =
-            targets.into_iter().map(|target| Target { concern: concern.clone(), ..target }).collect();
+            targets.into_iter().map(|target| Target { concern: concern(&target), ..target }).collect();
         let ByTrunks { dialled, emergency, .. } = by;
         if let Some(call) = asking.bridged {
             self.charge(charged, call, cx);

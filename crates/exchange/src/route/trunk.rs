@@ -9,7 +9,7 @@ use offhook_sip_stack::auth::Password;
 
 use super::number::Numbering;
 use super::plan::Plan;
-use crate::directory::number_digits;
+use crate::directory::{Record, number_digits};
 use crate::locality::user_of;
 use crate::stir::{Policy, Signer};
 
@@ -40,6 +40,8 @@ pub struct Trunk {
     pub signer: Option<Signer>,
     /// What is done about the signatures of calls that come by it, if that is not as everywhere.
     pub verify: Option<Policy>,
+    /// When its calls are recorded, beside what the accounts in them want.
+    pub record: Record,
     /// Whether it is there only for calls that it has, since an operator has removed or moved it.
     pub retired: bool,
 }
@@ -140,6 +142,7 @@ impl Trunk {
             health: None,
             signer: None,
             verify: None,
+            record: Record::Never,
             retired: false,
         }
     }
@@ -177,10 +180,10 @@ impl Trunk {
         self.proxy.as_ref().unwrap_or(&self.server)
     }
 
-    /// Whether its calls need a leg of ours: to answer challenges, to be counted, or to be signed.
+    /// Whether its calls need a leg of ours: to answer challenges, to be counted, signed or recorded.
     pub fn is_bridged(&self) -> bool {
         let is_counted = self.max_calls.is_some() || self.max_calls_per_second.is_some();
-        self.account().is_some() || is_counted || self.signer.is_some()
+        self.account().is_some() || is_counted || self.signer.is_some() || self.record != Record::Never
     }
 
     /// Whether an address is in one of its networks.

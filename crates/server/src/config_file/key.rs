@@ -660,6 +660,12 @@ pub(super) const TRUNK: &[Key] = &[
         "",
         "How often the server is asked whether it is there; default: \"30s\" with a password, else \"off\"",
     ),
+    key(
+        "record",
+        Kind::Choice(&["never", "on-demand", "always"]),
+        "\"never\"",
+        "When its calls are recorded, beside what the accounts in them want",
+    ),
     key("auth", Kind::Choice(&["register", "address"]), "", "How each side proves who it is"),
     key("networks", Kind::Networks, "", "Where its calls come from, beside the addresses of the server"),
     key(

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use offhook_exchange::directory::Record;
 use offhook_exchange::route::{Dialling, NumberFormat, Numbering, Trunk, TrunkAccount, TrunkAuth};
 use offhook_sip::{SipUri, Uri};
 use offhook_sip_stack::auth::Password;
@@ -78,6 +79,7 @@ fn trunk(object: &Object, numbering: &Numbering) -> Result<Trunk, Wrong> {
         health,
         signer: signer(object)?,
         verify: text(object, "verify").map(|word| policy(&word)),
+        record: text(object, "record").and_then(|word| Record::parse(&word)).unwrap_or_default(),
         retired: false,
     })
 }

@@ -28,6 +28,8 @@ pub(crate) use supervise::{How, Supervise, of_room, room};
 pub(crate) struct Concern {
     /// Whose calls are recorded when.
     pub(crate) record: [Record; 2],
+    /// Whether it is recorded whoever they are, for the sake of a trunk.
+    pub(crate) always: bool,
     /// Their accounts, where they have one.
     pub(crate) accounts: [Option<AddressOfRecord>; 2],
     /// What they are called in the name of a file.
@@ -60,7 +62,12 @@ pub(super) struct Tap {
 impl Concern {
     /// Whether a call has to go through us for it.
     pub(crate) fn wants_anchor(&self) -> bool {
-        self.record.iter().any(|one| *one != Record::Never)
+        self.always || self.record.iter().any(|one| *one != Record::Never)
+    }
+
+    /// Whether a call is recorded without being asked.
+    fn is_always_recorded(&self) -> bool {
+        self.always || self.record.contains(&Record::Always)
     }
 }
 

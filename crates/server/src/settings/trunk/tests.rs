@@ -32,6 +32,7 @@ prefix = "9"
 numbers = ["+49301234567"]
 max_calls = 8
 max_calls_per_second = 2
+record = "on-demand"
 health = "off"
 [[trunk]]
 name = "plain"
@@ -57,6 +58,7 @@ fn a_trunk_is_what_is_written_and_the_usual_where_nothing_is() {
     let dialling = Dialling { format: NumberFormat::National, strip: 1, prefix: "9".into() };
     assert_eq!((&full.dialling, full.max_calls, full.max_calls_per_second), (&dialling, Some(8), Some(2)));
     assert_eq!((full.health, plain.health), (None, Some(HEALTH)));
+    assert_eq!((full.record, plain.record), (Record::OnDemand, Record::Never));
     let account = plain.account().unwrap();
     assert_eq!((account.expires, account.realm.as_deref()), (None, None));
     assert_eq!(account.registrar.to_string(), "sip:sip.other.example");
@@ -104,6 +106,7 @@ fn what_is_wrong_with_a_trunk_is_said() {
         (trunk("auth = \"address\"\nsign_key = \"k\"\nsign_certificate = \"https://a/\""), "k: "),
         (trunk("auth = \"address\"\nverify = \"note\""), "nobody is named who may have signed"),
         (trunk("auth = \"address\"\nmax_calls = 0"), "a whole number from 1"),
+        (trunk("auth = \"address\"\nrecord = \"often\""), "on-demand"),
         (route("{ trunk = [\"a\", \"a\"] }"), "the trunk a is named twice"),
         (route("{ trunk = [\"a\", \"c\"] }"), "there is no trunk \"c\""),
         (route("[{ trunk = \"a\" }, { reject = 603 }]"), "of several places each is a trunk"),

@@ -29,7 +29,7 @@ pub(super) struct Recorder {
 impl Recorder {
     /// Whether it has to begin now, without being asked.
     pub(super) fn begins(&self, concern: Option<&Concern>) -> bool {
-        !self.begun && concern.is_some_and(|concern| concern.record.contains(&Record::Always))
+        !self.begun && concern.is_some_and(Concern::is_always_recorded)
     }
 
     pub(super) fn is_idle(&self) -> bool {

@@ -109,7 +109,7 @@ fn what_is_wrong_with_a_trunk_is_said() {
         (trunk("auth = \"address\"\nsign_certificate = \"https://a/\""), "set sign_key"),
         (trunk("auth = \"address\"\nsign_key = \"k\"\nsign_certificate = \"https://a/\""), "k: "),
         (trunk("auth = \"address\"\nverify = \"note\""), "nobody is named who may have signed"),
-        (trunk("auth = \"address\"\nsrtp = \"yes\""), "off, prefer or require"),
+        (trunk("auth = \"address\"\nsrtp = \"yes\""), "must be \"off\" or \"prefer\" or \"require\""),
         (trunk("auth = \"address\"\ncodecs = [\"gsm\"]"), "\"gsm\" is none of opus"),
         (trunk("auth = \"address\"\ncodecs = []"), "without a codec no call has sound"),
         (trunk("auth = \"address\"\nmax_calls = 0"), "a whole number from 1"),

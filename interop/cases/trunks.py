@@ -33,13 +33,13 @@ to = {{ trunk = "carrier" }}
 """
 
 
-def offices(lab, numbers=(), office_trunk="", carrier_more="", carrier_sets=()):
+def offices(lab, numbers=(), office_trunk="", carrier_more="", carrier_sets=(), srtp="off"):
     """Alice's office, and a carrier that has Bob's number; each trusts the other by its address. `numbers` are those of
     the office's trunk; with any, Alice has the first, and Bob is the caller. `office_trunk`: more keys of the office's
-    trunk; `carrier_more`: more tables of the carrier."""
+    trunk; `carrier_more`: more tables of the carrier; `srtp`: what the carrier's phone does."""
     carrier = Exchange(lab, domain="carrier.test", host=OTHER_LOOPBACK, sets=carrier_sets)
     office = Exchange(lab, domain="office.test")
-    listed = f"numbers = {list(numbers)}\n" if numbers else office_trunk
+    listed = (f"numbers = {list(numbers)}\n" if numbers else "") + office_trunk
     for exchange, other, listed, more in ((office, carrier, listed, ""), (carrier, office, "", carrier_more)):
         with open(exchange.settings, "a") as settings:
             settings.write(PLAN.format(host=other.host, port=other.port, numbers=listed) + more)
@@ -48,12 +48,41 @@ def offices(lab, numbers=(), office_trunk="", carrier_more="", carrier_sets=()):
     office.start()
     # The carrier's phone is not where the office is, whose calls need no password there.
     roles = ("callee", "caller") if numbers else ("caller", "callee")
-    return Offhook(lab, office, alice, roles[0]), Offhook(lab, carrier, bob, roles[1], host=OTHER_LOOPBACK)
+    return Offhook(lab, office, alice, roles[0]), Offhook(lab, carrier, bob, roles[1], host=OTHER_LOOPBACK, srtp=srtp)
 
 
 @case()
 def a_number_goes_by_a_trunk_and_both_hear_each_other(lab):
     converse(*offices(lab), target="sip:030-1234567@office.test")
+
+
+OWN_MEDIA = 'srtp = "require"\ncodecs = ["pcma"]\n'
+
+
+@case()
+def a_plain_phone_with_another_codec_calls_by_a_trunk_that_must_be_encrypted(lab):
+    alice, bob = offices(lab, office_trunk=OWN_MEDIA, carrier_sets=["media.srtp=require"], srtp="require")
+    alice.words += ["--codec", "opus"]
+    converse(alice, bob, target="sip:030-1234567@office.test")
+    check(result(bob.answering)["codec"].startswith("PCMA"), f"the carrier's phone: {result(bob.answering)}")
+
+
+@case()
+def a_call_that_comes_by_such_a_trunk_reaches_a_plain_phone_with_another_codec(lab):
+    alice, bob = offices(lab, numbers=(OFFICE,), office_trunk=OWN_MEDIA, carrier_sets=["media.srtp=require"], srtp="require")
+    alice.words += ["--codec", "g722"]
+    converse(bob, alice, target="sip:030-55501@carrier.test")
+    check(result(alice.answering)["codec"].startswith("G722"), f"the phone: {result(alice.answering)}")
+
+
+@case()
+def a_trunk_that_must_be_encrypted_refuses_in_words_what_cannot_be(lab):
+    alice, bob = offices(lab, office_trunk=OWN_MEDIA, carrier_sets=["media.srtp=off"])
+    bob.answer()
+    found = result(alice.dial("sip:030-1234567@office.test"))
+    why = "The provider refuses encrypted media (SRTP), which its trunk requires"
+    check((found["code"], found["reason"]) == (488, why), f"{found}")
+    bob.stop()
 
 
 @case()

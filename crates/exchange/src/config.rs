@@ -12,7 +12,7 @@ use offhook_sip_stack::Transport;
 use crate::bans::BanRules;
 use crate::message;
 use crate::presence;
-use crate::route::{Plan, Trunk};
+use crate::route::{MediaTerms, Plan, Trunk};
 use crate::services::Settings;
 use crate::spending::{Limits, Rates};
 use crate::stir;
@@ -136,6 +136,11 @@ impl Config {
             nonce_lifetime: Duration::from_secs(300),
             key,
         }
+    }
+
+    /// Whether the media of somebody on these terms is encrypted.
+    pub(crate) fn srtp_on(&self, terms: Option<&Arc<MediaTerms>>) -> SrtpPolicy {
+        terms.and_then(|terms| terms.srtp).unwrap_or(self.srtp)
     }
 
     /// Whether `host` (a name or an address, without port, any case) is served here.

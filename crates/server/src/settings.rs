@@ -266,6 +266,26 @@ impl Settings {
     }
 }
 
+/// What a word for the encryption of media means.
+fn srtp_policy(word: &str) -> SrtpPolicy {
+    match word {
+        "off" => SrtpPolicy::Off,
+        "require" => SrtpPolicy::Require,
+        _ => SrtpPolicy::Prefer,
+    }
+}
+
+/// The format of this name, if it can be translated.
+fn codec(name: &str) -> Option<Codec> {
+    match name {
+        "opus" => Some(Codec::opus(111)),
+        "g722" => Some(Codec::g722()),
+        "pcma" => Some(Codec::pcma()),
+        "pcmu" => Some(Codec::pcmu()),
+        _ => None,
+    }
+}
+
 /// Names and addresses by which the machine is known: its name, its addresses, and itself.
 fn domains_of_machine() -> Vec<String> {
     let mut domains: Vec<String> = machine::name().into_iter().collect();
@@ -315,11 +335,7 @@ impl Meaning<'_> {
             Some("never") => AnchorPolicy::Never,
             _ => AnchorPolicy::Auto,
         };
-        let srtp = match self.text("media.srtp").as_deref() {
-            Some("off") => SrtpPolicy::Off,
-            Some("require") => SrtpPolicy::Require,
-            _ => SrtpPolicy::Prefer,
-        };
+        let srtp = srtp_policy(&self.text("media.srtp").unwrap_or_default());
         let mut warnings = self.warnings();
         let turn = self.turn(&listeners, &media_ports, &mut warnings);
         self.check_srtp(srtp, anchor);
@@ -584,12 +600,9 @@ impl Meaning<'_> {
         };
         let mut codecs = Vec::new();
         for name in &named {
-            match name.as_str() {
-                "opus" => codecs.push(Codec::opus(111)),
-                "g722" => codecs.push(Codec::g722()),
-                "pcma" => codecs.push(Codec::pcma()),
-                "pcmu" => codecs.push(Codec::pcmu()),
-                _ => {
+            match codec(name) {
+                Some(codec) => codecs.push(codec),
+                None => {
                     let help = did_you_mean(name, CODECS.into_iter());
                     let what = format!("{name:?} is a codec that cannot be translated here");
                     self.mistake("media.codecs", what, help);

@@ -7,8 +7,8 @@ use offhook_media::camera::{CameraId, Coding};
 use offhook_media::command::{EchoFormat, Heard, Order};
 use offhook_media::voice::{Clip, Recording};
 use offhook_sdp::{
-    Capabilities, Codec, Face, Format, Formats, MediaKind, Negotiated, Options, Origin, Relay, Sdp, Stream,
-    offer_answer, rewrite, video,
+    Capabilities, Codec, Face, Format, Formats, MediaKind, Negotiated, Options, Origin, Profile, Relay, Sdp,
+    Stream, offer_answer, rewrite, video,
 };
 use offhook_sip::{Name, Status};
 use offhook_sip_stack::usage::Body;
@@ -54,10 +54,14 @@ pub(super) struct End {
 }
 
 impl End {
-    /// An end for a call with this Call-ID and party.
-    pub(super) fn new(call_id: &str, party: Party, endpoint: Endpoint, env: &mut Env<'_, '_>) -> Self {
-        let manner = Manner::after(0, party.flow.transport, None, env.config.srtp);
-        Self::with(call_id, party, (endpoint, manner), env)
+    /// An end for a call with this Call-ID and party, perhaps by a trunk.
+    pub(super) fn new(
+        call_id: &str,
+        (party, trunk): (Party, Option<usize>),
+        endpoint: Endpoint,
+        env: &mut Env<'_, '_>,
+    ) -> Self {
+        Self::with(call_id, (party, trunk), (endpoint, 0, None), env)
     }
 
     /// An end that calls somebody.
@@ -66,31 +70,38 @@ impl End {
         (target, endpoint): (&Target, Endpoint),
         env: &mut Env<'_, '_>,
     ) -> Self {
-        let party = target.party();
-        let manner = Manner::after(target.refused, party.flow.transport, target.media, env.config.srtp);
-        Self::with(call_id, party, (endpoint, manner), env)
+        let trunk = target.line.as_ref().map(|line| line.trunk);
+        Self::with(call_id, (target.party(), trunk), (endpoint, target.refused, target.media), env)
     }
 
     /// An end for a leg that has talked with another until now, and goes on with the session as it was last described to
     /// it; `stale` if it has yet to answer what the other has offered.
-    pub(super) fn after(call_id: &str, leg: &Leg, stale: bool, env: &mut Env<'_, '_>) -> Self {
+    pub(super) fn after(
+        call_id: &str,
+        (leg, trunk): (&Leg, Option<usize>),
+        stale: bool,
+        env: &mut Env<'_, '_>,
+    ) -> Self {
         let described = leg.invite.described().and_then(|body| Sdp::parse(&body.bytes).ok());
         let profile = described.as_ref().and_then(|sdp| Some(sdp.media().next()?.profile()));
         let profile = profile.filter(|profile| profile.is_secure());
-        let manner = Manner::after(0, leg.party.flow.transport, profile, env.config.srtp);
         let ours = described.as_ref().and_then(without_faces);
-        Self { ours, stale, ..Self::with(call_id, leg.party, (Endpoint::Voice, manner), env) }
+        Self { ours, stale, ..Self::with(call_id, (leg.party, trunk), (Endpoint::Voice, 0, profile), env) }
     }
 
     fn with(
         call_id: &str,
-        party: Party,
-        (endpoint, manner): (Endpoint, Option<Manner>),
+        (party, trunk): (Party, Option<usize>),
+        (endpoint, refused, said): (Endpoint, usize, Option<Profile>),
         env: &mut Env<'_, '_>,
     ) -> Self {
-        let manner = manner.unwrap_or(Manner::Plain);
+        let terms = env.terms(trunk);
+        let policy = env.config.srtp_on(terms.as_ref());
+        let manner = Manner::after(refused, party.flow.transport, said, policy).unwrap_or(Manner::Plain);
+        let anchor = env.anchors.open_end(call_id, party, manner, env.config, env.cx);
+        env.anchors.hold_to(anchor, [terms, None]);
         Self {
-            anchor: env.anchors.open_end(call_id, party, manner, env.config, env.cx),
+            anchor,
             call_id: call_id.to_owned(),
             // RFC 8866 §5.2 wants it unique and numeric; 63 bits fit everyone's parser.
             session_id: env.cx.rng.random::<u64>() >> 1,

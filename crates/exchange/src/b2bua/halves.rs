@@ -113,7 +113,8 @@ impl Call {
         let winner = ring.branches.get_mut(at)?;
         let stays = if stays_first { self.first.as_ref()? } else { &winner.leg };
         let usage = stays.usage;
-        let mut end = Box::new(End::after(&self.about.call_id, stays, passing.awaits(usage), env));
+        let trunk = if stays_first { self.about.trunk } else { winner.counted };
+        let mut end = Box::new(End::after(&self.about.call_id, (stays, trunk), passing.awaits(usage), env));
         let (anchor, before) = (end.anchor, winner.anchor.take());
         if let Some(anchor) = env.anchors.get_mut(anchor, &self.about.call_id) {
             anchor.bridged = Some(self.id);

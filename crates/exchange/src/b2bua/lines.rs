@@ -9,6 +9,7 @@ use offhook_sip_stack::usage::invite::Party as Ender;
 use super::Env;
 use super::call::{Call, With};
 use super::ring::{Branch, Ring};
+use crate::config::SrtpPolicy;
 use crate::locality::address_of;
 use crate::proxy::{Target, deflection};
 use crate::refusal::Refusal;
@@ -94,6 +95,13 @@ impl Branch {
         let uri = to.without_headers().with_param("user", Some("phone")).to_string();
         let alternatives = std::mem::take(&mut self.target.alternatives);
         Some(Target { uri, flow: Flow { remote, connection, ..flow }, alternatives, ..self.target.clone() })
+    }
+
+    /// Why its trunk has refused the media that it was offered, where no other may be offered.
+    pub(super) fn refused_media(&self, status: Status, env: &Env<'_, '_>) -> Option<String> {
+        let terms = env.terms(Some(self.target.line.as_ref()?.trunk))?;
+        let requires = status == Status::NOT_ACCEPTABLE_HERE && terms.srtp == Some(SrtpPolicy::Require);
+        requires.then(|| "The provider refuses encrypted media (SRTP), which its trunk requires".into())
     }
 
     /// Whether its failure is that of its trunk, which takes note of it when no other server of it is left; `None`: it is a

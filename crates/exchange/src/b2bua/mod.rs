@@ -23,6 +23,7 @@ mod verb;
 mod voice;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Instant;
 
 use offhook_media::voice::Clip;
@@ -38,6 +39,7 @@ use crate::directory::Directory;
 use crate::proxy::Activity;
 use crate::proxy::anchor::{Anchors, Trouble};
 use crate::proxy::{OPERATOR, OPERATOR_REASON};
+use crate::route::MediaTerms;
 use crate::trunks::Trunks;
 use call::Call;
 pub(crate) use dial::{Dial, ShownAs, Wanted};
@@ -109,6 +111,13 @@ pub(crate) struct Env<'a, 'b> {
     pub(crate) usages: &'a mut Usages,
     pub(crate) trunks: &'a mut Trunks,
     pub(crate) cx: &'a mut Context<'b>,
+}
+
+impl Env<'_, '_> {
+    /// What the media of a trunk's calls has to be.
+    fn terms(&self, trunk: Option<usize>) -> Option<Arc<MediaTerms>> {
+        self.config.trunks.get(trunk?)?.media.clone()
+    }
 }
 
 impl Usages {

@@ -184,7 +184,10 @@ impl Call {
         let line = target.line.clone();
         let counted = line.as_ref().map(|line| line.begin(env)).transpose()?;
         let made = match asked.party {
-            Some(party) => offer((asked, party), &target, (self.id, &self.about.call_id), env),
+            Some(party) => {
+                let trunks = [self.about.trunk, line.as_ref().map(|line| line.trunk)];
+                offer((asked, party), (&target, trunks), (self.id, &self.about.call_id), env)
+            }
             None => offer_of_ours((&target, asked.endpoint), (self.id, &self.about.call_id), env),
         };
         let Made { anchor, body, end } = match made {
@@ -374,6 +377,7 @@ impl Call {
             (None, Some(_)) => lines::told(by, status, reason),
             (None, None) => told(by, status, reason),
         };
+        let reason = branch.refused_media(status, env).unwrap_or(reason);
         if failed == Some(false) {
             // It is about the one who is called, to whom no other trunk leads any better.
             ring.groups.clear();
@@ -533,11 +537,11 @@ fn offer_of_ours(
 
 fn offer(
     (asked, party): (&Asked, Party),
-    target: &Target,
+    (target, trunks): (&Target, [Option<usize>; 2]),
     (call, call_id): (CallId, &str),
     env: &mut Env<'_, '_>,
 ) -> Result<Made, Refusal> {
-    let anchor = open_anchor(party, target, call_id, env);
+    let anchor = open_anchor(party, (target, trunks), call_id, env);
     anchor.into_iter().for_each(|number| env.anchors.concerns(number, target.concern.as_ref()));
     if let Some(anchor) = anchor.and_then(|one| env.anchors.get_mut(one, call_id)) {
         anchor.bridged = Some(call);
@@ -557,19 +561,30 @@ fn offer(
     }
 }
 
-/// Media goes through us unless that is forbidden: a session that is direct shows each side where the other is.
-fn open_anchor(caller: Party, target: &Target, call_id: &str, env: &mut Env<'_, '_>) -> Option<u64> {
+/// Media goes through us unless that is forbidden: a session that is direct shows each side where the other is. On the
+/// terms of one of the `trunks`, by which the two sides are reached, it always does.
+fn open_anchor(
+    caller: Party,
+    (target, trunks): (&Target, [Option<usize>; 2]),
+    call_id: &str,
+    env: &mut Env<'_, '_>,
+) -> Option<u64> {
     let recorded = target.concern.as_ref().is_some_and(|concern| concern.wants_anchor());
-    if env.config.anchor == AnchorPolicy::Never && !recorded {
+    let terms = trunks.map(|trunk| env.terms(trunk));
+    if env.config.anchor == AnchorPolicy::Never && !recorded && terms == [None, None] {
         return None;
     }
-    let manner = |party: &Party, refused, said| {
-        Manner::after(refused, party.flow.transport, said, env.config.srtp).unwrap_or(Manner::Plain)
+    let manner = |(party, terms): (&Party, &Option<_>), refused, said| {
+        let policy = env.config.srtp_on(terms.as_ref());
+        Manner::after(refused, party.flow.transport, said, policy).unwrap_or(Manner::Plain)
     };
     let callee = target.party();
-    let manners = [manner(&caller, 0, None), manner(&callee, target.refused, target.media)];
+    let manners =
+        [manner((&caller, &terms[0]), 0, None), manner((&callee, &terms[1]), target.refused, target.media)];
     let parties = [caller, callee];
-    Some(env.anchors.open(call_id, parties, (manners, target.refused > 0), env.config, env.cx))
+    let number = env.anchors.open(call_id, parties, (manners, target.refused > 0), env.config, env.cx);
+    env.anchors.hold_to(number, terms);
+    Some(number)
 }
 
 /// How often the trunks of a call may send it on.

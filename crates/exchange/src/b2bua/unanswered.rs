@@ -155,7 +155,7 @@ impl Call {
         (endpoint, service): (Endpoint, usize),
         env: &mut Env<'_, '_>,
     ) -> Result<(), Refusal> {
-        let mut end = End::new(&self.about.call_id, party, endpoint, env);
+        let mut end = End::new(&self.about.call_id, (party, self.about.trunk), endpoint, env);
         let anchor = end.anchor;
         if let Some(anchor) = env.anchors.get_mut(anchor, &self.about.call_id) {
             anchor.bridged = Some(self.id);

@@ -284,7 +284,7 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
     /// it has been answered already.
     fn meet(&mut self, call: CallId, endpoint: Endpoint) -> Result<Option<(Call, Body, u64)>, Refusal> {
         let (about, party) = self.begin(call)?;
-        let mut end = End::new(&about.call_id, party, endpoint, self.env);
+        let mut end = End::new(&about.call_id, (party, about.trunk), endpoint, self.env);
         let anchor = end.anchor;
         if let Some(anchor) = self.env.anchors.get_mut(anchor, &about.call_id) {
             anchor.bridged = Some(call);

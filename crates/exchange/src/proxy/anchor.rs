@@ -13,6 +13,7 @@ mod trouble;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use offhook_media::command::{Command, Content, PortPair, Press, Remote, Side, SideName, StreamId};
@@ -28,6 +29,7 @@ use crate::context::Context;
 use crate::directory::AddressOfRecord;
 use crate::proxy::hangup::Dialog;
 use crate::refusal::Refusal;
+use crate::route::MediaTerms;
 pub(crate) use pictures::{MEDIA_CONTROL, PICTURE_FAST_UPDATE, asks_for_picture};
 use stream::Stream;
 use tap::Tap;
@@ -91,6 +93,8 @@ pub(crate) struct Anchor {
     told: [IpAddr; 2],
     /// How each party is made an offer.
     manners: [Manner; 2],
+    /// What the media of each has to be, where that is not as everywhere.
+    terms: [Option<Arc<MediaTerms>>; 2],
     /// Whether an offer gains all formats that the relay can translate.
     adds_formats: bool,
     /// Whether the relay ends what protects the media, on both sides; known with the first offer.
@@ -173,6 +177,7 @@ impl Anchors {
             moved: [false; 2],
             told,
             manners,
+            terms: [None, None],
             adds_formats,
             ends_protection: false,
             streams: Vec::new(),
@@ -248,10 +253,11 @@ impl Anchors {
                 continue;
             }
             self.take_in((number, anchor), at, (sender, role), (said, &media, opaque), config, cx)?;
-            let adds = anchor.adds_formats;
+            let (adds, terms) = (anchor.adds_formats, &anchor.terms);
+            let lists = terms.each_ref().map(|one| one.as_ref().map_or(&[][..], |terms| &terms.codecs));
             if let Some(stream) = &mut anchor.streams[at] {
                 stream.note_pictures(sender, (said, &media), cx);
-                formats.push(stream.formats((sender, role), &media, adds, config, cx));
+                formats.push(stream.formats((sender, role), &media, (adds, lists), config, cx)?);
             }
             let Some(stream) = &anchor.streams[at] else { continue };
             let (rtp_port, rtcp_port) = (stream.ports[to].rtp, stream.ports[to].rtcp);
@@ -497,11 +503,19 @@ impl Anchor {
         }
     }
 
+    /// Whether the media of each party is encrypted. An end of ours has none that anybody could hear on its way.
+    fn policies(&self, config: &Config) -> [SrtpPolicy; 2] {
+        let [caller, callee] = self.terms.each_ref().map(|terms| config.srtp_on(terms.as_ref()));
+        [caller, if self.ends_here { SrtpPolicy::Off } else { callee }]
+    }
+
     /// From the first offer on it is known whether one of the parties protects its media, or may be asked to.
     fn note_offer(&mut self, sender: PartyName, offer: &Sdp, config: &Config) {
-        let asked = self.manners[sender.other().index()] != Manner::Plain;
-        self.ends_protection |=
-            config.srtp != SrtpPolicy::Off && (asked || offer.media().any(|media| is_protected(&media)));
+        let (asked, policies) =
+            (self.manners[sender.other().index()] != Manner::Plain, self.policies(config));
+        let asked = asked || policies.contains(&SrtpPolicy::Require);
+        self.ends_protection |= policies.iter().any(|one| *one != SrtpPolicy::Off)
+            && (asked || offer.media().any(|media| is_protected(&media)));
     }
 
     /// How both parties protect a stream of which one has spoken, if the relay ends that.
@@ -528,7 +542,7 @@ impl Anchor {
             }
         };
         match role {
-            Role::Offer => ends[sender.index()].offers(media, config.srtp, cx)?,
+            Role::Offer => ends[sender.index()].offers(media, self.policies(config)[sender.index()], cx)?,
             Role::Answer => ends[sender.index()].answers(media)?,
         }
         Ok(Some(ends))

@@ -30,7 +30,7 @@ pub(super) fn explained(invite: &Request, refusal: Response, config: &Config) ->
             "305 offhook \"No codec in common: offered {}; the phone knows {}; translated are {}\"",
             names(&offered),
             names(&known),
-            names(if config.anchor == AnchorPolicy::Never { &[] } else { &config.codecs })
+            names(if config.anchor == AnchorPolicy::Never { &[] } else { &config.codecs[..] })
         )
     };
     let mut edit = refusal.edit();
@@ -46,11 +46,12 @@ fn sound(body: &[u8]) -> Vec<Codec> {
 }
 
 /// Their names, as far as they can be one.
-fn names(codecs: &[Codec]) -> String {
+pub(super) fn names<'a>(codecs: impl IntoIterator<Item = &'a Codec>) -> String {
     let is_name = |name: &&str| {
         name.len() <= 32 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
     };
-    let mut names: Vec<_> = codecs.iter().map(|one| one.name.as_str()).filter(is_name).take(12).collect();
+    let mut names: Vec<_> =
+        codecs.into_iter().map(|one| one.name.as_str()).filter(is_name).take(12).collect();
     names.dedup();
     if names.is_empty() { "none".to_owned() } else { names.join(" ") }
 }

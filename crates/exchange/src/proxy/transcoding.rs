@@ -5,10 +5,13 @@ use offhook_media::codec::{self, Wishes};
 use offhook_media::command::{EventFormat, Format, Numbers, Translation};
 
 use offhook_sdp::{Codec, Formats, Media, MediaKind};
+use offhook_sip::{Name, Status};
 use rand::RngExt as _;
 
+use super::no_common_format::names;
 use super::signed_route::PartyName;
 use crate::context::Context;
+use crate::refusal::Refusal;
 
 /// The formats of a stream of sound from an offer on.
 #[derive(Clone, Debug)]
@@ -16,6 +19,8 @@ pub(crate) struct Offered {
     by: PartyName,
     formats: Vec<Codec>,
     added: Vec<Codec>,
+    /// What the other side is offered, where not all of these.
+    only: Option<Box<[Codec]>>,
     /// Of the packets that the offerer wants, in milliseconds.
     ptime: u32,
 }
@@ -23,15 +28,29 @@ pub(crate) struct Offered {
 impl Offered {
     /// Takes note of an offer. `known` are the formats that may be translated, the preferred one first; they are added
     /// `always`, or if the offer has none that every phone knows, and with them events: they become tones for whom has
-    /// not offered any.
-    pub(crate) fn new(by: PartyName, media: &Media<'_>, known: &[Codec], always: bool) -> Option<Self> {
-        let formats = media.codecs();
-        if media.kind() != MediaKind::Audio || !formats.iter().any(|one| of(one).is_some()) {
-            return None;
+    /// not offered any. Of `lists`, those of each side, caller and callee, are the only ones that it may have, unless there
+    /// are none.
+    ///
+    /// # Errors
+    /// 488 if they leave nothing.
+    pub(crate) fn new(
+        by: PartyName,
+        media: &Media<'_>,
+        (known, always): (&[Codec], bool),
+        lists: [&[Codec]; 2],
+    ) -> Result<Option<Self>, Refusal> {
+        let mut formats = media.codecs();
+        let is_narrowed = media.kind() == MediaKind::Audio && lists.iter().any(|list| !list.is_empty());
+        if is_narrowed {
+            formats = narrowed(formats, lists[by.index()], media)?;
+        }
+        let is_ours = formats.iter().any(|one| of(one).is_some());
+        if media.kind() != MediaKind::Audio || !(is_ours || is_narrowed) {
+            return Ok(None);
         }
         let common = formats.iter().any(|one| one.matches(&Codec::pcma()) || one.matches(&Codec::pcmu()));
         let mut added: Vec<Codec> = Vec::new();
-        if always || !common {
+        if is_ours && (always || !common) {
             // Beside a format that cannot be translated nothing would make tones of them.
             let events = formats.iter().any(Codec::is_telephone_event)
                 || formats.iter().filter(|one| !one.is_auxiliary()).all(|one| of(one).is_some());
@@ -45,17 +64,28 @@ impl Offered {
                 }
             }
         }
-        Some(Self { by, formats, added, ptime: ptime(media) })
+        let all = || formats.iter().chain(&added).cloned().collect();
+        let only = is_narrowed.then(|| narrowed(all(), lists[by.other().index()], media)).transpose()?;
+        let only = only.map(Vec::into_boxed_slice);
+        Ok(Some(Self { by, formats, added, only, ptime: ptime(media) }))
     }
 
     /// What the offer's receiver is offered.
     pub(crate) fn shown(&self) -> Formats {
-        if self.added.is_empty() { Formats::Kept } else { Formats::Added(self.added.clone()) }
+        match &self.only {
+            Some(only) => Formats::Instead(only.to_vec()),
+            None if self.added.is_empty() => Formats::Kept,
+            None => Formats::Added(self.added.clone()),
+        }
     }
 
     /// What an answer comes to.
     pub(crate) fn answered(&self, media: &Media<'_>, cx: &mut Context<'_>) -> Agreed {
-        let answered = media.codecs();
+        let mut answered = media.codecs();
+        let said = answered.len();
+        if let Some(only) = &self.only {
+            answered.retain(|one| only.iter().any(|offered| offered.matches(one)));
+        }
         let Some(chosen) = answered.iter().find(|one| !one.is_auxiliary()) else { return Agreed::default() };
         let theirs = events_beside(&answered, chosen);
         if let Some(own) = self.translated(chosen, theirs) {
@@ -65,7 +95,7 @@ impl Offered {
         let kept: Vec<u8> =
             answered.iter().filter(|one| is_offered(one)).map(|one| one.payload_type).collect();
         // A format that nobody can name may have been agreed on all the same.
-        let all = kept.len() == answered.len() || kept.is_empty();
+        let all = kept.len() == said || kept.is_empty();
         let offered = theirs.and_then(|one| self.formats.iter().find(|offered| offered.matches(one)));
         let events = self.by_party([offered.and(theirs), offered].map(|one| one.map(event_format)));
         Agreed { told: if all { Formats::Kept } else { Formats::Only(kept) }, translations: None, events }
@@ -128,6 +158,30 @@ pub(crate) struct Agreed {
 /// The codec of ours that a format means.
 fn of(format: &Codec) -> Option<&'static codec::Format> {
     codec::by_name(&format.name, format.clock_rate)
+}
+
+/// Those of the formats that are on a list, and what accompanies these; all, if there is none.
+///
+/// # Errors
+/// 488 if nothing is left.
+fn narrowed(mut formats: Vec<Codec>, list: &[Codec], media: &Media<'_>) -> Result<Vec<Codec>, Refusal> {
+    formats.retain(|one| list.is_empty() || one.is_auxiliary() || list.iter().any(|may| may.matches(one)));
+    // Sound comes first: some phones take the first format for it.
+    formats.sort_by_key(Codec::is_auxiliary);
+    let sound = formats.iter().filter(|one| !one.is_auxiliary());
+    let clocks: Vec<u32> = sound.map(|one| one.clock_rate).collect();
+    if clocks.is_empty() {
+        let offered = media.codecs();
+        let offered = names(offered.iter().filter(|one| !one.is_auxiliary()));
+        let words = format!("No codec in common: offered {offered}; the trunk takes {}", names(list));
+        let warning = format!("305 offhook \"{words}\"");
+        return Err(Refusal::new(Status::NOT_ACCEPTABLE_HERE, words).with(Name::Warning, warning));
+    }
+    let fits = |one: &Codec| one.is_telephone_event() && clocks.contains(&one.clock_rate);
+    if formats.iter().any(fits) {
+        formats.retain(|one| !one.is_telephone_event() || fits(one));
+    }
+    Ok(formats)
 }
 
 /// Adds a format under its own number, or another where that is taken.

@@ -10,5 +10,5 @@ mod window;
 pub use number::{NotANumber, Number, Numbering};
 pub use pattern::{InvalidPattern, Pattern};
 pub use plan::{Asked, Decision, Destination, Miss, Plan, Rule, Tried, Verdict};
-pub use trunk::{Choice, Dialling, Lines, NumberFormat, Trunk, TrunkAccount, TrunkAuth};
+pub use trunk::{Choice, Dialling, Lines, MediaTerms, NumberFormat, Trunk, TrunkAccount, TrunkAuth};
 pub use window::{InvalidWindow, Window};

@@ -1,14 +1,17 @@
 //! Trunks: lines to other telephone networks.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use offhook_sdp::Codec;
 use offhook_sip::{SipUri, Uri};
 use offhook_sip_stack::auth::Password;
 
 use super::number::Numbering;
 use super::plan::Plan;
+use crate::config::SrtpPolicy;
 use crate::directory::{Record, number_digits};
 use crate::locality::user_of;
 use crate::stir::{Policy, Signer};
@@ -36,6 +39,8 @@ pub struct Trunk {
     pub max_calls_per_second: Option<u32>,
     /// How often its server is asked whether it is there (OPTIONS, RFC 3261 §11).
     pub health: Option<Duration>,
+    /// What its media has to be, if that is not as everywhere.
+    pub media: Option<Arc<MediaTerms>>,
     /// With what its calls are signed, if they are (RFC 8224).
     pub signer: Option<Signer>,
     /// What is done about the signatures of calls that come by it, if that is not as everywhere.
@@ -81,6 +86,15 @@ pub struct TrunkAccount {
     pub expires: Option<u32>,
     /// Whether From has the user name, whatever number the caller has.
     pub from_username: bool,
+}
+
+/// What the media of somebody's calls has to be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MediaTerms {
+    /// Whether it is encrypted, if that is not as everywhere.
+    pub srtp: Option<SrtpPolicy>,
+    /// The only formats of sound that are offered there, and taken of what is offered from there; none: any.
+    pub codecs: Vec<Codec>,
 }
 
 /// How numbers are written for a trunk.
@@ -140,6 +154,7 @@ impl Trunk {
             max_calls: None,
             max_calls_per_second: None,
             health: None,
+            media: None,
             signer: None,
             verify: None,
             record: Record::Never,
@@ -180,10 +195,11 @@ impl Trunk {
         self.proxy.as_ref().unwrap_or(&self.server)
     }
 
-    /// Whether its calls need a leg of ours: to answer challenges, to be counted, signed or recorded.
+    /// Whether its calls need a leg of ours: to answer challenges, to be counted, signed or recorded, or for its media.
     pub fn is_bridged(&self) -> bool {
         let is_counted = self.max_calls.is_some() || self.max_calls_per_second.is_some();
-        self.account().is_some() || is_counted || self.signer.is_some() || self.record != Record::Never
+        let is_made = self.signer.is_some() || self.media.is_some() || self.record != Record::Never;
+        self.account().is_some() || is_counted || is_made
     }
 
     /// Whether an address is in one of its networks.

@@ -669,6 +669,18 @@ pub(super) const TRUNK: &[Key] = &[
     key("auth", Kind::Choice(&["register", "address"]), "", "How each side proves who it is"),
     key("networks", Kind::Networks, "", "Where its calls come from, beside the addresses of the server"),
     key(
+        "srtp",
+        Kind::Choice(&["off", "prefer", "require"]),
+        "",
+        "Whether the media of its calls is encrypted; default: as [media] says",
+    ),
+    key(
+        "codecs",
+        Kind::Texts,
+        "",
+        "The only formats of sound of its calls, out of opus, g722, pcma, pcmu and g729; left out: any",
+    ),
+    key(
         "sign_key",
         Kind::Path,
         "",

@@ -1,16 +1,20 @@
 //! `[[trunk]]`: lines to other telephone networks.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use offhook_exchange::directory::Record;
-use offhook_exchange::route::{Dialling, NumberFormat, Numbering, Trunk, TrunkAccount, TrunkAuth};
+use offhook_exchange::route::{
+    Dialling, MediaTerms, NumberFormat, Numbering, Trunk, TrunkAccount, TrunkAuth,
+};
+use offhook_sdp::Codec;
 use offhook_sip::{SipUri, Uri};
 use offhook_sip_stack::auth::Password;
 
-use super::Meaning;
 use super::account::reveal;
 use super::plan::{Wrong, mistake, text, texts};
 use super::stir::{policy, signer};
+use super::{Meaning, codec, srtp_policy};
 use crate::config_file::{Object, Value};
 
 impl Meaning<'_> {
@@ -77,6 +81,7 @@ fn trunk(object: &Object, numbering: &Numbering) -> Result<Trunk, Wrong> {
         max_calls: limit("max_calls"),
         max_calls_per_second: limit("max_calls_per_second"),
         health,
+        media: media(object)?,
         signer: signer(object)?,
         verify: text(object, "verify").map(|word| policy(&word)),
         record: text(object, "record").and_then(|word| Record::parse(&word)).unwrap_or_default(),
@@ -123,6 +128,26 @@ fn account(object: &Object, username: String, server: &SipUri) -> Result<TrunkAc
         expires: registers.then(|| u32::try_from(expires.as_secs()).unwrap_or(u32::MAX)),
         from_username: text(object, "from").as_deref() == Some("username"),
     })
+}
+
+/// What its media has to be, if that is not as everywhere.
+fn media(object: &Object) -> Result<Option<Arc<MediaTerms>>, Wrong> {
+    let srtp = text(object, "srtp").map(|word| srtp_policy(&word));
+    let known = |name: &String| {
+        // That one is passed on only: nobody here translates it.
+        let g729 = (name == "g729").then(|| Codec::new(18, "G729", 8000));
+        let what = || format!("{name:?} is none of opus, g722, pcma, pcmu and g729");
+        codec(name).or(g729).ok_or_else(|| ("codecs", what()))
+    };
+    let codecs = texts(object, "codecs").iter().map(known).collect::<Result<Vec<_>, _>>()?;
+    if object.values.contains_key("codecs") && codecs.is_empty() {
+        return Err((
+            "codecs",
+            "without a codec no call has sound; leave the key out for all of them".into(),
+        ));
+    }
+    let is_usual = srtp.is_none() && codecs.is_empty();
+    Ok((!is_usual).then(|| Arc::new(MediaTerms { srtp, codecs })))
 }
 
 fn dialling(object: &Object) -> Result<Dialling, Wrong> {

@@ -1,6 +1,7 @@
 //! Anchors of bridged calls: between two legs, or between a leg and an end of ours.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use offhook_media::command::{Command, EchoFormat, Order, StreamId};
@@ -12,6 +13,7 @@ use crate::context::Context;
 use crate::proxy::protection::Manner;
 use crate::proxy::signed_route::Party;
 use crate::proxy::transcoding::numbers;
+use crate::route::MediaTerms;
 
 impl Anchors {
     /// An anchor between a party and an end of ours, which is to be treated like a callee with plain media.
@@ -28,6 +30,13 @@ impl Anchors {
             anchor.ends_here = true;
         }
         number
+    }
+
+    /// The media of its parties has to be like this from now on, where that is not as everywhere.
+    pub(crate) fn hold_to(&mut self, number: u64, terms: [Option<Arc<MediaTerms>>; 2]) {
+        if let Some(anchor) = self.anchors.get_mut(&number) {
+            anchor.terms = terms;
+        }
     }
 
     /// What comes from the party goes back to it, in these formats: for each stream its place and what may come.

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use offhook_media::command::{Command, Content, EventFormat, PortPair, Press, Remote, SideName, StreamId};
-use offhook_sdp::{Face, Formats, Media};
+use offhook_sdp::{Codec, Face, Formats, Media};
 
 use super::pictures::Pictures;
 use super::{Anchor, Role};
@@ -12,6 +12,7 @@ use crate::context::Context;
 use crate::proxy::protection::End;
 use crate::proxy::signed_route::PartyName;
 use crate::proxy::transcoding::{Agreed, Offered};
+use crate::refusal::Refusal;
 
 /// As the relay has it.
 pub(super) struct Stream {
@@ -82,28 +83,35 @@ impl Stream {
         self.stopped_at = None;
     }
 
-    /// What the other party is told of the formats of which one has spoken.
+    /// What the other party is told of the formats of which one has spoken. Of `lists`, those of each party are the only
+    /// ones that it may have, unless there are none.
+    ///
+    /// # Errors
+    /// 488 if they leave no format of an offer.
     pub(super) fn formats(
         &mut self,
         (sender, role): (PartyName, Role),
         media: &Media<'_>,
-        adds: bool,
+        (adds, lists): (bool, [&[Codec]; 2]),
         config: &Config,
         cx: &mut Context<'_>,
-    ) -> Formats {
+    ) -> Result<Formats, Refusal> {
         if role == Role::Offer {
-            let always = adds || self.is_transcoded;
-            self.offered = Offered::new(sender, media, &config.codecs, always).map(Box::new);
-            return self.offered.as_ref().map_or(Formats::Kept, |offered| offered.shown());
+            let narrowed = lists.iter().any(|list| !list.is_empty());
+            let always = adds || narrowed || self.is_transcoded;
+            // What an end of ours says is not translated: it knows everything itself.
+            let known = if narrowed && self.ends_here { &[] } else { &config.codecs[..] };
+            self.offered = Offered::new(sender, media, (known, always), lists)?.map(Box::new);
+            return Ok(self.offered.as_ref().map_or(Formats::Kept, |offered| offered.shown()));
         }
-        let Some(offered) = &self.offered else { return Formats::Kept };
+        let Some(offered) = &self.offered else { return Ok(Formats::Kept) };
         let Agreed { told, translations, events } = offered.answered(media, cx);
         self.events = events;
         if translations.is_some() || self.is_transcoded {
             self.is_transcoded = translations.is_some();
             cx.out.media.push(Command::Transcode { stream: self.id, translations });
         }
-        told
+        Ok(told)
     }
 
     /// Sends a party a key in the sound; whether it takes keys there, and sound is expected to go to it.

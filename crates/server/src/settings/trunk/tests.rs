@@ -1,3 +1,4 @@
+use offhook_exchange::config::SrtpPolicy;
 use offhook_exchange::route::{Destination, Dialling, NumberFormat};
 
 use super::*;
@@ -31,6 +32,8 @@ strip = 1
 prefix = "9"
 numbers = ["+49301234567"]
 max_calls = 8
+srtp = "require"
+codecs = ["g729", "pcma"]
 max_calls_per_second = 2
 record = "on-demand"
 health = "off"
@@ -63,6 +66,9 @@ fn a_trunk_is_what_is_written_and_the_usual_where_nothing_is() {
     assert_eq!((account.expires, account.realm.as_deref()), (None, None));
     assert_eq!(account.registrar.to_string(), "sip:sip.other.example");
     assert!(!format!("{full:?}").contains("hush"));
+    let media = full.media.as_ref().unwrap();
+    assert_eq!((media.srtp, media.codecs[1].name.as_str()), (Some(SrtpPolicy::Require), "PCMA"));
+    assert!(plain.media.is_none());
 }
 
 #[test]
@@ -105,6 +111,9 @@ fn what_is_wrong_with_a_trunk_is_said() {
         (trunk("auth = \"address\"\nsign_certificate = \"https://a/\""), "set sign_key"),
         (trunk("auth = \"address\"\nsign_key = \"k\"\nsign_certificate = \"https://a/\""), "k: "),
         (trunk("auth = \"address\"\nverify = \"note\""), "nobody is named who may have signed"),
+        (trunk("auth = \"address\"\nsrtp = \"yes\""), "must be \"off\" or \"prefer\" or \"require\""),
+        (trunk("auth = \"address\"\ncodecs = [\"gsm\"]"), "\"gsm\" is none of opus"),
+        (trunk("auth = \"address\"\ncodecs = []"), "without a codec no call has sound"),
         (trunk("auth = \"address\"\nmax_calls = 0"), "a whole number from 1"),
         (trunk("auth = \"address\"\nrecord = \"often\""), "on-demand"),
         (route("{ trunk = [\"a\", \"a\"] }"), "the trunk a is named twice"),

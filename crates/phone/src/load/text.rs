@@ -261,8 +261,11 @@ mod tests {
         assert!(parsed(&answer).as_response().is_some());
         // Who is called over a connection is to get its BYE on one too.
         let over_tcp = Plan { transport: offhook_sip_stack::Transport::Tcp, ..Plan::for_tests() };
-        response(&heard, "200 OK", (&over_tcp, 7, 5060), None, &mut out);
-        assert!(String::from_utf8_lossy(&out).contains("Contact: <sip:callee@127.0.0.1:5060;transport=tcp>"));
+        let mut to_tcp = Vec::new();
+        response(&heard, "200 OK", (&over_tcp, 7, 5060), None, &mut to_tcp);
+        assert!(
+            String::from_utf8_lossy(&to_tcp).contains("Contact: <sip:callee@127.0.0.1:5060;transport=tcp>")
+        );
         let dialogue = Dialog { target: b"sip:x@127.0.0.1:9".to_vec(), ..Dialog::default() };
         let to = Heard::read(&answer).unwrap().to.to_vec();
         within(sender, &Dialog { to, ..dialogue }, "BYE", &mut out);

@@ -372,6 +372,7 @@ impl Core {
             begun: None,
             bridged: None,
             diverted_by: None,
+            speaker: None,
             hunt: None,
         };
         if here && self.signature_policy(&asking) != Policy::Off {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use offhook_exchange::command::TrunkReport;
 use offhook_exchange::config::Config;
-use offhook_exchange::directory::Record;
+use offhook_exchange::directory::{Answering, Record, Rights};
 use offhook_exchange::route::countries::Country;
 use offhook_exchange::route::{
     Choice, Destination, Numbering, Pattern, Rule, Trunk, TrunkAccount, TrunkAuth,
@@ -165,8 +165,9 @@ fn a_provider_that_falls_silent_is_passed_over_within_seconds() {
     is_over(world);
 }
 
-/// How many recordings there are of a call of Alice's, in which she sings and presses these keys, by the second of two lines.
-fn recorded(record: Record, keys: &str) -> usize {
+/// How many recordings there are of a call of Alice's, in which she sings and presses these keys, by the second of two lines. Bob's
+/// calls are sent on there, and may be recorded as said.
+fn recorded(called: &str, [record, of_bob]: [Record; 2], keys: &str) -> usize {
     let names = ["one.test", "two.test"];
     let mut world = World::new(6, |config| {
         lines(config, &names);
@@ -178,8 +179,14 @@ fn recorded(record: Record, keys: &str) -> usize {
         world.providers[at].manners = manners;
     }
     world.register(alice);
+    world.phone("bob", None);
+    let mut answering = Answering::default();
+    answering.forward.always = Some("+4930987654".into());
+    let now = world.now();
+    world.office.answering(now, "bob", answering);
+    world.office.rights(now, "bob", Rights { record: of_bob, ..Rights::default() });
     world.phones[alice.0].sings = Some(600.0);
-    let call = world.call(alice, NUMBER);
+    let call = world.call(alice, called);
     world.pass(5 * SECOND);
     world.command(alice, Command::Dtmf { call, digits: keys.into() });
     world.pass(8 * SECOND);
@@ -203,8 +210,24 @@ fn recorded(record: Record, keys: &str) -> usize {
 
 #[test]
 fn a_line_has_its_calls_recorded_always_or_on_demand() {
-    assert_eq!(recorded(Record::Always, "5"), 1);
-    assert_eq!(recorded(Record::OnDemand, "*1"), 1);
-    assert_eq!(recorded(Record::OnDemand, "5"), 0);
-    assert_eq!(recorded(Record::Never, "*1"), 0);
+    for (record, keys, count) in [
+        (Record::Always, "5", 1),
+        (Record::OnDemand, "*1", 1),
+        (Record::OnDemand, "5", 0),
+        (Record::Never, "*1", 0),
+    ] {
+        assert_eq!(recorded(NUMBER, [record, Record::Never], keys), count, "{record:?} {keys}");
+    }
+}
+
+#[test]
+fn who_has_a_call_sent_on_is_not_who_speaks() {
+    const BOB: &str = "sip:bob@example.com";
+    assert_eq!(recorded(BOB, [Record::Never, Record::Always], "5"), 1);
+    assert_eq!(
+        recorded(BOB, [Record::Never, Record::OnDemand], "*1"),
+        0,
+        "the keys are Bob's, and he is not there"
+    );
+    assert_eq!(recorded(BOB, [Record::OnDemand, Record::Never], "*1"), 1, "it is the line's wish");
 }

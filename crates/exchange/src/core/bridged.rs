@@ -196,15 +196,19 @@ impl Core {
         if !self.directory.has_rights() && wish == Record::Never {
             return None;
         }
-        let accounts = [asking.caller.account().cloned(), called.cloned()];
-        let record = accounts.each_ref().map(|account| {
-            let Some(account) = account else { return Record::Never };
-            self.directory.rights(account).map(|rights| rights.record).unwrap_or_default().max(wish)
-        });
+        let right = |account| self.directory.rights(account).map(|rights| rights.record).unwrap_or_default();
+        let answers = asking.caller.account();
+        let speaker = asking.speaker.as_ref().unwrap_or(&asking.caller).account();
+        // Keys are for those who speak; whoever has sent the call on presses none.
+        let record =
+            [speaker, called].map(|one| one.map_or(Record::Never, |account| right(account).max(wish)));
+        let always =
+            wish == Record::Always || answers.is_some_and(|account| right(account) == Record::Always);
         let user = |uri: &Uri| user_of(uri).unwrap_or_default();
         let names = [asking.request.from(), asking.request.to()];
         let names = names.map(|name| name.map(|name| user(&name.uri)).unwrap_or_default());
-        Some(Arc::new(Concern { record, always: wish == Record::Always, accounts, names }))
+        let accounts = [answers, called].map(|account| account.cloned());
+        Some(Arc::new(Concern { record, always, accounts, names }))
     }
 
     /// Sends a request on its way.

@@ -44,6 +44,8 @@ pub(crate) struct Asking {
     pub(crate) bridged: Option<CallId>,
     /// Who has sent it on to where it goes now, and answers for that.
     pub(crate) diverted_by: Option<Account>,
+    /// Who speaks, where the caller is one who only answers for the call.
+    pub(crate) speaker: Option<Caller>,
     /// What is left of the group that it calls.
     pub(crate) hunt: Option<Box<Hunt>>,
 }
@@ -52,7 +54,8 @@ impl Asking {
     /// The same from the one who answers for where it goes.
     pub(crate) fn answered_for(mut self) -> Self {
         if let Some(by) = self.diverted_by.take() {
-            self.caller = Caller::Account(by);
+            let speaker = std::mem::replace(&mut self.caller, Caller::Account(by));
+            self.speaker.get_or_insert(speaker);
         }
         self
     }

@@ -4,13 +4,12 @@
 //! parameter of our Record-Route URI. The phones bring it back in every request of the dialog. It holds for
 //! this Call-ID and these two parties only, so nobody can use it to be relayed to somewhere else.
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::BufMut as _;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use offhook_sip_stack::{Flow, Transport};
-use sha2::Sha256;
+use sha2::{Digest as _, Sha256};
 
 use crate::config::Key;
 use crate::directory::AddressOfRecord;
@@ -141,11 +140,9 @@ pub fn tag_digest(tag: &str) -> u32 {
 
 /// What stands for an account in a [`SignedRoute`]. It tells those who do not have the key nothing.
 pub fn owner_digest(account: &AddressOfRecord, key: &Key) -> u32 {
-    let mut hasher = DefaultHasher::new();
-    key.0.hash(&mut hasher);
-    b"owner".hash(&mut hasher);
-    account.as_str().hash(&mut hasher);
-    (hasher.finish() >> 32) as u32
+    let hash =
+        Sha256::new().chain_update(key.0).chain_update(b"owner").chain_update(account.as_str()).finalize();
+    u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]])
 }
 
 fn sign(signed: &[u8], call_id: &str, key: &Key) -> Hmac<Sha256> {

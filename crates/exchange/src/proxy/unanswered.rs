@@ -229,6 +229,7 @@ fn asking(request: &Request, from: Flow, caller: &crate::identity::Caller, begun
         bridged: None,
         begun: Some(begun),
         diverted_by: None,
+        speaker: None,
         hunt: None,
     }
 }

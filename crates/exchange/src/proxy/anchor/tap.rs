@@ -28,7 +28,7 @@ pub(crate) use supervise::{How, Supervise, of_room, room};
 pub(crate) struct Concern {
     /// Whose calls are recorded when.
     pub(crate) record: [Record; 2],
-    /// Whether it is recorded whoever they are, for the sake of a trunk.
+    /// Whether it is recorded whoever they are, for the sake of a trunk or of who has sent the call on.
     pub(crate) always: bool,
     /// Their accounts, where they have one.
     pub(crate) accounts: [Option<AddressOfRecord>; 2],

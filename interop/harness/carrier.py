@@ -4,36 +4,11 @@ import re
 
 from .exchange import Account
 from .failure import check, until
-from .wire import ask_with_credentials, options
+from .kamailio import Kamailio
+from .wire import ask_with_credentials
 
 PASSWORD = "Line-Secret-7"
-SETTINGS = """\
-#!KAMAILIO
-debug=1
-log_stderror=yes
-children=2
-auto_aliases=no
-dns=no
-rev_dns=no
-listen=udp:{host}:{port}
-tcp_children=1
-listen=tcp:{host}:{port}
-
-loadmodule "tm.so"
-loadmodule "sl.so"
-loadmodule "rr.so"
-loadmodule "pv.so"
-loadmodule "maxfwd.so"
-loadmodule "textops.so"
-loadmodule "siputils.so"
-loadmodule "usrloc.so"
-loadmodule "registrar.so"
-loadmodule "auth.so"
-
-modparam("usrloc", "db_mode", 0)
-modparam("registrar", "max_contacts", 1)
-modparam("rr", "append_fromtag", 0)
-
+SETTINGS = """
 request_route {{
 	if (!mf_process_maxfwd_header("10")) {{
 		sl_send_reply("483", "Too Many Hops");
@@ -86,31 +61,15 @@ request_route {{
 """
 
 
-class Carrier:
-    """Looks like an exchange to a phone. `numbers` are those of its customers: number to user."""
+class Carrier(Kamailio):
+    """`numbers` are those of its customers: number to user."""
 
     def __init__(self, lab, numbers, domain="carrier.test", host="127.0.0.2"):
-        self.lab, self.domain, self.host, self.port = lab, domain, host, lab.port()
-        self.server = (host, self.port)
-        self.settings = lab.folder / "kamailio.cfg"
         rows = "".join(f'\tif ($rU == "{number}") $rU = "{user}";\n' for number, user in numbers.items())
-        self.settings.write_text(SETTINGS.format(
-            host=host, port=self.port, domain=domain, password=PASSWORD, numbers=rows))
-
-    def port_for(self, transport):
-        return self.port
+        super().__init__(lab, SETTINGS, domain, host, password=PASSWORD, numbers=rows)
 
     def account(self, user):
         return Account(user, PASSWORD, domain=self.domain)
-
-    def start(self):
-        words = ["-f", self.settings, "-DD", "-E", "-m", "32", "-M", "4", "-w", self.lab.folder,
-                 "-Y", self.lab.folder]
-        process = self.lab.run("kamailio", [self.lab.tool("kamailio"), *words])
-        until(lambda: process.ended() is not None or options(self.server, f"sip:{self.domain}", seconds=0.3) == 200,
-              20, "Kamailio answers OPTIONS")
-        check(process.ended() is None, f"Kamailio ended with {process.ended()}: {process.said()[-800:]}")
-        return self
 
     def bindings(self, account):
         """The contacts that are registered for an account."""

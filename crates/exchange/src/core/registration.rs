@@ -90,7 +90,9 @@ impl Core {
         let outbound = outbound::is_wanted(request, flow)?;
         let present = self.directory.bindings(&record);
         let has_mailbox = self.directory.mailbox(&record).is_some();
-        let known: Vec<Flow> = present.0.iter().map(|one| one.flow).collect();
+        // Where its phones were: only mailboxes and calls under way ask for that.
+        let asked_for = has_mailbox || self.proxy.has_contexts();
+        let known: Vec<Flow> = present.0.iter().filter(|_| asked_for).map(|one| one.flow).collect();
         let (bindings, changed) = registrar::register(request, flow, present, &self.config, now)?;
         let gruus = if request.supports("gruu") { self.gruus(&record, &bindings, cx) } else { Vec::new() };
         let granted = Granted { outbound, gruus };

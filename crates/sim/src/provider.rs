@@ -33,6 +33,10 @@ pub enum Manners {
     Refuses(u16),
     /// Registers, and answers calls to which this sound is offered; refuses others with this status.
     Takes(Sound, u16),
+    /// Knows its customers by their address, and answers their calls.
+    Trusts,
+    /// The same, but sends their calls on: the Contact of its 302.
+    SendsOn(&'static str),
     /// Says nothing.
     Silent,
 }
@@ -68,6 +72,10 @@ impl Provider {
         if self.manners == Manners::Silent {
             return Vec::new();
         }
+        if let (Method::Invite, Manners::SendsOn(to)) = (request.method(), self.manners) {
+            let sent_on = answer(&request, Status::MOVED_TEMPORARILY).header(Name::Contact, to);
+            return vec![sent_on.finish().bytes().clone()];
+        }
         let answers = match request.method() {
             Method::Register | Method::Invite if !self.is_content_with(&request) => vec![self.ask(&request)],
             Method::Register => vec![self.register(&request)],
@@ -83,6 +91,9 @@ impl Provider {
             Method::Register => Name::Authorization,
             _ => Name::ProxyAuthorization,
         };
+        if self.manners == Manners::Trusts {
+            return true;
+        }
         let given = request.credentials(name).flatten().next();
         self.manners != Manners::NeverContent
             && given.is_some_and(|given| {
@@ -122,7 +133,11 @@ impl Provider {
         let (refused, sound) = match self.manners {
             Manners::Refuses(code) => (Status::new(code), PLAIN),
             Manners::Takes(sound, code) => (Status::new(code).filter(|_| !sound.is_in(offered)), sound),
-            Manners::Serves | Manners::NeverContent | Manners::Silent => (None, PLAIN),
+            Manners::Serves
+            | Manners::NeverContent
+            | Manners::Trusts
+            | Manners::SendsOn(_)
+            | Manners::Silent => (None, PLAIN),
         };
         if let Some(status) = refused {
             return vec![answer(request, status).finish()];

@@ -4,6 +4,7 @@
 
 mod activity;
 pub(crate) mod anchor;
+mod carrier;
 mod elsewhere;
 mod forward;
 mod hangup;
@@ -42,6 +43,7 @@ use crate::identity;
 use crate::io::ShardMessage;
 pub(crate) use activity::Activity;
 use anchor::{Anchors, Answered, Role, Trouble, without_media};
+pub(crate) use carrier::{MOST_SENT_ON, NOT_FOLLOWED};
 pub(crate) use elsewhere::{
     LONGEST_SEARCH, Outward, SILENCE, targets as server_targets, unfound, unreachable,
 };
@@ -141,12 +143,18 @@ impl Proxy {
                 }
                 // RFC 3263 §4.3: a 503 of a domain's server sends us to its next.
                 let flow_failed = (status == Status::FLOW_FAILED || failover) && given_up.is_none();
-                match given_up {
+                let sent_on = context.sent_on(index, response, config).filter(|_| given_up.is_none());
+                match (given_up, sent_on) {
                     _ if flow_failed => {
                         self.other_flow(number, &mut context, index, config, transactions, cx);
                     }
-                    Some((status, reason)) => context.failed_with(status, reason, &cx.sip().tag()),
-                    None => context.failed(explained(&context.request, passed, config)),
+                    (Some((status, reason)), _) | (None, Some(Err((status, reason)))) => {
+                        context.failed_with(status, reason, &cx.sip().tag());
+                    }
+                    (None, Some(Ok(target))) => {
+                        self.go_on(number, &mut context, target, config, transactions, cx);
+                    }
+                    (None, None) => context.failed(explained(&context.request, passed, config)),
                 }
                 // Who declines speaks for itself, not for its group.
                 if status.class() == 6 && !context.hunts() {

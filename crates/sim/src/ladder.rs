@@ -109,7 +109,7 @@ fn draw_rung(rung: &Rung, from: usize, to: usize, columns: usize) -> String {
     let sdp = if rung.said.sdp { " (SDP)" } else { "" };
     let fate = match rung.fate {
         Fate::Arrives => String::new(),
-        Fate::Late(by) => format!(" +{} ms", by.as_millis()),
+        Fate::Late(by) => format!(" +{}ms", by.as_millis()),
         Fate::Lost => " ✗".into(),
     };
     let label = format!(" {}{sdp}{fate} ", rung.said.what);

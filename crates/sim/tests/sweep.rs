@@ -8,7 +8,7 @@ const PLAN: Plan = Plan { loss: 0.2, phones: 6, steps: 60, shards: 1, moves: fal
 /// Calls are forwarded, bridged, or with us. Every other exchange has three shards; with every other two, calls are transferred, parked,
 /// picked up and connected too, and phones find themselves elsewhere.
 fn plan(seed: u64) -> Plan {
-    Plan { shards: if seed % 2 == 0 { 1 } else { 3 }, moves: seed / 2 % 2 == 1, ..PLAN }
+    Plan { shards: if seed.is_multiple_of(2) { 1 } else { 3 }, moves: seed / 2 % 2 == 1, ..PLAN }
 }
 
 #[test]

@@ -21,7 +21,7 @@ struct Wrong {
 impl Guesses {
     /// One more, at `now` (Unix seconds); with so many a pause begins.
     pub(super) fn wrong(&mut self, who: &str, most: u32, now: u64) {
-        self.0.retain(|_, one| now.saturating_sub(one.last) < FORGOTTEN);
+        self.0.retain(|_, one| now.saturating_sub(one.last.max(one.until)) < FORGOTTEN);
         if self.0.len() >= MOST && !self.0.contains_key(who) {
             let oldest = self.0.iter().min_by_key(|(_, one)| one.last).map(|(who, _)| who.clone());
             oldest.map(|oldest| self.0.remove(&oldest));
@@ -51,7 +51,7 @@ impl Guesses {
 
 /// Seconds of the first pause; each later one is twice as long.
 const SHORTEST: u64 = 600;
-/// Seconds after which nobody remembers, and the longest pause.
+/// Seconds of peace after which nobody remembers, and the longest pause.
 const FORGOTTEN: u64 = 24 * 3600;
 const MOST: usize = 10_000;
 

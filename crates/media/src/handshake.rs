@@ -111,7 +111,8 @@ mod tests {
                 let mut side = from;
                 while !send.is_empty() {
                     side = 1 - side;
-                    let steps: Vec<Step> = send.iter().map(|packet| ends[side].receive(now, packet)).collect();
+                    let steps: Vec<Step> =
+                        send.iter().map(|packet| ends[side].receive(now, packet)).collect();
                     send = Vec::new();
                     for step in steps {
                         ended[side] = step.ended.or(ended[side].take());

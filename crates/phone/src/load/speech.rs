@@ -74,7 +74,8 @@ impl Speech {
         match self {
             Self::Plain | Self::Opus(_) => return None,
             Self::Sdes(ours) => {
-                let theirs = lines().filter_map(|line| line.strip_prefix("a=crypto:")).find_map(Crypto::parse)?;
+                let theirs =
+                    lines().filter_map(|line| line.strip_prefix("a=crypto:")).find_map(Crypto::parse)?;
                 guard.keys = Some((Outbound::new(SUITE, &ours.key)?, Inbound::new(SUITE, &theirs.key)?));
             }
             Self::Dtls(ours) => {

@@ -56,7 +56,7 @@ use over::Over;
 pub(crate) use response_context::rank;
 use response_context::{Branch, Kind, ResponseContext};
 use shunned::Shunned;
-use signed_route::PartyName;
+use signed_route::{PartyName, tag_digest};
 pub(crate) use target::{Member, Target, by_preference, is_due, of_bindings};
 pub(crate) use unanswered::{Attended, Unanswered, deflection, why_unanswered};
 
@@ -237,7 +237,11 @@ impl Proxy {
         let branch = &mut context.branches[index];
         branch.done = true;
         branch.timer_c = None;
-        let again = std::mem::replace(&mut branch.answered, true);
+        let tag = response.to_tag().unwrap_or_default();
+        let again = branch.answered.is_some();
+        // A proxy behind us may fork, so that another answer comes by the same way.
+        let digest = tag_digest(tag);
+        let is_another = *branch.answered.get_or_insert(digest) != digest || !again && !first_final;
         if first_final
             && let (Some(attended), Kind::Initial { caller, .. }) = (&context.attended, &context.kind)
             && *context.request.method() == Method::Message
@@ -245,13 +249,12 @@ impl Proxy {
             let sender = caller.account().cloned();
             self.taken.push((attended.account.clone(), sender, context.request.clone()));
         }
+        if is_another && context.is_invite() {
+            // Its caller ends one of the two, and the call is not over for that.
+            self.over.note(context.call_id(), tag, &config.key, cx.unix());
+        }
         if again || !context.is_invite() {
             return;
-        }
-        if !first_final {
-            // Its caller ends one of the two, and the call is not over for that.
-            let tag = response.to_tag().unwrap_or_default();
-            self.over.note(context.call_id(), tag, &config.key, cx.unix());
         }
         self.answered(context, index, response, first_final, config, cx);
         // It stays until its transactions are over, of which nothing more is expected than a copy of the answer.

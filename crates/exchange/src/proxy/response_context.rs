@@ -76,7 +76,8 @@ pub(crate) struct Branch {
     pub(crate) heard: bool,
     /// Whether a final response came, or never will.
     pub(crate) done: bool,
-    pub(crate) answered: bool,
+    /// What stands for the tag of the first 2xx.
+    pub(crate) answered: Option<u32>,
     /// Whether its transaction is gone.
     pub(crate) ended: bool,
     /// When ringing has lasted too long (§16.8).
@@ -94,7 +95,7 @@ impl Branch {
             anchor,
             heard: false,
             done: false,
-            answered: false,
+            answered: None,
             ended: false,
             timer_c: None,
             given_up: None,

@@ -406,6 +406,25 @@ fn two_phones_answer_at_once() {
     }
 }
 
+/// A proxy between us and Bob has forked, and another answer comes by the same way.
+#[test]
+fn two_answers_come_by_one_way() {
+    for kind in CALLED {
+        let mut race = Race::new(kind, USUAL).begin();
+        race.until(|race| race.answered(race.alice));
+        let answer = race.world.ladder.last("bob", "exchange", "200 INVITE").unwrap();
+        let answer = String::from_utf8(answer.to_vec()).unwrap();
+        let to = answer.lines().find(|line| line.starts_with("To: ")).unwrap();
+        race.world.forge(race.bob, answer.replace(to, &format!("{to}-other")).into());
+        race.world.pass(8 * SECOND);
+        race.both_hear();
+        race.has_seen("bob", &[("ACK", 2), ("BYE", 1)]);
+        assert_eq!(race.count(true), 0, "{kind:?}: the call goes on\n{}", race.picture());
+        race.hang_up();
+        race.nothing_is_left();
+    }
+}
+
 /// Who is transferred hangs up in the moment in which the other answers.
 #[test]
 fn a_bye_crosses_the_answer_to_a_transfer() {

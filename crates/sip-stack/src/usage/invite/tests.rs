@@ -90,6 +90,26 @@ fn the_ack_of_the_next_invite_will_do_for_a_lost_one() {
 }
 
 #[test]
+fn a_re_invite_that_overtakes_the_ack_with_the_answer_waits() {
+    // RFC 5407 §3.1.5: the offer in the 2xx has no answer yet.
+    let mut wire = Wire::new();
+    wire.losses = vec![("0 ACK", 1)];
+    wire.call(None);
+    wire.pass(Duration::from_millis(100));
+    wire.at(1, CALLED, |usage, stack| usage.accept(Body::sdp("late offer"), stack));
+    wire.pass(Duration::from_millis(50));
+    wire.at(0, CALL, |usage, stack| {
+        usage.answer(Body::sdp("late answer"), stack);
+        usage.change(Body::sdp("hold"), stack);
+    });
+    wire.pass(Duration::from_secs(6));
+    assert_eq!(wire.count("1 491 INVITE"), 1, "{:?}", wire.trace);
+    assert_eq!(bodies(&wire, 1), ["late answer", "hold"]);
+    hangup(&mut wire, 0);
+    wire.assert_nothing_left();
+}
+
+#[test]
 fn a_2xx_that_is_never_acknowledged_ends_with_bye() {
     let mut wire = Wire::new();
     wire.losses = vec![("0 ACK", 100)];

@@ -304,8 +304,8 @@ impl Session {
             Purpose::User { number } => {
                 let method = sent.attempt.request().method().clone();
                 let response = response.cloned();
-                // RFC 5057: these say that the peer does not know the dialog any more.
-                let over = ends_usage(status) && status != Status::NOT_FOUND;
+                // RFC 5057: these say that the peer does not know the dialog any more, unless it does not know it yet.
+                let over = ends_usage(status) && status != Status::NOT_FOUND && self.unacked.is_empty();
                 let event = InviteEvent::Response { number, method, status, response };
                 stack.event(self.usage, event);
                 over.then(|| self.lost(status, stack))

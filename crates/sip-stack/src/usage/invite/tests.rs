@@ -110,6 +110,23 @@ fn a_re_invite_that_overtakes_the_ack_with_the_answer_waits() {
 }
 
 #[test]
+fn who_has_not_had_the_2xx_does_not_know_the_dialog_yet() {
+    let mut wire = Wire::new();
+    wire.losses = vec![("1 200 INVITE", 1)];
+    wire.call(Some("offer"));
+    wire.pass(Duration::from_millis(100));
+    wire.at(1, CALLED, |usage, stack| {
+        usage.accept(Body::sdp("answer"), stack);
+        usage.send(Method::Info, &[], None, stack).unwrap();
+    });
+    wire.pass(Duration::from_secs(2));
+    assert_eq!((wire.count("0 481 INFO"), wire.count("0 ACK")), (1, 1), "{:?}", wire.trace);
+    assert!(wire.ends.iter().all(|end| end.usages.values().all(Invite::is_established)));
+    hangup(&mut wire, 0);
+    wire.assert_nothing_left();
+}
+
+#[test]
 fn a_2xx_that_is_never_acknowledged_ends_with_bye() {
     let mut wire = Wire::new();
     wire.losses = vec![("0 ACK", 100)];

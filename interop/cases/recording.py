@@ -49,6 +49,31 @@ def a_call_is_recorded(lab, caller, callee):
     check(recordings(exchange) == [] and not list(exchange.data.glob("recordings/2*/*/*.wav")), "it is deleted")
 
 
+@case(seconds=150)
+def who_fetches_a_parked_call_is_recorded_with_it(lab):
+    exchange = Exchange(lab)
+    alice, bob, carol = exchange.add("alice"), exchange.add("bob"), exchange.add("carol")
+    exchange.command("account", "rights", carol.address, "--record", "always")
+    exchange.start()
+    alice, bob = Baresip(lab, exchange, alice, "caller"), Pjsua(lab, exchange, bob, "callee")
+    carol = Pjsua(lab, exchange, carol, "callee")
+    for phone in (alice, bob, carol):
+        phone.start()
+    alice.dial(bob.account.address)
+    bob.answered()
+    bob.transfer(f"sip:700@{DOMAIN}")
+    alice.answered()
+    carol.dial(f"sip:701@{DOMAIN}")
+    time.sleep(TALK_SECONDS + 1)
+    carol.hang_up()
+    for phone in (alice, bob, carol):
+        phone.stop()
+    recording = until(lambda: next(iter(recordings(exchange)), None), 10, "the recording is there")
+    check((recording["from"], recording["to"]) == ("alice", "carol"), f"{recording}")
+    sides(lab, exchange, recording, [alice.hz, carol.hz])
+    tone.prove(carol.recording, alice.hz, 2.5)
+
+
 @case(seconds=120)
 def keys_begin_a_recording_that_outlives_a_kill(lab):
     exchange = Exchange(lab)

@@ -49,6 +49,11 @@ impl Refusal {
         Self::new(Status::TEMPORARILY_UNAVAILABLE, reason)
     }
 
+    /// Not before so long has passed: 403 in these words, as nobody else may be asked instead.
+    pub(crate) fn not_now(reason: impl Into<String>, after: std::time::Duration) -> Self {
+        Self::new(Status::FORBIDDEN, reason).with(Name::RetryAfter, after.as_secs())
+    }
+
     /// The one who is called cannot take the call now.
     pub(crate) fn busy(reason: &str) -> Self {
         Self::new(Status::BUSY_HERE, reason)

@@ -83,6 +83,18 @@ pub enum Order {
     /// Records all that is said in the room that it sits in, until it is told otherwise or the room is left by all; `None`:
     /// no longer.
     RecordRoom(Option<(u32, Recording)>),
+    /// Records those in the room that it sits in on two sides, it on one and all others on the other, until it is told
+    /// otherwise or one of them goes.
+    RecordApart {
+        /// By which [`Heard::Recorded`] names it.
+        order: u32,
+        /// Where to and how long.
+        recording: Recording,
+        /// Whether it stands right, and not left.
+        right: bool,
+    },
+    /// Silence is recorded in place of what is said in the room, or that is again.
+    PauseRoom(bool),
 }
 
 /// A piece of what is said.

@@ -32,6 +32,9 @@ pub(crate) enum Account {
         /// Where its owner is reached
         #[arg(long)]
         email: Option<String>,
+        /// How it is spoken and written to: en or zh
+        #[arg(long)]
+        language: Option<String>,
         #[command(flatten)]
         common: Flags,
     },
@@ -68,6 +71,9 @@ pub(crate) enum Account {
         /// Where its owner is reached; empty for nowhere
         #[arg(long)]
         email: Option<String>,
+        /// How it is spoken and written to: en or zh; empty for as all are
+        #[arg(long)]
+        language: Option<String>,
         #[command(flatten)]
         limits: Limits,
         #[command(flatten)]
@@ -112,7 +118,7 @@ pub(crate) enum Account {
         #[command(flatten)]
         common: Flags,
     },
-    /// Makes the accounts of a CSV file (address,password,name,number,email), all or none
+    /// Makes the accounts of a CSV file (address,password,name,number,email,language), all or none
     #[command(after_help = "Example: offhook account import staff.csv")]
     Import {
         /// The file, or - for stdin
@@ -161,11 +167,15 @@ impl Secret {
 impl Account {
     pub(crate) fn run(self) -> Result<(), Failure> {
         match self {
-            Self::Add { address, secret, name, number, email, common } => {
+            Self::Add { address, secret, name, number, email, language, common } => {
                 let mut body = json!({ "address": address });
-                for (key, value) in
-                    [("password", secret.read()?), ("name", name), ("number", number), ("email", email)]
-                {
+                for (key, value) in [
+                    ("password", secret.read()?),
+                    ("name", name),
+                    ("number", number),
+                    ("email", email),
+                    ("language", language),
+                ] {
                     if let Some(value) = value {
                         body[key] = json!(value);
                     }
@@ -185,9 +195,9 @@ impl Account {
                 show(&account, common.json);
             }
             Self::Spend { address, common } => spending::show(address.as_deref(), &common)?,
-            Self::Set { address, secret, new_password, name, number, email, limits, common } => {
+            Self::Set { address, secret, new_password, name, number, email, language, limits, common } => {
                 let mut body = json!({});
-                for (key, value) in [("name", name), ("email", email)] {
+                for (key, value) in [("name", name), ("email", email), ("language", language)] {
                     if let Some(value) = value {
                         body[key] = if value.is_empty() { Value::Null } else { json!(value) };
                     }
@@ -284,6 +294,7 @@ fn show(account: &Value, json: bool) {
         ("Name", "name"),
         ("Number", "number"),
         ("E-mail", "email"),
+        ("Language", "language"),
         ("Declared in", "source"),
         ("Since", "created_at"),
         ("Password", "password"),

@@ -9,6 +9,7 @@ use offhook_exchange::directory::{
     AddressOfRecord, Also, Delta, Forward, HoursOf, RING_SECONDS, Record, Rights,
 };
 use offhook_exchange::message::KeptText;
+use offhook_exchange::speech::Language;
 use offhook_exchange::spending::{self, Money};
 use offhook_store::{
     AccountChange, ChangedAccount, LineList, NewAccount, Password, RequestState, Source, Store, StoreError,
@@ -85,6 +86,7 @@ impl Stored {
             name: new.name,
             number: new.number,
             email: new.email,
+            language: language(new.language)?,
             realm: self.realm.clone(),
         };
         self.show(self.store.add_account(new, clock::unix().as_secs()).await.map_err(problem)?).await
@@ -98,7 +100,8 @@ impl Stored {
             Some(None) => Some((self.realm.clone(), None)),
             None => None,
         };
-        let change = AccountChange { name: patch.name, email: patch.email, password };
+        let language = patch.language.map(language).transpose()?;
+        let change = AccountChange { name: patch.name, email: patch.email, language, password };
         let mut changed = self.store.set_account(&address, change).await.map_err(problem)?;
         if let Some(number) = patch.number {
             let more = self.store.assign_number(&number, &address, false).await.map_err(problem)?;
@@ -414,12 +417,20 @@ fn address(text: &str) -> Result<AddressOfRecord, Problem> {
     AddressOfRecord::parse(text).map_err(|error| Problem::bad(error.to_string()))
 }
 
+fn language(code: Option<String>) -> Result<Option<Language>, Problem> {
+    let parse = |code: String| {
+        Language::parse(&code).ok_or_else(|| Problem::bad(format!("{code:?} is no language: en or zh")))
+    };
+    code.map(parse).transpose()
+}
+
 fn shown(stored: StoredAccount) -> Account {
     Account {
         address: stored.account.address.to_string(),
         name: stored.account.name,
         number: stored.account.number,
         email: stored.email,
+        language: stored.account.language.map(|one| one.code().to_owned()),
         source: match stored.source {
             Source::Store => "store".into(),
             Source::File => "file".into(),
@@ -554,6 +565,7 @@ fn problem(error: StoreError) -> Problem {
         | StoreError::BadRange { .. }
         | StoreError::BadAddress(_)
         | StoreError::BadText { .. }
+        | StoreError::BadLanguage
         | StoreError::EmptyPassword
         | StoreError::BadDestination(_)
         | StoreError::BadGroup(_)

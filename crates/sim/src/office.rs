@@ -17,6 +17,7 @@ use offhook_exchange::event::Event;
 use offhook_exchange::io::{Input, Outbox, ShardMessage, StoreRequest};
 use offhook_exchange::keep::Keep;
 use offhook_exchange::presence::{KeptWatch, WatchChange};
+use offhook_exchange::speech::Language;
 use offhook_media::camera::{Ask, Feed};
 use offhook_media::lease::PortBlock;
 use offhook_media::relay::{self, Relay};
@@ -45,7 +46,7 @@ pub struct Office {
     /// What was acknowledged: it outlives the process.
     stored: BTreeMap<AddressOfRecord, Bindings>,
     answers: Vec<Answer>,
-    restarts: u8,
+    pub(crate) restarts: u8,
     /// The recordings: they outlive the process.
     pub recordings: Recordings,
     /// The subscriptions that were written down, by our tags: so do they.
@@ -99,12 +100,23 @@ impl Office {
             address: address.clone(),
             name: None,
             number: number.map(str::to_owned),
+            language: None,
             realm: "example.com".into(),
             secrets: Secrets { md5: secret(Algorithm::Md5), sha256: secret(Algorithm::Sha256) },
         };
         let mut deltas = vec![Delta::Account(account)];
         deltas.extend(number.map(|number| Delta::Number(number.into(), Some(address))));
         deltas.into_iter().for_each(|delta| self.store(now, delta));
+    }
+
+    /// An account is spoken to in a language.
+    pub fn speaks(&mut self, now: Instant, user: &str, language: Language) {
+        let account = self.accounts.iter().find_map(|delta| match delta {
+            Delta::Account(account) if account.address.user() == user => Some(account.clone()),
+            _ => None,
+        });
+        let Some(account) = account else { return };
+        self.store(now, Delta::Account(Account { language: Some(language), ..account }));
     }
 
     /// An account gets one more number.

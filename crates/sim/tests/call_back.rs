@@ -141,6 +141,30 @@ fn who_did_not_answer_is_called_after_the_next_call_and_no_longer_than_is_waited
 }
 
 #[test]
+fn who_had_no_phone_is_called_when_one_comes_and_not_when_one_stays() {
+    for shards in [1, 3] {
+        let (mut world, [alice, bob, _]) = three(46, |config| config.shards = shards);
+        world.command(bob, Command::Unregister);
+        world.pass(SECOND);
+        world.call(alice, "bob");
+        world.pass(2 * SECOND);
+        assert_eq!(last_code(&world, alice), 480);
+        dial(&mut world, alice, "*37");
+        // Whose phone renews what is known of it has not come.
+        world.register(alice);
+        world.pass(MINUTE);
+        assert_eq!((rang(&world, alice), rang(&world, bob)), (0, 0));
+        world.register(bob);
+        world.pass(15 * SECOND);
+        assert_eq!((rang(&world, alice), rang(&world, bob)), (1, 1));
+        talk(&world, alice, bob);
+        let call = world.phones[alice.0].first_call();
+        hang_up(&mut world, alice, call);
+        nothing_is_left(&mut world);
+    }
+}
+
+#[test]
 fn who_is_busy_again_is_waited_for_again() {
     let (mut world, phones) = three(44, |_| {});
     let [alice, bob, carol] = phones;

@@ -173,6 +173,36 @@ fn a_pin_lets_in_and_a_wrong_one_does_not() {
 }
 
 #[test]
+fn a_machine_that_guesses_a_pin_is_made_to_wait_and_told_so() {
+    let (mut world, [alice, bob, _]) =
+        world(8, |config| config.services.conference.pin = Some("2468".into()));
+    let refused = |world: &World, phone: PhoneId| {
+        world.phones[phone.0].ends().into_iter().filter(|end| end.0 == 403).count()
+    };
+    // Three calls with three wrong ones each.
+    for guess in 0..3 {
+        let call = world.call(alice, "3000");
+        world.pass(2 * SECOND);
+        press(&mut world, alice, call, &format!("{guess}1#{guess}2#{guess}3#"));
+        world.pass(10 * SECOND);
+    }
+    assert_eq!(refused(&world, alice), 0);
+    world.call(alice, "3000");
+    world.pass(2 * SECOND);
+    assert_eq!(refused(&world, alice), 1);
+    // Others are asked, and so is she when some time has passed.
+    let call = world.call(bob, "3000");
+    world.pass(2 * SECOND);
+    press(&mut world, bob, call, "2468#");
+    world.pass(601 * SECOND);
+    let call = world.call(alice, "3000");
+    world.pass(2 * SECOND);
+    press(&mut world, alice, call, "2468#");
+    world.pass(8 * SECOND);
+    assert_eq!(hears(&world, alice), [false, true, false]);
+}
+
+#[test]
 fn a_full_room_and_a_phone_that_vanishes_come_to_an_end() {
     let (mut world, phones) = world(8, |config| config.services.conference.most = 2);
     let [alice, bob, carol] = phones;

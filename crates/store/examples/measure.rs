@@ -161,6 +161,7 @@ fn account(number: usize) -> Result<NewAccount, offhook_store::StoreError> {
         name: Some(format!("User {number}")),
         number: Some(format!("{}", 1_000_000 + number)),
         email: None,
+        language: None,
         realm: "example.com".into(),
     })
 }

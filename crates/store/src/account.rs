@@ -5,6 +5,7 @@ mod table;
 use std::collections::BTreeSet;
 
 use offhook_exchange::directory::{Account, AddressOfRecord, Delta};
+use offhook_exchange::speech::Language;
 
 use crate::{Password, Store, StoreError, csv};
 use table::{declare, delete, insert, secrets, update};
@@ -23,6 +24,8 @@ pub struct NewAccount {
     pub number: Option<String>,
     /// Where its owner is reached.
     pub email: Option<String>,
+    /// How it is spoken and written to; `None`: as the exchange does to all.
+    pub language: Option<Language>,
     /// The realm for which the secrets are computed.
     pub realm: String,
 }
@@ -34,6 +37,8 @@ pub struct AccountChange {
     pub name: Option<Option<String>>,
     /// A new e-mail address, or none from now on.
     pub email: Option<Option<String>>,
+    /// A new language, or that of the exchange from now on.
+    pub language: Option<Option<Language>>,
     /// A new password for this realm; generated if it is not given.
     pub password: Option<(String, Option<Password>)>,
 }
@@ -126,6 +131,9 @@ impl Store {
         if let Some(email) = change.email {
             stored.email = email;
         }
+        if let Some(language) = change.language {
+            stored.account.language = language;
+        }
         let mut generated = None;
         if let Some((realm, password)) = change.password {
             let (secrets, new) = secrets(password, address, &realm)?;
@@ -152,7 +160,7 @@ impl Store {
         Ok(vec![Delta::AccountRemoved(address.clone())])
     }
 
-    /// Makes the accounts of a CSV text (`address,password,name,number,email`), all or none.
+    /// Makes the accounts of a CSV text (`address,password,name,number,email,language`), all or none.
     ///
     /// # Errors
     /// The first mistake, with its line.

@@ -1,6 +1,7 @@
-//! Accounts as rows of text (RFC 4180): `address,password,name,number,email`.
+//! Accounts as rows of text (RFC 4180): `address,password,name,number,email,language`.
 
 use offhook_exchange::directory::AddressOfRecord;
+use offhook_exchange::speech::Language;
 
 use crate::account::{NewAccount, StoredAccount};
 use crate::{Password, StoreError};
@@ -15,10 +16,10 @@ pub enum CsvError {
     #[error("line {0}: after a closing quote there must be a comma or the end of the line")]
     AfterQuote(usize),
     /// A row has more fields than there are columns.
-    #[error("line {0}: too many fields; the columns are address,password,name,number,email")]
+    #[error("line {0}: too many fields; the columns are address,password,name,number,email,language")]
     TooManyFields(usize),
     /// The heading names a column that we do not know.
-    #[error("line 1: unknown column; the columns are address,password,name,number,email")]
+    #[error("line 1: unknown column; the columns are address,password,name,number,email,language")]
     UnknownColumn,
     /// The heading names no column `address`.
     #[error("line 1: there is no column address")]
@@ -61,6 +62,7 @@ pub(crate) fn write_accounts(accounts: &[StoredAccount]) -> String {
             account.name.clone().unwrap_or_default(),
             account.number.clone().unwrap_or_default(),
             stored.email.clone().unwrap_or_default(),
+            account.language.map_or("", Language::code).to_owned(),
         ];
         text.push_str(&fields.map(|field| quoted(&field)).join(","));
         text.push('\n');
@@ -85,6 +87,8 @@ fn account(row: &Row, columns: &[&str], realm: &str) -> Result<NewAccount, Store
         row.fields.get(index).map(|text| text.trim()).filter(|text| !text.is_empty())
     };
     let address = AddressOfRecord::parse(field("address").unwrap_or_default())?;
+    let language =
+        field("language").map(|code| Language::parse(code).ok_or(StoreError::BadLanguage)).transpose()?;
     let owned = |name| field(name).map(str::to_owned);
     Ok(NewAccount {
         address,
@@ -92,6 +96,7 @@ fn account(row: &Row, columns: &[&str], realm: &str) -> Result<NewAccount, Store
         name: owned("name"),
         number: owned("number"),
         email: owned("email"),
+        language,
         realm: realm.to_owned(),
     })
 }
@@ -163,7 +168,7 @@ fn field<'a>(text: &'a str, line: &mut usize) -> Result<(String, &'a str), CsvEr
     if ends { Ok((field, rest)) } else { Err(CsvError::AfterQuote(opened)) }
 }
 
-const COLUMNS: [&str; 5] = ["address", "password", "name", "number", "email"];
+const COLUMNS: [&str; 6] = ["address", "password", "name", "number", "email", "language"];
 
 #[cfg(test)]
 mod tests {
@@ -197,6 +202,9 @@ mod tests {
         assert!(error.to_string().starts_with("line 2: "), "{error}");
         assert!(matches!(read_accounts("\n\"a", "r"), Err(StoreError::Csv(CsvError::OpenQuote(2)))));
         assert!(matches!(read_accounts("\"a\"b", "r"), Err(StoreError::Csv(CsvError::AfterQuote(1)))));
-        assert!(matches!(read_accounts("a@b,,,,,x", "r"), Err(StoreError::Csv(CsvError::TooManyFields(1)))));
+        assert!(matches!(
+            read_accounts("a@b,,,,,zh,x", "r"),
+            Err(StoreError::Csv(CsvError::TooManyFields(1)))
+        ));
     }
 }

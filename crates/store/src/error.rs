@@ -70,6 +70,9 @@ pub enum StoreError {
         /// Which one.
         field: &'static str,
     },
+    /// A text is no language that the exchange speaks.
+    #[error("a language is en or zh")]
+    BadLanguage,
     /// A text is nobody to be called.
     #[error("{0:?} is nobody to be called: a number, a name, an address or a URI is expected")]
     BadDestination(String),

@@ -27,6 +27,7 @@ fn new(user: &str, number: Option<&str>) -> NewAccount {
         name: None,
         number: number.map(str::to_owned),
         email: None,
+        language: None,
         realm: REALM.into(),
     }
 }
@@ -167,7 +168,8 @@ async fn numbers_are_added_assigned_moved_and_released() {
 async fn accounts_are_imported_all_or_none() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path()).await;
-    let text = "address,password,name,number,email\nsip:a@example.com,pw,\"A, B\",1001,\nb@example.com,,,,\n";
+    let text =
+        "address,password,name,number,language\nsip:a@example.com,pw,\"A, B\",1001,zh\nb@example.com,,,,\n";
     let made = store.import_accounts(text, REALM, NOW).await.unwrap();
     assert_eq!(made.len(), 2);
     assert!(made[0].generated.is_none() && made[1].generated.is_some());
@@ -178,7 +180,7 @@ async fn accounts_are_imported_all_or_none() {
     let exported = store.export_accounts().await.unwrap();
     assert_eq!(
         exported,
-        "address,password,name,number,email\nsip:a@example.com,,\"A, B\",1001,\nsip:b@example.com,,,,\n"
+        "address,password,name,number,email,language\nsip:a@example.com,,\"A, B\",1001,,zh\nsip:b@example.com,,,,,\n"
     );
 }
 

@@ -35,6 +35,7 @@ async fn add(store: &Store, user: &str) {
         name: None,
         number: None,
         email: None,
+        language: None,
         realm: "example.com".into(),
     };
     store.add_account(new, 1).await.unwrap();

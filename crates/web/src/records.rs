@@ -101,6 +101,8 @@ pub struct Account {
     pub number: Option<String>,
     /// Where its owner is reached.
     pub email: Option<String>,
+    /// How it is spoken and written to: `en` or `zh`; nothing: as the exchange does to all.
+    pub language: Option<String>,
     /// `store`, or `file` if only the configuration file may change it.
     pub source: String,
     /// The realm of its password.
@@ -163,6 +165,9 @@ pub struct NewAccount {
     /// Where its owner is reached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
+    /// How it is spoken and written to: `en` or `zh`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
 }
 
 /// What is to become of an account: a field that is left out stays, `null` empties it.
@@ -175,6 +180,9 @@ pub struct AccountPatch {
     /// A new e-mail address.
     #[serde(default, deserialize_with = "named")]
     pub email: Option<Option<String>>,
+    /// A new language: `en` or `zh`.
+    #[serde(default, deserialize_with = "named")]
+    pub language: Option<Option<String>>,
     /// A new password; `null` generates one.
     #[serde(default, deserialize_with = "named")]
     pub password: Option<Option<String>>,

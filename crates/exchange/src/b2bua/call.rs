@@ -11,6 +11,7 @@ use offhook_sip_stack::usage::{Body, Stack};
 
 use super::end::End;
 use super::leg::{ALLOW, Leg};
+use super::record::Other;
 use super::refer::{Refer, Referral};
 use super::ring::Ring;
 use super::voice::{Dialled, Point};
@@ -19,6 +20,7 @@ use crate::command::LiveCall;
 use crate::config::Epoch;
 use crate::directory::AddressOfRecord;
 use crate::event::{CalledLeg, EndedBy, Event};
+use crate::speech::Language;
 
 /// One call, from its INVITE until nothing of it is left.
 pub(super) struct Call {
@@ -39,6 +41,8 @@ pub(super) struct Call {
     pub(super) partner: Option<CallId>,
     /// The same in another shard: that, and the number of the call there.
     pub(super) far: Option<(u8, u64)>,
+    /// What is known of that one.
+    pub(super) other: Option<Box<Other>>,
     /// Who is being called for it.
     pub(super) dials: Vec<CallId>,
     /// For whom it calls somebody, as long as nobody has answered.
@@ -51,6 +55,8 @@ pub(super) struct Call {
     pub(super) leaves: Option<(u8, u32)>,
     /// Whether the service knows that somebody rings.
     pub(super) rang: bool,
+    /// How its party is spoken to, if it has no language of its own.
+    pub(super) language: Option<Language>,
 }
 
 /// Whom the caller talks with, or waits for.

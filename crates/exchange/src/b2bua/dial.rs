@@ -164,12 +164,14 @@ impl Table {
             former: Vec::new(),
             partner: None,
             far: None,
+            other: None,
             dials: Vec::new(),
             dialled_for: for_call,
             referral: None,
             refers: None,
             leaves: None,
             rang: false,
+            language: None,
         };
         env.cx.timers.arm(env.cx.now + dial.rings_for, Alarm::RungOut(call, 0));
         new.ring(env);

@@ -51,6 +51,16 @@ pub(super) struct End {
     stale: bool,
     /// Whether it was known to hold.
     pub(super) holds: bool,
+    /// The recording of those in its room that it has begun.
+    pub(super) kept: Option<Kept>,
+    /// The last keys of its party that may mean something to recordings.
+    pub(super) keys: String,
+}
+
+/// A recording of two who are connected.
+pub(super) struct Kept {
+    pub(super) file: String,
+    pub(super) paused: bool,
 }
 
 impl End {
@@ -116,6 +126,8 @@ impl End {
             holds: false,
             connected: false,
             stale: false,
+            kept: None,
+            keys: String::new(),
         }
     }
 
@@ -217,7 +229,10 @@ impl End {
     /// Its party talks with nobody else any more.
     pub(super) fn part(&mut self, env: &mut Env<'_, '_>) {
         if std::mem::take(&mut self.connected) {
+            // With that a recording of both is complete.
             self.order(Order::Leave, env);
+            self.kept = None;
+            self.keys.clear();
         }
     }
 
@@ -228,8 +243,7 @@ impl End {
 
     /// Ends what is being said, of which nobody hears any more.
     fn hush(&mut self, env: &mut Env<'_, '_>) {
-        self.playing += 1;
-        self.order(Order::Play { order: 0, clips: Vec::new() }, env);
+        self.mention(Vec::new(), env);
     }
 
     fn connect(&mut self, agreed: &[Negotiated], env: &mut Env<'_, '_>) {
@@ -290,6 +304,35 @@ impl End {
         self.recording += u32::from(recording.is_some());
         let order = self.recording;
         self.order(Order::RecordRoom(recording.map(|recording| (order, recording))), env);
+    }
+
+    /// Says something to its party, of whose end nobody hears.
+    pub(super) fn mention(&mut self, clips: Vec<Clip>, env: &mut Env<'_, '_>) {
+        self.playing += 1;
+        self.order(Order::Play { order: 0, clips }, env);
+    }
+
+    /// The number of the recording that would be next.
+    pub(super) fn next_recording(&self) -> u32 {
+        self.recording + 1
+    }
+
+    /// Records those in its room from now on, its party left or right.
+    pub(super) fn record_apart(
+        &mut self,
+        (file, most_ms): (String, u32),
+        right: bool,
+        env: &mut Env<'_, '_>,
+    ) {
+        self.recording += 1;
+        let recording = Recording { file: file.as_str().into(), most_ms, silence_ms: 0, least_ms: 0 };
+        self.order(Order::RecordApart { order: self.recording, recording, right }, env);
+        self.kept = Some(Kept { file, paused: false });
+    }
+
+    /// A recording has ended: the one of those in its room, if it is that and has ended by itself.
+    pub(super) fn ended(&mut self, order: u32) -> Option<Kept> {
+        if order == self.recording { self.kept.take() } else { None }
     }
 
     /// What is heard of it, if it is about the last order of its kind.

@@ -5,12 +5,14 @@ use offhook_sip::Replaces;
 
 use super::call::{Call, With};
 use super::halves::OURS;
+use super::record::Other;
 use super::verb::Calls;
 use super::voice::{Dialled, Point};
 use super::{CallId, Env, Table};
 use crate::core::MayReplace;
 use crate::directory::AddressOfRecord;
 use crate::io::ShardMessage;
+use crate::services::Announced;
 
 /// What shards tell each other of halves of calls, by their numbers there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,6 +105,22 @@ pub enum Halves {
         /// The key.
         key: char,
     },
+    /// What the other call wants of a recording.
+    Wish {
+        /// The receiver's call.
+        call: u64,
+        /// The other, and its shard.
+        by: (u8, u64),
+        /// What is known of it.
+        other: Other,
+    },
+    /// The other party is to be told of a recording.
+    Announce {
+        /// The receiver's call.
+        call: u64,
+        /// What.
+        what: Announced,
+    },
     /// The other call is over.
     Over {
         /// The receiver's call.
@@ -149,6 +167,8 @@ impl Table {
             Halves::Bereaved { call } => self.bereave(CallId(call), env),
             Halves::Met { call, with, room } => self.met(CallId(call), with, room, env),
             Halves::Key { call, key } => self.press(CallId(call), key, env),
+            Halves::Wish { call, by, other } => self.far_wish(CallId(call), by, other, env),
+            Halves::Announce { call, what } => self.mention(CallId(call), what, env),
             Halves::Over { call, reason } => {
                 let call = CallId(call);
                 if let Some(one) = self.calls.get_mut(&call) {
@@ -179,6 +199,7 @@ impl Table {
         }
         let with = (env.cx.shard, call.0);
         env.cx.out.shards.push((by.0, ShardMessage::Halves(Halves::Met { call: by.1, with, room })));
+        self.tell_wish(call, env);
         self.settle(call, env);
     }
 
@@ -241,6 +262,7 @@ impl Table {
         match (one, room) {
             (Some(one), Some(room)) => {
                 one.sit_with(with, room, env);
+                self.tell_wish(call, env);
                 self.transferred(call, env);
             }
             (Some(_), None) => env.usages.let_go.push((call, Some(GONE.to_owned()))),
@@ -271,6 +293,7 @@ impl Call {
     /// Its party no longer sits with that of another shard, which is returned, and which is not told.
     fn leave_far(&mut self, env: &mut Env<'_, '_>) -> Option<(u8, u64)> {
         let far = self.far.take()?;
+        self.other = None;
         if let With::End(end) = &mut self.with {
             end.part(env);
         }

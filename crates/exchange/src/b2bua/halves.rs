@@ -71,6 +71,7 @@ impl Table {
                 end.meet(room, env);
             }
         }
+        self.record_connected([one, other], env);
         true
     }
 

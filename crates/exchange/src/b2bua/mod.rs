@@ -15,6 +15,7 @@ mod leg;
 mod lines;
 mod numbers;
 mod pickup;
+mod record;
 mod refer;
 mod replace;
 mod ring;

@@ -190,6 +190,8 @@ impl Halves {
             | Self::Replaceable { .. }
             | Self::Met { .. }
             | Self::Key { .. }
+            | Self::Wish { .. }
+            | Self::Announce { .. }
             | Self::Over { .. } => None,
         }
     }

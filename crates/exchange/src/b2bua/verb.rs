@@ -422,12 +422,14 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
             former: Vec::new(),
             partner: None,
             far: None,
+            other: None,
             dials: Vec::new(),
             dialled_for: None,
             referral: None,
             refers: None,
             leaves: None,
             rang: false,
+            language: None,
         }
     }
 

@@ -14,10 +14,12 @@ use super::verb::Calls;
 use super::{CallId, Env, Table, place};
 use crate::context::Alarm;
 use crate::directory::AddressOfRecord;
+use crate::event::Event;
 use crate::io::{FileRequest, ShardMessage};
 use crate::keep::Keep;
 use crate::proxy::anchor::{How, Supervise, room};
 use crate::proxy::keys;
+use crate::speech::{Language, Speech};
 
 /// A moment of a call at which the service that has it may do something.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +64,12 @@ impl Table {
     pub(crate) fn heard(&mut self, call: CallId, heard: Heard, env: &mut Env<'_, '_>) {
         let Some(one) = self.calls.get_mut(&call).filter(|one| !one.has_ended()) else { return };
         let (With::End(end), Some(service)) = (&mut one.with, one.service) else { return };
+        if let Heard::Recorded { order, outcome } = heard
+            && let Some(kept) = end.ended(order)
+        {
+            let what = outcome.map(|_| kept.file).map_err(|_| UNWRITTEN.to_owned());
+            return env.cx.event(Event::Recording { call: one.about.call_id.clone(), what });
+        }
         let is_event = end.has_events();
         let Some(point) = end.point(heard) else { return };
         if let (Point::Digit(key), Some(partner), true) = (&point, one.partner, is_event) {
@@ -71,6 +79,9 @@ impl Table {
         if let (Point::Digit(key), Some((shard, call))) = (&point, far) {
             let pressed = Halves::Key { call, key: *key };
             env.cx.out.shards.push((shard, ShardMessage::Halves(pressed)));
+        }
+        if let Point::Digit(key) = point {
+            self.recording_key(call, key, env);
         }
         env.usages.points.push((call, service, point));
     }
@@ -91,9 +102,20 @@ impl Table {
         let Some(key) = press else { return };
         let partner = one.partner;
         env.usages.points.push((call, service, Point::Digit(key)));
+        self.recording_key(call, key, env);
         if let Some(partner) = partner {
             self.press(partner, key, env);
         }
+    }
+}
+
+impl Table {
+    /// The language of a party's account, or else the one that a service has found, or that of the exchange.
+    pub(super) fn language(&self, call: CallId, env: &Env<'_, '_>) -> Language {
+        let one = self.calls.get(&call);
+        let account = one.and_then(|one| one.first.as_ref()?.account.as_ref());
+        let own = account.and_then(|account| env.directory.language(account));
+        own.or_else(|| one?.language).unwrap_or(env.config.services.language)
     }
 }
 
@@ -101,6 +123,24 @@ impl Calls<'_, '_, '_> {
     /// Says these to the caller, in place of what is being said; [`Point::Played`] follows.
     pub(crate) fn play(&mut self, call: CallId, clips: Vec<Clip>) {
         self.with_end(call, |end, env| end.play(clips, env));
+    }
+
+    /// The same in words, in the language of who hears them.
+    pub(crate) fn say(&mut self, call: CallId, speech: Speech) {
+        let language = self.language(call);
+        self.play(call, speech.spoken(language));
+    }
+
+    /// A party without a language of its own is spoken to in that of this account.
+    pub(crate) fn speak_like(&mut self, call: CallId, account: &AddressOfRecord) {
+        let language = self.env.directory.language(account);
+        if let Some(one) = self.table.calls.get_mut(&call) {
+            one.language = language;
+        }
+    }
+
+    fn language(&self, call: CallId) -> Language {
+        self.table.language(call, self.env)
     }
 
     /// Lets the caller hear music, in place of what is being said, until something else is to be said. There is always some:
@@ -220,3 +260,4 @@ impl Calls<'_, '_, '_> {
 
 /// Keys by their event codes (RFC 4733 §3.2).
 const KEYS: &str = "0123456789*#ABCD";
+const UNWRITTEN: &str = "the recording could not be written any further";

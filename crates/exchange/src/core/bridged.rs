@@ -208,7 +208,8 @@ impl Core {
         let names = [asking.request.from(), asking.request.to()];
         let names = names.map(|name| name.map(|name| user(&name.uri)).unwrap_or_default());
         let accounts = [answers, called].map(|account| account.cloned());
-        Some(Arc::new(Concern { record, always, accounts, names }))
+        let languages = [speaker, called].map(|account| self.directory.language(account?));
+        Some(Arc::new(Concern { record, always, accounts, languages, names }))
     }
 
     /// Sends a request on its way.

@@ -116,6 +116,7 @@ impl Core {
             address: AddressOfRecord::new(&group.number, &self.config.realm),
             name: Some(group.name.clone()),
             number: Some(group.number.clone()),
+            language: None,
             realm: self.config.realm.clone(),
             secrets: Secrets { md5: secret(Algorithm::Md5), sha256: secret(Algorithm::Sha256) },
         }

@@ -93,6 +93,9 @@ impl Core {
         // Where its phones were: only mailboxes and calls under way ask for that.
         let asked_for = has_mailbox || self.proxy.has_contexts();
         let known: Vec<Flow> = present.0.iter().filter(|_| asked_for).map(|one| one.flow).collect();
+        let is_awaited = self.proxy.active.members.is_followed(&record);
+        let there = present.0.iter().filter(|one| is_awaited && one.expires_at > now);
+        let there: Vec<String> = there.map(|one| one.contact.clone()).collect();
         let (bindings, changed) = registrar::register(request, flow, present, &self.config, now)?;
         let gruus = if request.supports("gruu") { self.gruus(&record, &bindings, cx) } else { Vec::new() };
         let granted = Granted { outbound, gruus };
@@ -100,6 +103,9 @@ impl Core {
         if changed {
             let contacts = bindings.0.len();
             cx.event(Event::Registered { account: record.clone(), contacts, from: flow.remote });
+            if is_awaited && bindings.0.iter().any(|one| !there.contains(&one.contact)) {
+                self.proxy.active.members.came(&record);
+            }
             let asked = self.inquiries.whom(&record, &bindings, &self.config);
             self.change(&record, bindings, cx);
             self.transactions.respond(server, answer, &mut cx.sip());

@@ -4,6 +4,8 @@ use std::fmt;
 
 use offhook_sip::digest::Ha1;
 
+use crate::speech::Language;
+
 /// `user@host` with the host in lower case and the user unescaped (RFC 3261 §10.3 step 5): the key of an account.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AddressOfRecord(String);
@@ -115,6 +117,8 @@ pub struct Account {
     pub name: Option<String>,
     /// The first of its numbers, shown to those that know numbers only.
     pub number: Option<String>,
+    /// How it is spoken and written to; `None`: as the exchange does to all.
+    pub language: Option<Language>,
     /// The realm for which the secrets were computed.
     pub realm: String,
     /// Its secrets; the digest user name is the user part of the address.

@@ -18,6 +18,7 @@ use offhook_sip_stack::{ConnectionId, Flow, shrink};
 
 use crate::command::Device;
 use crate::locality::{address_of, user_of};
+use crate::speech::Language;
 
 use packed::Packed;
 
@@ -130,6 +131,11 @@ impl Directory {
     /// The account of this address.
     pub fn account(&self, address: &AddressOfRecord) -> Option<&Account> {
         self.accounts.get(address)
+    }
+
+    /// How an account is spoken to, where that is not as all are.
+    pub(crate) fn language(&self, address: &AddressOfRecord) -> Option<Language> {
+        self.accounts.get(address)?.language
     }
 
     /// All accounts, in no order.

@@ -351,9 +351,12 @@ impl Proxy {
             Method::Bye => {
                 let by = if sender == PartyName::Caller { EndedBy::Caller } else { EndedBy::Callee };
                 anchor.into_iter().for_each(|anchor| self.end_media(anchor, call_id, cx));
-                let party = |name| request.raw(name).unwrap_or_default();
-                self.active.members.call_over(|| [party(Name::From), party(Name::To)]);
-                cx.event(Event::CallEnded { call: call_id.to_owned(), by });
+                let callee = if sender == PartyName::Caller { request.to_tag() } else { request.from_tag() };
+                if self.over.note(call_id, callee.unwrap_or_default(), &config.key, cx.unix()) {
+                    let party = |name| request.raw(name).unwrap_or_default();
+                    self.active.members.call_over(|| [party(Name::From), party(Name::To)]);
+                    cx.event(Event::CallEnded { call: call_id.to_owned(), by });
+                }
             }
             _ => {}
         }

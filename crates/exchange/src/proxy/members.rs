@@ -19,7 +19,7 @@ pub(crate) struct Members {
     known: HashMap<AddressOfRecord, Known>,
     /// Accounts that somebody waits for to be free.
     followed: HashSet<AddressOfRecord>,
-    /// From and To of calls that are over, while somebody waits for an account to be free.
+    /// From and To of calls that are over, while somebody waits for an account to be free; or one of whom a phone has come.
     pub(crate) over: Vec<[String; 2]>,
     /// Who has called in vain, and To, while that may be of use.
     pub(crate) missed: Vec<(AddressOfRecord, String)>,
@@ -82,6 +82,11 @@ impl Members {
         if !self.followed.is_empty() {
             self.over.push(parties().map(|one| String::from_utf8_lossy(one).into_owned()));
         }
+    }
+
+    /// A phone of an account has come, so that somebody is there.
+    pub(crate) fn came(&mut self, account: &AddressOfRecord) {
+        self.over.push([account.to_string(), String::new()]);
     }
 
     /// An account has called in vain whom To names.

@@ -9,10 +9,10 @@ pub(super) const KIND: Kind = Kind {
     name: "added",
     summary: "beeps, and hangs up when a key is pressed",
     number: |_| Some("*999"),
-    make: |settings| Box::new(Added(settings.language)),
+    make: |_| Box::new(Added),
 };
 
-struct Added(crate::speech::Language);
+struct Added;
 
 impl Service for Added {
     fn incoming(&mut self, call: CallId, calls: &mut Calls<'_, '_, '_>) -> Verdict {
@@ -20,7 +20,7 @@ impl Service for Added {
             return Verdict::Continue;
         }
         let answered = calls.answer(call, Endpoint::Voice);
-        calls.play(call, Speech::new(self.0).beep().clips());
+        calls.say(call, Speech::new().beep());
         answered.into()
     }
 

@@ -1,7 +1,8 @@
 //! Call back when free (after the model of RFC 6910): who has called somebody in vain dials a code, and is called as soon as both are
 //! free: first the one who has asked for it, then the other.
 //!
-//! That somebody is free is known when a call of it ends, since a forwarded call is nobody's here while it is up.
+//! That somebody is free is known when a call of it ends, since a forwarded call is nobody's here while it is up, and that it is
+//! there again when a phone of it comes that was not registered.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -10,7 +11,7 @@ use super::{Kind, Service, Settings as All, Verdict};
 use crate::b2bua::{CallId, Calls, Dial, Dialled, Endpoint, Point, ShownAs};
 use crate::directory::{AddressOfRecord, Delta};
 use crate::keep::Keep;
-use crate::speech::{self, Language, Speech};
+use crate::speech::{self, Speech};
 
 pub(super) const KIND: Kind = Kind {
     name: "call_back",
@@ -37,7 +38,7 @@ impl Default for Settings {
 /// What shards tell each other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CallBackNews {
-    /// A call of this account is over.
+    /// A call of this account is over, or a phone of it has come.
     Freed(AddressOfRecord),
     /// The first has called the second in vain.
     Missed(AddressOfRecord, AddressOfRecord),
@@ -45,7 +46,6 @@ pub enum CallBackNews {
 
 struct CallBack {
     settings: Settings,
-    language: Language,
     /// By who is called back and who is to be free.
     wishes: BTreeMap<(AddressOfRecord, AddressOfRecord), Wish>,
     /// Whom accounts have called in vain.
@@ -84,7 +84,6 @@ impl CallBack {
     fn new(settings: &All) -> Self {
         Self {
             settings: settings.call_back.clone(),
-            language: settings.language,
             wishes: BTreeMap::new(),
             missed: BTreeMap::new(),
             calls: BTreeMap::new(),
@@ -93,7 +92,7 @@ impl CallBack {
     }
 
     fn speech(&self) -> Speech {
-        Speech::new(self.language).pause(SETTLE_MS)
+        Speech::new().pause(SETTLE_MS)
     }
 
     /// What is wanted by what was dialled: somebody by number or name, or the last one; or `#` and no more. `None`: nothing.
@@ -219,7 +218,7 @@ impl CallBack {
                     None
                 };
                 match said {
-                    Some(said) => calls.play(call, self.speech().say(said).pause(200).clips()),
+                    Some(said) => calls.say(call, self.speech().say(said).pause(200)),
                     // Who has asked for it does not answer.
                     None => self.missed_again((&caller, &callee), done, calls),
                 }
@@ -266,12 +265,12 @@ impl Service for CallBack {
             Some((keeps, said)) if !keeps.is_empty() => {
                 self.calls.insert(call, Step::Kept(keeps.len(), said));
                 keeps.into_iter().for_each(|keep| calls.remember(call, keep));
-                calls.play(call, Speech::new(self.language).pause(PATIENCE_MS).clips());
+                calls.say(call, Speech::new().pause(PATIENCE_MS));
             }
             other => {
                 let said = other.map_or_else(|| self.speech().say("codes-not-possible"), |(_, said)| said);
                 self.calls.insert(call, Step::Said);
-                calls.play(call, said.pause(200).clips());
+                calls.say(call, said.pause(200));
             }
         }
         Verdict::Handled
@@ -279,7 +278,6 @@ impl Service for CallBack {
 
     fn configure(&mut self, settings: &All) {
         self.settings.clone_from(&settings.call_back);
-        self.language = settings.language;
     }
 
     fn kept(&mut self, call: CallId, is_kept: bool, calls: &mut Calls<'_, '_, '_>) {
@@ -290,7 +288,7 @@ impl Service for CallBack {
         }
         let said = if is_kept { said.clone() } else { self.speech().say("codes-not-possible") };
         self.calls.insert(call, Step::Said);
-        calls.play(call, said.pause(200).clips());
+        calls.say(call, said.pause(200));
     }
 
     fn changed(&mut self, delta: &Delta, calls: &mut Calls<'_, '_, '_>) {

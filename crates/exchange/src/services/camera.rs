@@ -12,7 +12,7 @@ use offhook_media::voice::Clip;
 use super::{Kind, Service, Settings as All, Verdict};
 use crate::b2bua::{CallId, Calls, Dial, Dialled, Endpoint, Point, ShownAs};
 use crate::directory::AddressOfRecord;
-use crate::speech::{Language, Speech};
+use crate::speech::Speech;
 
 pub(super) const KIND: Kind = Kind {
     name: "camera",
@@ -46,7 +46,6 @@ impl Camera {
 
 struct Cameras {
     cameras: Vec<Camera>,
-    language: Language,
     calls: BTreeMap<CallId, Watching>,
 }
 
@@ -69,7 +68,7 @@ enum Step {
 
 impl Cameras {
     fn new(settings: &All) -> Self {
-        Self { cameras: settings.cameras.clone(), language: settings.language, calls: BTreeMap::new() }
+        Self { cameras: settings.cameras.clone(), calls: BTreeMap::new() }
     }
 
     fn place(&self, number: &str) -> Option<usize> {
@@ -128,7 +127,7 @@ impl Service for Cameras {
     fn point(&mut self, call: CallId, point: Point, calls: &mut Calls<'_, '_, '_>) {
         let Some(watching) = self.calls.get_mut(&call) else { return };
         let live = Clip::Live(self.cameras[watching.camera].id);
-        let speech = Speech::new(self.language).pause(SETTLE_MS);
+        let speech = Speech::new().pause(SETTLE_MS);
         match (watching.step, point) {
             (_, Point::Ended | Point::Dialled(Dialled::Failed(_))) => _ = self.calls.remove(&call),
             (Step::Rings, Point::Dialled(Dialled::Answered(_))) => {
@@ -137,11 +136,11 @@ impl Service for Cameras {
             }
             // It has gone away, or was not there; it may come back at any time.
             (Step::Watches, Point::Played) => {
-                calls.play(call, speech.say("camera-unreachable").pause(AGAIN_MS).clip(live).clips());
+                calls.say(call, speech.say("camera-unreachable").pause(AGAIN_MS).clip(live));
             }
             (Step::Watches, Point::Closed(_)) => {
                 watching.step = Step::Goes;
-                calls.play(call, speech.say("camera-full").pause(200).clips());
+                calls.say(call, speech.say("camera-full").pause(200));
             }
             (Step::Goes, Point::Played) => calls.hang_up(call),
             (

@@ -3,24 +3,22 @@
 use super::{Kind, Service, Settings, Verdict};
 use crate::b2bua::{CallId, Calls, Endpoint, Point};
 use crate::directory::AddressOfRecord;
-use crate::speech::{Language, Speech, local};
+use crate::speech::{Speech, local};
 
 pub(super) const KIND: Kind = Kind {
     name: "clock",
     summary: "tells the date and the time",
     number: |settings| settings.clock_number.as_deref(),
-    make: |settings| Box::new(Clock { number: settings.clock_number.clone(), language: settings.language }),
+    make: |settings| Box::new(Clock { number: settings.clock_number.clone() }),
 };
 
 struct Clock {
     number: Option<String>,
-    language: Language,
 }
 
 impl Service for Clock {
     fn configure(&mut self, settings: &Settings) {
         self.number.clone_from(&settings.clock_number);
-        self.language = settings.language;
     }
 
     fn incoming(&mut self, call: CallId, calls: &mut Calls<'_, '_, '_>) -> Verdict {
@@ -65,9 +63,9 @@ impl Clock {
     fn tell(&self, call: CallId, calls: &mut Calls<'_, '_, '_>) {
         let (now, zone) = calls.clock();
         let Some(now) = local(now, &zone) else { return calls.hang_up(call) };
-        let speech = Speech::new(self.language).pause(SETTLE_MS).date(now.date()).pause(300);
+        let speech = Speech::new().pause(SETTLE_MS).date(now.date()).pause(300);
         let speech = speech.say("clock-at-the-tone").time(now.time()).pause(300).beep().pause(300);
-        calls.play(call, speech.clips());
+        calls.say(call, speech);
     }
 }
 

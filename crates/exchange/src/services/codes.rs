@@ -7,7 +7,7 @@ use super::{Kind, Service, Settings as All, Verdict};
 use crate::b2bua::{CallId, Calls, Endpoint, Point};
 use crate::directory::AddressOfRecord;
 use crate::keep::{AnsweringChange, Keep};
-use crate::speech::{Language, Speech};
+use crate::speech::Speech;
 
 pub(super) const KIND: Kind = Kind {
     name: "codes",
@@ -51,7 +51,6 @@ impl Default for Settings {
 
 struct Codes {
     settings: Settings,
-    language: Language,
     callers: BTreeMap<CallId, Step>,
 }
 
@@ -65,14 +64,14 @@ enum Step {
 
 impl Codes {
     fn new(settings: &All) -> Self {
-        Self { settings: settings.codes.clone(), language: settings.language, callers: BTreeMap::new() }
+        Self { settings: settings.codes.clone(), callers: BTreeMap::new() }
     }
 
     /// What is to change, and what is said of it.
     fn change(&self, dialled: &str) -> Option<(AnsweringChange, Speech)> {
         type Forwarding = fn(Option<String>) -> AnsweringChange;
         let Settings { always, busy, no_answer, unreachable, do_not_disturb, .. } = &self.settings;
-        let speech = Speech::new(self.language).pause(SETTLE_MS);
+        let speech = Speech::new().pause(SETTLE_MS);
         let forwards: [(&Option<String>, Forwarding); 4] = [
             (always, AnsweringChange::Always),
             (busy, AnsweringChange::Busy),
@@ -104,7 +103,6 @@ impl Codes {
 impl Service for Codes {
     fn configure(&mut self, settings: &All) {
         self.settings.clone_from(&settings.codes);
-        self.language = settings.language;
     }
 
     fn incoming(&mut self, call: CallId, calls: &mut Calls<'_, '_, '_>) -> Verdict {
@@ -125,7 +123,7 @@ impl Service for Codes {
         let Some(step) = self.callers.get_mut(&call) else { return };
         if let Step::Kept(said) = std::mem::replace(step, Step::Said) {
             let said = if is_kept { said } else { self.sorry() };
-            calls.play(call, said.clips());
+            calls.say(call, said);
         }
     }
 
@@ -149,17 +147,17 @@ impl Codes {
         calls: &mut Calls<'_, '_, '_>,
     ) {
         if change.to().is_some_and(|to| calls.account_of(to).as_ref() == Some(&account)) {
-            calls.play(call, self.sorry().clips());
+            calls.say(call, self.sorry());
             self.callers.insert(call, Step::Said);
             return;
         }
         calls.remember(call, Keep::Answering(account, change));
-        calls.play(call, Speech::new(self.language).pause(PATIENCE_MS).clips());
+        calls.say(call, Speech::new().pause(PATIENCE_MS));
         self.callers.insert(call, Step::Kept(said));
     }
 
     fn sorry(&self) -> Speech {
-        Speech::new(self.language).pause(SETTLE_MS).say("codes-not-possible")
+        Speech::new().pause(SETTLE_MS).say("codes-not-possible")
     }
 }
 

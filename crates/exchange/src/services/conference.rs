@@ -8,12 +8,14 @@ use std::ops::RangeInclusive;
 use offhook_media::voice::{Clip, Closed, Recording};
 use subtle::ConstantTimeEq as _;
 
+use super::guesses::Guesses;
 use super::{Kind, Service, Settings as All, Verdict};
 use crate::b2bua::{CallId, Calls, Endpoint, Point};
 use crate::command::{self, Moderate, Moderation};
 use crate::directory::AddressOfRecord;
 use crate::proxy::anchor::file_name;
-use crate::speech::{Language, Speech};
+use crate::refusal::Refusal;
+use crate::speech::Speech;
 
 pub(super) const KIND: Kind = Kind {
     name: "conference",
@@ -55,8 +57,8 @@ impl std::fmt::Debug for Settings {
 
 struct Conference {
     settings: Settings,
-    language: Language,
     guests: BTreeMap<CallId, Guest>,
+    guesses: Guesses,
 }
 
 /// One who has dialled a room.
@@ -64,6 +66,8 @@ struct Guest {
     room: u64,
     /// Its number, or else its user.
     from: String,
+    /// Its account, of which wrong PINs are counted; of all who have none, together.
+    account: Option<AddressOfRecord>,
     step: Step,
     moderates: bool,
     muted: bool,
@@ -90,11 +94,18 @@ enum Step {
 
 impl Conference {
     fn new(settings: &All) -> Self {
-        Self { settings: settings.conference.clone(), language: settings.language, guests: BTreeMap::new() }
+        let (guests, guesses) = (BTreeMap::new(), Guesses::default());
+        Self { settings: settings.conference.clone(), guests, guesses }
     }
 
     /// Somebody has dialled a room.
-    fn admit(&mut self, call: CallId, room: u64, from: String, calls: &mut Calls<'_, '_, '_>) {
+    fn admit(
+        &mut self,
+        call: CallId,
+        room: u64,
+        (from, account): (String, Option<AddressOfRecord>),
+        calls: &mut Calls<'_, '_, '_>,
+    ) {
         let moderates = self.settings.moderator_pin.is_none();
         let step = match self.asks_for_pin() {
             true => Step::Pin { entered: String::new(), tries: 0 },
@@ -103,6 +114,7 @@ impl Conference {
         let mut guest = Guest {
             room,
             from,
+            account,
             step,
             moderates,
             muted: false,
@@ -113,12 +125,20 @@ impl Conference {
         };
         match guest.step {
             Step::Pin { .. } => {
-                let speech = Speech::new(self.language).pause(SETTLE_MS).say("conference-pin");
-                calls.play(call, speech.pause(PATIENCE_MS).clips());
+                let speech = Speech::new().pause(SETTLE_MS).say("conference-pin");
+                calls.say(call, speech.pause(PATIENCE_MS));
             }
             _ => guest.enter(call, self.settings.most, calls),
         }
         self.guests.insert(call, guest);
+    }
+
+    /// Why who has entered too many wrong PINs is not asked again yet.
+    fn is_guessing(&self, account: Option<&AddressOfRecord>, calls: &Calls<'_, '_, '_>) -> Option<Refusal> {
+        let (now, _) = calls.clock();
+        let pause = self.guesses.pause(counted(account).0, now).filter(|_| self.asks_for_pin())?;
+        let minutes = pause.as_secs().div_ceil(60);
+        Some(Refusal::not_now(format!("Too many wrong PINs; again in {minutes} minutes"), pause))
     }
 
     fn asks_for_pin(&self) -> bool {
@@ -129,7 +149,6 @@ impl Conference {
 impl Service for Conference {
     fn configure(&mut self, settings: &All) {
         self.settings.clone_from(&settings.conference);
-        self.language = settings.language;
     }
 
     fn incoming(&mut self, call: CallId, calls: &mut Calls<'_, '_, '_>) -> Verdict {
@@ -141,10 +160,14 @@ impl Service for Conference {
         if !calls.is_from_account(call) && calls.diverted_by(call).is_none() {
             return Verdict::Continue;
         }
+        let account = calls.caller_account(call);
+        if let Some(refusal) = self.is_guessing(account.as_ref(), calls) {
+            return Verdict::Reject(refusal);
+        }
         let answered = calls.answer(call, Endpoint::Voice);
         if answered.is_ok() {
             let from = calls.caller_number(call).unwrap_or_default();
-            self.admit(call, room, from, calls);
+            self.admit(call, room, (from, account), calls);
         }
         answered.into()
     }
@@ -157,9 +180,13 @@ impl Service for Conference {
     ) -> bool {
         let rooms = self.settings.rooms.as_ref();
         let room = number(to).filter(|room| rooms.is_some_and(|rooms| rooms.contains(room)));
+        let account = calls.account(call);
+        if room.is_none() || self.is_guessing(account.as_ref(), calls).is_some() {
+            return false;
+        }
         let Some(room) = room.filter(|_| calls.take(call)) else { return false };
         let from = calls.party_number(call).unwrap_or_default();
-        self.admit(call, room, from, calls);
+        self.admit(call, room, (from, account), calls);
         true
     }
 
@@ -196,28 +223,26 @@ impl Service for Conference {
     }
 
     fn point(&mut self, call: CallId, point: Point, calls: &mut Calls<'_, '_, '_>) {
-        let Self { settings, language, guests } = self;
+        let Self { settings, guests, guesses } = self;
         let Some(guest) = guests.get_mut(&call) else { return };
         match (&guest.step, point) {
             (_, Point::Ended) => {
                 guests.remove(&call);
             }
             (Step::Goes, Point::Played) => calls.hang_up(call),
-            (Step::Pin { .. }, Point::Played) => {
-                guest.go(call, Speech::new(*language), "conference-wrong-pin", calls)
-            }
-            (Step::Pin { .. }, Point::Digit(key)) => guest.pin(call, key, (settings, *language), calls),
+            (Step::Pin { .. }, Point::Played) => guest.go(call, Speech::new(), "conference-wrong-pin", calls),
+            (Step::Pin { .. }, Point::Digit(key)) => guest.pin(call, key, (settings, guesses), calls),
             (Step::Enters | Step::Inside(_), Point::Room(others)) => {
-                guest.told(call, others, Speech::new(*language), calls);
+                guest.told(call, others, Speech::new(), calls);
             }
             (Step::Enters, Point::Closed(why)) => {
                 let said = match why {
                     Closed::Locked => "conference-locked",
                     Closed::Full => "conference-full",
                 };
-                guest.go(call, Speech::new(*language).pause(SETTLE_MS), said, calls);
+                guest.go(call, Speech::new().pause(SETTLE_MS), said, calls);
             }
-            (Step::Inside(_), Point::Digit(key)) => guest.command(call, key, (settings, *language), calls),
+            (Step::Inside(_), Point::Digit(key)) => guest.command(call, key, settings, calls),
             (
                 Step::Pin { .. } | Step::Enters | Step::Inside(_) | Step::Goes,
                 Point::Digit(_)
@@ -231,6 +256,12 @@ impl Service for Conference {
     }
 }
 
+/// Under which name wrong PINs are counted, and how many are too many.
+fn counted(account: Option<&AddressOfRecord>) -> (&str, u32) {
+    // Numbers of callers from outside are whatever they say.
+    account.map_or(("", MOST_WRONG_OUTSIDE), |account| (account.as_str(), MOST_WRONG))
+}
+
 impl Guest {
     fn enter(&mut self, call: CallId, most: u16, calls: &mut Calls<'_, '_, '_>) {
         self.step = Step::Enters;
@@ -239,17 +270,18 @@ impl Guest {
 
     fn go(&mut self, call: CallId, speech: Speech, why: &str, calls: &mut Calls<'_, '_, '_>) {
         self.step = Step::Goes;
-        calls.play(call, speech.say(why).pause(200).clips());
+        calls.say(call, speech.say(why).pause(200));
     }
 
     fn pin(
         &mut self,
         call: CallId,
         key: char,
-        (settings, language): (&Settings, Language),
+        (settings, guesses): (&Settings, &mut Guesses),
         calls: &mut Calls<'_, '_, '_>,
     ) {
         let Step::Pin { entered, tries } = &mut self.step else { return };
+        let (who, most) = counted(self.account.as_ref());
         if key != '#' {
             if entered.len() < LONGEST_PIN {
                 entered.push(key);
@@ -263,17 +295,22 @@ impl Guest {
         // With a PIN for moderators alone, others come in without any.
         let comes_in = moderates || is(&settings.pin) || (settings.pin.is_none() && entered.is_empty());
         if comes_in {
+            // Who knows the one PIN may be guessing the other.
+            if moderates || settings.moderator_pin.is_none() {
+                guesses.right(who);
+            }
             self.moderates |= moderates;
             return self.enter(call, settings.most, calls);
         }
         entered.clear();
         *tries += 1;
-        let speech = Speech::new(language);
+        guesses.wrong(who, most, calls.clock().0);
+        let speech = Speech::new();
         if *tries >= TRIES {
             return self.go(call, speech, "conference-wrong-pin", calls);
         }
         let speech = speech.say("conference-wrong-pin").pause(300).say("conference-pin");
-        calls.play(call, speech.pause(PATIENCE_MS).clips());
+        calls.say(call, speech.pause(PATIENCE_MS));
     }
 
     /// Others have come or gone.
@@ -290,7 +327,7 @@ impl Guest {
             }
         };
         self.step = Step::Inside(others);
-        calls.play(call, speech.clips());
+        calls.say(call, speech);
     }
 
     fn is_inside(&self) -> bool {
@@ -322,13 +359,7 @@ impl Guest {
     }
 
     /// A key while it is in the room.
-    fn command(
-        &mut self,
-        call: CallId,
-        key: char,
-        (settings, language): (&Settings, Language),
-        calls: &mut Calls<'_, '_, '_>,
-    ) {
+    fn command(&mut self, call: CallId, key: char, settings: &Settings, calls: &mut Calls<'_, '_, '_>) {
         let star = std::mem::replace(&mut self.star, key == '*');
         let said = match key {
             '6' if star => {
@@ -344,11 +375,11 @@ impl Guest {
             '9' if star && self.moderates => {
                 self.record(call, !self.records, calls);
                 let tone = if self.records { BEGINS } else { ENDS };
-                return calls.play(call, Speech::new(language).clip(tone).clips());
+                return calls.say(call, Speech::new().clip(tone));
             }
             _ => return,
         };
-        calls.play(call, Speech::new(language).say(said).clips());
+        calls.say(call, Speech::new().say(said));
     }
 }
 
@@ -362,6 +393,9 @@ const SETTLE_MS: u32 = 500;
 /// For so long nobody needs to press a key.
 const PATIENCE_MS: u32 = 15_000;
 const TRIES: u8 = 3;
+/// Wrong PINs of an account, and of all callers from outside, before a pause.
+const MOST_WRONG: u32 = 9;
+const MOST_WRONG_OUTSIDE: u32 = 60;
 const LONGEST_PIN: usize = 32;
 /// The longest recording of a room: half a day.
 const LONGEST_MS: u32 = 12 * 3_600_000;

@@ -13,6 +13,7 @@ mod echo;
 mod fetch;
 mod forward;
 mod group;
+mod guesses;
 mod intercom;
 mod keys;
 mod menu;
@@ -49,7 +50,8 @@ pub use menu::{Action as MenuAction, MOST_KEYS, Menu, Menus, Opening, PROMPTS, P
 pub use page::Page;
 pub use park::Settings as ParkSettings;
 pub use queue::{Queue, QueueShare, Settings as AgentSettings};
-pub use recording::{Announce, Settings as RecordingSettings};
+pub(crate) use recording::Wish;
+pub use recording::{Announce, Announced, Settings as RecordingSettings};
 pub use supervise::Settings as SuperviseSettings;
 pub use voicemail::Settings as VoicemailSettings;
 

@@ -7,7 +7,7 @@ use super::intercom::answer_by_itself;
 use super::{Kind, Service, Settings as All, Verdict};
 use crate::b2bua::{CallId, Calls, Dial, Dialled, Endpoint, Point, ShownAs};
 use crate::refusal::Refusal;
-use crate::speech::{Language, Speech};
+use crate::speech::Speech;
 
 pub(super) const KIND: Kind = Kind {
     name: "page",
@@ -27,7 +27,6 @@ pub struct Page {
 
 struct Pages {
     pages: Vec<Page>,
-    language: Language,
     /// By the call of who speaks: those who hear it, or are being called.
     speakers: BTreeMap<CallId, Vec<CallId>>,
     /// Whom each of them hears.
@@ -36,12 +35,7 @@ struct Pages {
 
 impl Pages {
     fn new(settings: &All) -> Self {
-        Self {
-            pages: settings.pages.clone(),
-            language: settings.language,
-            speakers: BTreeMap::new(),
-            listeners: BTreeMap::new(),
-        }
+        Self { pages: settings.pages.clone(), speakers: BTreeMap::new(), listeners: BTreeMap::new() }
     }
 
     fn begin(&mut self, call: CallId, at: usize, calls: &mut Calls<'_, '_, '_>) -> Result<(), Refusal> {
@@ -62,7 +56,7 @@ impl Pages {
         }
         let room = room(calls.unique(call));
         // Whoever answers until the tone hears all of it.
-        calls.play(call, Speech::new(self.language).pause(SETTLE_MS).beep().clips());
+        calls.say(call, Speech::new().pause(SETTLE_MS).beep());
         calls.join(call, room, false, MOST);
         self.speakers.insert(call, listeners);
         Ok(())
@@ -85,7 +79,6 @@ impl Pages {
 impl Service for Pages {
     fn configure(&mut self, settings: &All) {
         self.pages.clone_from(&settings.pages);
-        self.language = settings.language;
     }
 
     fn incoming(&mut self, call: CallId, calls: &mut Calls<'_, '_, '_>) -> Verdict {

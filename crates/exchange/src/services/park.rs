@@ -7,13 +7,11 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use offhook_media::voice::Clip;
-
 use super::{Kind, Service, Settings as All, Verdict};
 use crate::b2bua::{CallId, Calls, Dial, Dialled, Endpoint, Point, ShownAs};
 use crate::directory::AddressOfRecord;
 use crate::refusal::Refusal;
-use crate::speech::{Language, Speech};
+use crate::speech::Speech;
 
 pub(super) const KIND: Kind = Kind {
     name: "park",
@@ -49,7 +47,6 @@ impl Default for Settings {
 
 struct Park {
     settings: Settings,
-    language: Language,
     slots: BTreeMap<u32, Parked>,
     /// Those in other shards.
     far: BTreeMap<u32, (u8, CallId)>,
@@ -67,8 +64,8 @@ struct Parked {
 
 impl Park {
     fn new(settings: &All) -> Self {
-        let (settings, language) = (settings.park.clone(), settings.language);
-        Self { settings, language, slots: BTreeMap::new(), far: BTreeMap::new(), told: BTreeMap::new() }
+        let settings = settings.park.clone();
+        Self { settings, slots: BTreeMap::new(), far: BTreeMap::new(), told: BTreeMap::new() }
     }
 
     fn is_number(&self, dialled: &str) -> bool {
@@ -123,7 +120,6 @@ impl Park {
 impl Service for Park {
     fn configure(&mut self, settings: &All) {
         self.settings.clone_from(&settings.park);
-        self.language = settings.language;
     }
 
     fn incoming(&mut self, call: CallId, calls: &mut Calls<'_, '_, '_>) -> Verdict {
@@ -149,7 +145,7 @@ impl Service for Park {
                     self.tell(slot, by, calls);
                     calls.music(call);
                 }
-                None => calls.play(call, where_it_is(slot, self.language)),
+                None => calls.say(call, where_it_is(slot)),
             }
             self.put(slot, call, by, calls);
         }
@@ -207,7 +203,7 @@ impl Service for Park {
     fn point(&mut self, call: CallId, point: Point, calls: &mut Calls<'_, '_, '_>) {
         if let Some(slot) = self.told.get(&call).copied() {
             match point {
-                Point::Dialled(Dialled::Answered(_)) => calls.play(call, where_it_is(slot, self.language)),
+                Point::Dialled(Dialled::Answered(_)) => calls.say(call, where_it_is(slot)),
                 Point::Played => calls.hang_up(call),
                 Point::Dialled(Dialled::Failed(_)) | Point::Ended => _ = self.told.remove(&call),
                 Point::Dialled(Dialled::Ringing)
@@ -240,9 +236,9 @@ impl Service for Park {
 }
 
 /// A slot, twice: one does not always have a pen.
-fn where_it_is(slot: u32, language: Language) -> Vec<Clip> {
+fn where_it_is(slot: u32) -> Speech {
     let slot = slot.to_string();
-    Speech::new(language).pause(SETTLE_MS).digits(&slot).pause(700).digits(&slot).pause(300).clips()
+    Speech::new().pause(SETTLE_MS).digits(&slot).pause(700).digits(&slot).pause(300)
 }
 
 /// What a phone needs until it is at the ear.

@@ -10,7 +10,7 @@ use crate::b2bua::{CallId, Calls, Endpoint, Point};
 use crate::directory::AddressOfRecord;
 use crate::proxy::anchor::How;
 use crate::refusal::Refusal;
-use crate::speech::{Language, Speech};
+use crate::speech::Speech;
 
 pub(super) const KIND: Kind = Kind {
     name: "supervise",
@@ -39,7 +39,6 @@ impl Default for Settings {
 
 struct Supervise {
     settings: Settings,
-    language: Language,
     visits: BTreeMap<CallId, Visit>,
 }
 
@@ -62,7 +61,7 @@ enum Step {
 
 impl Supervise {
     fn new(settings: &All) -> Self {
-        Self { settings: settings.supervise.clone(), language: settings.language, visits: BTreeMap::new() }
+        Self { settings: settings.supervise.clone(), visits: BTreeMap::new() }
     }
 
     fn asked<'d>(&self, dialled: &'d str) -> Option<(How, &'d str)> {
@@ -87,7 +86,7 @@ impl Supervise {
         }
         calls.answer(call, Endpoint::Voice)?;
         calls.supervise(call, (&account, &by), Some(how));
-        calls.play(call, Speech::new(self.language).pause(SETTLE_MS).clips());
+        calls.say(call, Speech::new().pause(SETTLE_MS));
         self.visits.insert(call, Visit { account, by, how, step: Step::Asks });
         Ok(())
     }
@@ -96,7 +95,6 @@ impl Supervise {
 impl Service for Supervise {
     fn configure(&mut self, settings: &All) {
         self.settings.clone_from(&settings.supervise);
-        self.language = settings.language;
     }
 
     fn incoming(&mut self, call: CallId, calls: &mut Calls<'_, '_, '_>) -> Verdict {
@@ -120,7 +118,7 @@ impl Service for Supervise {
             }
             (Step::Asks, Point::Played) => {
                 visit.step = Step::Goes;
-                calls.play(call, Speech::new(self.language).say("no-call-to-hear").pause(300).clips());
+                calls.say(call, Speech::new().say("no-call-to-hear").pause(300));
             }
             (Step::Goes, Point::Played) => calls.hang_up(call),
             (Step::Listens, Point::Digit(key)) => {

@@ -10,7 +10,7 @@ use super::{Kind, Service, Settings as All, Verdict};
 use crate::b2bua::{CallId, Calls, Dial, Dialled, Endpoint, Point, ShownAs};
 use crate::directory::{AddressOfRecord, Delta};
 use crate::keep::Keep;
-use crate::speech::{Language, Speech, local};
+use crate::speech::{Speech, local};
 
 pub(super) const KIND: Kind = Kind {
     name: "wake_up",
@@ -21,7 +21,6 @@ pub(super) const KIND: Kind = Kind {
 
 struct WakeUp {
     code: Option<String>,
-    language: Language,
     sleepers: BTreeMap<AddressOfRecord, Sleeper>,
     calls: BTreeMap<CallId, Step>,
 }
@@ -46,11 +45,11 @@ enum Step {
 impl WakeUp {
     fn new(settings: &All) -> Self {
         let (sleepers, calls) = (BTreeMap::new(), BTreeMap::new());
-        Self { code: settings.wake_up_code.clone(), language: settings.language, sleepers, calls }
+        Self { code: settings.wake_up_code.clone(), sleepers, calls }
     }
 
     fn speech(&self) -> Speech {
-        Speech::new(self.language).pause(SETTLE_MS)
+        Speech::new().pause(SETTLE_MS)
     }
 
     /// What is wanted: a moment or none, and what is said of it.
@@ -96,7 +95,6 @@ impl WakeUp {
 impl Service for WakeUp {
     fn configure(&mut self, settings: &All) {
         self.code.clone_from(&settings.wake_up_code);
-        self.language = settings.language;
     }
 
     fn incoming(&mut self, call: CallId, calls: &mut Calls<'_, '_, '_>) -> Verdict {
@@ -108,7 +106,7 @@ impl Service for WakeUp {
         let answered = calls.answer(call, Endpoint::Voice);
         if answered.is_ok() {
             calls.remember(call, Keep::WakeUp(account, at));
-            calls.play(call, Speech::new(self.language).pause(PATIENCE_MS).clips());
+            calls.say(call, Speech::new().pause(PATIENCE_MS));
             self.calls.insert(call, Step::Kept(said));
         }
         answered.into()
@@ -121,7 +119,7 @@ impl Service for WakeUp {
         };
         let Step::Kept(said) = said else { return };
         let said = if is_kept { said } else { self.speech().say("codes-not-possible") };
-        calls.play(call, said.pause(200).clips());
+        calls.say(call, said.pause(200));
     }
 
     fn changed(&mut self, delta: &Delta, calls: &mut Calls<'_, '_, '_>) {
@@ -153,7 +151,7 @@ impl Service for WakeUp {
                 let (now, zone) = calls.clock();
                 let speech = self.speech().say("wake-up-now");
                 let time = local(now, &zone).map(|moment| moment.time()).unwrap_or_default();
-                calls.play(call, speech.time(time).pause(1_000).say("wake-up-now").time(time).clips());
+                calls.say(call, speech.time(time).pause(1_000).say("wake-up-now").time(time));
             }
             (Some(Step::Wakes(_)), Point::Dialled(Dialled::Failed(_)) | Point::Ended) => {
                 self.missed(call, calls)

@@ -2,9 +2,9 @@
 
 use jiff::civil::{Date, Time};
 
-use super::Speech;
+use super::Spoken;
 
-pub(super) fn number(number: u32, out: &mut Speech) {
+pub(super) fn number(number: u32, out: &mut Spoken) {
     if number == 0 {
         return out.push("0");
     }
@@ -16,7 +16,7 @@ pub(super) fn number(number: u32, out: &mut Speech) {
 }
 
 /// Nothing for nothing.
-fn below_thousand(number: u32, out: &mut Speech) {
+fn below_thousand(number: u32, out: &mut Spoken) {
     if number >= 100 {
         out.push_number(number / 100);
         out.push("hundred");
@@ -34,7 +34,7 @@ fn below_thousand(number: u32, out: &mut Speech) {
 }
 
 /// By the twelve-hour clock.
-pub(super) fn time(time: Time, out: &mut Speech) {
+pub(super) fn time(time: Time, out: &mut Spoken) {
     let hour = u32::from(time.hour().unsigned_abs());
     number(if hour % 12 == 0 { 12 } else { hour % 12 }, out);
     match time.minute().unsigned_abs() {
@@ -48,7 +48,7 @@ pub(super) fn time(time: Time, out: &mut Speech) {
     out.push(if hour < 12 { "a-m" } else { "p-m" });
 }
 
-pub(super) fn date(date: Date, out: &mut Speech) {
+pub(super) fn date(date: Date, out: &mut Spoken) {
     out.push(&format!("day-{}", date.weekday().to_monday_one_offset()));
     out.push(&format!("month-{}", date.month()));
     let day = date.day();

@@ -18,28 +18,53 @@ pub enum Language {
     Chinese,
 }
 
-/// Puts words in a row.
+impl Language {
+    /// As configuration, commands and the API have it (ISO 639-1).
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::English => "en",
+            Self::Chinese => "zh",
+        }
+    }
+
+    /// The one with this code.
+    pub fn parse(code: &str) -> Option<Self> {
+        [Self::English, Self::Chinese].into_iter().find(|one| one.code() == code)
+    }
+}
+
+/// What is to be said, before it is known in which language.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Speech(Vec<Word>);
+
 #[derive(Clone, Debug)]
-pub(crate) struct Speech {
-    language: Language,
-    clips: Vec<Clip>,
+enum Word {
+    Phrase(String),
+    Clip(Clip),
+    Number(u32),
+    Count(u32),
+    Time(Time),
+    Date(Date),
+    /// How people speak of a day that is not long ago, and the time.
+    Moment {
+        moment: Zoned,
+        now: Zoned,
+    },
 }
 
 impl Speech {
-    pub(crate) fn new(language: Language) -> Self {
-        Self { language, clips: Vec::new() }
+    pub(crate) fn new() -> Self {
+        Self::default()
     }
 
     /// A phrase, by the name of its prompt.
-    pub(crate) fn say(mut self, phrase: &str) -> Self {
-        self.push(phrase);
-        self
+    pub(crate) fn say(self, phrase: &str) -> Self {
+        self.and(Word::Phrase(phrase.to_owned()))
     }
 
     /// Silence, or a beep, or a file.
-    pub(crate) fn clip(mut self, clip: Clip) -> Self {
-        self.clips.push(clip);
-        self
+    pub(crate) fn clip(self, clip: Clip) -> Self {
+        self.and(Word::Clip(clip))
     }
 
     /// Nothing for so many milliseconds.
@@ -53,84 +78,95 @@ impl Speech {
     }
 
     /// A number from 0 to 999,999; a larger one digit by digit.
-    pub(crate) fn number(mut self, number: u32) -> Self {
+    pub(crate) fn number(self, number: u32) -> Self {
         if number > 999_999 {
             return self.digits(&number.to_string());
         }
-        match self.language {
-            Language::English => en::number(number, &mut self),
-            Language::Chinese => zh::number(number, &mut self),
-        }
-        self
+        self.and(Word::Number(number))
     }
 
     /// How many of something there are, which follows.
-    pub(crate) fn count(mut self, number: u32) -> Self {
-        // Two of something is another word there.
-        if self.language == Language::Chinese && number == 2 {
-            self.push("two-of");
-            return self;
-        }
-        self.number(number)
+    pub(crate) fn count(self, number: u32) -> Self {
+        self.and(Word::Count(number))
     }
 
     /// A phone number and the like, sign by sign; what cannot be said is left out.
-    pub(crate) fn digits(mut self, text: &str) -> Self {
-        for sign in text.chars() {
-            match sign {
-                '0'..='9' => self.push(sign.encode_utf8(&mut [0; 4])),
-                '*' => self.push("star"),
-                '#' => self.push("pound"),
-                '+' => self.push("plus"),
-                _ => {}
-            }
-        }
-        self
+    pub(crate) fn digits(self, text: &str) -> Self {
+        text.chars().fold(self, |speech, sign| match sign {
+            '0'..='9' => speech.say(sign.encode_utf8(&mut [0; 4])),
+            '*' => speech.say("star"),
+            '#' => speech.say("pound"),
+            '+' => speech.say("plus"),
+            _ => speech,
+        })
     }
 
     /// A time of day.
-    pub(crate) fn time(mut self, time: Time) -> Self {
-        match self.language {
-            Language::English => en::time(time, &mut self),
-            Language::Chinese => zh::time(time, &mut self),
-        }
-        self
+    pub(crate) fn time(self, time: Time) -> Self {
+        self.and(Word::Time(time))
     }
 
     /// A day of the year.
-    pub(crate) fn date(mut self, date: Date) -> Self {
-        match self.language {
-            Language::English => en::date(date, &mut self),
-            Language::Chinese => zh::date(date, &mut self),
-        }
-        self
+    pub(crate) fn date(self, date: Date) -> Self {
+        self.and(Word::Date(date))
     }
 
     /// A moment of the past as seen from another: the day, where it is not today, and the time.
     pub(crate) fn moment(self, unix: u64, now: u64, zone: &TimeZone) -> Self {
         let (Some(moment), Some(now)) = (local(unix, zone), local(now, zone)) else { return self };
-        let day = if moment.date() == now.date() {
-            self.say("today")
-        } else if now.date().yesterday().is_ok_and(|yesterday| yesterday == moment.date()) {
-            self.say("yesterday")
-        } else {
-            self.date(moment.date())
-        };
-        let day = if day.language == Language::English { day.say("at") } else { day };
-        day.time(moment.time())
+        self.and(Word::Moment { moment, now })
     }
 
-    /// All of it.
-    pub(crate) fn clips(self) -> Vec<Clip> {
-        self.clips
+    /// All of it, as a language says it.
+    pub(crate) fn spoken(self, language: Language) -> Vec<Clip> {
+        let mut spoken = Spoken { language, clips: Vec::with_capacity(self.0.len()) };
+        self.0.into_iter().for_each(|word| spoken.word(word));
+        spoken.clips
+    }
+
+    fn and(mut self, word: Word) -> Self {
+        self.0.push(word);
+        self
+    }
+}
+
+/// Prompts in a row.
+struct Spoken {
+    language: Language,
+    clips: Vec<Clip>,
+}
+
+impl Spoken {
+    fn word(&mut self, word: Word) {
+        match (word, self.language) {
+            (Word::Phrase(phrase), _) => self.push(&phrase),
+            (Word::Clip(clip), _) => self.clips.push(clip),
+            // Two of something is another word there.
+            (Word::Count(2), Language::Chinese) => self.push("two-of"),
+            (Word::Number(number) | Word::Count(number), Language::English) => en::number(number, self),
+            (Word::Number(number) | Word::Count(number), Language::Chinese) => zh::number(number, self),
+            (Word::Time(time), Language::English) => en::time(time, self),
+            (Word::Time(time), Language::Chinese) => zh::time(time, self),
+            (Word::Date(date), Language::English) => en::date(date, self),
+            (Word::Date(date), Language::Chinese) => zh::date(date, self),
+            (Word::Moment { moment, now }, language) => {
+                if moment.date() == now.date() {
+                    self.push("today");
+                } else if now.date().yesterday().is_ok_and(|yesterday| yesterday == moment.date()) {
+                    self.push("yesterday");
+                } else {
+                    self.word(Word::Date(moment.date()));
+                }
+                if language == Language::English {
+                    self.push("at");
+                }
+                self.word(Word::Time(moment.time()));
+            }
+        }
     }
 
     fn push(&mut self, name: &str) {
-        let folder = match self.language {
-            Language::English => "en",
-            Language::Chinese => "zh",
-        };
-        let name = format!("{folder}/{name}");
+        let name = format!("{}/{name}", self.language.code());
         debug_assert!(offhook_media::prompts::is_known(&name), "no prompt {name}");
         self.clips.push(Clip::Prompt(name));
     }
@@ -155,16 +191,16 @@ mod tests {
     use super::*;
     use jiff::civil::{date, time};
 
-    fn words(speech: Speech) -> String {
+    fn words(clips: &[Clip]) -> String {
         let word = |clip: &Clip| match clip {
             Clip::Prompt(name) => name[3..].to_owned(),
             other => format!("{other:?}"),
         };
-        speech.clips.iter().map(word).collect::<Vec<_>>().join(" ")
+        clips.iter().map(word).collect::<Vec<_>>().join(" ")
     }
 
     fn of(language: Language, say: impl Fn(Speech) -> Speech) -> String {
-        words(say(Speech::new(language)))
+        words(&say(Speech::new()).spoken(language))
     }
 
     #[test]
@@ -240,8 +276,8 @@ mod tests {
 
     #[test]
     fn whatever_is_spoken_has_a_prompt() {
-        let known = |speech: Speech| {
-            let clips = speech.clips();
+        let known = |speech: Speech, language: Language| {
+            let clips = speech.spoken(language);
             assert!(!clips.is_empty());
             for clip in clips {
                 assert!(
@@ -252,13 +288,14 @@ mod tests {
         };
         for language in [Language::English, Language::Chinese] {
             for number in (0..1100).chain((1100..1_000_000).step_by(997)) {
-                known(Speech::new(language).number(number));
+                known(Speech::new().number(number), language);
             }
             for minute in 0..24 * 60 {
-                known(Speech::new(language).time(time((minute / 60) as i8, (minute % 60) as i8, 0, 0)));
+                let time = time((minute / 60) as i8, (minute % 60) as i8, 0, 0);
+                known(Speech::new().time(time), language);
             }
             for day in date(2028, 1, 1).series(jiff::ToSpan::days(1)).take(366) {
-                known(Speech::new(language).date(day));
+                known(Speech::new().date(day), language);
             }
         }
     }

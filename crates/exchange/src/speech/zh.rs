@@ -2,9 +2,9 @@
 
 use jiff::civil::{Date, Time};
 
-use super::Speech;
+use super::Spoken;
 
-pub(super) fn number(number: u32, out: &mut Speech) {
+pub(super) fn number(number: u32, out: &mut Spoken) {
     if number == 0 {
         return out.push("0");
     }
@@ -26,7 +26,7 @@ pub(super) fn number(number: u32, out: &mut Speech) {
 }
 
 /// Nothing for nothing. At the `begin`, ten to nineteen have no one before the ten.
-fn below_ten_thousand(number: u32, begin: bool, out: &mut Speech) {
+fn below_ten_thousand(number: u32, begin: bool, out: &mut Spoken) {
     let mut left_out = false;
     for (unit, name) in [(1000, "thousand"), (100, "hundred"), (10, "10"), (1, "")] {
         let digit = number / unit % 10;
@@ -49,7 +49,7 @@ fn below_ten_thousand(number: u32, begin: bool, out: &mut Speech) {
     }
 }
 
-pub(super) fn time(time: Time, out: &mut Speech) {
+pub(super) fn time(time: Time, out: &mut Spoken) {
     let hour: u32 = time.hour().unsigned_abs().into();
     out.push(match hour {
         0..6 => "small-hours",
@@ -75,7 +75,7 @@ pub(super) fn time(time: Time, out: &mut Speech) {
     }
 }
 
-pub(super) fn date(date: Date, out: &mut Speech) {
+pub(super) fn date(date: Date, out: &mut Spoken) {
     number(date.month().unsigned_abs().into(), out);
     out.push("month");
     number(date.day().unsigned_abs().into(), out);

@@ -102,6 +102,7 @@ impl Bench {
             address: address.clone(),
             name: Some(user.to_uppercase()),
             number: number.map(str::to_owned),
+            language: None,
             realm: "example.com".into(),
             secrets: Secrets { md5: ha1(Algorithm::Md5), sha256: ha1(Algorithm::Sha256) },
         };

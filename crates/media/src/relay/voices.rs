@@ -5,7 +5,7 @@ use crate::camera::CameraId;
 use crate::command::{Report, StreamId};
 use crate::tap::TapOrder;
 use crate::voice::file::Answer;
-use crate::voice::{Clip, Closed, Heard, Order, RATE, Rooms, Take};
+use crate::voice::{Clip, Closed, FRAME, Heard, Order, RATE, Recording, Rooms, Take};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -23,8 +23,18 @@ pub(super) struct Voices {
 struct Room {
     members: BTreeSet<StreamId>,
     locked: bool,
-    /// What is said in it is recorded, for the stream and by the order of who wanted that.
-    take: Option<(StreamId, Take)>,
+    take: Option<RoomTake>,
+}
+
+/// What is said in a room is recorded.
+#[derive(Debug)]
+struct RoomTake {
+    /// Who wanted that.
+    of: StreamId,
+    take: Take,
+    /// Who wanted it stands on a side of its own: right, or else left.
+    right: Option<bool>,
+    paused: bool,
 }
 
 impl Voices {
@@ -50,12 +60,16 @@ impl Voices {
             }
             Order::Leave => self.leave(stream, out),
             Order::RecordRoom(recording) => {
+                let recording = recording.clone().map(|recording| (recording, None));
+                self.record(stream, recording, out);
+            }
+            Order::RecordApart { order, recording, right } => {
+                self.record(stream, Some(((*order, recording.clone()), Some(*right))), out);
+            }
+            Order::PauseRoom(paused) => {
                 let room = self.seats.get(&stream).and_then(|room| self.rooms.get_mut(room));
-                let Some(room) = room else { return true };
-                room.end_take(out);
-                room.take = recording.clone().map(|(order, recording)| {
-                    (stream, Take::new(stream, (order, recording), (RATE, 1), &mut out.files))
-                });
+                let take = room.and_then(|room| room.take.as_mut());
+                take.into_iter().for_each(|take| take.paused = *paused);
             }
             Order::Agree { .. }
             | Order::Play { .. }
@@ -65,6 +79,23 @@ impl Voices {
             | Order::Press(_) => {}
         }
         true
+    }
+
+    /// Records the room of a stream from now on, or no longer.
+    fn record(
+        &mut self,
+        of: StreamId,
+        recording: Option<((u32, Recording), Option<bool>)>,
+        out: &mut Outbox,
+    ) {
+        let room = self.seats.get(&of).and_then(|room| self.rooms.get_mut(room));
+        let Some(room) = room else { return };
+        room.end_take(out);
+        room.take = recording.map(|(recording, right)| {
+            let channels = if right.is_some() { 2 } else { 1 };
+            let take = Take::new(of, recording, (RATE, channels), &mut out.files);
+            RoomTake { of, take, right, paused: false }
+        });
     }
 
     fn join(&mut self, stream: StreamId, number: u64, most: u16, out: &mut Outbox) -> bool {
@@ -94,8 +125,10 @@ impl Voices {
         let Some(room) = self.rooms.get_mut(&number) else { return };
         room.members.remove(&stream);
         room.tell(out);
-        if room.members.is_empty() {
+        if room.take.as_ref().is_some_and(|take| take.right.is_some()) || room.members.is_empty() {
             room.end_take(out);
+        }
+        if room.members.is_empty() {
             self.rooms.remove(&number);
         }
     }
@@ -103,8 +136,25 @@ impl Voices {
 
 impl Room {
     fn end_take(&mut self, out: &mut Outbox) {
-        if let Some((_, take)) = self.take.take() {
-            take.end(&mut out.files);
+        if let Some(one) = self.take.take() {
+            one.take.end(&mut out.files);
+        }
+    }
+
+    /// Records the next 20 ms; true when it is long enough.
+    fn keep(&mut self, number: u64, rooms: &mut Rooms, out: &mut Outbox) -> bool {
+        let Some(RoomTake { of, take, right, paused }) = &mut self.take else { return false };
+        let silence = [0; FRAME];
+        let (own, others) = match (*paused, *right) {
+            (true, _) => (silence, silence),
+            // Somebody who has said nothing hears all.
+            (false, None) => (silence, rooms.heard_by(number, (*of, NOBODY))),
+            (false, Some(_)) => (rooms.said_by(number, (*of, 0)), rooms.heard_by(number, (*of, 0))),
+        };
+        match right {
+            None => take.push(&[&others], &mut out.files),
+            Some(true) => take.push(&[&others, &own], &mut out.files),
+            Some(false) => take.push(&[&own, &others], &mut out.files),
         }
     }
 
@@ -157,7 +207,7 @@ impl Relay {
             stream.answered(answer);
         }
         if let Answer::Recorded { order, outcome, .. } = answer {
-            let is = |(stream, take): &mut (StreamId, Take)| *stream == id && take.order() == *order;
+            let is = |one: &mut RoomTake| one.of == id && one.take.order() == *order;
             self.voices.rooms.values_mut().for_each(|room| _ = room.take.take_if(is));
             let heard = Heard::Recorded { order: *order, outcome: *outcome };
             out.reports.push(Report::Heard { stream: id, heard });
@@ -185,10 +235,7 @@ impl Relay {
             }
         }
         for (number, room) in &mut voices.rooms {
-            let Some((stream, take)) = &mut room.take else { continue };
-            // Somebody who has said nothing hears all.
-            let said = rooms.heard_by(*number, (*stream, NOBODY));
-            if take.push(&[&said], &mut out.files) {
+            if room.keep(*number, &mut rooms, out) {
                 room.end_take(out);
             }
         }

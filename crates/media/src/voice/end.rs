@@ -75,7 +75,11 @@ impl Voice {
             Order::Stop => self.end_take(),
             Order::Join { room, muted, .. } => self.seat = Some((room, muted)),
             // Of rooms the relay knows more.
-            Order::Lock(_) | Order::RecordRoom(_) | Order::Watch { .. } => {}
+            Order::Lock(_)
+            | Order::RecordRoom(_)
+            | Order::RecordApart { .. }
+            | Order::PauseRoom(_)
+            | Order::Watch { .. } => {}
             Order::Leave => self.seat = None,
             Order::Press(key) => _ = self.session.dial(key, KEY),
         }

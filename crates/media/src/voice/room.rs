@@ -34,6 +34,12 @@ impl Rooms {
         }
     }
 
+    /// What one who sits in the room says.
+    pub(crate) fn said_by(&self, room: u64, who: Seat) -> Frame {
+        let said = self.0.get(&room).and_then(|room| room.said.iter().find(|one| one.by == who));
+        said.map_or([0; FRAME], |one| one.frame)
+    }
+
     /// When all have spoken: what one who sits in the room hears of the loudest of them, itself left out.
     pub(crate) fn heard_by(&mut self, room: u64, who: Seat) -> Frame {
         let Some(room) = self.0.get_mut(&room) else { return [0; FRAME] };

@@ -604,6 +604,7 @@ pub(super) const ACCOUNT: &[Key] = &[
     key("password", Kind::Secret, "", "Left out: generated, shown once"),
     key("password_file", Kind::Path, "", "A file that holds the password"),
     key("email", Kind::Text, "", "Where its owner is reached"),
+    key("language", Kind::Choice(&["en", "zh"]), "", "How it is spoken and written to; left out: as all are"),
     key("country", Kind::Text, "", "The country as whose people it dials, if not that of [numbers]"),
     key("area_code", Kind::Text, "", "Its area code, if not that of [numbers]"),
     key("limits", Kind::Limits, "", "What it may do, where that is not as [security] says"),

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
 use lettre::message::header::ContentType;
 use lettre::message::{Attachment, Mailbox, MultiPart, SinglePart};
 use lettre::{Address, Message};
@@ -75,7 +75,7 @@ impl Letter<'_> {
     }
 
     fn text(&self) -> String {
-        let (caller, length, at) = (self.caller(), self.length(), self.local("%Y-%m-%d %H:%M"));
+        let (caller, length, at) = (self.caller(), self.length(), self.moment());
         let zone = self.zone.iana_name().unwrap_or("UTC");
         let mut text = match self.language {
             Language::English => format!("From:    {caller}\nAt:      {at} ({zone})\nLength:  {length}\n"),
@@ -110,15 +110,28 @@ impl Letter<'_> {
         format!("{}:{:02}", seconds / 60, seconds % 60)
     }
 
-    fn local(&self, format: &str) -> String {
-        let at = i64::try_from(self.message.at).ok().and_then(|at| Timestamp::from_second(at).ok());
-        at.map(|at| at.to_zoned(self.zone.clone()).strftime(format).to_string()).unwrap_or_default()
+    /// When it was left, as people write that.
+    fn moment(&self) -> String {
+        match (self.language, self.at()) {
+            (_, None) => String::new(),
+            (Language::English, Some(at)) => at.strftime("%A, %-d %B %Y, %H:%M").to_string(),
+            (Language::Chinese, Some(at)) => {
+                let day = usize::from(at.weekday().to_monday_zero_offset().unsigned_abs());
+                format!("{}（星期{}）{}", at.strftime("%Y年%-m月%-d日"), DAYS[day], at.strftime("%H:%M"))
+            }
+        }
+    }
+
+    fn at(&self) -> Option<Zoned> {
+        let at = i64::try_from(self.message.at).ok().and_then(|at| Timestamp::from_second(at).ok())?;
+        Some(at.to_zoned(self.zone.clone()))
     }
 
     fn file_name(&self) -> String {
         let caller = self.message.caller();
         let caller = if caller.is_empty() { "unknown" } else { caller };
-        format!("message-{}-{caller}.wav", self.local("%Y%m%d-%H%M%S"))
+        let at = self.at().map(|at| at.strftime("%Y%m%d-%H%M%S").to_string()).unwrap_or_default();
+        format!("message-{at}-{caller}.wav")
     }
 }
 
@@ -134,9 +147,13 @@ fn one_line(name: &str) -> String {
 
 /// Signs of a name that are shown.
 const NAME: usize = 128;
+/// Of the week, from Monday.
+const DAYS: [&str; 7] = ["一", "二", "三", "四", "五", "六", "日"];
 
 #[cfg(test)]
 mod tests {
+    use base64::prelude::*;
+
     use super::*;
 
     fn letter(name: &str, language: Language) -> Result<String, String> {
@@ -162,7 +179,7 @@ mod tests {
         for part in [
             "Subject: Voice message from 1002BcceveexampleCom".to_lowercase().as_str(),
             "(1:02)",
-            "2027-01-15 08:00 (utc)",
+            "friday, 15 january 2027, 08:00 (utc)",
             "dial *97",
             "content-type: audio/wav",
             "message-20270115-080000-1002",
@@ -172,7 +189,30 @@ mod tests {
             assert!(mail.to_lowercase().contains(part), "{part}\n{mail}");
         }
         let mail = letter("Alice", Language::Chinese).unwrap();
-        assert!(mail.contains("Subject: =?utf-8?b?"), "{mail}");
+        // RFC 2047 §2: an encoded word has at most 75 signs, and nothing else may carry what is not ASCII.
+        let (head, text) = mail.split_once("\r\n\r\n").unwrap();
+        assert!(
+            head.is_ascii()
+                && head.split_whitespace().all(|word| !word.starts_with("=?") || word.len() <= 75)
+        );
+        assert_eq!(encoded(head, "Subject: "), "1002Bcceveexamplecom的语音留言（1:02）");
+        let text = text.split("\r\n\r\n").nth(1).unwrap().split("\r\n--").next().unwrap();
+        let text =
+            BASE64_STANDARD.decode(text.replace("\r\n", "")).map(|text| String::from_utf8(text).unwrap());
+        let text = text.expect("the text in base64");
+        for part in ["来电：1002", "时间：2027年1月15日（星期五）08:00（UTC）", "时长：1:02", "拨打 *97 可以"]
+        {
+            assert!(text.contains(part), "{part}\n{text}");
+        }
+    }
+
+    /// A field of a header whose value is in encoded words (RFC 2047 §2).
+    fn encoded(head: &str, name: &str) -> String {
+        let field = head.split(name).nth(1).unwrap().replace("\r\n ", "");
+        let words = field.lines().next().unwrap().split("=?utf-8?b?").skip(1);
+        let octets =
+            words.flat_map(|word| BASE64_STANDARD.decode(word.trim().trim_end_matches("?=")).unwrap());
+        String::from_utf8(octets.collect()).unwrap()
     }
 
     #[test]

@@ -111,6 +111,7 @@ pub(crate) struct Mailer {
     store: Store,
     folder: Folder,
     voicemail: PathBuf,
+    /// Of those who have none of their own.
     language: Language,
     zone: TimeZone,
     number: Option<String>,
@@ -177,7 +178,7 @@ impl Mailer {
     /// Runs until nobody leaves messages any more.
     pub(crate) async fn run(mut self) {
         loop {
-            let rest = self.pass().await;
+            let rest = self.pass(clock::unix().as_secs()).await;
             match timeout(rest, self.news.recv()).await {
                 Ok(Some((name, waiting))) => {
                     self.waiting.insert(name, waiting);
@@ -188,9 +189,8 @@ impl Mailer {
         }
     }
 
-    /// Sends what is due; returns for how long nothing will be.
-    async fn pass(&mut self) -> Duration {
-        let now = clock::unix().as_secs();
+    /// Sends what is due at `now` (Unix seconds); returns for how long nothing will be.
+    async fn pass(&mut self, now: u64) -> Duration {
         let give_up = self.mail.give_up.as_secs();
         for name in self.names(|one| now.saturating_sub(one.since) > give_up) {
             self.end(&name, &Fate::Refused("it could not be sent for too long".into()));
@@ -211,10 +211,10 @@ impl Mailer {
             }
             let Some(open) = &mut post else { continue };
             match self.send(&waiting, open).await {
-                Fate::Later(why) => self.put_off(&name, &why),
+                Fate::Later(why) => self.put_off(&name, &why, now),
                 Fate::Lost(why) => {
                     // Perhaps it is this mail that the server cannot bear: others come first next time.
-                    self.put_off(&name, &why);
+                    self.put_off(&name, &why, now);
                     return self.pause(why);
                 }
                 fate => self.end(&name, &fate),
@@ -224,8 +224,7 @@ impl Mailer {
             post.close().await;
         }
         let next = self.waiting.values().map(|one| one.next).min();
-        let rest =
-            next.map_or(LONG, |next| Duration::from_secs(next.saturating_sub(clock::unix().as_secs())));
+        let rest = next.map_or(LONG, |next| Duration::from_secs(next.saturating_sub(now)));
         rest.clamp(SHORT, LONG)
     }
 
@@ -262,7 +261,7 @@ impl Mailer {
             read = fs::read(self.voicemail.join(message.file(folder)));
         }
         let Ok(wav) = read else { return Fate::Moot("the message is not there any more".into()) };
-        let (email, name) = match self.reader(&owner).await {
+        let (email, name, language) = match self.reader(&owner).await {
             Ok(reader) => reader,
             Err(fate) => return fate,
         };
@@ -279,7 +278,7 @@ impl Mailer {
             id: &id(&waiting.message),
             seconds,
             sound,
-            language: self.language,
+            language,
             zone: &self.zone,
             number: self.number.as_deref(),
         };
@@ -294,23 +293,24 @@ impl Mailer {
         }
     }
 
-    /// The e-mail address and the name of an account.
-    async fn reader(&self, owner: &AddressOfRecord) -> Result<(String, Option<String>), Fate> {
+    /// The e-mail address, the name and the language of an account.
+    async fn reader(&self, owner: &AddressOfRecord) -> Result<(String, Option<String>, Language), Fate> {
         match self.store.account(owner).await {
             Ok(stored) => {
                 let address = || format!("{}@{}", owner.user(), owner.host());
-                Ok((stored.email.unwrap_or_else(address), stored.account.name))
+                let language = stored.account.language.unwrap_or(self.language);
+                Ok((stored.email.unwrap_or_else(address), stored.account.name, language))
             }
             Err(StoreError::NoAccount(_)) => Err(Fate::Moot("the account is not there any more".into())),
             Err(error) => Err(Fate::Later(error.to_string())),
         }
     }
 
-    fn put_off(&mut self, name: &str, why: &str) {
+    fn put_off(&mut self, name: &str, why: &str, now: u64) {
         let Some(waiting) = self.waiting.get_mut(name) else { return };
         waiting.tries = waiting.tries.saturating_add(1);
         let rest = FIRST_REST.saturating_mul(1 << waiting.tries.min(16)).min(LONGEST_REST);
-        waiting.next = clock::unix().as_secs() + rest.as_secs();
+        waiting.next = now + rest.as_secs();
         tracing::warn!(file = waiting.message, why, "a mail is put off");
         if let Err(error) = self.folder.write(waiting) {
             tracing::error!(file = waiting.message, %error, "a mail that waits cannot be written down");
@@ -346,3 +346,6 @@ const FIRST_REST: Duration = Duration::from_secs(30);
 const LONGEST_REST: Duration = Duration::from_secs(3 * 3600);
 /// Octets of a recording; what is larger, mail servers refuse.
 const MOST_ATTACHED: usize = 18 << 20;
+
+#[cfg(test)]
+mod tests;

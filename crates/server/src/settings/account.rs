@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use offhook_exchange::directory::AddressOfRecord;
+use offhook_exchange::speech::Language;
 use offhook_exchange::spending::Limits;
 use offhook_store::{NewAccount, Password, parse_number};
 
@@ -21,6 +22,8 @@ pub struct DeclaredAccount {
     pub number: Option<String>,
     /// Where its owner is reached.
     pub email: Option<String>,
+    /// How it is spoken and written to, where that is not as all are.
+    pub language: Option<Language>,
     /// What it may do.
     pub limits: Limits,
 }
@@ -34,6 +37,7 @@ impl DeclaredAccount {
             name: self.name.clone(),
             number: self.number.clone(),
             email: self.email.clone(),
+            language: self.language,
             realm: realm.to_owned(),
         }
     }
@@ -99,7 +103,8 @@ impl Reader<'_> {
                     Some(Value::Limits(limits)) => *limits,
                     _ => Limits::default(),
                 };
-                Some(DeclaredAccount { address, password, name, number, email, limits })
+                let language = self.text("language").and_then(|code| Language::parse(&code));
+                Some(DeclaredAccount { address, password, name, number, email, language, limits })
             }
             Err(error) => {
                 self.mistake("address", error.to_string());

@@ -37,10 +37,7 @@ impl Settings {
 
 impl Meaning<'_> {
     pub(super) fn services(&mut self) -> services::Settings {
-        let language = match self.text("language").as_deref() {
-            Some("zh") => Language::Chinese,
-            _ => Language::English,
-        };
+        let language = self.text("language").and_then(|code| Language::parse(&code)).unwrap_or_default();
         let longest = self.time("services.voicemail.longest");
         if longest < Duration::from_secs(5) || longest > Duration::from_secs(3600) {
             let help = Some("from 5 seconds to an hour".to_owned());

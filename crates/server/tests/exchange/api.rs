@@ -93,6 +93,9 @@ fn an_account_is_made_changed_and_removed() {
     assert_eq!((&changed["name"], &changed["email"]), (&json!("Alice 王"), &json!("a@example.com")));
     let (_, changed) = ask(&server, "PATCH", "/accounts/alice%40example.com", &json!({ "name": null }));
     assert_eq!((&changed["name"], &changed["email"]), (&Value::Null, &json!("a@example.com")));
+    let (_, changed) = ask(&server, "PATCH", path, &json!({ "language": "zh" }));
+    assert_eq!((&changed["language"], &changed["email"]), (&json!("zh"), &json!("a@example.com")));
+    assert_eq!(ask(&server, "PATCH", path, &json!({ "language": null })).1["language"], Value::Null);
     assert_eq!(ask(&server, "DELETE", path, &Value::Null).0, 200);
     assert_eq!(ask(&server, "GET", path, &Value::Null).0, 404);
     assert_eq!(
@@ -111,6 +114,11 @@ fn mistakes_are_problems_with_their_status() {
     for (method, path, body, status) in [
         ("POST", "/accounts", alice.clone(), 409),
         ("POST", "/accounts", json!({ "address": "sip:bob@example.com", "number": "1001" }), 409),
+        // Rooms of conferences, and an account that would take their place.
+        ("POST", "/accounts", json!({ "address": "sip:bob@example.com", "number": "3000" }), 409),
+        ("PATCH", "/accounts/sip:alice@example.com", json!({ "number": "*43" }), 409),
+        ("PATCH", "/accounts/sip:alice@example.com", json!({ "language": "tlh" }), 400),
+        ("POST", "/accounts", json!({ "address": "sip:bob@example.com", "language": "fr" }), 400),
         ("POST", "/accounts", json!({ "address": "nobody" }), 400),
         ("POST", "/accounts", json!({ "adress": "sip:bob@example.com" }), 400),
         ("POST", "/accounts", json!({ "address": "sip:bob@example.com", "password": "" }), 400),

@@ -89,6 +89,20 @@ fn a_caller_without_an_account_is_refused_and_a_stranger_never_relayed() {
     server.stop();
 }
 
+#[test]
+fn a_message_of_a_megabyte_is_refused_in_words_before_it_has_come() {
+    let data = tempfile::tempdir().unwrap();
+    let server = server(data.path(), &[]);
+    let mut wire = Tcp::to(&server);
+    let large = wire.request("MESSAGE", "sip:alice@example.com", "large", 1, "");
+    let large = large.replace("Content-Length: 0\r\n\r\n", "Content-Length: 1000000\r\n\r\n");
+    // Whoever sends all of it may find the connection closed, and the answer lost with it.
+    let refused = wire.ask(&format!("{large}{}", "x".repeat(4_000)));
+    assert_eq!((refused.status().code(), refused.reason()), (513, &b"Message Too Large"[..]));
+    answers_options(&mut Tcp::to(&server));
+    server.stop();
+}
+
 fn answers_options<W: Wire>(wire: &mut W) {
     let request = wire.request("OPTIONS", "sip:example.com", "options", 1, "");
     assert_eq!(wire.ask(&request).status().code(), 200);

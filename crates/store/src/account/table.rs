@@ -1,6 +1,7 @@
 //! The table of accounts.
 
 use offhook_exchange::directory::{Account, AddressOfRecord, Bindings, Delta, Secrets};
+use offhook_exchange::speech::Language;
 use offhook_sip::digest::Ha1;
 use serde::Deserialize;
 use sqlx::sqlite::SqliteConnection;
@@ -13,7 +14,7 @@ use crate::{Password, StoreError, columns, number};
 macro_rules! select_accounts {
     ($which:literal) => {
         concat!(
-            "SELECT json_group_array(json_array(address, name, realm, ha1_md5, ha1_sha256, email, source, \
+            "SELECT json_group_array(json_array(address, name, realm, ha1_md5, ha1_sha256, email, source, language, \
              (SELECT number FROM number WHERE account = address ORDER BY position LIMIT 1), created_at) \
              ORDER BY address) FROM account ",
             $which
@@ -60,13 +61,13 @@ pub(super) async fn insert(
 ) -> Result<ChangedAccount, StoreError> {
     let address = new.address;
     let (secrets, generated) = secrets(new.password, &address, &new.realm)?;
-    let account =
-        Account { address: address.clone(), name: new.name, number: None, realm: new.realm, secrets };
+    let (name, language, realm) = (new.name, new.language, new.realm);
+    let account = Account { address: address.clone(), name, number: None, language, realm, secrets };
     let mut stored = StoredAccount { account, email: new.email, source, created_at: now };
     check(&stored)?;
     let inserted = sqlx::query(
-        "INSERT INTO account (address, name, realm, ha1_md5, ha1_sha256, email, source, created_at) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        "INSERT INTO account (address, name, realm, ha1_md5, ha1_sha256, email, source, language, created_at) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
     )
     .bind(address.as_str())
     .bind(&stored.account.name)
@@ -75,6 +76,7 @@ pub(super) async fn insert(
     .bind(stored.account.secrets.sha256.as_hex())
     .bind(&stored.email)
     .bind(source.word())
+    .bind(stored.account.language.map(Language::code))
     .bind(columns::integer(now))
     .execute(&mut **tx)
     .await?;
@@ -102,6 +104,7 @@ pub(super) async fn declare(
     let mut after = before.clone();
     after.source = Source::File;
     after.account.name = new.name;
+    after.account.language = new.language;
     after.email = new.email;
     if let Some(password) = new.password {
         after.account.secrets = password.secrets(&new.address, &new.realm);
@@ -133,7 +136,7 @@ pub(super) async fn update(
 ) -> Result<(), StoreError> {
     check(stored)?;
     sqlx::query(
-        "UPDATE account SET name = ?, realm = ?, ha1_md5 = ?, ha1_sha256 = ?, email = ?, source = ? \
+        "UPDATE account SET name = ?, realm = ?, ha1_md5 = ?, ha1_sha256 = ?, email = ?, source = ?, language = ? \
          WHERE address = ?",
     )
     .bind(&stored.account.name)
@@ -142,6 +145,7 @@ pub(super) async fn update(
     .bind(stored.account.secrets.sha256.as_hex())
     .bind(&stored.email)
     .bind(stored.source.word())
+    .bind(stored.account.language.map(Language::code))
     .bind(stored.account.address.as_str())
     .execute(&mut **tx)
     .await?;
@@ -197,6 +201,7 @@ struct Row {
     ha1_sha256: String,
     email: Option<String>,
     source: String,
+    language: Option<String>,
     number: Option<String>,
     created_at: i64,
 }
@@ -209,7 +214,9 @@ impl Row {
             sha256: Ha1::from_hex(&self.ha1_sha256).ok_or_else(damaged)?,
         };
         let address = parse_stored(&self.address).ok_or_else(damaged)?;
-        let account = Account { address, name: self.name, number: self.number, realm: self.realm, secrets };
+        let language = self.language.as_deref().and_then(Language::parse);
+        let (name, number, realm) = (self.name, self.number, self.realm);
+        let account = Account { address, name, number, language, realm, secrets };
         let source = if self.source == Source::File.word() { Source::File } else { Source::Store };
         let created_at = u64::try_from(self.created_at).unwrap_or(0);
         Ok(StoredAccount { account, email: self.email, source, created_at })

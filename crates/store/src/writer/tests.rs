@@ -44,6 +44,7 @@ fn account(user: &str) -> NewAccount {
         name: None,
         number: None,
         email: None,
+        language: None,
         realm: "example.com".into(),
     }
 }

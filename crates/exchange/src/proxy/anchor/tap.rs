@@ -19,6 +19,7 @@ use crate::directory::{AddressOfRecord, Record};
 use crate::event::Event;
 use crate::proxy::signed_route::PartyName;
 use crate::proxy::transcoding::numbers;
+use crate::speech::Language;
 use record::Recorder;
 pub(crate) use record::file_name;
 pub(crate) use supervise::{How, Supervise, of_room, room};
@@ -32,6 +33,8 @@ pub(crate) struct Concern {
     pub(crate) always: bool,
     /// Their accounts, where they have one.
     pub(crate) accounts: [Option<AddressOfRecord>; 2],
+    /// How they are spoken to, where that is not as all are.
+    pub(crate) languages: [Option<Language>; 2],
     /// What they are called in the name of a file.
     pub(crate) names: [String; 2],
 }

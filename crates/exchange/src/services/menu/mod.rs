@@ -14,7 +14,7 @@ use crate::b2bua::{CallId, Calls, Endpoint, Point};
 use crate::directory::AddressOfRecord;
 use crate::route::Window;
 use crate::schedule::Schedule;
-use crate::speech::{Language, Speech, local};
+use crate::speech::{Speech, local};
 use visit::Visit;
 
 pub(super) const KIND: Kind = Kind {
@@ -138,7 +138,6 @@ impl Menu {
 
 struct VoiceMenus {
     menus: Arc<[Menu]>,
-    language: Language,
     /// With the menus as they were when it came.
     visits: BTreeMap<CallId, (Visit, Arc<[Menu]>)>,
 }
@@ -146,7 +145,7 @@ struct VoiceMenus {
 impl VoiceMenus {
     fn new(settings: &All) -> Self {
         let menus = settings.menus.menus.as_slice().into();
-        Self { menus, language: settings.language, visits: BTreeMap::new() }
+        Self { menus, visits: BTreeMap::new() }
     }
 
     /// The place of the menu that has a number.
@@ -155,7 +154,7 @@ impl VoiceMenus {
     }
 
     fn admit(&mut self, call: CallId, at: usize, calls: &mut Calls<'_, '_, '_>) {
-        let mut visit = Visit::new(self.language);
+        let mut visit = Visit::new();
         visit.enter(call, at, &self.menus, calls);
         self.visits.insert(call, (visit, Arc::clone(&self.menus)));
     }
@@ -165,7 +164,6 @@ impl Service for VoiceMenus {
     fn configure(&mut self, settings: &All) {
         // Who is in a menu goes on in those with which it came.
         self.menus = settings.menus.menus.as_slice().into();
-        self.language = settings.language;
     }
 
     fn incoming(&mut self, call: CallId, calls: &mut Calls<'_, '_, '_>) -> Verdict {

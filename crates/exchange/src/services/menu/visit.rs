@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use super::{Action, MOST_KEYS, Menu, Prompt, say, spelling};
 use crate::b2bua::{CallId, Calls, Dial, Dialled, Point, ShownAs};
-use crate::speech::{Language, Speech, ringing};
+use crate::speech::{Speech, ringing};
 
 /// A caller, from when it comes in until it goes elsewhere.
 pub(super) struct Visit {
-    language: Language,
     /// The place of the menu that it is in.
     menu: usize,
     step: Step,
@@ -38,9 +37,9 @@ enum Step {
 }
 
 impl Visit {
-    pub(super) fn new(language: Language) -> Self {
+    pub(super) fn new() -> Self {
         let step = Step::Chooses(String::new());
-        Self { language, menu: 0, step, retries: 0, silent: 0, hops: 0 }
+        Self { menu: 0, step, retries: 0, silent: 0, hops: 0 }
     }
 
     /// It comes into a menu.
@@ -150,9 +149,8 @@ impl Visit {
     /// It goes on to a number: of a service, which then has it, or of somebody who is called.
     fn leave(&mut self, call: CallId, to: String, calls: &mut Calls<'_, '_, '_>) {
         self.step = Step::Rings;
-        let mut clips = self.speech().say("menu-connecting").clips();
-        clips.extend(ringing());
-        calls.play(call, clips);
+        let speech = self.speech().say("menu-connecting");
+        calls.say(call, ringing().into_iter().fold(speech, Speech::clip));
         // Who comes from outside is led to accounts here, and no further.
         let by = calls.account(call);
         calls.dial(call, Dial::new(to, by, ShownAs::Party(call)));
@@ -192,7 +190,7 @@ impl Visit {
             Action::Say(prompts) => {
                 self.step = Step::Hears;
                 let speech = say(self.speech(), prompts, calls);
-                calls.play(call, speech.pause(SHORTLY_MS).clips());
+                calls.say(call, speech.pause(SHORTLY_MS));
             }
             Action::Repeat => self.ask(call, &[], menus, calls),
             Action::HangUp => self.go(call, calls),
@@ -206,7 +204,7 @@ impl Visit {
         let speech = say(self.speech(), first, calls);
         let speech = if first.is_empty() { speech } else { speech.pause(SHORTLY_MS) };
         let speech = say(speech, &menu.prompts, calls);
-        calls.play(call, speech.pause(ms(menu.timeout)).clips());
+        calls.say(call, speech.pause(ms(menu.timeout)));
     }
 
     /// It has chosen nothing that there is.
@@ -231,7 +229,7 @@ impl Visit {
         self.step = Step::Spells(String::new());
         let speech =
             if first.is_empty() { self.speech() } else { self.speech().say(first).pause(SHORTLY_MS) };
-        calls.play(call, speech.say("directory-spell").pause(PATIENCE_MS).clips());
+        calls.say(call, speech.say("directory-spell").pause(PATIENCE_MS));
     }
 
     fn find(&mut self, call: CallId, keys: &str, menus: &[Menu], calls: &mut Calls<'_, '_, '_>) {
@@ -261,22 +259,22 @@ impl Visit {
         };
         let speech = self.speech().say("directory-number").digits(number).pause(SHORTLY_MS);
         self.step = Step::Picks(found, at);
-        calls.play(call, speech.say("directory-choose").pause(PATIENCE_MS).clips());
+        calls.say(call, speech.say("directory-choose").pause(PATIENCE_MS));
     }
 
     /// Another key may follow.
     fn wait(&self, call: CallId, time: Duration, calls: &mut Calls<'_, '_, '_>) {
-        calls.play(call, Speech::new(self.language).pause(ms(time)).clips());
+        calls.say(call, Speech::new().pause(ms(time)));
     }
 
     fn go(&mut self, call: CallId, calls: &mut Calls<'_, '_, '_>) {
         self.step = Step::Goes;
-        calls.play(call, self.speech().say("voicemail-goodbye").clips());
+        calls.say(call, self.speech().say("voicemail-goodbye"));
     }
 
     fn speech(&self) -> Speech {
         // What a phone needs until it is at the caller's ear, and a breath between two things said.
-        Speech::new(self.language).pause(SHORTLY_MS)
+        Speech::new().pause(SHORTLY_MS)
     }
 }
 

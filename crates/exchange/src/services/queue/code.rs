@@ -5,7 +5,7 @@ use super::line::Line;
 use crate::b2bua::{CallId, Calls, Point};
 use crate::directory::{AddressOfRecord, AgentState};
 use crate::keep::Keep;
-use crate::speech::{Language, Speech};
+use crate::speech::Speech;
 
 /// What somebody who has dialled a code waits for.
 pub(super) struct Code {
@@ -38,7 +38,7 @@ impl Code {
         mut self,
         call: CallId,
         account: &AddressOfRecord,
-        (lines, language): (&[Line], Language),
+        lines: &[Line],
         calls: &mut Calls<'_, '_, '_>,
     ) -> Self {
         let is_meant = |line: &&Line| self.queue.as_ref().is_none_or(|queue| line.queue.number == *queue);
@@ -62,22 +62,16 @@ impl Code {
             self.left += 1;
         }
         match self.left {
-            0 => self.say(call, language, calls),
+            0 => self.say(call, calls),
             _ => {
                 self.said = said;
-                calls.play(call, Speech::new(language).pause(PATIENCE_MS).clips());
+                calls.say(call, Speech::new().pause(PATIENCE_MS));
             }
         }
         self
     }
 
-    pub(super) fn kept(
-        &mut self,
-        call: CallId,
-        is_kept: bool,
-        language: Language,
-        calls: &mut Calls<'_, '_, '_>,
-    ) {
+    pub(super) fn kept(&mut self, call: CallId, is_kept: bool, calls: &mut Calls<'_, '_, '_>) {
         if self.left == 0 {
             return;
         }
@@ -86,30 +80,24 @@ impl Code {
             (self.left, self.said) = (0, "codes-not-possible");
         }
         if self.left == 0 {
-            self.say(call, language, calls);
+            self.say(call, calls);
         }
     }
 
-    pub(super) fn point(
-        &mut self,
-        call: CallId,
-        point: &Point,
-        language: Language,
-        calls: &mut Calls<'_, '_, '_>,
-    ) {
+    pub(super) fn point(&mut self, call: CallId, point: &Point, calls: &mut Calls<'_, '_, '_>) {
         match (point, self.left) {
             (Point::Played, 0) => calls.hang_up(call),
             // The store has not answered for as long as a caller has patience.
             (Point::Played, _) => {
                 (self.left, self.said) = (0, "codes-not-possible");
-                self.say(call, language, calls);
+                self.say(call, calls);
             }
             _ => {}
         }
     }
 
-    fn say(&self, call: CallId, language: Language, calls: &mut Calls<'_, '_, '_>) {
-        calls.play(call, Speech::new(language).pause(SETTLE_MS).say(self.said).pause(200).clips());
+    fn say(&self, call: CallId, calls: &mut Calls<'_, '_, '_>) {
+        calls.say(call, Speech::new().pause(SETTLE_MS).say(self.said).pause(200));
     }
 }
 

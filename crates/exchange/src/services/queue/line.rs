@@ -12,7 +12,7 @@ use crate::b2bua::{CallId, Calls, Dial, ShownAs};
 use crate::command::{AgentReport, QueueReport};
 use crate::directory::{AddressOfRecord, AgentState};
 use crate::keep::Keep;
-use crate::speech::{Language, Speech};
+use crate::speech::Speech;
 
 pub(super) struct Line {
     pub(super) queue: Arc<Queue>,
@@ -353,11 +353,11 @@ impl Line {
     }
 
     /// Tells a caller where it stands, and lets it hear that it waits.
-    pub(super) fn tell(&self, call: CallId, language: Language, first: bool, calls: &mut Calls<'_, '_, '_>) {
+    pub(super) fn tell(&self, call: CallId, first: bool, calls: &mut Calls<'_, '_, '_>) {
         let waits = self.waiting.iter().filter(|one| !one.leaves);
         let Some((before, own)) = waits.enumerate().find(|(_, one)| one.call == call) else { return };
         let place = before + self.others.before(own.since, calls.shard().0, false);
-        let mut speech = Speech::new(language);
+        let mut speech = Speech::new();
         if first {
             speech = speech.pause(SETTLE_MS).say("queue-welcome");
         }
@@ -369,7 +369,7 @@ impl Line {
                 speech = speech.pause(200).say("queue-wait-before").count(minutes).say(word);
             }
         }
-        calls.play(call, speech.pause(500).clip(Clip::Music).clips());
+        calls.say(call, speech.pause(500).clip(Clip::Music));
         if !self.queue.announce.is_zero() {
             calls.remind(self.queue.announce, key_to_tell(call));
         }

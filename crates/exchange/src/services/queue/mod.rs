@@ -17,7 +17,7 @@ use crate::b2bua::{CallId, Calls, Dialled, Endpoint, Point};
 use crate::command::QueueReport;
 use crate::directory::{AddressOfRecord, Delta};
 use crate::refusal::Refusal;
-use crate::speech::{Language, Speech};
+use crate::speech::Speech;
 use code::Code;
 use line::Line;
 pub use share::QueueShare;
@@ -90,7 +90,6 @@ impl Default for Settings {
 
 struct Queues {
     settings: Settings,
-    language: Language,
     lines: Vec<Line>,
     calls: BTreeMap<CallId, Who>,
 }
@@ -113,7 +112,6 @@ impl Queues {
     fn new(settings: &All) -> Self {
         Self {
             settings: settings.agents.clone(),
-            language: settings.language,
             lines: settings.queues.iter().map(Line::new).collect(),
             calls: BTreeMap::new(),
         }
@@ -141,7 +139,7 @@ impl Queues {
             self.calls.insert(call, Who::Caller(at));
             line.join(call, calls);
             calls.remind(queue.max_wait, key_of_caller(call));
-            line.tell(call, self.language, true, calls);
+            line.tell(call, true, calls);
             line.serve(at, calls);
             self.tell_others(calls);
         }
@@ -164,10 +162,7 @@ impl Queues {
         }
         let begun = calls.speak_early(call);
         if begun.is_ok() {
-            calls.play(
-                call,
-                Speech::new(self.language).pause(SETTLE_MS).say("queue-nobody").pause(200).clips(),
-            );
+            calls.say(call, Speech::new().pause(SETTLE_MS).say("queue-nobody").pause(200));
             self.calls.insert(call, Who::IsRefused(refusal));
         }
         begun.into()
@@ -179,7 +174,7 @@ impl Queues {
         if !line.send_on(call, calls) {
             line.forget(call, calls);
             self.calls.insert(call, Who::Goes);
-            calls.play(call, Speech::new(self.language).say("queue-nobody").pause(200).clips());
+            calls.say(call, Speech::new().say("queue-nobody").pause(200));
         }
     }
 
@@ -211,7 +206,6 @@ impl Queues {
 impl Service for Queues {
     fn configure(&mut self, settings: &All) {
         self.settings.clone_from(&settings.agents);
-        self.language = settings.language;
         // Lines keep their places, for the calls in them name those; one that is gone takes no more.
         let mut new: Vec<_> = settings.queues.iter().collect();
         for line in &mut self.lines {
@@ -237,7 +231,7 @@ impl Service for Queues {
         }
         let answered = calls.answer(call, Endpoint::Voice);
         if answered.is_ok() {
-            let code = code.begin(call, &account, (&self.lines, self.language), calls);
+            let code = code.begin(call, &account, &self.lines, calls);
             self.calls.insert(call, Who::Code(code));
         }
         answered.into()
@@ -258,7 +252,7 @@ impl Service for Queues {
                 }
             }
             Some(Who::Code(code)) => {
-                code.point(call, &point, self.language, calls);
+                code.point(call, &point, calls);
                 if point == Point::Ended {
                     self.calls.remove(&call);
                 }
@@ -280,7 +274,7 @@ impl Service for Queues {
 
     fn kept(&mut self, call: CallId, is_kept: bool, calls: &mut Calls<'_, '_, '_>) {
         if let Some(Who::Code(code)) = self.calls.get_mut(&call) {
-            code.kept(call, is_kept, self.language, calls);
+            code.kept(call, is_kept, calls);
         }
     }
 
@@ -314,7 +308,7 @@ impl Service for Queues {
         let Some(line) = self.lines.get(at).filter(|line| line.waits(call)) else { return };
         match what & TELL {
             0 => self.overflow(at, call, calls),
-            _ => line.tell(call, self.language, false, calls),
+            _ => line.tell(call, false, calls),
         }
         self.tell_others(calls);
     }

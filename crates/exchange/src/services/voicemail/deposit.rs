@@ -5,7 +5,7 @@ use offhook_media::voice::Recording;
 use super::{Next, Settings};
 use crate::b2bua::{CallId, Calls, Point};
 use crate::mailbox::Message;
-use crate::speech::{Language, Speech};
+use crate::speech::Speech;
 
 /// One who leaves a message: it hears the greeting, then is recorded.
 pub(super) struct Deposit {
@@ -23,19 +23,19 @@ impl Deposit {
         &mut self,
         call: CallId,
         point: Point,
-        (settings, language): (&Settings, Language),
+        settings: &Settings,
         calls: &mut Calls<'_, '_, '_>,
     ) -> Next {
         match (point, self.records) {
             (Point::Played, false) => self.record(call, settings, calls),
             (Point::Digit('#'), false) => {
                 // In place of the rest of the greeting.
-                calls.play(call, Speech::new(language).beep().clips());
+                calls.say(call, Speech::new().beep());
             }
             (Point::Digit('#'), true) => calls.stop_recording(call),
             (Point::Recorded(outcome), true) => {
                 let said = if outcome.is_ok() { "voicemail-saved" } else { "voicemail-not-recorded" };
-                return Next::Go(Speech::new(language).say(said).say("voicemail-goodbye"));
+                return Next::Go(Speech::new().say(said).say("voicemail-goodbye"));
             }
             (Point::Played, true)
             | (

@@ -6,12 +6,11 @@ use super::Next;
 use crate::b2bua::{CallId, Calls, Point};
 use crate::io::FileRequest;
 use crate::mailbox::{Contents, GREETING};
-use crate::speech::{Language, Speech};
+use crate::speech::Speech;
 
 /// One who hears its messages.
 pub(super) struct Listening {
     folder: String,
-    language: Language,
     step: Step,
     /// The files of the messages, in the order in which they are heard.
     files: Vec<String>,
@@ -32,9 +31,9 @@ enum Step {
 }
 
 impl Listening {
-    pub(super) fn new(folder: String, language: Language, contents: &Contents) -> Self {
+    pub(super) fn new(folder: String, contents: &Contents) -> Self {
         let files = contents.messages.iter().map(|one| one.file(&folder)).collect();
-        Self { folder, language, step: Step::Menu, files, silent: 0 }
+        Self { folder, step: Step::Menu, files, silent: 0 }
     }
 
     pub(super) fn folder(&self) -> &str {
@@ -77,7 +76,7 @@ impl Listening {
             (Step::Menu, Point::Digit('1')) => return self.hear(call, 0, contents, calls),
             (Step::Menu, Point::Digit('3')) => {
                 self.step = Step::BeforeGreeting;
-                calls.play(call, self.speech().say("voicemail-record-greeting").beep().clips());
+                calls.say(call, self.speech().say("voicemail-record-greeting").beep());
             }
             (Step::Menu, Point::Digit('4')) => {
                 contents.greeting = false;
@@ -99,7 +98,7 @@ impl Listening {
                     return Next::Go(self.speech().say("voicemail-goodbye"));
                 }
                 let menu = if self.step == Step::Menu { "voicemail-main-menu" } else { "voicemail-menu" };
-                calls.play(call, asked(self.speech().say(menu)).clips());
+                calls.say(call, asked(self.speech().say(menu)));
             }
             (Step::Menu | Step::BeforeGreeting, Point::Digit(_))
             | (Step::Greets, Point::Played)
@@ -133,7 +132,7 @@ impl Listening {
             '0' | '#' => return self.hear(call, at + 1, contents, calls),
             '*' => {
                 self.step = Step::Menu;
-                calls.play(call, asked(self.speech().say("voicemail-main-menu")).clips());
+                calls.say(call, asked(self.speech().say("voicemail-main-menu")));
             }
             _ => {}
         }
@@ -170,7 +169,7 @@ impl Listening {
         let Some((file, message)) = message else {
             self.step = Step::Menu;
             let speech = speech.say("voicemail-no-more").pause(300).say("voicemail-main-menu");
-            calls.play(call, asked(speech).clips());
+            calls.say(call, asked(speech));
             return Next::Stay;
         };
         let (now, zone) = calls.clock();
@@ -189,7 +188,7 @@ impl Listening {
         }
         let speech = speech.pause(300).clip(Clip::File(self.files[at].as_str().into())).pause(500);
         self.step = Step::Hears(at);
-        calls.play(call, asked(speech.say("voicemail-menu")).clips());
+        calls.say(call, asked(speech.say("voicemail-menu")));
         Next::Stay
     }
 
@@ -203,11 +202,11 @@ impl Listening {
     fn menu(&mut self, call: CallId, first: &str, calls: &mut Calls<'_, '_, '_>) {
         self.step = Step::Menu;
         let speech = self.speech().say(first).pause(300).say("voicemail-main-menu");
-        calls.play(call, asked(speech).clips());
+        calls.say(call, asked(speech));
     }
 
     fn speech(&self) -> Speech {
-        Speech::new(self.language)
+        Speech::new()
     }
 }
 

@@ -16,7 +16,7 @@ use super::{Kind, Service, Settings as All, Verdict, Why};
 use crate::b2bua::{CallId, Calls, Endpoint, Point};
 use crate::directory::{AddressOfRecord, Answering, RING_SECONDS};
 use crate::mailbox::{self, Contents, folder};
-use crate::speech::{Language, Speech};
+use crate::speech::Speech;
 use deposit::Deposit;
 use listen::Listening;
 
@@ -49,7 +49,6 @@ impl Default for Settings {
 
 pub(super) struct Voicemail {
     settings: Settings,
-    language: Language,
     /// By folder.
     boxes: BTreeMap<String, Contents>,
     visits: BTreeMap<CallId, Visit>,
@@ -72,7 +71,7 @@ enum Next {
 impl Voicemail {
     fn new(settings: &All) -> Self {
         let (boxes, visits) = (BTreeMap::new(), BTreeMap::new());
-        Self { settings: settings.voicemail.clone(), language: settings.language, boxes, visits }
+        Self { settings: settings.voicemail.clone(), boxes, visits }
     }
 
     /// Takes a message for an account.
@@ -99,17 +98,18 @@ impl Voicemail {
         calls: &mut Calls<'_, '_, '_>,
     ) {
         let (folder, number) = (folder(account), calls.number_of(account));
+        calls.speak_like(call, account);
         let contents = self.boxes.entry(folder.clone()).or_default();
-        let speech = Speech::new(self.language).pause(SETTLE_MS);
+        let speech = Speech::new().pause(SETTLE_MS);
         if contents.messages.len() >= self.settings.most {
-            calls.play(call, speech.say("voicemail-full").clips());
+            calls.say(call, speech.say("voicemail-full"));
             self.visits.insert(call, Visit::Goes);
         } else {
             let speech = match contents.greeting {
                 true => speech.clip(Clip::File(format!("{folder}/{}", mailbox::GREETING).into())),
                 false => standard_greeting(speech, &number),
             };
-            calls.play(call, speech.beep().clips());
+            calls.say(call, speech.beep());
             self.visits.insert(call, Visit::Leaves(Deposit::new(folder, caller)));
         }
     }
@@ -125,8 +125,8 @@ impl Voicemail {
         if answered.is_ok() {
             let folder = folder(account);
             let contents = self.boxes.entry(folder.clone()).or_default();
-            let listening = Listening::new(folder, self.language, contents);
-            calls.play(call, listening.welcome(contents).clips());
+            let listening = Listening::new(folder, contents);
+            calls.say(call, listening.welcome(contents));
             self.visits.insert(call, Visit::Hears(listening));
         }
         answered.into()
@@ -136,7 +136,6 @@ impl Voicemail {
 impl Service for Voicemail {
     fn configure(&mut self, settings: &All) {
         self.settings.clone_from(&settings.voicemail);
-        self.language = settings.language;
     }
 
     fn incoming(&mut self, call: CallId, calls: &mut Calls<'_, '_, '_>) -> Verdict {
@@ -200,16 +199,14 @@ impl Service for Voicemail {
                 Visit::Goes,
                 Point::Digit(_) | Point::Recorded(_) | Point::Room(_) | Point::Closed(_) | Point::Dialled(_),
             ) => return,
-            (Visit::Leaves(deposit), point) => {
-                deposit.point(call, point, (&self.settings, self.language), calls)
-            }
+            (Visit::Leaves(deposit), point) => deposit.point(call, point, &self.settings, calls),
             (Visit::Hears(listening), point) => {
                 let contents = self.boxes.entry(listening.folder().to_owned()).or_default();
                 listening.point(call, point, contents, calls)
             }
         };
         if let Next::Go(speech) = next {
-            calls.play(call, speech.clips());
+            calls.say(call, speech);
             self.visits.insert(call, Visit::Goes);
         }
     }

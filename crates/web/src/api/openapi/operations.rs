@@ -39,7 +39,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     op("get", "/status", No, Object, "How the exchange is, and what an operator should look at"),
     op("get", "/accounts", No, List("accounts"), "All accounts"),
     op("post", "/accounts", Json("NewAccount"), Object, "Makes an account; the answer holds its password if that was generated"),
-    op("post", "/accounts/import", Csv, List("accounts"), "Makes the accounts of a table with the head address,password,name,number,email; all or none"),
+    op("post", "/accounts/import", Csv, List("accounts"), "Makes the accounts of a table with the head address,password,name,number,email,language; all or none"),
     op("get", "/accounts/export", No, Of("text/csv"), "All accounts as a table"),
     op("get", "/accounts/{address}", No, Object, "An account"),
     op("patch", "/accounts/{address}", Json("AccountPatch"), Object, "Changes an account"),

@@ -77,10 +77,10 @@ type Schema = (&'static str, &'static [&'static str], &'static [(&'static str, F
 #[rustfmt::skip]
 const SCHEMAS: &[Schema] = &[
     ("NewAccount", &["address"], &[
-        ("address", Text), ("password", Text), ("name", Text), ("number", Text), ("email", Text),
+        ("address", Text), ("password", Text), ("name", Text), ("number", Text), ("email", Text), ("language", Text),
     ]),
     ("AccountPatch", &[], &[
-        ("name", TextOrNull), ("email", TextOrNull), ("password", TextOrNull), ("number", Text),
+        ("name", TextOrNull), ("email", TextOrNull), ("language", TextOrNull), ("password", TextOrNull), ("number", Text),
     ]),
     ("AnsweringPatch", &[], &[
         ("forward_always", TextOrNull), ("forward_busy", TextOrNull), ("forward_no_answer", TextOrNull),

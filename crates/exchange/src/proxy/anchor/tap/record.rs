@@ -2,15 +2,14 @@
 
 use jiff::Timestamp;
 use offhook_media::command::{SideName, TapOrder};
-use offhook_media::voice::{Clip, Lost, Recording};
+use offhook_media::voice::{Lost, Recording};
 
 use super::{Concern, Tap};
 use crate::config::Config;
 use crate::context::Context;
 use crate::directory::Record;
 use crate::event::Event;
-use crate::services::Announce;
-use crate::speech::Speech;
+use crate::services::{Announced, Wish};
 
 /// How far the recording of a call is.
 #[derive(Default)]
@@ -83,7 +82,7 @@ impl Tap {
         self.recorder.file = Some(file.clone());
         cx.event(Event::Recording { call: call_id.to_owned(), what: Ok(file) });
         self.tell(TapOrder::Record { order: self.recorder.order, recording }, cx);
-        self.announce(config, (&[BEGINS], "recording-begins"), cx);
+        self.announce(config, Announced::Begins, cx);
     }
 
     /// A party has pressed a key.
@@ -100,49 +99,38 @@ impl Tap {
         if wish == Record::Never {
             return;
         }
-        let keys = &mut self.recorder.keys[side.index()];
-        keys.push(key);
-        if keys.len() > MOST_KEYS {
-            keys.remove(0);
-        }
-        let is = |code: &Option<String>| code.as_ref().is_some_and(|code| keys.ends_with(code.as_str()));
-        let (toggle, pause) = (is(&settings.toggle), is(&settings.pause));
-        if toggle || pause {
-            keys.clear();
-        }
-        if toggle && wish == Record::OnDemand {
-            if self.recorder.file.take().is_some() {
+        let asked = settings.wish(&mut self.recorder.keys[side.index()], key);
+        let is_recording = self.recorder.file.is_some();
+        match asked {
+            Some(Wish::Toggle) if wish == Record::OnDemand && is_recording => {
+                self.recorder.file = None;
                 self.tell(TapOrder::Stop, cx);
-                self.announce(config, (&[ENDS], "recording-ends"), cx);
-            } else {
+                self.announce(config, Announced::Ends, cx);
+            }
+            Some(Wish::Toggle) if wish == Record::OnDemand => {
                 self.begin_recording(call_id, anchor, config, cx);
             }
-        } else if pause && self.recorder.file.is_some() {
-            self.recorder.paused = !self.recorder.paused;
-            let paused = self.recorder.paused;
-            self.tell(TapOrder::Pause(paused), cx);
-            let said: (&[u16], _) = match paused {
-                true => (&[BEGINS, ENDS], "recording-paused"),
-                false => (&[ENDS, BEGINS], "recording-goes-on"),
-            };
-            self.announce(config, said, cx);
+            Some(Wish::Pause) if is_recording => {
+                self.recorder.paused = !self.recorder.paused;
+                let paused = self.recorder.paused;
+                self.tell(TapOrder::Pause(paused), cx);
+                self.announce(config, if paused { Announced::Pauses } else { Announced::GoesOn }, cx);
+            }
+            Some(Wish::Toggle | Wish::Pause) | None => {}
         }
     }
 
     /// Lets both parties hear what happens to the recording.
-    fn announce(&mut self, config: &Config, (tones, phrase): (&[u16], &str), cx: &mut Context<'_>) {
+    fn announce(&mut self, config: &Config, what: Announced, cx: &mut Context<'_>) {
         if self.music.contains(&true) {
             return;
         }
-        let clips: Vec<Clip> = match config.services.recording.announce {
-            Announce::Silent => return,
-            Announce::Beep => {
-                tones.iter().flat_map(|hz| [Clip::Tone { hz: *hz, ms: 200 }, Clip::Silence(60)]).collect()
-            }
-            Announce::Spoken => Speech::new(config.services.language).say(phrase).clips(),
-        };
         for side in SideName::BOTH {
-            self.play(side, clips.clone(), cx);
+            let language = self.concern.as_ref().and_then(|concern| concern.languages[side.index()]);
+            let language = language.unwrap_or(config.services.language);
+            if let Some(said) = what.speech(config.services.recording.announce) {
+                self.play(side, said.spoken(language), cx);
+            }
         }
     }
 
@@ -170,8 +158,3 @@ fn plain(name: &str) -> String {
 
 /// Where the driver keeps recordings of calls.
 const FOLDER: &str = "recordings";
-/// Tones, in Hz.
-const BEGINS: u16 = 1400;
-const ENDS: u16 = 700;
-/// More keys than any code has.
-const MOST_KEYS: usize = 16;

@@ -1,0 +1,184 @@
+//! Recording two whom the exchange has connected: their ends meet in a room, of which one end keeps what both say, each on its
+//! own side. It lasts as long as they talk with each other; who is connected with somebody else begins another.
+
+use bytes::Bytes;
+use offhook_media::voice::Order;
+use offhook_sip::NameAddr;
+
+use super::call::{CALLER, Call, With};
+use super::far::Halves;
+use super::{CallId, Env, Table};
+use crate::directory::Record;
+use crate::event::Event;
+use crate::io::ShardMessage;
+use crate::locality::user_of;
+use crate::proxy::anchor::file_name;
+use crate::services::{Announced, Wish};
+
+/// What a shard has to know of a half that is of another, to record both.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Other {
+    /// When its party wants to be recorded.
+    pub record: Record,
+    /// What its party is called in the name of a file.
+    pub name: String,
+    /// When its call began, in Unix milliseconds.
+    pub since: u128,
+}
+
+impl Table {
+    /// Two were connected.
+    pub(super) fn record_connected(&mut self, pair: [CallId; 2], env: &mut Env<'_, '_>) {
+        if pair.iter().any(|call| self.record_wish(*call, env) == Record::Always) {
+            let [one, other] = pair;
+            let keeps = if self.since(one, env) <= self.since(other, env) { one } else { other };
+            self.begin_recording(keeps, env);
+        }
+    }
+
+    /// The same of two of different shards: each tells the other what it wants, and both come to the same of that.
+    pub(super) fn tell_wish(&mut self, call: CallId, env: &mut Env<'_, '_>) {
+        let Some((shard, far)) = self.calls.get(&call).and_then(|one| one.far) else { return };
+        let Some(other) = self.known_of(call, env) else { return };
+        let wish = Halves::Wish { call: far, by: (env.cx.shard, call.0), other };
+        env.cx.out.shards.push((shard, ShardMessage::Halves(wish)));
+    }
+
+    /// What another shard has said of the one that a call is connected with.
+    pub(super) fn far_wish(&mut self, call: CallId, by: (u8, u64), other: Other, env: &mut Env<'_, '_>) {
+        let Some(own) = self.known_of(call, env) else { return };
+        let Some(one) = self.calls.get_mut(&call).filter(|one| one.far == Some(by)) else { return };
+        let is_wanted = [own.record, other.record].contains(&Record::Always);
+        let is_first = (own.since, env.cx.shard) < (other.since, by.0);
+        one.other = Some(Box::new(other));
+        if is_wanted && is_first {
+            self.begin_recording(call, env);
+        }
+    }
+
+    /// A party has pressed a key.
+    pub(super) fn recording_key(&mut self, call: CallId, key: char, env: &mut Env<'_, '_>) {
+        let Some(one) = self.calls.get(&call) else { return };
+        let (partner, is_connected) = (one.partner, one.partner.is_some() || one.far.is_some());
+        let record = self.record_wish(call, env);
+        if !is_connected || record == Record::Never {
+            return;
+        }
+        let settings = &env.config.services.recording;
+        let asked = match self.calls.get_mut(&call).map(|one| &mut one.with) {
+            Some(With::End(end)) => settings.wish(&mut end.keys, key),
+            Some(With::Phones(_)) | None => None,
+        };
+        let keeps = [Some(call), partner].into_iter().flatten().find(|one| self.keeps(*one));
+        match (asked, keeps) {
+            (Some(Wish::Toggle), Some(keeps)) if record == Record::OnDemand => self.stop(keeps, env),
+            (Some(Wish::Toggle), None) if record == Record::OnDemand => {
+                let first = partner.filter(|other| self.since(*other, env) < self.since(call, env));
+                self.begin_recording(first.unwrap_or(call), env);
+            }
+            (Some(Wish::Pause), Some(keeps)) => self.pause(keeps, env),
+            (Some(Wish::Toggle | Wish::Pause) | None, _) => {}
+        }
+    }
+
+    /// Tells the party of a call of a recording, unless it hears music.
+    pub(super) fn mention(&mut self, call: CallId, what: Announced, env: &mut Env<'_, '_>) {
+        let Some(said) = what.speech(env.config.services.recording.announce) else { return };
+        let language = self.language(call, env);
+        if let Some(With::End(end)) = self.calls.get_mut(&call).map(|one| &mut one.with) {
+            end.mention(said.spoken(language), env);
+        }
+    }
+
+    fn begin_recording(&mut self, call: CallId, env: &mut Env<'_, '_>) {
+        let (Some(own), Some(one)) = (self.known_of(call, env), self.calls.get(&call)) else { return };
+        let other = match one.partner {
+            Some(partner) => self.known_of(partner, env),
+            None => one.other.as_deref().cloned(),
+        };
+        let right = other.as_ref().is_some_and(|other| other.since < own.since);
+        let (own, other) = (own.name, other.map(|other| other.name).unwrap_or_default());
+        let names = if right { [&other, &own] } else { [&own, &other] };
+        let (unix, longest) = (env.cx.unix(), env.config.services.recording.longest);
+        let most_ms = u32::try_from(longest.as_millis()).unwrap_or(u32::MAX);
+        let Some(one) = self.calls.get_mut(&call) else { return };
+        let With::End(end) = &mut one.with else { return };
+        let file = file_name(unix, names.map(String::as_str), (end.anchor, end.next_recording()));
+        env.cx.event(Event::Recording { call: one.about.call_id.clone(), what: Ok(file.clone()) });
+        end.record_apart((file, most_ms), right, env);
+        self.announce(call, Announced::Begins, env);
+    }
+
+    fn stop(&mut self, call: CallId, env: &mut Env<'_, '_>) {
+        if let Some(With::End(end)) = self.calls.get_mut(&call).map(|one| &mut one.with) {
+            end.kept = None;
+            end.order(Order::RecordRoom(None), env);
+        }
+        self.announce(call, Announced::Ends, env);
+    }
+
+    fn pause(&mut self, call: CallId, env: &mut Env<'_, '_>) {
+        let Some(With::End(end)) = self.calls.get_mut(&call).map(|one| &mut one.with) else { return };
+        let Some(kept) = &mut end.kept else { return };
+        kept.paused = !kept.paused;
+        let paused = kept.paused;
+        end.order(Order::PauseRoom(paused), env);
+        self.announce(call, if paused { Announced::Pauses } else { Announced::GoesOn }, env);
+    }
+
+    /// Tells both parties.
+    fn announce(&mut self, call: CallId, what: Announced, env: &mut Env<'_, '_>) {
+        let Some((partner, far)) = self.calls.get(&call).map(|one| (one.partner, one.far)) else { return };
+        let both = [Some(call), partner];
+        let holds = |call: &CallId| match self.calls.get(call).map(|one| &one.with) {
+            Some(With::End(end)) => end.holds,
+            Some(With::Phones(_)) | None => false,
+        };
+        if both.iter().flatten().any(holds) {
+            return;
+        }
+        both.into_iter().flatten().for_each(|call| self.mention(call, what, env));
+        if let Some((shard, call)) = far {
+            env.cx.out.shards.push((shard, ShardMessage::Halves(Halves::Announce { call, what })));
+        }
+    }
+
+    fn keeps(&self, call: CallId) -> bool {
+        matches!(self.calls.get(&call).map(|one| &one.with), Some(With::End(end)) if end.kept.is_some())
+    }
+
+    /// When the party of a call wants to be recorded. What a trunk wants on demand, accounts demand.
+    fn record_wish(&self, call: CallId, env: &Env<'_, '_>) -> Record {
+        let Some(one) = self.calls.get(&call) else { return Record::Never };
+        let partner = one.partner.and_then(|partner| self.calls.get(&partner));
+        let trunks = [Some(one.as_ref()), partner.map(Box::as_ref)].into_iter().flatten();
+        let trunks = trunks.filter_map(|one| env.config.trunks.get(one.about.trunk?));
+        let by_trunk = trunks.map(|trunk| trunk.record).max().unwrap_or_default();
+        match one.first.as_ref().and_then(|leg| leg.account.as_ref()) {
+            Some(account) => env.directory.rights(account).map_or(by_trunk, |one| one.record.max(by_trunk)),
+            None if by_trunk == Record::Always => by_trunk,
+            None => Record::Never,
+        }
+    }
+
+    fn since(&self, call: CallId, env: &Env<'_, '_>) -> u128 {
+        self.calls.get(&call).map_or(u128::MAX, |one| env.cx.epoch.unix(one.about.started).as_millis())
+    }
+
+    fn known_of(&self, call: CallId, env: &Env<'_, '_>) -> Option<Other> {
+        let name = self.calls.get(&call)?.name();
+        Some(Other { record: self.record_wish(call, env), name, since: self.since(call, env) })
+    }
+}
+
+impl Call {
+    /// What its party is called: the user of its account, or the one that it called from or was called by.
+    fn name(&self) -> String {
+        if let Some(account) = self.first.as_ref().and_then(|leg| leg.account.as_ref()) {
+            return account.user().to_owned();
+        }
+        let said = if self.is_first(CALLER) { &self.about.from } else { &self.about.to };
+        let parsed = NameAddr::parse(Bytes::copy_from_slice(said.as_bytes()));
+        parsed.ok().and_then(|name| user_of(&name.uri)).unwrap_or_else(|| said.clone())
+    }
+}

@@ -25,24 +25,31 @@ const NOW: u64 = 1_800_000_000;
 
 /// An authority, a signer that it knows, and that one's certificate.
 struct Signing {
+    issuer: Issuer<'static, KeyPair>,
     authorities: Arc<Authorities>,
     signer: Signer,
     certificate: Bytes,
 }
 
+fn key() -> KeyPair {
+    KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap()
+}
+
 fn signing() -> Signing {
-    let key = || KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
-    let (root, own) = (key(), key());
+    let root = key();
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let pem = params.self_signed(&root).unwrap().pem();
-    let leaf = CertificateParams::new(Vec::new()).unwrap();
-    let leaf = leaf.signed_by(&own, &Issuer::new(params, root)).unwrap();
-    Signing {
-        authorities: Arc::new(Authorities::read(pem.as_bytes()).unwrap()),
-        signer: Signer::new(&own.serialize_der(), ADDRESS).unwrap(),
-        certificate: leaf.pem().into(),
-    }
+    let issuer = Issuer::new(params, root);
+    let (signer, certificate) = signer(&issuer, ADDRESS);
+    Signing { issuer, authorities: Arc::new(Authorities::read(pem.as_bytes()).unwrap()), signer, certificate }
+}
+
+/// A signer whose certificate is to be had at this address.
+fn signer(issuer: &Issuer<'static, KeyPair>, address: &str) -> (Signer, Bytes) {
+    let own = key();
+    let leaf = CertificateParams::new(Vec::new()).unwrap().signed_by(&own, issuer).unwrap();
+    (Signer::new(&own.serialize_der(), address).unwrap(), leaf.pem().into())
 }
 
 /// A carrier that is known by its address. Bob has the number +49301234567, Alice 1001 and, with the trunk's first, another.
@@ -92,6 +99,7 @@ fn passport() -> Passport {
         iat: NOW,
         attestation: Some(Attestation::Full),
         origid: Some("way-1".into()),
+        div: None,
     }
 }
 
@@ -133,6 +141,35 @@ fn a_signed_call_waits_for_the_certificate_once_and_rings_with_the_verdict() {
     bench.send(CARRIER, &call(Some(&identity), "three"));
     the_phone_rings(&mut bench);
     assert!(bench.out.fetches.is_empty());
+}
+
+#[test]
+fn a_call_that_was_sent_on_waits_for_the_certificate_of_each_who_has_signed() {
+    const OTHER: &str = "https://other.example/sp.pem";
+    let signing = signing();
+    let (second, certificate) = signer(&signing.issuer, OTHER);
+    let original = Passport { dest: vec!["4930999".into()], ..passport() };
+    let link = Passport { attestation: None, origid: None, div: Some("4930999".into()), ..passport() };
+    let original = signing.signer.identity(&original).unwrap();
+    let identities = format!("{original}\nIdentity: {}", second.identity(&link).unwrap());
+    for known in [Ok(certificate), Err(FetchFailure::Silent)] {
+        let is_good = known.is_ok();
+        let mut bench = bench(&signing, Policy::Require, |_| {});
+        bench.send(CARRIER, &call(Some(&identities), "one"));
+        let (ticket, address) = bench.out.fetches.pop().unwrap();
+        assert_eq!(address, ADDRESS);
+        bench.input(Input::Fetched(ticket, Ok(signing.certificate.clone())));
+        assert!(bench.take(BOB).is_empty(), "it waits for the other");
+        let (ticket, address) = bench.out.fetches.pop().unwrap();
+        assert_eq!(address, OTHER);
+        bench.input(Input::Fetched(ticket, known));
+        if is_good {
+            the_phone_rings(&mut bench);
+            assert_eq!(verdicts(&bench), ["passed A +498955501 origid=way-1"]);
+        } else {
+            assert_eq!(bench.codes(CARRIER), [100, 436]);
+        }
+    }
 }
 
 #[test]

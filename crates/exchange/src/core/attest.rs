@@ -30,6 +30,8 @@ struct Waiting {
     asking: Asking,
     uri: Uri,
     claim: Claim,
+    /// The address of the certificate for which it waits.
+    address: String,
     since: Instant,
 }
 
@@ -82,20 +84,30 @@ impl Core {
             Ok(None) => return self.attested(server, asking, (uri, &Verdict::Unsigned), cx),
             Ok(Some(claim)) => claim,
         };
-        if let Some(verdict) = self.attesting.known.judge(&claim, cx.now, cx.unix()) {
-            return self.attested(server, asking, (uri, &verdict), cx);
-        }
+        let waiting = Waiting { asking, uri: uri.clone(), claim, address: String::new(), since: cx.now };
+        self.judge(server, waiting, cx)
+    }
+
+    /// Sends a call on its way if all the certificates that it takes are known; else it waits for the next.
+    fn judge(&mut self, server: ServerId, waiting: Waiting, cx: &mut Context<'_>) -> Result<(), Refusal> {
+        let is_late = cx.now.duration_since(waiting.since) > LONGEST_WAIT;
+        let missing = match self.attesting.known.judge(&waiting.claim, cx.now, cx.unix()) {
+            Ok(verdict) => return self.attested(server, waiting.asking, (&waiting.uri, &verdict), cx),
+            Err(missing) => missing,
+        };
         let fetched = match self.attesting.waiting.len() {
+            _ if is_late => Err(FetchFailure::Silent),
             MOST_WAITING.. => Err(FetchFailure::Busy),
-            _ => self.attesting.fetch(&claim.address, cx),
+            _ => self.attesting.fetch(&missing, cx),
         };
         if let Err(failure) = fetched {
             let verdict = Verdict::Failed(Fault::Unavailable(failure));
-            return self.attested(server, asking, (uri, &verdict), cx);
+            return self.attested(server, waiting.asking, (&waiting.uri, &verdict), cx);
         }
-        self.transactions.trying(server, &mut cx.sip());
-        let waiting = Waiting { asking, uri: uri.clone(), claim, since: cx.now };
-        self.attesting.waiting.insert(server, waiting);
+        if waiting.address.is_empty() {
+            self.transactions.trying(server, &mut cx.sip());
+        }
+        self.attesting.waiting.insert(server, Waiting { address: missing, ..waiting });
         Ok(())
     }
 
@@ -105,7 +117,7 @@ impl Core {
         let answer = answer.as_ref().map(|bytes| &bytes[..]).map_err(|failure| *failure);
         let authorities = &self.config.stir.authorities;
         self.attesting.known.learn(address.clone(), answer, authorities, (cx.now, cx.unix()));
-        self.end_waiting(cx, |one, _| one.claim.address == address);
+        self.end_waiting(cx, |one, _| one.address == address);
     }
 
     /// Nobody waits for ever, whatever the adapter does.
@@ -121,13 +133,9 @@ impl Core {
         let over: Vec<_> =
             waiting.filter(|(_, one)| is_over(one, cx.now)).map(|(server, _)| *server).collect();
         for server in over {
-            let Some(Waiting { asking, uri, claim, .. }) = self.attesting.waiting.remove(&server) else {
-                continue;
-            };
-            let verdict = self.attesting.known.judge(&claim, cx.now, cx.unix());
-            let verdict = verdict.unwrap_or(Verdict::Failed(Fault::Unavailable(FetchFailure::Silent)));
-            let (request, flow) = (asking.request.clone(), asking.from);
-            if let Err(refusal) = self.attested(server, asking, (&uri, &verdict), cx) {
+            let Some(waiting) = self.attesting.waiting.remove(&server) else { continue };
+            let (request, flow) = (waiting.asking.request.clone(), waiting.asking.from);
+            if let Err(refusal) = self.judge(server, waiting, cx) {
                 self.refuse(server, &request, &flow, &refusal, cx);
             }
         }

@@ -14,13 +14,20 @@ use super::{Authorities, Fault, Verdict};
 pub(crate) struct Known(HashMap<String, (Result<Certificate, Fault>, Instant)>);
 
 impl Known {
-    /// What comes of a claim; `None`: its certificate has to be fetched.
-    pub(crate) fn judge(&self, claim: &Claim, now: Instant, unix: u64) -> Option<Verdict> {
-        let (known, _) = self.0.get(&claim.address).filter(|(_, until)| now < *until)?;
-        Some(match known {
-            Ok(certificate) => claim.clone().judge(certificate, unix),
-            Err(fault) => Verdict::Failed(*fault),
-        })
+    /// What comes of a claim.
+    ///
+    /// # Errors
+    /// The address from which a certificate has to be fetched first.
+    pub(crate) fn judge(&self, claim: &Claim, now: Instant, unix: u64) -> Result<Verdict, String> {
+        for one in [claim].into_iter().chain(&claim.sent_on) {
+            let known = self.0.get(&one.address).filter(|(_, until)| now < *until);
+            let (known, _) = known.ok_or_else(|| one.address.clone())?;
+            let held = known.as_ref().map_err(|fault| *fault).and_then(|known| one.holds(known, unix));
+            if let Err(fault) = held {
+                return Ok(Verdict::Failed(fault));
+            }
+        }
+        Ok(claim.passed())
     }
 
     /// Takes what was fetched from an address.

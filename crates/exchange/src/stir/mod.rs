@@ -97,7 +97,8 @@ impl Signer {
         // AWS-LC takes its own randomness for a signature and nothing of this.
         let signature = self.key.sign(&SystemRandom::new(), signed.as_bytes()).ok()?;
         let signature = passport::base64url(signature.as_ref());
-        Some(format!("{signed}.{signature};info=<{}>;alg=ES256;ppt=\"shaken\"", self.certificate))
+        let kind = passport.kind().map(|kind| format!(";ppt=\"{kind}\"")).unwrap_or_default();
+        Some(format!("{signed}.{signature};info=<{}>;alg=ES256{kind}", self.certificate))
     }
 }
 

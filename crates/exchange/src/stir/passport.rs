@@ -1,4 +1,4 @@
-//! A PASSporT (RFC 8225) of the kind `shaken` (RFC 8588), or of no kind.
+//! A PASSporT (RFC 8225) of the kind `shaken` (RFC 8588), `div` (RFC 8946), or of no kind.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -19,22 +19,26 @@ pub struct Passport {
     pub attestation: Option<Attestation>,
     /// What the signer calls the way of the call; always there in the kind `shaken`.
     pub origid: Option<String>,
+    /// The number from which the call was sent on; always there in the kind `div`, and in no other.
+    pub div: Option<String>,
 }
 
 impl Passport {
     /// What a signature is over: header and claims, in the order and without the blanks that RFC 8225 §9 asks for. With an
-    /// attestation it is of the kind `shaken`.
+    /// attestation it is of the kind `shaken`, with a number from which it was sent on `div`.
     pub fn signed_part(&self, certificate: &str) -> String {
         let text = |text: &str| Value::from(text).to_string();
-        let kind = if self.attestation.is_some() { r#""ppt":"shaken","# } else { "" };
+        let kind = self.kind().map(|kind| format!(r#""ppt":"{kind}","#)).unwrap_or_default();
         let header = format!(r#"{{"alg":"ES256",{kind}"typ":"passport","x5u":{}}}"#, text(certificate));
         let attest = self.attestation.map(|one| format!(r#""attest":"{}","#, one.letter()));
         let origid = self.origid.as_ref().map(|one| format!(r#","origid":{}"#, text(one)));
+        let div = self.div.as_ref().map(|one| format!(r#""div":{{"tn":{}}},"#, text(one)));
         let dest: Vec<_> = self.dest.iter().map(|one| text(one)).collect();
         let claims = format!(
-            r#"{{{}"dest":{{"tn":[{}]}},"iat":{},"orig":{{"tn":{}}}{}}}"#,
+            r#"{{{}"dest":{{"tn":[{}]}},{}"iat":{},"orig":{{"tn":{}}}{}}}"#,
             attest.unwrap_or_default(),
             dest.join(","),
+            div.unwrap_or_default(),
             self.iat,
             text(&self.orig),
             origid.unwrap_or_default(),
@@ -42,8 +46,15 @@ impl Passport {
         format!("{}.{}", base64url(header.as_bytes()), base64url(claims.as_bytes()))
     }
 
+    /// Its kind, if it has one.
+    pub fn kind(&self) -> Option<&'static str> {
+        let shaken = self.attestation.map(|_| "shaken");
+        self.div.as_ref().map(|_| "div").or(shaken)
+    }
+
     /// Reads the claims of a token, whose header says where the certificate is and of which kind it is.
-    pub(super) fn read(claims: &str, is_shaken: bool) -> Result<Self, Fault> {
+    pub(super) fn read(claims: &str, kind: Option<&str>) -> Result<Self, Fault> {
+        let (is_shaken, is_diverted) = (kind == Some("shaken"), kind == Some("div"));
         let claims = json(claims)?;
         let number = |value: &Value| value.as_str().filter(|one| is_number(one)).map(str::to_owned);
         let orig = claims.pointer("/orig/tn").and_then(number).ok_or(Fault::OtherCaller)?;
@@ -61,7 +72,11 @@ impl Passport {
         if !origid.iter().all(is_fit) || is_shaken && (attestation.is_none() || origid.is_none()) {
             return Err(Fault::Malformed);
         }
-        Ok(Self { orig, dest, iat, attestation, origid })
+        let div = claims.pointer("/div/tn").and_then(number).filter(|_| is_diverted);
+        if is_diverted && div.is_none() {
+            return Err(Fault::Malformed);
+        }
+        Ok(Self { orig, dest, iat, attestation: attestation.filter(|_| !is_diverted), origid, div })
     }
 }
 

@@ -80,6 +80,7 @@ fn passport() -> Passport {
         iat: NOW,
         attestation: Some(Attestation::Full),
         origid: Some("123e4567-e89b-12d3-a456-426655440000".into()),
+        div: None,
     }
 }
 
@@ -112,7 +113,7 @@ fn verdict(request: &Request, certificate: &str, authorities: &Authorities) -> V
     };
     #[allow(clippy::disallowed_methods, reason = "a moment; nothing depends on which")]
     let (mut known, now) = (Known::default(), Instant::now());
-    assert_eq!(known.judge(&claim, now, NOW), None);
+    assert_eq!(known.judge(&claim, now, NOW), Err(claim.address.clone()));
     known.learn(claim.address.clone(), Ok(certificate.as_bytes()), authorities, (now, NOW));
     known.judge(&claim, now, NOW).unwrap()
 }
@@ -217,12 +218,13 @@ fn what_cannot_be_read_proves_nothing_and_harms_nobody() {
         (format!("{token};info=<{ADDRESS}>;alg=RS256;ppt=shaken"), Err(Fault::Malformed)),
         (format!("{token};info=<{ADDRESS}>"), Err(Fault::Malformed)),
         (format!("{long};{params}"), Err(Fault::Malformed)),
-        (format!("{token};info=<{ADDRESS}>;ppt=\"div\""), Ok(None)),
+        (format!("{token};info=<{ADDRESS}>;ppt=\"div\""), Err(Fault::Malformed)),
+        (format!("{token};info=<{ADDRESS}>;ppt=\"rcd\""), Ok(None)),
     ] {
         assert_eq!(claim(&call(&identity), NOW), expected, "{identity}");
     }
     // One that we know may come after one that we do not.
-    let both = format!("{token};info=<{ADDRESS}>;ppt=\"div\"\r\nIdentity: {good}");
+    let both = format!("{token};info=<{ADDRESS}>;ppt=\"rcd\"\r\nIdentity: {good}");
     assert!(claim(&call(&both), NOW).unwrap().is_some());
 }
 
@@ -309,6 +311,56 @@ fn the_compact_form_is_made_whole_of_what_the_call_says() {
     let headers = format!("Identity: {}\r\n", header("Fri, 15 Jan 2027 08:00:00 GMT"));
     let other = invite("sip:+12155550122@carrier.example", "sip:12155550131@example.com", &headers);
     assert_eq!(verdict(&other, &pem, &trusted), Verdict::Failed(Fault::Signature));
+}
+
+#[test]
+fn a_call_that_was_sent_on_is_good_if_all_who_did_have_signed_for_their_own_numbers() {
+    let authority = Authority::new();
+    let trusted = authority.authorities();
+    // One certificate for all: for ..0100 to ..0129, or to ..0150.
+    let calls = |count: u8, way: &[(&str, &str)]| {
+        let (signer, pem) = authority.signer(&range(count), 2100);
+        let original = Passport { dest: vec!["12155550130".into()], ..passport() };
+        let mut identities = vec![signer.identity(&original).unwrap()];
+        for (from, to) in way {
+            let (attestation, origid, div) = (None, None, Some((*from).to_owned()));
+            let dest = vec![(*to).to_owned()];
+            identities
+                .push(signer.identity(&Passport { dest, attestation, origid, div, ..passport() }).unwrap());
+        }
+        (call(&identities.join("\r\nIdentity: ")), pem)
+    };
+    let passed = Verdict::Passed {
+        number: "+12155550121".into(),
+        attestation: Some(Attestation::Full),
+        origin: passport().origid,
+    };
+    let failed = |fault| Verdict::Failed(fault);
+    for (count, way, expected) in [
+        (50, &[("12155550130", "12155550131")][..], passed.clone()),
+        (50, &[("12155550129", "12155550131"), ("12155550130", "12155550129")], passed.clone()),
+        // The number from which it was sent on is not the signer's.
+        (30, &[("12155550130", "12155550131")], failed(Fault::OtherNumbers)),
+        (50, &[], failed(Fault::OtherCalled)),
+        (50, &[("12155550130", "12155550132")], failed(Fault::OtherCalled)),
+        (50, &[("12155550129", "12155550131")], failed(Fault::OtherCalled)),
+        (50, &[("12155550130", "12155550130")], failed(Fault::OtherCalled)),
+        (50, &[("12155550130", "12155550129"), ("12155550129", "12155550130")], failed(Fault::OtherCalled)),
+    ] {
+        let (request, pem) = calls(count, way);
+        assert_eq!(verdict(&request, &pem, &trusted), expected, "{way:?}");
+    }
+    // Somebody else's signature, for which another certificate has to be fetched.
+    let (signer, pem) = authority.signer(&range(50), 2100);
+    let (stranger, _) = authority.signer(&range(50), 2100);
+    let original = Passport { dest: vec!["12155550130".into()], ..passport() };
+    let div = Some("12155550130".to_owned());
+    let forged = stranger.identity(&Passport { attestation: None, origid: None, div, ..passport() }).unwrap();
+    let elsewhere = forged.replace(ADDRESS, "https://cert.example.org/other.cer");
+    let identities =
+        |link: &str| call(&format!("{}\r\nIdentity: {link}", signer.identity(&original).unwrap()));
+    assert_eq!(verdict(&identities(&forged), &pem, &trusted), failed(Fault::Signature));
+    assert_eq!(claim(&identities(&elsewhere), NOW), Err(Fault::Malformed), "info is not what is signed");
 }
 
 #[test]

@@ -16,6 +16,8 @@ pub(crate) struct Claim {
     signature: Vec<u8>,
     /// Where the certificate is.
     pub(crate) address: String,
+    /// Of a call that was sent on to another number: the claims of those who did, in their order (RFC 8946).
+    pub(super) sent_on: Vec<Self>,
 }
 
 /// The claim of a call at a moment in Unix seconds; `None`: it has none of a kind that we know.
@@ -29,13 +31,18 @@ pub(crate) fn claims(
     now: u64,
 ) -> Result<Option<Claim>, Fault> {
     let (mut fault, numbers) = (None, Numbers::of(request, numbering, is_ours));
+    let (mut claims, mut links) = (Vec::new(), Vec::new());
     for value in request.raw_all(Name::Identity).take(MOST_HEADERS) {
         match Claim::read(value, request, &numbers) {
             Ok(None) => {}
-            Ok(Some(claim)) => match claim.fits(&numbers, now) {
-                Ok(()) => return Ok(Some(claim)),
-                Err(why) => fault = fault.or(Some(why)),
-            },
+            Ok(Some(link)) if link.passport.div.is_some() => links.push(link),
+            Ok(Some(claim)) => claims.push(claim),
+            Err(why) => fault = fault.or(Some(why)),
+        }
+    }
+    for claim in claims {
+        match claim.fits(&links, &numbers, now) {
+            Ok(claim) => return Ok(Some(claim)),
             Err(why) => fault = fault.or(Some(why)),
         }
     }
@@ -72,7 +79,7 @@ impl Claim {
             params.split(';').find_map(find)
         };
         let kind = param("ppt");
-        if !matches!(kind.as_deref(), None | Some("shaken")) {
+        if !matches!(kind.as_deref(), None | Some("shaken" | "div")) {
             return Ok(None);
         }
         let info = param("info").ok_or(Fault::Malformed)?;
@@ -87,7 +94,10 @@ impl Claim {
         };
         let address_is_fit = address(info).is_some();
         if header.is_empty() && claims.is_empty() && address_is_fit {
-            return Self::compact((kind.is_some(), info, signature), request, numbers).map(Some);
+            return match kind {
+                None => Self::compact((info, signature), request, numbers).map(Some),
+                Some(_) => Err(Fault::Compact),
+            };
         }
         let said = passport::json(header)?;
         let said = |name: &str| said.get(name).and_then(|value| value.as_str()).map(str::to_owned);
@@ -100,59 +110,70 @@ impl Claim {
             return Err(Fault::Malformed);
         }
         Ok(Some(Self {
-            passport: Passport::read(claims, kind.is_some())?,
+            passport: Passport::read(claims, kind.as_deref())?,
             signed: format!("{header}.{claims}"),
             signature: passport::signature(signature)?,
             address: info.to_owned(),
+            sent_on: Vec::new(),
         }))
     }
 
     /// From the compact form (RFC 8225 §7): what is signed is made again of what the call says.
-    fn compact(
-        (is_shaken, info, signature): (bool, &str, &str),
-        request: &Request,
-        numbers: &Numbers,
-    ) -> Result<Self, Fault> {
-        if is_shaken {
-            return Err(Fault::Compact);
-        }
+    fn compact((info, signature): (&str, &str), request: &Request, numbers: &Numbers) -> Result<Self, Fault> {
         let iat = request.raw(Name::Date).and_then(seconds).ok_or(Fault::NoDate)?;
         let orig = numbers.caller.clone().ok_or(Fault::NoNumber)?;
         let dest = vec![numbers.called.clone().ok_or(Fault::OtherCalled)?];
-        let passport = Passport { orig, dest, iat, attestation: None, origid: None };
-        let signed = passport.signed_part(info);
-        Ok(Self { passport, signed, signature: passport::signature(signature)?, address: info.to_owned() })
+        let passport = Passport { orig, dest, iat, attestation: None, origid: None, div: None };
+        let (signed, signature) = (passport.signed_part(info), passport::signature(signature)?);
+        Ok(Self { passport, signed, signature, address: info.to_owned(), sent_on: Vec::new() })
     }
 
-    /// Whether it is for this call, and of now.
-    fn fits(&self, numbers: &Numbers, now: u64) -> Result<(), Fault> {
+    /// The same with those of the links that lead from the number for which it is to the one that is called, if it is for this call, and of
+    /// now.
+    fn fits(mut self, links: &[Self], numbers: &Numbers, now: u64) -> Result<Self, Fault> {
         let caller = numbers.caller.as_ref().ok_or(Fault::NoNumber)?;
         if *caller != self.passport.orig {
             return Err(Fault::OtherCaller);
         }
         let called = numbers.called.as_ref().ok_or(Fault::OtherCalled)?;
-        if !self.passport.dest.contains(called) {
-            return Err(Fault::OtherCalled);
+        let mut last = &self;
+        let mut way = Vec::new();
+        while !last.passport.dest.contains(called) {
+            let leads_on = |link: &&Self| {
+                let from = link.passport.div.as_ref();
+                link.passport.orig == *caller && from.is_some_and(|from| last.passport.dest.contains(from))
+            };
+            // Whoever leads in a circle leads to nobody.
+            last =
+                links.iter().find(leads_on).filter(|_| way.len() < links.len()).ok_or(Fault::OtherCalled)?;
+            way.push(last.clone());
         }
-        if self.passport.iat.abs_diff(now) > FRESH {
+        if [&self].into_iter().chain(&way).any(|one| one.passport.iat.abs_diff(now) > FRESH) {
             return Err(Fault::Stale);
         }
-        Ok(())
+        self.sent_on = way;
+        Ok(self)
     }
 
-    /// What comes of it with the certificate.
-    pub(super) fn judge(self, certificate: &Certificate, now: u64) -> Verdict {
-        let Passport { orig, attestation, origid, .. } = &self.passport;
+    /// Whether its own certificate bears it out.
+    pub(super) fn holds(&self, certificate: &Certificate, now: u64) -> Result<(), Fault> {
+        // Who sends a call on answers for the number from which that was (RFC 8946 §4).
+        let number = self.passport.div.as_ref().unwrap_or(&self.passport.orig);
         if !certificate.is_valid(now) {
-            Verdict::Failed(Fault::Expired)
-        } else if !certificate.is_for(orig) {
-            Verdict::Failed(Fault::OtherNumbers)
+            Err(Fault::Expired)
+        } else if !certificate.is_for(number) {
+            Err(Fault::OtherNumbers)
         } else if !certificate.signs(self.signed.as_bytes(), &self.signature) {
-            Verdict::Failed(Fault::Signature)
+            Err(Fault::Signature)
         } else {
-            let number = format!("+{orig}");
-            Verdict::Passed { number, attestation: *attestation, origin: origid.clone() }
+            Ok(())
         }
+    }
+
+    /// What is known of the caller if it holds.
+    pub(super) fn passed(&self) -> Verdict {
+        let Passport { orig, attestation, origid, .. } = &self.passport;
+        Verdict::Passed { number: format!("+{orig}"), attestation: *attestation, origin: origid.clone() }
     }
 }
 

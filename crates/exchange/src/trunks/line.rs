@@ -160,6 +160,7 @@ fn passport(number: &str, attestation: Attestation, call: Dialled<'_>, config: &
         iat: 0,
         attestation: Some(attestation),
         origid: Some(origin(call.caller, &config.key)?),
+        div: None,
     })
 }
 

@@ -25,10 +25,11 @@ def bindings(sizes):
                 before = exchange.pss()
                 filled = load(exchange, registrations(size, 10_000), f"fill {size}", binary, weigh=False).result
                 held = exchange.pss()
-                renewed = load(exchange, registrations(8000, 2000, users=size), f"renew {size}", binary, weigh=False)
                 # The lesser of two: in one, the exchange may still write down the bindings that it acknowledged before.
-                called = [load(exchange, calls(4000, 1000), f"call among {size}", binary, weigh=False) for _ in range(2)]
-                curve.append({"bindings": filled["completed"], "reg": per_unit(renewed),
+                flags = registrations(6000, 2000, users=size)
+                renewed = [load(exchange, flags, f"renew {size}", binary, weigh=False) for _ in range(2)]
+                called = [load(exchange, calls(3000, 1000), f"call among {size}", binary, weigh=False) for _ in range(2)]
+                curve.append({"bindings": filled["completed"], "reg": min(map(per_unit, renewed)),
                               "call": min(map(per_unit, called)),
                               "bytes": (held - before) / max(filled["completed"], 1)})
         first, last = curve[0], curve[-1]

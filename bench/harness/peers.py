@@ -12,7 +12,7 @@ from .process import Failed, Process, cpu, pss, tree, wait_until_free, wakeups
 HERE = Path(__file__).resolve().parent.parent
 PASSWORD = "secret"
 # Needs that lead media through the exchange; the callers' speech of the same name has to be bridged to plain PCMU.
-MEDIA = ("media", "sdes", "opus")
+MEDIA = ("media", "sdes", "dtls", "opus")
 # Callers and callees are u0 …, b0 … of this domain.
 DOMAIN = "127.0.0.1"
 # Media ports lie below those that the system gives to the sockets of the load: a taken port would be a silent call.
@@ -55,6 +55,11 @@ class Exchange:
     def run(self, command, name, **options):
         """Starts one of its programs."""
         self.processes.append(Process(command, self.folder, name, **options))
+
+    @classmethod
+    def beside(cls, number):
+        """The same at another port, so that several run at the same time; for what needs no relay."""
+        return type(cls.__name__, (cls,), {"port": cls.port + 10 * number, "ports": ()}) if number else cls
 
     @property
     def pids(self):
@@ -99,7 +104,8 @@ class Kamailio(Exchange):
 
     def start(self, need, memory=1024, **_):
         flags = {"plain": "", "digest": "-A WITH_AUTH", "media": "-A WITH_RTPENGINE", "streams": "-A WITH_TCP",
-                 "sdes": "-A WITH_RTPENGINE -A WITH_SDES", "opus": "-A WITH_RTPENGINE -A WITH_OPUS"}[need]
+                 "sdes": "-A WITH_RTPENGINE -A WITH_SDES", "dtls": "-A WITH_RTPENGINE -A WITH_DTLS",
+                 "opus": "-A WITH_RTPENGINE -A WITH_OPUS"}[need]
         if need in MEDIA:
             self.run(RTPENGINE.format(ng=2327, cli=2328).split(), "rtpengine")
         command = KAMAILIO.format(memory=memory, port=self.port, flags=flags, here=HERE, folder=self.folder)

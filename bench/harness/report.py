@@ -40,6 +40,7 @@ TABLE = [
     Line("rtp100", "… against a bare receive and send, 200 sockets", "µs", 1.3, 1.0, peer="Floor"),
     Line("rtp400", "… against a bare receive and send, 800 sockets", "µs", 1.3, 1.0, peer="Floor"),
     Line("sdes", "SRTP (SDES) to RTP and back, 100 calls, per packet", "µs", 0.5, 0.3),
+    Line("dtls", "SRTP (DTLS) to RTP and back, 100 calls, per packet", "µs", 0.5, 0.3),
     Line("opus", "Opus to PCMU and back, 50 calls, per packet", "µs", 1, 0.5),
     Line("opus", "… against what the codecs alone take", "µs", 1.3, 1.1, peer="Codecs"),
     Line("conference", "A speaker among 100 in a conference, in a second", "ms", own=True),

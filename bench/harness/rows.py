@@ -3,6 +3,7 @@
 import socket
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from . import growth
@@ -13,6 +14,8 @@ from .process import Failed
 
 # Transactions are kept for up to 64 T1 = 32 s (RFC 3261 §17): memory of what stays is read after that.
 SETTLE = 34
+# Seconds of nothing.
+IDLE = 3
 # Seconds: longer than what a search that only looks for a moment may borrow from queues and tables.
 SUSTAINED = 12
 # A step of the search for the highest rate is good below this share of failures and retransmissions.
@@ -38,18 +41,19 @@ def forwarded_calls(kind, folder, binary):
     """Calls at a rate that both carry."""
     with kind(folder, "plain") as exchange:
         load(exchange, calls(1000, 1000), "warm", binary, weigh=False)
-        run = load(exchange, calls(6000, 1000), "call", binary, weigh=False)
+        run = load(exchange, calls(5000, 1000), "call", binary, weigh=False)
     return {"call": per_unit(run), "call_bad": run.bad_share,
             "call_180_p99": run.result["latency_ms"]["invite_180"]["p99"]}
 
 
-# Where the search of a later round begins: two steps below what the one before found.
-FOUND = {}
+# Calls a second where the search of the first round begins, and where that of a later one does: a step below what the one
+# before found.
+FIRST, FOUND = 2500, {}
 
 
 def highest_rate(kind, folder, binary):
     """Raises the rate by a quarter until calls fail; then half of the best, for the latency."""
-    rate, best, steps = FOUND.get(kind.name, 1600), None, []
+    rate, best, steps = FOUND.get(kind.name, FIRST), None, []
     with kind(folder, "plain") as exchange:
         load(exchange, calls(1000, 1000), "warm", binary, weigh=False)
         misses = 0
@@ -61,13 +65,13 @@ def highest_rate(kind, folder, binary):
             misses = 0 if good else misses + 1
             if misses == 2 and best is None and rate > 200:
                 # A busy or small machine: begin lower.
-                misses, rate = 0, rate // 2
+                misses, rate = 0, int(rate / 1.25**2)
             if good:
                 best, rate = rate, int(rate * 1.25)
             time.sleep(0.5)
     if best is None:
         raise Failed(f"no rate was carried: {steps}")
-    FOUND[kind.name] = int(best / 1.25**2)
+    FOUND[kind.name] = int(best / 1.25)
     with kind(folder, "plain") as exchange:
         load(exchange, calls(1000, 1000), "warm", binary, weigh=False)
         half = load(exchange, calls(best // 2 * 3, best // 2), "half", binary, weigh=False)
@@ -98,51 +102,62 @@ def overload(kind, folder, binary, best):
     return found
 
 
+# A caller that hides has its calls bridged: they have two dialogs with the exchange.
+HIDES = ("--header", "Privacy: user")
+
+
 def memory(kind, folder, binary):
-    """Bytes of a binding and of a forwarded call that is up."""
-    found = {}
+    """Bytes of a binding, of a forwarded call that is up and of a bridged one, each in an exchange of its own at the same
+    time: what they wait for is long."""
+    rows = [memory_of_bindings, memory_of_calls]
+    rows += [memory_of_bridged_calls] if kind.name == "Offhook" else []
+    with ThreadPoolExecutor(len(rows)) as pool:
+        tasks = [pool.submit(row, kind.beside(number), f"{folder}-{number}", binary) for number, row in enumerate(rows)]
+        return {key: value for task in tasks for key, value in task.result().items()}
+
+
+def memory_of_bindings(kind, folder, binary):
+    """Bytes of a binding, and the processor time that a registration still cost after its answer."""
     with kind(folder, "plain") as exchange:
         load(exchange, registrations(1000, 1000, user="w"), "warm", binary, weigh=False)
         before = exchange.pss()
         run = load(exchange, registrations(100_000, 8000), "bindings", binary, weigh=False)
         answered = exchange.cpu()
         time.sleep(SETTLE)
-        found["reg_later"] = (exchange.cpu() - answered) * MICRO / max(run.result["completed"], 1)
-        found["binding_bytes"] = (exchange.pss() - before) / max(run.result["completed"], 1)
+        return {"reg_later": (exchange.cpu() - answered) * MICRO / max(run.result["completed"], 1),
+                "binding_bytes": (exchange.pss() - before) / max(run.result["completed"], 1)}
+
+
+def memory_of_calls(kind, folder, binary, *more, key="held_bytes"):
+    """Bytes of a call that is up."""
     with kind(folder, "plain") as exchange:
-        load(exchange, calls(200, 200), "warm", binary, weigh=False)
-        run = load(exchange, calls(5000, 1000, "--held", "--settle", f"{SETTLE}s"), "held", binary, until="watch")
-        found["held_bytes"] = grown(run)
-    return found
+        load(exchange, calls(200, 200, *more), "warm", binary, weigh=False)
+        flags = calls(5000, 500, *more, "--held", "--settle", f"{SETTLE}s")
+        return {key: grown(load(exchange, flags, key, binary, until="watch"))}
 
 
-# A caller that hides has its calls bridged: they have two dialogs with the exchange.
-HIDES = ("--header", "Privacy: user")
+def memory_of_bridged_calls(kind, folder, binary):
+    """The same of a call that is bridged."""
+    return memory_of_calls(kind, folder, binary, *HIDES, key="bridged_bytes")
 
 
 def bridged_calls(kind, folder, binary):
-    """The processor time of a bridged call beside that of a forwarded one, its memory while it is up, and the highest rate
-    that is carried beside the forwarded one. Only this program bridges; each figure is compared with its own."""
-    if kind.name != "Offhook":
-        return {}
+    """The processor time of a bridged call beside that of a forwarded one, and the highest rate that is carried beside the
+    forwarded one. Only this program bridges; each figure is compared with its own."""
     found = {}
     for name, more in (("plain", ()), ("bridged", HIDES)):
         with kind(folder, "plain") as exchange:
             load(exchange, calls(1000, 1000, *more), "warm", binary, weigh=False)
-            run = load(exchange, calls(6000, 1000, *more), f"{name}call", binary, weigh=False)
+            run = load(exchange, calls(5000, 1000, *more), f"{name}call", binary, weigh=False)
         found[name], found[f"{name}_bad"] = per_unit(run), run.bad_share
         found[f"{name}_max"] = carried(kind, folder, binary, more)
-    with kind(folder, "plain") as exchange:
-        load(exchange, calls(200, 200, *HIDES), "warm", binary, weigh=False)
-        flags = calls(5000, 500, *HIDES, "--held", "--settle", f"{SETTLE}s")
-        held = load(exchange, flags, "bridgedheld", binary, until="watch")
     return {"bridged_call": found["bridged"] / found["plain"], "bridged_max": found["bridged_max"] / found["plain_max"],
-            "bridged_bytes": grown(held), "bridged_us": found["bridged"], "bridged_bad": found["bridged_bad"]}
+            "bridged_us": found["bridged"], "bridged_bad": found["bridged_bad"]}
 
 
 def carried(kind, folder, binary, more):
     """The highest rate, in steps of a quarter, at which no calls fail for three seconds."""
-    rate, best = FOUND.get(kind.name, 1600), 0
+    rate, best = FOUND.get(kind.name, FIRST), 0
     while True:
         with kind(folder, "plain") as exchange:
             load(exchange, calls(1000, 1000, *more), "warm", binary, weigh=False)
@@ -159,7 +174,7 @@ def relayed_sound(count):
     """Both directions of `count` calls, 50 packets a second each."""
     def row(kind, folder, binary):
         with kind(folder, "media") as exchange:
-            flags = calls(count, 100, "--held", "--rtp", "--settle", "1s", "--watch", "4s")
+            flags = calls(count, count, "--held", "--rtp", "--settle", "1s", "--watch", "4s")
             run = load(exchange, flags, f"rtp{count}", binary)
         sound = run.result["rtp"]
         return {f"rtp{count}": run.cpu("watch", "watched") * MICRO / max(sound["received"], 1),
@@ -172,7 +187,7 @@ def bridged_sound(need, count):
     """Both directions of `count` calls whose callers do not speak as the callees do."""
     def row(kind, folder, binary):
         with kind(folder, need) as exchange:
-            flags = calls(count, 50, "--held", "--rtp", "--speech", need, "--settle", "1s", "--watch", "4s")
+            flags = calls(count, count, "--held", "--rtp", "--speech", need, "--settle", "1s", "--watch", "4s")
             run = load(exchange, flags, need, binary)
         sound = run.result["rtp"]
         return {need: run.cpu("watch", "watched") * MICRO / max(sound["received"], 1),
@@ -198,9 +213,9 @@ def start_and_idle(kind, folder, _binary):
     with kind(folder, "plain") as exchange:
         time.sleep(1)
         before, pss = exchange.wakeups(), exchange.pss()
-        time.sleep(4)
+        time.sleep(IDLE)
         return {"start": exchange.start_seconds * 1000, "idle_mb": pss / 2**20,
-                "idle_wakeups": (exchange.wakeups() - before) / 4}
+                "idle_wakeups": (exchange.wakeups() - before) / IDLE}
 
 
 def connections(kind, folder, _binary, idle=2000, halves=100):
@@ -260,11 +275,12 @@ ROWS = {
     "rtp100": Row(relayed_sound(100)),
     "rtp400": Row(relayed_sound(400)),
     "sdes": Row(bridged_sound("sdes", 100)),
+    "dtls": Row(bridged_sound("dtls", 100)),
     "opus": Row(bridged_sound("opus", 50)),
     "conference": Row(conference, rounds=1, ours_alone=True),
     "tcp": Row(connections),
     "max": Row(highest_rate),
-    "bridged": Row(bridged_calls, rounds=1),
+    "bridged": Row(bridged_calls, rounds=1, ours_alone=True),
     # Memory hardly varies between rounds, and takes long to settle.
     "memory": Row(memory, rounds=1, together=True),
     "bad": Row(growth.bad_input, rounds=1),

@@ -1,38 +1,44 @@
-"""Two exchanges that know each other by the DNS only: RFC 3263 with dnsmasq, RFC 5922 with a certificate of the callee's."""
+"""Two exchanges, each in a network of its own, that know each other by the DNS only: RFC 3263 with dnsmasq, RFC 5922 with a
+certificate of the callee's."""
 
 from harness.cases import case, each
 from harness.conversation import converse
 from harness.dns import Dns, Silent
 from harness.exchange import Exchange
 from harness.failure import check, until
+from harness.network import OUTSIDE, among
 from harness.phones.offhook import Offhook, result
-from harness.wire import LOOPBACK
 
 HERE, THERE = "a.test", "b.test"
-OTHER_LOOPBACK = "127.0.0.2"
 SERVICES = {"udp": ("SIP+D2U", f"_sip._udp.{THERE}"), "tls": ("SIPS+D2T", f"_sips._tcp.{THERE}")}
 
 
-def offices(lab, transport="udp", dead_first=False, trusted=True, guests=LOOPBACK):
-    """Alice's exchange and Bob's, whose domain is in the DNS with one transport; Bob's takes calls from `guests`."""
-    dns = Dns(lab)
-    there = Exchange(lab, domain=THERE, host=OTHER_LOOPBACK, sets=[f'security.allow_from=["{guests}"]', dns.setting])
+def offices(lab, transport="udp", dead_first=False, trusted=True, guests=None):
+    """Alice's exchange and Bob's, whose domain is in the DNS with one transport; Bob's takes calls from `guests`, or hers."""
+    dns, places = Dns(lab, OUTSIDE), [among(lab), among(lab)]
+    sets = [f'security.allow_from=["{guests or places[0].host}"]', dns.setting]
+    there = Exchange(lab, domain=THERE, place=places[1], sets=sets)
     service, name = SERVICES[transport]
     dns.naptr(THERE, 10, service, name)
     if dead_first:
-        dns.address(f"sip1.{THERE}", OTHER_LOOPBACK)
-        dns.srv(name, f"sip1.{THERE}", Silent(lab, OTHER_LOOPBACK).port, 0)
-    dns.address(f"sip2.{THERE}", OTHER_LOOPBACK)
+        dns.address(f"sip1.{THERE}", OUTSIDE)
+        dns.srv(name, f"sip1.{THERE}", Silent(lab, OUTSIDE).port, 0)
+    dns.address(f"sip2.{THERE}", there.host)
     dns.srv(name, f"sip2.{THERE}", there.port_for(transport), 5)
-    dns.address(HERE, LOOPBACK)
+    dns.address(HERE, places[0].host)
     dns.start()
     bob = there.add("bob")
     there.start()
     sets = [dns.setting] + ([f"sip.peer_ca={there.authority}"] if trusted else [])
-    here = Exchange(lab, domain=HERE, sets=sets)
+    here = Exchange(lab, domain=HERE, place=places[0], sets=sets)
     alice = here.add("alice")
     here.start()
-    return Offhook(lab, here, alice, "caller"), Offhook(lab, there, bob, "callee")
+    return phone(lab, here, alice, "caller"), phone(lab, there, bob, "callee")
+
+
+def phone(lab, exchange, account, role):
+    """A phone beside its exchange."""
+    return Offhook(lab, exchange, account, role, place=exchange.place)
 
 
 CALLS = [
@@ -78,15 +84,14 @@ def what_the_dns_does_not_know_is_told(lab):
 
 @case()
 def a_dns_that_never_answers_delays_no_local_call(lab):
-    exchange = Exchange(lab, sets=[Silent(lab).setting, "dns.timeout=29s"])
+    exchange = Exchange(lab, place=among(lab), sets=[Silent(lab, OUTSIDE).setting, "dns.timeout=29s"])
     alice, bob, carol = exchange.add("alice"), exchange.add("bob"), exchange.add("carol")
     exchange.start()
-    asking = Offhook(lab, exchange, carol, "caller")
-    waiting = lab.run("abroad", [lab.binary, "call", "sip:x@nowhere.test", *asking.words])
+    waiting = phone(lab, exchange, carol, "caller").begin("sip:x@nowhere.test")
     until(lambda: "call started" in exchange.process.said(), 15, "the call to the other domain reached the exchange")
-    callee = Offhook(lab, exchange, bob, "callee")
+    callee = phone(lab, exchange, bob, "callee")
     callee.answer()
-    found = result(Offhook(lab, exchange, alice, "caller").dial(bob.address, "--duration", "1s"))
+    found = result(phone(lab, exchange, alice, "caller").dial(bob.address, "--duration", "1s"))
     check(found["code"] == 200, f"the local call: {found}")
     check(waiting.ended() is None, f"did not wait for the DNS: {waiting.said()}")
 
@@ -94,10 +99,10 @@ def a_dns_that_never_answers_delays_no_local_call(lab):
 @case()
 def a_stranger_is_not_let_in_and_not_relayed(lab):
     _, callee = offices(lab)
-    stranger = Offhook(lab, None, None, "caller", host="127.0.0.3")
-    there = callee.exchange
-    for target, code in ((f"sip:bob@{OTHER_LOOPBACK}:{there.port}", 407), (f"sip:x@{HERE}", 403)):
-        process = stranger.dial(target, *(["--server", f"{OTHER_LOOPBACK}:{there.port}"] if code == 403 else []))
+    stranger = Offhook(lab, None, None, "caller", place=among(lab))
+    server = "%s:%d" % callee.exchange.server
+    for target, code in ((f"sip:bob@{server}", 407), (f"sip:x@{HERE}", 403)):
+        process = stranger.dial(target, *(["--server", server] if code == 403 else []))
         found = result(process)
         check(found["code"] == code, f"{target}: wanted {code}, got {found}")
 
@@ -120,14 +125,14 @@ to = {{ reject = 604, reason = "Nobody knows this number" }}
 
 @case(seconds=90)
 def a_number_that_the_dns_knows_is_called_at_its_domain_and_another_goes_by_the_next_route(lab):
-    dns = Dns(lab)
+    dns, places = Dns(lab, OUTSIDE), [among(lab), among(lab)]
     dns.enum("+49301234567", f"!^.*$!sip:bob@{THERE}!")
     dns.enum("+49301234568", "!^.*$!mailto:bob@b.test!")
-    here, there = Exchange(lab, domain=HERE, sets=[dns.setting]), Exchange(
-        lab, domain=THERE, host=OTHER_LOOPBACK, sets=[f'security.allow_from=["{LOOPBACK}"]'])
+    here = Exchange(lab, domain=HERE, place=places[0], sets=[dns.setting])
+    there = Exchange(lab, domain=THERE, place=places[1], sets=[f'security.allow_from=["{here.host}"]'])
     service, name = SERVICES["udp"]
     dns.naptr(THERE, 10, service, name)
-    dns.address(f"sip.{THERE}", OTHER_LOOPBACK)
+    dns.address(f"sip.{THERE}", there.host)
     dns.srv(name, f"sip.{THERE}", there.port, 0)
     dns.start()
     with open(here.settings, "a") as settings:
@@ -135,7 +140,7 @@ def a_number_that_the_dns_knows_is_called_at_its_domain_and_another_goes_by_the_
     alice, bob = here.add("alice"), there.add("bob")
     here.start()
     there.start()
-    caller, callee = Offhook(lab, here, alice, "caller"), Offhook(lab, there, bob, "callee")
+    caller, callee = phone(lab, here, alice, "caller"), phone(lab, there, bob, "callee")
     for number in ("030-1234568", "030-1234569"):
         refused(caller, f"sip:{number}@{HERE}", 604, "Nobody knows this number")
     converse(caller, callee, target=f"sip:030-1234567@{HERE}")

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 from .failure import Failure, check, until
+from .network import Place
 from .wire import LOOPBACK, ask_with_credentials, options
 
 DOMAIN = "example.test"
@@ -43,8 +44,11 @@ class Account:
 class Exchange:
     """Not running until `start`; may be killed and started again on the same data."""
 
-    def __init__(self, lab, anchor="auto", domain=DOMAIN, host=LOOPBACK, sets=()):
-        """`sets` are further keys, each `KEY=VALUE`. Exchanges of one lab differ in their domain."""
+    def __init__(self, lab, anchor="auto", domain=DOMAIN, host=LOOPBACK, sets=(), place=None):
+        """`sets` are further keys, each `KEY=VALUE`. Exchanges of one lab differ in their domain. `place` is where it runs, if
+        not in the namespace of the case."""
+        self.place = place or Place(host)
+        host = self.place.host
         self.lab, self.process, self.domain, self.host, self.sets = lab, None, domain, host, list(sets)
         mark = "" if domain == DOMAIN else f"-{domain}"
         self.data = lab.folder / f"data{mark}"
@@ -80,7 +84,7 @@ class Exchange:
     def command(self, *words):
         """Runs a server command on this exchange's data, and returns what it printed."""
         argv = [self.lab.binary, *words, "-c", self.settings, "--data", self.data]
-        process = self.lab.run(f"offhook-{words[0]}", argv)
+        process = self.lab.run(f"offhook-{words[0]}", self.place.words(argv))
         status = process.wait(20)
         check(status == 0, f"offhook {' '.join(words)} ended with {status}: {process.said()}")
         return process.out.read_text()
@@ -93,7 +97,7 @@ class Exchange:
     def serve_command(self):
         """The words that run it in the foreground."""
         sets = [word for one in self.sets for word in ("--set", one)]
-        return [self.lab.binary, "serve", "-c", self.settings, "--data", self.data, *sets]
+        return self.place.words([self.lab.binary, "serve", "-c", self.settings, "--data", self.data, *sets])
 
     def _answers(self):
         if self.process.ended() is not None:

@@ -109,6 +109,13 @@ def behind(lab, routers):
     return inner
 
 
+def among(lab):
+    """A place among others of its kind, each in a network of its own: the case's namespace is the router between them."""
+    place = behind(lab, 0)
+    shell("sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward")
+    return place
+
+
 def join(outer, inner, name, networks):
     """A cable between two namespaces, or between the case's own and one; the inner end is called `net0`."""
     shell("ip", "link", "add", name, "type", "veth", "peer", "name", "net0", "netns", str(inner.pid))

@@ -55,7 +55,7 @@ class Peer:
         kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
         self.socket = socket.socket(socket.AF_INET, kind)
         self.socket.settimeout(3)
-        self.socket.bind((LOOPBACK, 0))
+        self.socket.bind((LOOPBACK if is_here(server[0]) else "", 0))
         if transport == "tcp":
             self.socket.connect(server)
         self.port = self.socket.getsockname()[1]
@@ -130,6 +130,16 @@ class Peer:
                     return answer
             pause = min(2 * pause, 4)
         return None
+
+
+def is_here(host):
+    """Whether an address is of this namespace, so that loopback reaches it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((host, 0))
+        except OSError:
+            return False
+    return True
 
 
 def authorization(challenge, method, uri, user, password):

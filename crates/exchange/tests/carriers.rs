@@ -13,19 +13,19 @@ use offhook_exchange::event::Event;
 use offhook_exchange::route::countries::Country;
 use offhook_exchange::route::{Choice, Destination, Numbering, Rule, Trunk, TrunkAuth};
 use offhook_media::command::{Command, Content};
-use offhook_sip::{Name, Request, Uri};
+use offhook_sip::{Message, Name, Request, Uri};
 
 const CARRIER: &str = "198.51.100.9:5060";
 const SECOND: &str = "198.51.100.10:5070";
 
-/// A carrier with a network of gateways, whose calls are counted.
-fn bench() -> Bench {
+/// A carrier with a network of gateways. If its calls are counted they have a leg of ours.
+fn bench(counted: bool) -> Bench {
     let mut bench = Bench::with(|config| {
         config.plan.numbering = Numbering::of(Country::of("DE").unwrap());
         let Ok(Uri::Sip(server)) = "sip:carrier.example".parse::<Uri>() else { panic!() };
         config.trunks.push(Trunk {
             networks: vec!["198.51.100.0/28".parse().unwrap()],
-            max_calls: Some(2),
+            max_calls: counted.then_some(2),
             ..Trunk::new("carrier", server, TrunkAuth::Address)
         });
         config.plan.rules.push(Rule {
@@ -41,8 +41,19 @@ fn bench() -> Bench {
         });
     });
     bench.pass(Duration::from_millis(1));
-    bench.resolve("198.51.100.9");
+    if counted {
+        bench.resolve("198.51.100.9");
+    }
     bench
+}
+
+/// Alice calls, and the carrier is found.
+fn reaches(bench: &mut Bench, counted: bool) -> Request {
+    assert_eq!(dial(bench, "030-987654"), 100);
+    if !counted {
+        bench.resolve("198.51.100.9");
+    }
+    bench.request(CARRIER)
 }
 
 fn dial(bench: &mut Bench, number: &str) -> u16 {
@@ -71,16 +82,17 @@ fn a_carrier_may_send_a_call_on_to_another_server_of_its_own() {
         "<sip:+4930987654@198.51.100.10:5070>",
         "<sip:+4930987654;npdi;rn=+4930@198.51.100.10:5070;user=phone?Subject=x>;q=0.5, <sip:nobody@203.0.113.1>;q=0.1",
     ] {
-        let mut bench = bench();
-        assert_eq!(dial(&mut bench, "030-987654"), 100);
-        let first = bench.request(CARRIER);
-        sent_on(&mut bench, CARRIER, &first, to);
-        let second = bench.request(SECOND);
-        assert!(!raw(&second, Name::Subject).contains('x'), "nothing of theirs comes into our request");
-        assert_ne!(first.call_id().unwrap(), second.call_id().unwrap());
-        let contact = format!("Contact: <sip:gw@{SECOND}>\n");
-        bench.send(SECOND, &reply(&second, 200, "d", &contact, &sdp("198.51.100.10", 7000)));
-        assert_eq!(bench.codes(ALICE), [200]);
+        for counted in [true, false] {
+            let mut bench = bench(counted);
+            let first = reaches(&mut bench, counted);
+            sent_on(&mut bench, CARRIER, &first, to);
+            let second = bench.request(SECOND);
+            assert!(!raw(&second, Name::Subject).contains('x'), "nothing of theirs comes into our request");
+            assert_eq!(first.call_id().unwrap() != second.call_id().unwrap(), counted);
+            let contact = format!("Contact: <sip:gw@{SECOND}>\n");
+            bench.send(SECOND, &reply(&second, 200, "d", &contact, &sdp("198.51.100.10", 7000)));
+            assert_eq!(bench.codes(ALICE), [200]);
+        }
     }
 }
 
@@ -95,12 +107,13 @@ fn it_is_followed_nowhere_else_and_said_in_words() {
         "<tel:+4930987654>",
         "*",
     ] {
-        let mut bench = bench();
-        assert_eq!(dial(&mut bench, "030-987654"), 100);
-        let first = bench.request(CARRIER);
-        sent_on(&mut bench, CARRIER, &first, to);
-        assert_eq!(refused(&mut bench), (502, words.to_owned()), "{to}");
-        over(bench);
+        for counted in [true, false] {
+            let mut bench = bench(counted);
+            let first = reaches(&mut bench, counted);
+            sent_on(&mut bench, CARRIER, &first, to);
+            assert_eq!(refused(&mut bench), (502, words.to_owned()), "{to}");
+            over(bench);
+        }
     }
 }
 
@@ -115,17 +128,38 @@ fn invited(bench: &mut Bench) -> Option<(&'static str, Request)> {
 
 #[test]
 fn servers_that_send_a_call_to_each_other_come_to_an_end() {
-    let mut bench = bench();
-    assert_eq!(dial(&mut bench, "030-987654"), 100);
-    let mut tries = 0;
-    while let Some((at, got)) = invited(&mut bench) {
-        tries += 1;
-        let to = if at == CARRIER { SECOND } else { CARRIER };
-        sent_on(&mut bench, at, &got, &format!("<sip:+4930987654@{to}>"));
+    for counted in [true, false] {
+        let mut bench = bench(counted);
+        let first = reaches(&mut bench, counted);
+        sent_on(&mut bench, CARRIER, &first, &format!("<sip:+4930987654@{SECOND}>"));
+        let mut tries = 1;
+        while let Some((at, got)) = invited(&mut bench) {
+            tries += 1;
+            let to = if at == CARRIER { SECOND } else { CARRIER };
+            sent_on(&mut bench, at, &got, &format!("<sip:+4930987654@{to}>"));
+        }
+        assert_eq!(tries, 4);
+        assert_eq!(refused(&mut bench).0, 502);
+        over(bench);
     }
-    assert_eq!(tries, 4);
-    assert_eq!(refused(&mut bench).0, 502);
-    over(bench);
+}
+
+#[test]
+fn a_server_that_the_dns_names_may_take_over_a_call_that_is_forwarded() {
+    let mut bench = bench(false);
+    assert_eq!(dial(&mut bench, "030-987654"), 100);
+    bench.resolve("203.0.113.9");
+    let first = bench.request("203.0.113.9:5060");
+    sent_on(&mut bench, "203.0.113.9:5060", &first, "<sip:+4930987654@203.0.113.9:5080>");
+    let second = bench.request("203.0.113.9:5080");
+    // Who has hung up is not called on.
+    let cancel = request("CANCEL", "sip:030-987654@example.com", "alice", ALICE, "", "");
+    let cancel = cancel.replace("CSeq: 1", "CSeq: 2").replace("z9hG4bKCANCELalice1", "z9hG4bKINVITEalice2");
+    bench.send(ALICE, &cancel);
+    sent_on(&mut bench, "203.0.113.9:5080", &second, "<sip:+4930987654@203.0.113.9>");
+    let is_ack = |one: &Message| one.as_request().is_some_and(|it| it.method().as_str() == "ACK");
+    assert!(bench.take("203.0.113.9:5060").iter().all(is_ack));
+    assert_eq!(bench.codes(ALICE).last(), Some(&487));
 }
 
 #[test]
@@ -136,7 +170,7 @@ fn numbers_and_names_that_are_none_reach_no_carrier() {
         ("030%0D%0A112".into(), 404),
         ("';DROP%20TABLE%20accounts;--".into(), 404),
     ] {
-        let mut bench = bench();
+        let mut bench = bench(true);
         assert_eq!(dial(&mut bench, &number), code, "{number}");
         assert!(bench.take(CARRIER).iter().all(|one| one.as_request().is_none()));
     }

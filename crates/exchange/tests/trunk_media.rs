@@ -235,6 +235,32 @@ fn a_trunk_that_is_not_to_be_asked_for_encryption_is_not() {
 }
 
 #[test]
+fn a_trunk_that_is_not_to_encrypt_is_not_answered_with_keys() {
+    for srtp in [SrtpPolicy::Off, SrtpPolicy::Prefer] {
+        let off = || bench(Some(SrtpPolicy::Off), &[], |config| config.srtp = srtp);
+        let mut refusing = off();
+        comes_in(&mut refusing, &savp("198.51.100.9"));
+        let refused = refusing.response(CARRIER);
+        assert_eq!(words(&refused), (488, "Media is not encrypted on this trunk".to_owned()), "{srtp:?}");
+        assert!(refusing.take(BOB).is_empty());
+        // Keys beside plain media are left lying.
+        let mut passing = off();
+        comes_in(&mut passing, &savp("198.51.100.9").replace("RTP/SAVP", "RTP/AVP"));
+        let got = passing.request(BOB);
+        assert!(!String::from_utf8_lossy(got.body()).contains(KEY));
+        let contact = format!("Contact: <sip:bob@{BOB}>\n");
+        passing.send(BOB, &reply(&got, 200, "b", &contact, &sdp("192.0.2.20", 4000)));
+        let told = String::from_utf8_lossy(passing.response(CARRIER).body()).into_owned();
+        assert!(told.contains(" RTP/AVP 0 8 101\r\n") && !told.contains("crypto"), "{srtp:?} {told}");
+        // What a phone encrypts on its own account ends here.
+        let mut leaving = off();
+        let got = called(&mut leaving, &savp("192.0.2.10"));
+        let shown = String::from_utf8_lossy(got.body()).into_owned();
+        assert!(shown.contains(" RTP/AVP 0 8 101\r\n") && !shown.contains("crypto"), "{srtp:?} {shown}");
+    }
+}
+
+#[test]
 fn an_end_of_ours_may_make_an_offer_where_all_media_has_to_be_encrypted() {
     let mut bench = Bench::with(|config| config.srtp = SrtpPolicy::Require);
     let text = request("INVITE", "sip:*43@example.com", "alice", ALICE, "", "");

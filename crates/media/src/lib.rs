@@ -13,6 +13,7 @@ pub mod dtmf;
 pub mod echo;
 #[doc(hidden)]
 pub mod fuzz;
+pub mod handshake;
 pub mod ice;
 pub mod identity;
 pub mod latch;

@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::time::Duration;
 
 use offhook_server::{Offline, RunFile, Settings};
@@ -39,7 +40,10 @@ impl AtRest {
             );
             return Err(Failure::new(NOT_RUNNING, text));
         }
-        let offline = Offline::open(&self.settings)?;
+        let offline = Offline::open(&self.settings).map_err(|error| match api_is_off(place) {
+            Some(why) if error.is_in_use() => why,
+            _ => Failure::from(error),
+        })?;
         for warning in &offline.warnings {
             eprintln!("offhook: {warning}");
         }
@@ -61,6 +65,9 @@ impl Api {
     pub(crate) fn of_running(place: &Place) -> Result<Self, Failure> {
         let settings = place.settings()?;
         running(&settings.data_dir).ok_or_else(|| {
+            if let Some(why) = api_is_off(&settings.data_dir) {
+                return why;
+            }
             let text = format!("no server runs with the data directory {}", settings.data_dir.display());
             Failure::new(NOT_RUNNING, text)
         })
@@ -104,13 +111,26 @@ impl Api {
 }
 
 /// The server that left its run file there, if it lives.
-fn running(data_dir: &std::path::Path) -> Option<Api> {
+fn running(data_dir: &Path) -> Option<Api> {
     let file = RunFile::read(data_dir)?;
     let url = file.url?;
     let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE));
     let agent: ureq::Agent = config.build().into();
     agent.get(format!("{url}/health/live")).call().ok()?;
     Some(Api::Server { url, token: file.token, agent })
+}
+
+/// What whoever asks is told when a server runs there that has no API.
+fn api_is_off(data_dir: &Path) -> Option<Failure> {
+    let file = RunFile::read(data_dir)?;
+    let lives = Path::new("/proc").join(file.pid.to_string()).exists();
+    let text = format!(
+        "the server of the data directory {} (process {}) has no API: web.http is off; with an address, such as \
+         \"127.0.0.1:8080\", it has one when it is started again",
+        data_dir.display(),
+        file.pid
+    );
+    (file.url.is_none() && lives).then(|| Failure::new(CANNOT_CONNECT, text))
 }
 
 fn over_http(

@@ -48,6 +48,23 @@ fn accounts_are_made_and_listed_with_and_without_a_running_server() {
 }
 
 #[test]
+fn who_asks_a_server_without_an_api_is_told_how_it_comes_by_one() {
+    let data = tempfile::tempdir().unwrap();
+    let _served = Served::start(data.path(), &["--set", "web.http=off"]);
+    for words in [
+        &["trunk", "set", "provider", "max_calls=4"][..],
+        &["account", "list"],
+        &["calls", "live"],
+        &["status"],
+    ] {
+        let output = run(data.path(), words);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(code(&output), 9, "{words:?}: {text}");
+        assert!(text.contains("has no API: web.http is off"), "{words:?}: {text}");
+    }
+}
+
+#[test]
 fn sighup_has_the_configuration_read_again_as_soon_as_the_server_is_ready() {
     const ALICE: &str = "[[account]]\naddress = \"sip:alice@127.0.0.1\"\npassword = \"correct-Horse-1\"\n";
     const BOB: &str = "[[account]]\naddress = \"sip:bob@127.0.0.1\"\n";

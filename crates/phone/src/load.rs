@@ -115,6 +115,8 @@ pub enum SpeechName {
     Plain,
     /// PCMU in SRTP, with keys in the SDP
     Sdes,
+    /// PCMU in SRTP, with keys from a DTLS handshake of each call
+    Dtls,
     /// Opus in the clear
     Opus,
 }

@@ -1,5 +1,5 @@
 //! The configuration as written: files, environment and flags, read into checked values. What they mean together
-//! is in [`crate::settings`].
+//! is in `settings`.
 //!
 //! Later sources win: built-in, `offhook.toml`, `conf.d/*.toml`, `OFFHOOK_…`, flags. Every mistake is found at once.
 

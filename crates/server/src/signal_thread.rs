@@ -1,4 +1,4 @@
-//! The thread that owns a shard: datagrams and everything else in, one flush per batch out.
+//! The thread that owns a shard: datagrams and everything else in, a flush after each few of a batch out.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -227,10 +227,15 @@ impl SignalThread {
             self.others.sort(datagrams, &mut self.state.own);
             self.take_facts(now);
             let unix = self.epoch.unix(now);
-            for (flow, bytes) in self.state.own.drain(..) {
+            let mut own = std::mem::take(&mut self.state.own);
+            for (before, (flow, bytes)) in own.drain(..).enumerate() {
+                if before % TOGETHER == TOGETHER - 1 {
+                    self.flush(poller);
+                }
                 self.recorder.message(unix, Way::Received, &flow, &bytes);
                 self.shard.handle(now, Input::Datagram { flow, bytes }, &mut self.state.out);
             }
+            self.state.own = own;
             self.flush(poller);
             if count < batch.capacity() {
                 return Ok(false);
@@ -508,4 +513,6 @@ fn is_passing(error: &io::Error) -> bool {
 
 const TICK: Duration = Duration::from_secs(1);
 const ROUNDS: usize = 8;
+/// After so many messages of a batch what they led to goes out: the first of a full batch need not wait for the last.
+const TOGETHER: usize = 16;
 const MOST_AT_ONCE: usize = 256;

@@ -17,30 +17,65 @@ struct Rung {
     at: Duration,
     from: String,
     to: String,
-    text: String,
+    said: Said,
     bytes: Bytes,
-    lost: bool,
+    fate: Fate,
+}
+
+/// What a message is, in a word or two.
+#[derive(Debug)]
+pub(crate) struct Said {
+    /// `INVITE`, `200 INVITE`.
+    pub(crate) what: String,
+    sdp: bool,
+}
+
+/// What the network does to a message beside carrying it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Arrives,
+    Late(Duration),
+    Lost,
+}
+
+impl Said {
+    pub(crate) fn of(bytes: &Bytes) -> Self {
+        let Ok(message) = Message::parse(bytes.clone()) else { return Self { what: "?".into(), sdp: false } };
+        let headers = message.headers();
+        let sdp = headers.has(Name::ContentType) && headers.body().starts_with(b"v=0");
+        let what = match &message {
+            Message::Request(request) => request.method().to_string(),
+            Message::Response(response) => {
+                let method = response.cseq().map(|cseq| cseq.method.to_string()).unwrap_or_default();
+                format!("{} {method}", response.status().code())
+            }
+        };
+        Self { what, sdp }
+    }
 }
 
 impl Ladder {
     /// Adds a message.
-    pub(crate) fn note(&mut self, at: Duration, from: &str, to: &str, bytes: &Bytes, lost: bool) {
+    pub(crate) fn note(&mut self, at: Duration, way: [String; 2], said: Said, bytes: &Bytes, fate: Fate) {
         if self.rungs.len() >= MOST {
             return;
         }
-        let text = match Message::parse(bytes.clone()) {
-            Ok(Message::Request(request)) => request.method().to_string(),
-            Ok(Message::Response(response)) => {
-                let method = response.cseq().map(|cseq| cseq.method.to_string()).unwrap_or_default();
-                format!("{} {method}", response.status().code())
-            }
-            Err(_) => "?".into(),
-        };
-        let sdp = Message::parse(bytes.clone()).is_ok_and(|message| {
-            message.headers().has(Name::ContentType) && message.headers().body().starts_with(b"v=0")
-        });
-        let text = if sdp { format!("{text} (SDP)") } else { text };
-        self.rungs.push(Rung { at, from: from.into(), to: to.into(), text, bytes: bytes.clone(), lost });
+        let [from, to] = way;
+        self.rungs.push(Rung { at, from, to, said, bytes: bytes.clone(), fate });
+    }
+
+    /// When somebody sent somebody this, such as `INVITE` or `200 INVITE`, whatever became of it.
+    pub fn times(&self, from: &str, to: &str, what: &str) -> Vec<Duration> {
+        self.sent(from, to, what).map(|rung| rung.at).collect()
+    }
+
+    /// The last of these messages.
+    pub fn last(&self, from: &str, to: &str, what: &str) -> Option<Bytes> {
+        self.sent(from, to, what).last().map(|rung| rung.bytes.clone())
+    }
+
+    fn sent(&self, from: &str, to: &str, what: &str) -> impl Iterator<Item = &Rung> {
+        self.rungs.iter().filter(move |rung| rung.from == from && rung.to == to && rung.said.what == what)
     }
 
     /// Whether a message to somebody has these words in it.
@@ -71,7 +106,13 @@ impl Ladder {
 fn draw_rung(rung: &Rung, from: usize, to: usize, columns: usize) -> String {
     let (left, right) = (from.min(to), from.max(to));
     let span = (right - left) * WIDTH - 1;
-    let label = if rung.lost { format!(" {} ✗ ", rung.text) } else { format!(" {} ", rung.text) };
+    let sdp = if rung.said.sdp { " (SDP)" } else { "" };
+    let fate = match rung.fate {
+        Fate::Arrives => String::new(),
+        Fate::Late(by) => format!(" +{}ms", by.as_millis()),
+        Fate::Lost => " ✗".into(),
+    };
+    let label = format!(" {}{sdp}{fate} ", rung.said.what);
     let line = format!("{label:─^width$}", width = span - 1);
     let arrow = if from < to { format!("{line}▶") } else { format!("◀{line}") };
     let mut text = " ".repeat(WIDTH / 2);

@@ -21,7 +21,7 @@ pub use link::Link;
 pub use nat::Nat;
 pub use office::Office;
 pub use phone::{Habit, Phone, PhoneId};
-pub use provider::{Manners, Provider};
+pub use provider::{Manners, Provider, Sound};
 pub use recordings::Recordings;
 pub use texts::Texts;
 pub use world::World;

@@ -46,7 +46,7 @@ pub struct Office {
     /// What was acknowledged: it outlives the process.
     stored: BTreeMap<AddressOfRecord, Bindings>,
     answers: Vec<Answer>,
-    restarts: u8,
+    pub(crate) restarts: u8,
     /// The recordings: they outlive the process.
     pub recordings: Recordings,
     /// The subscriptions that were written down, by our tags: so do they.

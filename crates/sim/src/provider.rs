@@ -17,6 +17,8 @@ pub struct Provider {
     pub manners: Manners,
     /// The Contact of the customer, as it was registered.
     pub registered: Option<String>,
+    /// What the sound of calls was offered as: the `m=` lines.
+    pub offered: Vec<String>,
     issued: u32,
 }
 
@@ -29,8 +31,23 @@ pub enum Manners {
     NeverContent,
     /// Registers, and answers calls with this.
     Refuses(u16),
+    /// Registers, and answers calls to which this sound is offered; refuses others with this status.
+    Takes(Sound, u16),
+    /// Knows its customers by their address, and answers their calls.
+    Trusts,
+    /// The same, but sends their calls on: the Contact of its 302.
+    SendsOn(&'static str),
     /// Says nothing.
     Silent,
+}
+
+/// The only sound that a provider takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sound {
+    /// The profile.
+    pub profile: &'static str,
+    /// A format that has to be among the offered.
+    pub format: &'static str,
 }
 
 impl Provider {
@@ -39,7 +56,14 @@ impl Provider {
 
     pub(crate) fn new(name: &str, ip: IpAddr) -> Self {
         let address = SocketAddr::new(ip, 5060);
-        Self { name: name.into(), address, manners: Manners::Serves, registered: None, issued: 0 }
+        Self {
+            name: name.into(),
+            address,
+            manners: Manners::Serves,
+            registered: None,
+            offered: Vec::new(),
+            issued: 0,
+        }
     }
 
     /// What it answers to a message.
@@ -47,6 +71,10 @@ impl Provider {
         let Ok(Message::Request(request)) = Message::parse(bytes) else { return Vec::new() };
         if self.manners == Manners::Silent {
             return Vec::new();
+        }
+        if let (Method::Invite, Manners::SendsOn(to)) = (request.method(), self.manners) {
+            let sent_on = answer(&request, Status::MOVED_TEMPORARILY).header(Name::Contact, to);
+            return vec![sent_on.finish().bytes().clone()];
         }
         let answers = match request.method() {
             Method::Register | Method::Invite if !self.is_content_with(&request) => vec![self.ask(&request)],
@@ -63,6 +91,9 @@ impl Provider {
             Method::Register => Name::Authorization,
             _ => Name::ProxyAuthorization,
         };
+        if self.manners == Manners::Trusts {
+            return true;
+        }
         let given = request.credentials(name).flatten().next();
         self.manners != Manners::NeverContent
             && given.is_some_and(|given| {
@@ -95,18 +126,30 @@ impl Provider {
         answer(request, Status::OK).header(Name::Contact, format!("{contact};expires={expires}")).finish()
     }
 
-    fn invite(&self, request: &Request) -> Vec<Response> {
-        let refused = match self.manners {
-            Manners::Refuses(code) => Status::new(code),
-            Manners::Serves | Manners::NeverContent | Manners::Silent => None,
+    fn invite(&mut self, request: &Request) -> Vec<Response> {
+        let body = String::from_utf8_lossy(request.body()).into_owned();
+        let offered = body.lines().find(|line| line.starts_with("m=audio ")).unwrap_or_default();
+        self.offered.push(offered.to_owned());
+        let (refused, sound) = match self.manners {
+            Manners::Refuses(code) => (Status::new(code), PLAIN),
+            Manners::Takes(sound, code) => (Status::new(code).filter(|_| !sound.is_in(offered)), sound),
+            Manners::Serves
+            | Manners::NeverContent
+            | Manners::Trusts
+            | Manners::SendsOn(_)
+            | Manners::Silent => (None, PLAIN),
         };
         if let Some(status) = refused {
             return vec![answer(request, status).finish()];
         }
         let ip = self.address.ip();
-        let sdp = format!(
-            "v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"
+        let Sound { profile, format } = sound;
+        let mut sdp = format!(
+            "v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio 4000 {profile} {format}\r\n"
         );
+        if profile == "RTP/SAVP" {
+            sdp.push_str(KEY);
+        }
         let contact = format!("<sip:gateway@{}>", self.address);
         let with = |status| answer(request, status).header(Name::Contact, &contact);
         vec![
@@ -116,6 +159,16 @@ impl Provider {
     }
 }
 
+impl Sound {
+    fn is_in(self, offered: &str) -> bool {
+        let mut words = offered.split_ascii_whitespace().skip(2);
+        words.next() == Some(self.profile) && words.any(|format| format == self.format)
+    }
+}
+
 fn answer(request: &Request, status: Status) -> offhook_sip::ResponseBuilder {
     Response::to_request(request, status).to_tag("provider").copy_record_route(request)
 }
+
+const PLAIN: Sound = Sound { profile: "RTP/AVP", format: "0" };
+const KEY: &str = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz\r\n";

@@ -1,11 +1,13 @@
 //! Seeded users who do everything badly for a while, and what must hold all the same.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use offhook_exchange::config::AnchorPolicy;
 use offhook_exchange::directory::{AddressOfRecord, Answering};
+use offhook_exchange::event::Event as Told;
 use offhook_ua::{CallId, Command, Event};
 use rand::RngExt as _;
 
@@ -22,7 +24,7 @@ pub struct Plan {
     pub steps: usize,
     /// How many shards the exchange has.
     pub shards: u8,
-    /// Whether users also transfer, park, fetch and pick up calls.
+    /// Whether users also transfer, park, fetch and pick up calls, and go elsewhere with their phones.
     pub moves: bool,
 }
 
@@ -141,7 +143,7 @@ fn move_call(world: &mut World, placed: &mut Vec<(PhoneId, CallId)>) {
             world.command(id, Command::Transfer { call, target });
         }
     };
-    match (world.rng.random_range(0..8), one, other) {
+    match (world.rng.random_range(0..9), one, other) {
         (0 | 1, Some(call), _) => transfer(world, call, format!("sip:user{whom}@example.com")),
         (2, Some(call), _) => transfer(world, call, "sip:700@example.com".into()),
         (3, Some(call), Some(other)) => {
@@ -158,6 +160,13 @@ fn move_call(world: &mut World, placed: &mut Vec<(PhoneId, CallId)>) {
         (7, _, _) => {
             let account = AddressOfRecord::new(&format!("user{}", id.0), "example.com");
             world.ask_exchange(&offhook_exchange::command::Command::Connect(account, format!("user{whom}")));
+        }
+        // Who has an address of its own finds itself elsewhere after a while.
+        (8, _, _) if world.phones[id.0].nat.is_none() => {
+            world.unplug(id);
+            let away = world.rng.random_range(0..4_000);
+            world.pass(Duration::from_millis(away));
+            world.move_phone(id);
         }
         _ => {}
     }
@@ -210,7 +219,28 @@ fn broken(world: &mut World, placed: &[(PhoneId, CallId)]) -> Option<String> {
     if known.iter().any(|devices| *devices != known[0]) {
         return Some(format!("the shards know different phones: {known:?}"));
     }
+    // What happened to calls whose exchange was killed is known to nobody.
+    if world.office.restarts == 0 {
+        return begun_and_ended(&world.office.events).find_map(|(call, begun, ended)| {
+            (begun != ended).then(|| format!("call {call} has begun {begun} times and ended {ended} times"))
+        });
+    }
     None
+}
+
+/// How often each call has begun and ended.
+fn begun_and_ended(events: &[Told]) -> impl Iterator<Item = (&str, usize, usize)> {
+    let mut calls: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    for event in events {
+        match event {
+            Told::CallStarted { call, .. } => calls.entry(call).or_default().0 += 1,
+            Told::CallEnded { call, .. } | Told::CallFailed { call, .. } => {
+                calls.entry(call).or_default().1 += 1;
+            }
+            _ => {}
+        }
+    }
+    calls.into_iter().map(|(call, (begun, ended))| (call, begun, ended))
 }
 
 fn has_ended(world: &World, id: PhoneId, call: CallId) -> bool {

@@ -17,6 +17,7 @@ use offhook_ua::{
 };
 use rand::{RngExt as _, SeedableRng as _};
 
+use crate::ladder::{Fate, Said};
 use crate::office::Sent;
 use crate::{Habit, Ladder, Link, Nat, Office, Phone, PhoneId, Provider};
 
@@ -43,6 +44,8 @@ pub struct World {
     wires: BTreeMap<(Instant, u64), Datagram>,
     /// What users are about to do.
     plans: BTreeMap<(Instant, u64), (PhoneId, Command)>,
+    /// Messages to which something is to happen: to whom, what, and how much later it arrives, if at all.
+    mishaps: Vec<(String, String, Option<Duration>)>,
     sent: u64,
 }
 
@@ -70,6 +73,7 @@ impl World {
             nats: Vec::new(),
             wires: BTreeMap::new(),
             plans: BTreeMap::new(),
+            mishaps: Vec::new(),
             sent: 0,
         }
     }
@@ -231,6 +235,21 @@ impl World {
         let (answers, sent) = self.office.ask(self.now, command);
         self.send_all(sent);
         answers
+    }
+
+    /// The next message of this kind to somebody, such as `200 INVITE`, arrives so much later than others.
+    pub fn delay(&mut self, to: &str, what: &str, by: Duration) {
+        self.mishaps.push((to.into(), what.into(), Some(by)));
+    }
+
+    /// The next message of this kind to somebody is lost.
+    pub fn lose(&mut self, to: &str, what: &str) {
+        self.mishaps.push((to.into(), what.into(), None));
+    }
+
+    /// A phone sends the exchange something of which its user agent knows nothing.
+    pub fn forge(&mut self, phone: PhoneId, bytes: Bytes) {
+        self.send(self.phones[phone.0].address, self.office.address, bytes, Some(phone));
     }
 
     /// A camera sends something.
@@ -402,11 +421,19 @@ impl World {
     }
 
     fn send(&mut self, from: SocketAddr, to: SocketAddr, bytes: Bytes, by: Option<PhoneId>) {
-        let arrives = self.link.carry(&mut self.rng).filter(|_| self.deaf != Some(to.ip()));
+        let mut arrives = self.link.carry(&mut self.rng).filter(|_| self.deaf != Some(to.ip()));
         if from.port() == 5060 {
-            let lost = arrives.is_none();
-            let (sender, receiver) = (self.name_of(by, from), self.name_of(None, to));
-            self.ladder.note(self.time(), &sender, &receiver, &bytes, lost);
+            let way = [self.name_of(by, from), self.name_of(None, to)];
+            let said = Said::of(&bytes);
+            let mishap = self.mishaps.iter().position(|(to, what, _)| *to == way[1] && *what == said.what);
+            let mishap = mishap.map(|at| self.mishaps.remove(at).2);
+            arrives = arrives.and_then(|after| mishap.map_or(Some(after), |late| Some(after + late?)));
+            let fate = match (arrives, mishap) {
+                (None, _) => Fate::Lost,
+                (Some(_), Some(Some(late))) => Fate::Late(late),
+                (Some(_), _) => Fate::Arrives,
+            };
+            self.ladder.note(self.time(), way, said, &bytes, fate);
         }
         let from = match by.and_then(|id| self.phones[id.0].nat) {
             Some(nat) => self.nats[nat].out(from, to),

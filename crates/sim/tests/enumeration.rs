@@ -149,3 +149,63 @@ fn a_silent_dns_delays_such_a_call_and_no_other() {
     world.pass(10 * SECOND);
     assert!(!rang(&world, carol));
 }
+
+/// Somebody wants Alice to talk with the number.
+fn click(world: &mut World) {
+    use offhook_exchange::command::Command as Operator;
+    world
+        .ask_exchange(&Operator::Connect(AddressOfRecord::new("alice", "example.com"), "030-1234567".into()));
+}
+
+#[test]
+fn services_look_for_numbers_too_and_take_the_next_rule_where_the_dns_knows_none() {
+    for (seed, expression, carols) in [
+        (80, Some("!^\\+49(.*)$!sip:\\1@other.example!"), false),
+        (81, Some("!^.*$!sip:carol@example.com!"), true),
+        (82, Some("!^.*$!mailto:bob@other.example!"), true),
+        // Our own address leads in a circle.
+        (83, Some("!^(.*)$!sip:\\1@example.com!"), true),
+        (84, None, true),
+    ] {
+        let (mut world, [alice, carol, bob]) = world(seed);
+        if let Some(expression) = expression {
+            world.office.dns.number(NUMBER, "e164.arpa", expression);
+        }
+        click(&mut world);
+        world.pass(12 * SECOND);
+        let (other, hz) = if carols { (carol, 700.0) } else { (bob, 1000.0) };
+        hears(&world, alice, hz);
+        hears(&world, other, 440.0);
+        assert_eq!(trees_asked(&world), ["own.test", "e164.arpa"], "{seed}");
+        let call = world.phones[other.0].ua.calls()[0];
+        world.command(other, Command::Hangup { call });
+        world.pass(SECOND);
+        assert!(world.phones[alice.0].ua.calls().is_empty());
+        is_over(world);
+    }
+}
+
+#[test]
+fn who_waits_for_a_service_does_not_wait_for_the_dns_for_ever() {
+    let (mut world, [alice, carol, bob]) = world(85);
+    world.office.dns.silent = true;
+    click(&mut world);
+    world.pass(100 * SECOND);
+    assert!(rang(&world, alice) && rang(&world, carol) && !rang(&world, bob));
+    let call = world.phones[alice.0].first_call();
+    world.command(alice, Command::Hangup { call });
+    is_over(world);
+}
+
+#[test]
+fn who_hangs_up_while_a_service_looks_for_a_number_rings_nowhere() {
+    let (mut world, [alice, carol, bob]) = world(86);
+    world.office.dns.delay = 3 * SECOND;
+    click(&mut world);
+    world.pass(3 * SECOND);
+    let call = world.phones[alice.0].first_call();
+    world.command(alice, Command::Hangup { call });
+    world.pass(20 * SECOND);
+    assert!(!rang(&world, carol) && !rang(&world, bob));
+    is_over(world);
+}

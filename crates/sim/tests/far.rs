@@ -222,6 +222,27 @@ fn a_dialog_of_phones_or_of_nobody_leads_to_whom_it_is_addressed() {
 }
 
 #[test]
+fn a_service_gives_its_call_to_nobody_of_another_shard_and_says_so() {
+    let mut refused = 0;
+    for seed in SEEDS {
+        let (mut world, [_, bob, _, dave]) = four(seed);
+        let call = world.call(bob, "*43");
+        world.pass(4 * SECOND);
+        let replaces = world.phones[bob.0].ua.replaces(call).unwrap();
+        replacing(&mut world, dave, &replaces, "<sip:bob@example.com>", "*43");
+        world.pass(4 * SECOND);
+        let (status, why) = world.phones[dave.0].ends()[0].clone();
+        if status == 481 && why.starts_with("A service has this call") {
+            refused += 1;
+            // The call that was meant goes on.
+            world.phones[bob.0].must_hear(1000.0);
+        }
+        nothing_is_left(&mut world);
+    }
+    assert!(refused > 0, "of some seeds they are of different shards");
+}
+
+#[test]
 fn what_rings_is_taken_by_another_phone_of_the_account_or_of_its_pickup_group() {
     for (seed, grouped) in SEEDS.flat_map(|seed| [(seed, true), (seed, false)]) {
         let (mut world, [alice, bob, _, dave]) = four(seed);

@@ -231,3 +231,43 @@ fn who_has_a_call_sent_on_is_not_who_speaks() {
     );
     assert_eq!(recorded(BOB, [Record::OnDemand, Record::Never], "*1"), 1, "it is the line's wish");
 }
+
+#[test]
+fn a_carrier_without_a_leg_of_ours_sends_a_call_on_to_its_own_servers_only() {
+    for (to, told) in [
+        ("<sip:+4930987654@198.51.100.2>", 200),
+        ("<sip:+4930987654@198.51.100.3>", 502),
+        ("<sip:+49900123456@198.51.100.2>", 502),
+    ] {
+        let mut world = World::new(8, |config| {
+            lines(config, &["one.test"]);
+            // The third has an address that is not the carrier's.
+            let networks = ["198.51.100.1/32", "198.51.100.2/32"].map(|one| one.parse().unwrap()).to_vec();
+            config.trunks[0] =
+                Trunk { networks, ..Trunk::new("one.test", uri("sip:one.test:5060"), TrunkAuth::Address) };
+        });
+        let alice = world.phone("alice", None);
+        for (name, manners) in [
+            ("one.test", Manners::SendsOn(to)),
+            ("two.test", Manners::Trusts),
+            ("three.test", Manners::Trusts),
+        ] {
+            let at = world.provider(name);
+            world.providers[at].manners = manners;
+        }
+        world.register(alice);
+        world.begin_ladder();
+        let call = world.call(alice, NUMBER);
+        world.pass(3 * SECOND);
+        world.command(alice, Command::Hangup { call });
+        world.pass(SECOND);
+        if told == 200 {
+            let names = ["alice", "exchange", "one.test", "two.test"];
+            compare_with_saved("trunk-sends-on", &world.ladder.draw(&names));
+        }
+        assert_eq!(world.phones[alice.0].ends()[0].0, told, "{to}");
+        let asked = |at: usize| world.providers[at].offered.len();
+        assert_eq!((asked(1), asked(2)), (usize::from(told == 200), 0), "{to}");
+        is_over(world);
+    }
+}

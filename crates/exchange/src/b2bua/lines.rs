@@ -2,16 +2,14 @@
 
 use std::time::Duration;
 
-use offhook_sip::{Response, SipUri, Status, Uri};
-use offhook_sip_stack::Flow;
+use offhook_sip::{Response, Status};
 use offhook_sip_stack::usage::invite::Party as Ender;
 
 use super::Env;
 use super::call::{Call, With};
 use super::ring::{Branch, Ring};
 use crate::config::SrtpPolicy;
-use crate::locality::address_of;
-use crate::proxy::{Target, deflection};
+use crate::proxy::{NOT_FOLLOWED, Target};
 use crate::refusal::Refusal;
 use crate::trunks::Outbound;
 
@@ -63,44 +61,37 @@ impl Ring {
         branch.target.alternatives.clear();
         self.groups.clear();
     }
+
+    /// A trunk has refused the media that it was offered: only trunks with other terms for it may do better. Whether there
+    /// is one.
+    pub(super) fn keep_other_terms(&mut self, at: usize, env: &Env<'_, '_>) -> bool {
+        let trunk_of = |target: &Target| target.line.as_ref().map(|line| line.trunk);
+        let Some(refused) = self.branches.get(at).and_then(|branch| trunk_of(&branch.target)) else {
+            return false;
+        };
+        let refused = env.terms(Some(refused));
+        let differs = |target: &Target| trunk_of(target).is_some_and(|one| env.terms(Some(one)) != refused);
+        self.groups.iter_mut().for_each(|group| group.retain(differs));
+        self.groups.retain(|group| !group.is_empty());
+        !self.groups.is_empty()
+    }
 }
 
 impl Branch {
-    /// Where its trunk sends the call on to by a 3xx (RFC 3261 §8.1.3.4): another server of the trunk, for the same number.
-    /// Anywhere else we do not follow, lest somebody else be called at the cost of the caller.
+    /// Where its trunk sends the call on to by a 3xx.
     pub(super) fn elsewhere(&mut self, response: Option<&Response>, env: &Env<'_, '_>) -> Option<Target> {
         let at = self.target.line.as_ref()?.trunk;
-        let trunk = env.config.trunks.get(at)?;
-        let Ok(Uri::Sip(to)) = deflection(response?)?.parse::<Uri>() else { return None };
-        let Ok(Uri::Sip(now)) = self.target.uri.parse::<Uri>() else { return None };
-        let number = |uri: &SipUri| {
-            let user = uri.user_unescaped()?;
-            // Where a number was ported to stands behind it (RFC 4694).
-            Some(user.split(';').next().unwrap_or_default().to_owned())
-        };
-        if number(&to) != number(&now) {
-            return None;
-        }
-        let flow = self.target.flow;
-        let names_it = [&trunk.server, trunk.next_hop()].iter().any(|one| one.host() == to.host());
-        let remote = match address_of(&to, flow.transport.default_port()) {
-            Some(remote) if trunk.is_in_networks(remote.ip()) || env.trunks.is_server(at, remote.ip()) => {
-                remote
-            }
-            None if names_it => flow.remote,
-            _ => return None,
-        };
+        let is_server = |ip| env.trunks.is_server(at, ip);
+        let onward = env.config.trunks.get(at)?.sends_on(&self.target, response?, is_server)?;
         self.sent_on = true;
-        let connection = flow.connection.filter(|_| remote == flow.remote);
-        let uri = to.without_headers().with_param("user", Some("phone")).to_string();
-        let alternatives = std::mem::take(&mut self.target.alternatives);
-        Some(Target { uri, flow: Flow { remote, connection, ..flow }, alternatives, ..self.target.clone() })
+        self.target.alternatives.clear();
+        Some(onward)
     }
 
     /// Why its trunk has refused the media that it was offered, where no other may be offered.
     pub(super) fn refused_media(&self, status: Status, env: &Env<'_, '_>) -> Option<String> {
         let terms = env.terms(Some(self.target.line.as_ref()?.trunk))?;
-        let requires = status == Status::NOT_ACCEPTABLE_HERE && terms.srtp == Some(SrtpPolicy::Require);
+        let requires = is_of_media(status) && terms.srtp == Some(SrtpPolicy::Require);
         requires.then(|| "The provider refuses encrypted media (SRTP), which its trunk requires".into())
     }
 
@@ -136,6 +127,14 @@ fn is_of_trunk(by: Ender, status: Status, silent: bool) -> bool {
     silent || by == Ender::Network || of_ours || status.class() == 5 || status.is_redirection()
 }
 
+/// Whether a response refuses the media that was offered, not the call.
+pub(super) const fn is_of_media(status: Status) -> bool {
+    matches!(
+        status,
+        Status::NOT_ACCEPTABLE_HERE | Status::UNSUPPORTED_MEDIA_TYPE | Status::NOT_ACCEPTABLE_ANYWHERE
+    )
+}
+
 /// Others come before it for a while: as long as it says, or a minute if it was not there.
 fn shun(trunk: usize, by: Ender, status: Status, retry_after: Option<u32>, env: &mut Env<'_, '_>) {
     let time = match (by, retry_after) {
@@ -164,9 +163,7 @@ pub(super) fn told(by: Ender, status: Status, reason: &str) -> (Status, String) 
         (_, Status::SERVICE_UNAVAILABLE) => {
             (Status::SERVER_INTERNAL_ERROR, format!("The provider cannot serve now: {reason}"))
         }
-        (_, status) if status.is_redirection() => {
-            (Status::BAD_GATEWAY, "The provider sends the call elsewhere, where we do not follow".into())
-        }
+        (_, status) if status.is_redirection() => (NOT_FOLLOWED.0, NOT_FOLLOWED.1.into()),
         (_, status) => (status, reason.to_owned()),
     }
 }

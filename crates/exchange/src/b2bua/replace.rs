@@ -42,6 +42,11 @@ impl Table {
         self.replaced(replaces, accounts).is_some()
     }
 
+    /// Whether such a dialog is of a call with a service, which hands it to those of its own shard only.
+    pub(crate) fn is_services(&self, replaces: &Replaces, accounts: &[AddressOfRecord]) -> bool {
+        self.replaced(replaces, accounts).is_some_and(|at| self.is_with_service(at))
+    }
+
     /// Whether a dialog is of a leg of ours.
     pub(crate) fn has_dialog(&self, replaces: &Replaces) -> bool {
         self.tags.contains_key(&*replaces.to_tag)

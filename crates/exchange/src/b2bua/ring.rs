@@ -25,7 +25,7 @@ use crate::proxy::Target;
 use crate::proxy::anchor::Role;
 use crate::proxy::protection::Manner;
 use crate::proxy::signed_route::{Party, PartyName};
-use crate::proxy::{SILENCE, by_preference, deflection, rank};
+use crate::proxy::{MOST_SENT_ON, SILENCE, by_preference, deflection, rank};
 use crate::refusal::Refusal;
 use crate::trunks::Trunks;
 
@@ -372,22 +372,25 @@ impl Call {
             false => branch.again(by, status, env),
         };
         let failed = branch.is_trunks_failure((by, status), retry_after, again.is_none(), env);
+        let refuses_media = failed == Some(false) && by == Ender::Peer && lines::is_of_media(status);
         let (status, reason) = match (branch.given_up, failed) {
             (Some((status, reason)), _) => (status, reason.to_owned()),
             (None, Some(_)) => lines::told(by, status, reason),
             (None, None) => told(by, status, reason),
         };
         let reason = branch.refused_media(status, env).unwrap_or(reason);
-        if failed == Some(false) {
+        let has_other_terms = refuses_media && ring.keep_other_terms(at, env);
+        if failed == Some(false) && !has_other_terms {
             // It is about the one who is called, to whom no other trunk leads any better.
             ring.groups.clear();
         }
-        if again.is_none() {
+        // What one trunk thinks of the media is no news while another is asked.
+        if again.is_none() && !has_other_terms {
             ring.fails(status, &reason, retry_after);
         }
         // Who declines speaks for itself, not for its group.
         let hunts = ring.kept.as_ref().is_some_and(|kept| kept.asking.hunt.is_some());
-        if status.class() == 6 && !hunts {
+        if status.class() == 6 && !hunts && !has_other_terms {
             ring.groups.clear();
             for branch in &mut ring.branches {
                 branch.leave(&self.about.call_id, env);
@@ -587,6 +590,4 @@ fn open_anchor(
     Some(number)
 }
 
-/// How often the trunks of a call may send it on.
-const MOST_SENT_ON: usize = 3;
 const COMPLETED_ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";

@@ -137,25 +137,17 @@ impl Core {
         places: &mut Vec<Place>,
         cx: &mut Context<'_>,
     ) -> Result<Paid, Refusal> {
-        let Wanted { dial, for_call, .. } = wanted;
+        let Wanted { dial, .. } = wanted;
         if self.draining {
             return Err(Status::SERVICE_UNAVAILABLE.into());
         }
-        let account = dial.by.as_ref().and_then(|by| self.directory.account(by)).cloned();
-        let caller = match account {
-            Some(account) => Caller::Account(account),
-            None if self.config.authentication == Authentication::Off => Caller::Unproven,
-            None => Caller::Stranger,
-        };
-        let call_id = for_call.and_then(|call| self.bridged.call_id(call)).unwrap_or_default().to_owned();
+        let (caller, call_id) = self.caller_for(wanted);
         let (mut all, mut why) = (Paid { targets: Vec::new(), charged: None }, None);
         for to in &dial.to {
             match self.targets_at(to, (&caller, &call_id), places, cx) {
                 // One answers: what another would have cost is not spent.
-                Ok(Paid { targets, charged }) => {
-                    all.targets.extend(targets);
-                    let before =
-                        if charged.is_some() { std::mem::replace(&mut all.charged, charged) } else { None };
+                Ok(paid) => {
+                    let before = all.add(paid);
                     self.forgo(before, cx);
                 }
                 Err(refusal) => why = Some(refusal),
@@ -181,12 +173,25 @@ impl Core {
         } else {
             Way::elsewhere(&uri)?
         };
-        let mut way = way;
-        // Nobody waits for the DNS here.
-        while let Way::Sought(sought) = way {
-            way = *sought.otherwise?;
-        }
+        self.targets_by(way, (caller, call_id), places, cx)
+    }
+
+    /// The targets to which a way leads, or the place that has to be looked for first.
+    pub(super) fn targets_by(
+        &mut self,
+        way: Way,
+        (caller, call_id): (&Caller, &str),
+        places: &mut Vec<Place>,
+        cx: &mut Context<'_>,
+    ) -> Result<Paid, Refusal> {
         match way {
+            Way::Sought(sought) => match Place::of_number(sought) {
+                Ok(place) => {
+                    places.push(place);
+                    Ok(Paid { targets: Vec::new(), charged: None })
+                }
+                Err(otherwise) => self.targets_by(*otherwise?, (caller, call_id), places, cx),
+            },
             Way::Phones(found) => {
                 let account = found.account;
                 let mut phones = found.phones?;
@@ -199,11 +204,18 @@ impl Core {
                 places.push(place);
                 Ok(Paid { targets: Vec::new(), charged })
             }
-            // The DNS would have to be asked for the number first.
-            Way::Sought(_) => Err(Refusal::new(
-                Status::TEMPORARILY_UNAVAILABLE,
-                "Services call no numbers that have to be looked for in the DNS (ENUM)",
-            )),
         }
+    }
+
+    /// Who answers for a call of ours, and the Call-ID of the call for which it is.
+    pub(super) fn caller_for(&self, wanted: &Wanted) -> (Caller, String) {
+        let account = wanted.dial.by.as_ref().and_then(|by| self.directory.account(by)).cloned();
+        let caller = match account {
+            Some(account) => Caller::Account(account),
+            None if self.config.authentication == Authentication::Off => Caller::Unproven,
+            None => Caller::Stranger,
+        };
+        let call_id = wanted.for_call.and_then(|call| self.bridged.call_id(call)).unwrap_or_default();
+        (caller, call_id.to_owned())
     }
 }

@@ -199,17 +199,21 @@ impl Core {
             None => None,
         };
         let (id, rates) = (charge.as_ref().map(|charge| charge.id), &self.proxy.active.spending.rates);
-        let sent = by.map(|by| Event::CallSent {
-            call: asking.request.call_id().unwrap_or_default().to_owned(),
-            trunk: by.trunk,
-            dialled: by.dialled,
-            sent: by.sent,
-            charged: charge.as_ref().map(|charge| (charge.account.clone(), charge.day)),
-            price: rates.price(&by.number),
-            currency: rates.currency().to_owned(),
+        let by = by.and_then(|by| {
+            let at = self.config.trunk_named(&by.trunk)?;
+            let sent = Event::CallSent {
+                call: asking.request.call_id().unwrap_or_default().to_owned(),
+                trunk: by.trunk,
+                dialled: by.dialled,
+                sent: by.sent,
+                charged: charge.as_ref().map(|charge| (charge.account.clone(), charge.day)),
+                price: rates.price(&by.number),
+                currency: rates.currency().to_owned(),
+            };
+            Some((at, sent))
         });
         let concern = self.concern(&asking, None);
-        let outward = Outward { asking, to: uri, planned, emergency, asserted, concern, charge, sent };
+        let outward = Outward { asking, to: uri, planned, emergency, asserted, concern, charge, by };
         let started = self.proxy.start_elsewhere(server, outward, &self.config, &mut self.transactions, cx);
         if let (Err(_), Some(id)) = (&started, id) {
             self.proxy.active.spending.over(id, cx.epoch.unix(cx.now));
@@ -219,6 +223,11 @@ impl Core {
 }
 
 impl Config {
+    /// The place of a trunk that is in use.
+    pub(super) fn trunk_named(&self, name: &str) -> Option<usize> {
+        self.trunks.iter().position(|trunk| trunk.name == name && !trunk.retired)
+    }
+
     /// Whether someone without an account may call in from an address.
     pub(crate) fn lets_in(&self, ip: IpAddr) -> bool {
         self.strangers == Strangers::Allow || self.allow_from.iter().any(|network| network.contains(&ip))

@@ -114,6 +114,10 @@ impl Core {
     ) -> Result<(), Refusal> {
         let accounts = may.map_err(|status| match status {
             Status::FORBIDDEN => Refusal::new(status, "This call is not yours to take"),
+            Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST => Refusal::new(
+                status,
+                "A service has this call, and cannot give it to a caller of another thread",
+            ),
             status => status.into(),
         })?;
         let called = Called { replaces: true, ..Called::default() };
@@ -133,7 +137,12 @@ impl Core {
         (replaces, accounts): (&Replaces, &[AddressOfRecord]),
         cx: &mut Context<'_>,
     ) {
-        let may = self.may_replace(replaces, accounts);
+        // What a service knows of the call is here, as is its party; who is to come is there.
+        let is_services = self.bridged.is_services(replaces, accounts);
+        let may = match self.may_replace(replaces, accounts) {
+            Some(Ok(_)) if is_services => Some(Err(Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST)),
+            may => may,
+        };
         let answer = Halves::Replaceable { question, may };
         cx.out.shards.push((shard, ShardMessage::Halves(answer)));
     }

@@ -1,15 +1,18 @@
-//! Those whom services call in other domains, and by trunks that nobody looks after: their servers are found in the DNS first
-//! (RFC 3263), as those of forwarded calls are.
+//! Those whom services call in other domains, by trunks that nobody looks after, and at numbers that the DNS may know (ENUM): where
+//! they are is found in the DNS first, as for forwarded calls.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use offhook_sip::{SipUri, Status};
+use offhook_sip::{SipUri, Status, Uri};
 use offhook_sip_stack::Flow;
-use offhook_sip_stack::locate::{DnsAnswer, DnsFailure, Hop, Lookup, Question, Step};
+use offhook_sip_stack::locate::{
+    DnsAnswer, DnsFailure, Enumerated, Enumeration, Hop, Lookup, Question, Step,
+};
 
 use super::Core;
-use super::outward::To;
+use super::enumerate::Sought;
+use super::outward::{To, Way};
 use super::trunks::Paid;
 use crate::b2bua::Wanted;
 use crate::context::{Alarm, Context};
@@ -36,15 +39,39 @@ struct Search {
     places: Vec<Place>,
 }
 
-/// One place whose servers are looked for.
+/// One place that is looked for.
 pub(super) struct Place {
+    seeks: Seeks,
+    first: Vec<Question>,
+}
+
+#[derive(Default)]
+enum Seeks {
+    /// Where a number is.
+    Number(Enumeration, Box<Sought>),
+    /// Where the servers of a domain or a trunk are.
+    Servers(Box<Servers>),
+    /// It has been found, or never will be.
+    #[default]
+    Nothing,
+}
+
+struct Servers {
     to: SipUri,
     planned: bool,
     /// What is said to the trunk that it is.
     line: Option<Arc<Outbound>>,
-    /// `None`: it has been found, or never will be.
-    lookup: Option<Lookup>,
-    first: Vec<Question>,
+    lookup: Lookup,
+}
+
+impl Place {
+    /// Of a number; `Err` with the other way if none can be asked for.
+    pub(super) fn of_number(sought: Box<Sought>) -> Result<Self, Result<Box<Way>, Refusal>> {
+        match Enumeration::start(&sought.number, &sought.tree) {
+            Some((search, first)) => Ok(Self { seeks: Seeks::Number(search, sought), first: vec![first] }),
+            None => Err(sought.otherwise),
+        }
+    }
 }
 
 impl Searches {
@@ -89,10 +116,7 @@ impl Core {
         let to = uri.without_headers();
         let (lookup, first) =
             Lookup::start(&to, &self.config.spoken()).map_err(|why| unreachable(why, &to))?;
-        let trunk = by.and_then(|by| {
-            let at = self.config.trunks.iter().position(|trunk| trunk.name == by.trunk && !trunk.retired)?;
-            Some((by, at))
-        });
+        let trunk = by.and_then(|by| self.config.trunk_named(&by.trunk).map(|at| (by, at)));
         let (mut line, mut charged) = (None, None);
         if let Some((by, at)) = trunk {
             let charge = self.afford((caller, call_id), &by.number, emergency, cx)?;
@@ -107,25 +131,33 @@ impl Core {
                 .get(at)
                 .map(|trunk| Arc::new(Outbound::new(at, trunk, call, &self.config).0));
         }
-        Ok((Place { to, planned, line, lookup: Some(lookup), first }, charged))
+        let seeks = Seeks::Servers(Box::new(Servers { to, planned, line, lookup }));
+        Ok((Place { seeks, first }, charged))
     }
 
-    /// Looks for the servers of these places, and calls all whom a service wants when that is over.
+    /// Looks for these places, and calls all whom a service wants when that is over.
     pub(super) fn search(
         &mut self,
         wanted: Wanted,
         (found, why): (Paid, Option<Refusal>),
-        mut places: Vec<Place>,
+        places: Vec<Place>,
         cx: &mut Context<'_>,
     ) {
         let number = self.searches.next();
         self.usages.sought.insert(wanted.call);
-        for (at, place) in places.iter_mut().enumerate() {
+        self.searches.open.insert(number, Search { wanted, found, why, places: Vec::new() });
+        self.also_search(number, places, cx);
+        cx.timers.arm(cx.now + LONGEST_SEARCH, Alarm::Search(number));
+    }
+
+    fn also_search(&mut self, number: u64, places: Vec<Place>, cx: &mut Context<'_>) {
+        for mut place in places {
             let first = std::mem::take(&mut place.first);
+            let Some(search) = self.searches.open.get_mut(&number) else { return };
+            search.places.push(place);
+            let at = search.places.len() - 1;
             self.searches.ask((number, at), first, cx);
         }
-        self.searches.open.insert(number, Search { wanted, found, why, places });
-        cx.timers.arm(cx.now + LONGEST_SEARCH, Alarm::Search(number));
     }
 
     /// The DNS has answered one of our questions.
@@ -133,37 +165,89 @@ impl Core {
         let Some((number, at, question)) = self.searches.questions.remove(&ticket) else { return };
         let Some(search) = self.searches.open.get_mut(&number) else { return };
         let Some(place) = search.places.get_mut(at) else { return };
-        let Some(lookup) = &mut place.lookup else { return };
-        match lookup.answer(&question, answer, cx.rng) {
-            Step::Wait => return,
-            Step::Ask(questions) => return self.searches.ask((number, at), questions, cx),
-            Step::Found(hops) => {
-                place.lookup = None;
-                self.place_found((number, at), &hops, cx);
-            }
-            Step::Failed(failure) => {
-                place.lookup = None;
-                search.why = Some(unfound(failure, &place.to));
-            }
+        match &mut place.seeks {
+            Seeks::Nothing => return,
+            Seeks::Number(enumeration, _) => match enumeration.answer(answer) {
+                Enumerated::Ask(question) => return self.searches.ask((number, at), vec![question], cx),
+                Enumerated::Found(uri) => self.number_found((number, at), Some(uri), cx),
+                Enumerated::Nothing(_) => self.number_found((number, at), None, cx),
+            },
+            Seeks::Servers(servers) => match servers.lookup.answer(&question, answer, cx.rng) {
+                Step::Wait => return,
+                Step::Ask(questions) => return self.searches.ask((number, at), questions, cx),
+                Step::Found(hops) => self.place_found((number, at), &hops, cx),
+                Step::Failed(failure) => {
+                    search.why = Some(unfound(failure, &servers.to));
+                    place.seeks = Seeks::Nothing;
+                }
+            },
         }
         self.search_ends(number, cx);
     }
 
-    /// A search has lasted too long: whoever is found until now is called.
+    /// A search has lasted too long: whoever is found until now is called. Where a number is does not matter any more, but the
+    /// other way to it may take a search of its own.
     pub(super) fn search_timeout(&mut self, number: u64, cx: &mut Context<'_>) {
         self.searches.questions.retain(|_, (search, ..)| *search != number);
         let Some(search) = self.searches.open.get_mut(&number) else { return };
-        for place in &mut search.places {
-            if place.lookup.take().is_some() {
-                search.why = Some(unfound(DnsFailure::Silent, &place.to));
+        let mut numbers = Vec::new();
+        for (at, place) in search.places.iter_mut().enumerate() {
+            match &place.seeks {
+                Seeks::Nothing => {}
+                Seeks::Number(..) => numbers.push(at),
+                Seeks::Servers(servers) => {
+                    search.why = Some(unfound(DnsFailure::Silent, &servers.to));
+                    place.seeks = Seeks::Nothing;
+                }
             }
         }
+        if !numbers.is_empty() {
+            cx.timers.arm(cx.now + LONGEST_SEARCH, Alarm::Search(number));
+        }
+        numbers.into_iter().for_each(|at| self.number_found((number, at), None, cx));
         self.search_ends(number, cx);
+    }
+
+    /// The DNS has said where a number is, or does not know it.
+    fn number_found(&mut self, (number, at): (u64, usize), found: Option<SipUri>, cx: &mut Context<'_>) {
+        let Some(search) = self.searches.open.get_mut(&number) else { return };
+        let Some(place) = search.places.get_mut(at) else { return };
+        let Seeks::Number(_, sought) = std::mem::take(&mut place.seeks) else { return };
+        let (caller, call_id) = self.caller_of(number);
+        let way = match found {
+            None => sought.otherwise.map(|way| *way),
+            Some(uri) if !self.config.serves(&uri.host().to_string()) => Ok(Way::planned(uri)),
+            Some(uri) => {
+                // Somebody here, by name: the plan is not asked again, which would be a loop.
+                let user = uri.user_unescaped().unwrap_or_default().into_owned();
+                let found = self.targets(&user, &Uri::Sip(uri), cx.unix());
+                found.map(Way::Phones).or_else(|_| sought.otherwise.map(|way| *way))
+            }
+        };
+        let mut places = Vec::new();
+        let by = way.and_then(|way| self.targets_by(way, (&caller, &call_id), &mut places, cx));
+        let Some(search) = self.searches.open.get_mut(&number) else { return };
+        match by {
+            Ok(paid) => {
+                let before = search.found.add(paid);
+                self.forgo(before, cx);
+            }
+            Err(refusal) => search.why = Some(refusal),
+        }
+        self.also_search(number, places, cx);
+    }
+
+    /// Who calls in a search, and the Call-ID of its call.
+    fn caller_of(&self, number: u64) -> (Caller, String) {
+        let Some(search) = self.searches.open.get(&number) else { return (Caller::Stranger, String::new()) };
+        self.caller_for(&search.wanted)
     }
 
     fn place_found(&mut self, (number, at): (u64, usize), hops: &[Hop], cx: &mut Context<'_>) {
         let Some(search) = self.searches.open.get_mut(&number) else { return };
-        let Some((place, hop)) = search.places.get(at).zip(hops.first()) else { return };
+        let Some((place, hop)) = search.places.get_mut(at).zip(hops.first()) else { return };
+        let Seeks::Servers(servers) = std::mem::take(&mut place.seeks) else { return };
+        let Servers { to, planned, line, .. } = *servers;
         // Who waits is who wants to go there; where nobody does, it is the exchange.
         let waiting = search.wanted.for_call.and_then(|call| self.bridged.party(call));
         let of_ours = || {
@@ -171,12 +255,11 @@ impl Core {
             Some(Flow { transport: hop.target.transport, local, remote: local, connection: None })
         };
         let targets = match waiting.or_else(of_ours) {
-            Some(way_in) => server_targets(hops, (&place.to, place.planned), &way_in, &self.config),
+            Some(way_in) => server_targets(hops, (&to, planned), &way_in, &self.config),
             None => Err(Status::TEMPORARILY_UNAVAILABLE.into()),
         };
         match self.proxy.order_servers(targets, cx.now) {
             Ok(target) => {
-                let line = place.line.clone();
                 let of_line = |one: Target| Target { line: line.clone(), ..one };
                 let alternatives = target.alternatives.iter().cloned().map(of_line).collect();
                 search.found.targets.push(Target { alternatives, ..of_line(target) });
@@ -187,7 +270,8 @@ impl Core {
 
     /// Calls those who were found, if no place is left to look for.
     fn search_ends(&mut self, number: u64, cx: &mut Context<'_>) {
-        let is_over = |search: &Search| search.places.iter().all(|place| place.lookup.is_none());
+        let is_over =
+            |search: &Search| search.places.iter().all(|place| matches!(place.seeks, Seeks::Nothing));
         if !self.searches.open.get(&number).is_some_and(is_over) {
             return;
         }

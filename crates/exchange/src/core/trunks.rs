@@ -281,6 +281,15 @@ pub(super) struct Paid {
     pub(super) charged: Option<u64>,
 }
 
+impl Paid {
+    /// Takes over others who are called beside these, of whom one answers. The charge that there was before is not needed
+    /// any more.
+    pub(super) fn add(&mut self, Self { targets, charged }: Self) -> Option<u64> {
+        self.targets.extend(targets);
+        if charged.is_some() { std::mem::replace(&mut self.charged, charged) } else { None }
+    }
+}
+
 /// Whom a call at our Contact is for: what the provider's proxy wrote over (RFC 7315 §4.2), then To.
 fn called(request: &Request) -> Vec<Uri> {
     let original = request.raw_other("P-Called-Party-ID");

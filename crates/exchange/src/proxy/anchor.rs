@@ -509,13 +509,19 @@ impl Anchor {
         [caller, if self.ends_here { SrtpPolicy::Off } else { callee }]
     }
 
+    /// Whether the terms of a party are that its media is not encrypted. As a policy for phones, `off` leaves that to them.
+    fn is_never_encrypted(&self, party: usize) -> bool {
+        self.terms[party].as_ref().is_some_and(|terms| terms.srtp == Some(SrtpPolicy::Off))
+    }
+
     /// From the first offer on it is known whether one of the parties protects its media, or may be asked to.
     fn note_offer(&mut self, sender: PartyName, offer: &Sdp, config: &Config) {
         let (asked, policies) =
             (self.manners[sender.other().index()] != Manner::Plain, self.policies(config));
         let asked = asked || policies.contains(&SrtpPolicy::Require);
-        self.ends_protection |= policies.iter().any(|one| *one != SrtpPolicy::Off)
-            && (asked || offer.media().any(|media| is_protected(&media)));
+        let may_differ = policies.iter().any(|one| *one != SrtpPolicy::Off)
+            || (0..2).any(|party| self.is_never_encrypted(party));
+        self.ends_protection |= may_differ && (asked || offer.media().any(|media| is_protected(&media)));
     }
 
     /// How both parties protect a stream of which one has spoken, if the relay ends that.
@@ -542,7 +548,10 @@ impl Anchor {
             }
         };
         match role {
-            Role::Offer => ends[sender.index()].offers(media, self.policies(config)[sender.index()], cx)?,
+            Role::Offer => {
+                let of = sender.index();
+                ends[of].offers(media, (self.policies(config)[of], self.is_never_encrypted(of)), cx)?;
+            }
             Role::Answer => ends[sender.index()].answers(media)?,
         }
         Ok(Some(ends))

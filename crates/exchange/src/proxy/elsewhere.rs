@@ -13,6 +13,7 @@ use offhook_sip_stack::{Flow, Transport};
 
 use super::Proxy;
 use super::anchor::Concern;
+use super::carrier::Carrier;
 use super::launch::Asking;
 use super::response_context::{Kind, ResponseContext};
 use super::shunned::Shunned;
@@ -38,8 +39,8 @@ pub(crate) struct Outward {
     pub(crate) concern: Option<Arc<Concern>>,
     /// On whose costs it goes.
     pub(crate) charge: Option<Charge>,
-    /// What is told of a call by a trunk.
-    pub(crate) sent: Option<Event>,
+    /// The trunk by which it goes, and what is told of that.
+    pub(crate) by: Option<(usize, Event)>,
 }
 
 /// The search for a domain's servers.
@@ -64,14 +65,17 @@ impl Proxy {
         transactions: &mut Transactions,
         cx: &mut Context<'_>,
     ) -> Result<(), Refusal> {
-        let Outward { asking, to, planned, emergency, asserted, concern, charge, sent } = outward;
+        let Outward { asking, to, planned, emergency, asserted, concern, charge, by } = outward;
         let to = to.without_headers();
         let most_calls = if emergency { usize::MAX } else { config.max_calls_per_account };
         let (lookup, questions) =
             Lookup::start(&to, &config.spoken()).map_err(|why| unreachable(why, &to))?;
         let (number, mut context) = self.begin(server, asking, 1, most_calls, transactions, cx)?;
         context.charge = charge.map(|charge| charge.id);
-        cx.out.events.extend(sent);
+        if let Some((trunk, sent)) = by {
+            context.carrier = Some(Box::new(Carrier::new(trunk)));
+            cx.event(sent);
+        }
         context.locating = Some(Box::new(Locating { lookup, to, planned, asserted, concern }));
         self.ask(number, questions, cx);
         cx.timers.arm(cx.now + LONGEST_SEARCH, Alarm::Search(number));
@@ -189,6 +193,9 @@ fn found(
 ) {
     let Some(locating) = context.locating.take() else { return };
     let Kind::Initial { from, .. } = &context.kind else { return };
+    if let Some(carrier) = &mut context.carrier {
+        carrier.found(hops);
+    }
     let Locating { to, planned, asserted, concern, .. } = *locating;
     match shunned.order(targets(hops, (&to, planned), &from.flow, config), cx.now) {
         Ok(target) => context.groups.push_back(vec![Target { asserted, concern, ..target }]),

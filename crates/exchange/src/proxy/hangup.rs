@@ -194,7 +194,9 @@ impl Proxy {
             self.active.members.call_over(|| [caller.as_bytes(), callee.as_bytes()]);
             dialog.hang_up(reason, config, transactions, cx);
         }
-        cx.event(Event::CallEnded { call: anchor.call_id, by });
+        if self.over.note(&anchor.call_id, &answered.callee_tag, &config.key, cx.unix()) {
+            cx.event(Event::CallEnded { call: anchor.call_id, by });
+        }
     }
 }
 

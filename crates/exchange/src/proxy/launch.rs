@@ -189,11 +189,26 @@ impl Proxy {
         cx: &mut Context<'_>,
     ) {
         let next = context.branches[index].target.as_mut().and_then(Target::take_alternative);
-        let refusal = match next.filter(|_| !context.cancelled && !context.final_sent) {
-            Some(next) => self.launch(number, context, next, 1, config, transactions, cx).err(),
-            None => Some(Refusal::new(Status::TEMPORARILY_UNAVAILABLE, "The phone cannot be reached")),
-        };
-        if let Some(refusal) = refusal {
+        match next.filter(|_| !context.cancelled && !context.final_sent) {
+            Some(next) => self.go_on(number, context, next, config, transactions, cx),
+            None => {
+                let (status, reason) = (Status::TEMPORARILY_UNAVAILABLE, "The phone cannot be reached");
+                context.failed_with(status, reason, &cx.sip().tag());
+            }
+        }
+    }
+
+    /// The request goes on to a target in place of another.
+    pub(super) fn go_on(
+        &mut self,
+        number: u64,
+        context: &mut ResponseContext,
+        target: Target,
+        config: &Config,
+        transactions: &mut Transactions,
+        cx: &mut Context<'_>,
+    ) {
+        if let Err(refusal) = self.launch(number, context, target, 1, config, transactions, cx) {
             let tag = cx.sip().tag();
             context.failed_with(refusal.status, &refusal.reason, &tag);
         }
@@ -336,9 +351,12 @@ impl Proxy {
             Method::Bye => {
                 let by = if sender == PartyName::Caller { EndedBy::Caller } else { EndedBy::Callee };
                 anchor.into_iter().for_each(|anchor| self.end_media(anchor, call_id, cx));
-                let party = |name| request.raw(name).unwrap_or_default();
-                self.active.members.call_over(|| [party(Name::From), party(Name::To)]);
-                cx.event(Event::CallEnded { call: call_id.to_owned(), by });
+                let callee = if sender == PartyName::Caller { request.to_tag() } else { request.from_tag() };
+                if self.over.note(call_id, callee.unwrap_or_default(), &config.key, cx.unix()) {
+                    let party = |name| request.raw(name).unwrap_or_default();
+                    self.active.members.call_over(|| [party(Name::From), party(Name::To)]);
+                    cx.event(Event::CallEnded { call: call_id.to_owned(), by });
+                }
             }
             _ => {}
         }

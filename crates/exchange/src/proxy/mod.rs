@@ -4,6 +4,7 @@
 
 mod activity;
 pub(crate) mod anchor;
+mod carrier;
 mod elsewhere;
 mod forward;
 mod hangup;
@@ -14,6 +15,7 @@ mod legs;
 mod members;
 mod moved;
 mod no_common_format;
+mod over;
 pub(crate) mod protection;
 mod response_context;
 pub(crate) mod routes;
@@ -42,6 +44,7 @@ use crate::identity;
 use crate::io::ShardMessage;
 pub(crate) use activity::Activity;
 use anchor::{Anchors, Answered, Role, Trouble, without_media};
+pub(crate) use carrier::{MOST_SENT_ON, NOT_FOLLOWED};
 pub(crate) use elsewhere::{
     LONGEST_SEARCH, Outward, SILENCE, targets as server_targets, unfound, unreachable,
 };
@@ -49,6 +52,7 @@ use hangup::Dialog;
 pub(crate) use hangup::{OPERATOR, OPERATOR_REASON};
 pub(crate) use launch::{Asking, Forwarding, is_behind_nat};
 use no_common_format::explained;
+use over::Over;
 pub(crate) use response_context::rank;
 use response_context::{Branch, Kind, ResponseContext};
 use shunned::Shunned;
@@ -66,6 +70,7 @@ pub(crate) struct Proxy {
     /// What the DNS was asked, and for which context.
     questions: IdMap<u64, (u64, Question)>,
     shunned: Shunned,
+    over: Over,
     /// Contexts of which nothing has come, and something may yet.
     unanswered: Vec<u64>,
     /// Messages that a phone has taken: for whom, from whom.
@@ -84,6 +89,7 @@ impl Proxy {
             servers: IdMap::default(),
             questions: IdMap::default(),
             shunned: Shunned::default(),
+            over: Over::default(),
             unanswered: Vec::new(),
             taken: Vec::new(),
             anchors: Anchors::new(shard, ports),
@@ -141,12 +147,18 @@ impl Proxy {
                 }
                 // RFC 3263 §4.3: a 503 of a domain's server sends us to its next.
                 let flow_failed = (status == Status::FLOW_FAILED || failover) && given_up.is_none();
-                match given_up {
+                let sent_on = context.sent_on(index, response, config).filter(|_| given_up.is_none());
+                match (given_up, sent_on) {
                     _ if flow_failed => {
                         self.other_flow(number, &mut context, index, config, transactions, cx);
                     }
-                    Some((status, reason)) => context.failed_with(status, reason, &cx.sip().tag()),
-                    None => context.failed(explained(&context.request, passed, config)),
+                    (Some((status, reason)), _) | (None, Some(Err((status, reason)))) => {
+                        context.failed_with(status, reason, &cx.sip().tag());
+                    }
+                    (None, Some(Ok(target))) => {
+                        self.go_on(number, &mut context, target, config, transactions, cx);
+                    }
+                    (None, None) => context.failed(explained(&context.request, passed, config)),
                 }
                 // Who declines speaks for itself, not for its group.
                 if status.class() == 6 && !context.hunts() {
@@ -235,6 +247,11 @@ impl Proxy {
         }
         if again || !context.is_invite() {
             return;
+        }
+        if !first_final {
+            // Its caller ends one of the two, and the call is not over for that.
+            let tag = response.to_tag().unwrap_or_default();
+            self.over.note(context.call_id(), tag, &config.key, cx.unix());
         }
         self.answered(context, index, response, first_final, config, cx);
         // It stays until its transactions are over, of which nothing more is expected than a copy of the answer.
@@ -446,7 +463,7 @@ impl Proxy {
             let tag = cx.sip().tag();
             let best = context.best(&tag);
             context.final_sent = true;
-            self.failed(&mut context, &best, cx);
+            self.failed(&mut context, &best, config, cx);
             // RFC 4320 §4.2: too late for any other method, whose client has given up by itself.
             if context.is_invite() || best.status() != Status::REQUEST_TIMEOUT {
                 transactions.respond(context.server, best, &mut cx.sip());
@@ -466,7 +483,13 @@ impl Proxy {
         }
     }
 
-    fn failed(&mut self, context: &mut ResponseContext, best: &Response, cx: &mut Context<'_>) {
+    fn failed(
+        &mut self,
+        context: &mut ResponseContext,
+        best: &Response,
+        config: &Config,
+        cx: &mut Context<'_>,
+    ) {
         let call = context.call_id().to_owned();
         if let Kind::Initial { caller, counted, .. } = &mut context.kind
             && *context.request.method() == Method::Invite
@@ -479,7 +502,10 @@ impl Proxy {
             self.active.members.called_in_vain(caller.account(), to, best.status());
             let reason = String::from_utf8_lossy(best.reason()).into_owned();
             let by = context.hung_up.then_some(EndedBy::Operator);
-            cx.event(Event::CallFailed { call, status: best.status(), reason, by });
+            let tag = best.to_tag().unwrap_or_default();
+            if !self.over.holds(&call, tag, &config.key, cx.unix()) {
+                cx.event(Event::CallFailed { call, status: best.status(), reason, by });
+            }
         }
     }
 

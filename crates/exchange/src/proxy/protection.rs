@@ -141,18 +141,23 @@ impl End {
         self.ice.clone().filter(|_| std::mem::take(&mut self.ice_is_new))
     }
 
-    /// It makes an offer: how its media will be protected is decided here.
+    /// It makes an offer: how its media will be protected is decided here. With `never`, the terms of its trunk are that it
+    /// is not.
     ///
     /// # Errors
-    /// 488 when there is no way that both know, or when it does not protect what must be.
+    /// 488 when there is no way that both know, when it does not protect what must be, or protects what must not be.
     pub(crate) fn offers(
         &mut self,
         media: &Media<'_>,
-        policy: SrtpPolicy,
+        (policy, never): (SrtpPolicy, bool),
         cx: &mut Context<'_>,
     ) -> Result<(), Refusal> {
-        let crypto = media.cryptos().find_map(Crypto::parse);
-        let fingerprint = fingerprint(media);
+        if never && media.profile().is_secure() {
+            return Err(must_be_plain());
+        }
+        // Keys beside plain media are an option that the answer may leave out (RFC 8643 §3.1).
+        let crypto = media.cryptos().find_map(Crypto::parse).filter(|_| !never);
+        let fingerprint = fingerprint(media).filter(|_| !never);
         let tls = matches!(media.profile(), Profile::TlsSavp | Profile::TlsSavpf);
         let before = self.said.take().and_then(|said| said.ice);
         let protection = match (crypto, fingerprint) {
@@ -301,6 +306,11 @@ fn no_common_suite(media: &Media<'_>) -> Refusal {
 
 fn not_protected() -> Refusal {
     let why = "Media must be encrypted here (SRTP)";
+    Refusal::new(Status::NOT_ACCEPTABLE_HERE, why).with(Name::Warning, format!("302 offhook \"{why}\""))
+}
+
+fn must_be_plain() -> Refusal {
+    let why = "Media is not encrypted on this trunk";
     Refusal::new(Status::NOT_ACCEPTABLE_HERE, why).with(Name::Warning, format!("302 offhook \"{why}\""))
 }
 

@@ -7,6 +7,7 @@ use offhook_sip::{Method, Name, Request, Response, Status};
 use offhook_sip_stack::transaction::{ClientId, ServerId};
 
 use super::anchor::Snapshot;
+use super::carrier::Carrier;
 use super::elsewhere::Locating;
 use super::hangup::OPERATOR;
 use super::signed_route::{Party, PartyName};
@@ -25,6 +26,8 @@ pub(crate) struct ResponseContext {
     pub(crate) groups: VecDeque<Vec<Target>>,
     /// Where these targets are being looked for, if they are.
     pub(crate) locating: Option<Box<Locating>>,
+    /// The trunk by which it goes, if it goes by one.
+    pub(crate) carrier: Option<Box<Carrier>>,
     /// The best failure so far (§16.7 step 6).
     pub(super) best: Option<Response>,
     /// Challenges of other branches than the best (§16.7 step 7).
@@ -108,6 +111,7 @@ impl ResponseContext {
             branches: Vec::new(),
             groups: VecDeque::new(),
             locating: None,
+            carrier: None,
             best: None,
             challenges: Vec::new(),
             cancelled: false,

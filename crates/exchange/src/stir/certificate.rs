@@ -35,7 +35,9 @@ impl Authorities {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Certificate {
     key: Vec<u8>,
-    numbers: Option<Vec<Entry>>,
+    /// Its numbers, and those of each certificate on its way to an authority that is for some: who signs by a delegate certificate may not have
+    /// more than who issued it (RFC 9060 §4).
+    numbers: Vec<Vec<Entry>>,
     /// Unix seconds of the first and the last moment at which it is valid.
     valid: [u64; 2],
 }
@@ -67,12 +69,16 @@ impl Certificate {
             None,
             None,
         );
-        path.map_err(|error| match error {
+        let path = path.map_err(|error| match error {
             webpki::Error::CertExpired { .. } | webpki::Error::CertNotValidYet { .. } => Fault::Expired,
             _ => Fault::Untrusted,
         })?;
-        let list = x509.extensions().iter().find(|one| one.oid.to_id_string() == TN_AUTH_LIST);
-        let numbers = list.map(|list| numbers(list.value)).transpose()?;
+        let mut numbers: Vec<_> = numbers_of(&x509)?.into_iter().collect();
+        for issuer in path.intermediate_certificates() {
+            let der = issuer.der();
+            let (_, issuer) = X509Certificate::from_der(&der).map_err(|_| Fault::NotACertificate)?;
+            numbers.extend(numbers_of(&issuer)?);
+        }
         let second = |time: x509_parser::time::ASN1Time| u64::try_from(time.timestamp()).unwrap_or(0);
         let valid = [second(x509.validity().not_before), second(x509.validity().not_after)];
         Ok(Self { key: end.subject_public_key_info().as_ref().to_vec(), numbers, valid })
@@ -85,15 +91,15 @@ impl Certificate {
 
     /// Whether it signs for a number, digits only.
     pub(super) fn is_for(&self, number: &str) -> bool {
-        let Some(entries) = &self.numbers else { return true };
-        entries.iter().any(|entry| match entry {
+        let is_in = |entry: &Entry| match entry {
             Entry::Provider => true,
             Entry::Numbers(first, count) => {
                 let length = first.to_string().len();
                 let number = number.parse::<u64>().ok().filter(|_| number.len() == length);
                 number.is_some_and(|number| number >= *first && number - first < *count)
             }
-        })
+        };
+        self.numbers.iter().all(|entries| entries.iter().any(is_in))
     }
 
     /// Whether a signature (RFC 7518 §3.4) over a message is by its key.
@@ -109,6 +115,15 @@ fn chain(fetched: &[u8]) -> Result<Vec<CertificateDer<'_>>, Fault> {
     }
     let all = CertificateDer::pem_slice_iter(fetched).take(LONGEST_CHAIN);
     all.collect::<Result<_, _>>().map_err(|_| Fault::NotACertificate)
+}
+
+/// The numbers that a certificate is for, if it is for certain ones.
+fn numbers_of(x509: &X509Certificate<'_>) -> Result<Option<Vec<Entry>>, Fault> {
+    let has = |oid: &str| x509.extensions().iter().find(|one| one.oid.to_id_string() == oid);
+    if CLAIM_CONSTRAINTS.iter().any(|oid| has(oid).is_some()) {
+        return Err(Fault::Constrained);
+    }
+    has(TN_AUTH_LIST).map(|list| numbers(list.value)).transpose()
 }
 
 /// TNAuthorizationList (RFC 8226 §9), in DER: a sequence of entries with explicit tags.
@@ -166,6 +181,8 @@ static ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
 
 /// id-pe-TNAuthList
 const TN_AUTH_LIST: &str = "1.3.6.1.5.5.7.1.26";
+/// id-pe-JWTClaimConstraints (RFC 8226 §8) and id-pe-eJWTClaimConstraints (RFC 9118 §4)
+const CLAIM_CONSTRAINTS: [&str; 2] = ["1.3.6.1.5.5.7.1.27", "1.3.6.1.5.5.7.1.33"];
 /// id-kp-clientAuth (1.3.6.1.5.5.7.3.2): a certificate that is restricted to something else does not sign calls.
 const SHAKEN_USAGE: &[u8] = &[43, 6, 1, 5, 5, 7, 3, 2];
 const DER_SEQUENCE: u8 = 0x30;

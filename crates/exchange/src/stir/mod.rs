@@ -167,6 +167,8 @@ pub enum Fault {
     Malformed,
     /// It has the compact form, which SHAKEN does not allow (RFC 8588 §3).
     Compact,
+    /// It has the compact form, and the call no Date that it could be of (RFC 8224 §6.2 step 3).
+    NoDate,
     /// It is too old, or from the future.
     Stale,
     /// It is for another caller's number.
@@ -185,8 +187,10 @@ pub enum Fault {
     Untrusted,
     /// The certificate is not valid now.
     Expired,
-    /// The certificate is for other numbers.
+    /// The certificate, or one on its way to an authority, is for other numbers.
     OtherNumbers,
+    /// The certificate says what signatures by it have to claim (RFC 8226 §8, RFC 9118), which is not understood here.
+    Constrained,
 }
 
 impl Fault {
@@ -195,11 +199,14 @@ impl Fault {
         match self {
             Self::Stale => Status::FORBIDDEN,
             Self::Unavailable(_) => Status::BAD_IDENTITY_INFO,
-            Self::NotACertificate | Self::Untrusted | Self::Expired | Self::OtherNumbers => {
-                Status::UNSUPPORTED_CREDENTIAL
-            }
+            Self::NotACertificate
+            | Self::Untrusted
+            | Self::Expired
+            | Self::OtherNumbers
+            | Self::Constrained => Status::UNSUPPORTED_CREDENTIAL,
             Self::Malformed
             | Self::Compact
+            | Self::NoDate
             | Self::OtherCaller
             | Self::OtherCalled
             | Self::NoNumber
@@ -212,7 +219,8 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Malformed => "the Identity header cannot be read",
-            Self::Compact => "the Identity header has the compact form",
+            Self::Compact => "the Identity header has the compact form, which SHAKEN does not allow",
+            Self::NoDate => "the Identity header has the compact form, and there is no Date",
             Self::Stale => "the signature is not of the last minute",
             Self::OtherCaller => "the signature is for another number of the caller",
             Self::OtherCalled => "the signature is for another called number",
@@ -223,6 +231,7 @@ impl fmt::Display for Fault {
             Self::Untrusted => "the certificate leads to no authority of ours",
             Self::Expired => "the certificate is not valid now",
             Self::OtherNumbers => "the certificate is for other numbers",
+            Self::Constrained => "the certificate sets conditions for claims that are not understood here",
         })
     }
 }

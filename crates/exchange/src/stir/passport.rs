@@ -22,11 +22,12 @@ pub struct Passport {
 }
 
 impl Passport {
-    /// What a signature is over: header and claims, in the order and without the blanks that RFC 8225 §9 asks for.
+    /// What a signature is over: header and claims, in the order and without the blanks that RFC 8225 §9 asks for. With an
+    /// attestation it is of the kind `shaken`.
     pub fn signed_part(&self, certificate: &str) -> String {
         let text = |text: &str| Value::from(text).to_string();
-        let header =
-            format!(r#"{{"alg":"ES256","ppt":"shaken","typ":"passport","x5u":{}}}"#, text(certificate));
+        let kind = if self.attestation.is_some() { r#""ppt":"shaken","# } else { "" };
+        let header = format!(r#"{{"alg":"ES256",{kind}"typ":"passport","x5u":{}}}"#, text(certificate));
         let attest = self.attestation.map(|one| format!(r#""attest":"{}","#, one.letter()));
         let origid = self.origid.as_ref().map(|one| format!(r#","origid":{}"#, text(one)));
         let dest: Vec<_> = self.dest.iter().map(|one| text(one)).collect();

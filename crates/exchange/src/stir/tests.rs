@@ -27,21 +27,50 @@ impl Authority {
 
     /// A certificate with these numbers, valid up to a year, and what signs with its key.
     fn signer(&self, numbers: &[u8], until: i32) -> (Signer, String) {
+        self.signer_with(26, numbers, until)
+    }
+
+    /// The same with this extension of the arc of STIR, if it is not empty.
+    fn signer_with(&self, extension: u64, content: &[u8], until: i32) -> (Signer, String) {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.not_before = date_time_ymd(2020, 1, 1);
-        params.not_after = date_time_ymd(until, 1, 1);
-        if !numbers.is_empty() {
-            let list = CustomExtension::from_oid_content(&[1, 3, 6, 1, 5, 5, 7, 1, 26], numbers.to_vec());
-            params.custom_extensions.push(list);
-        }
+        let params = with(extension, content, until);
         let pem = params.signed_by(&key, &self.0).unwrap().pem();
         (Signer::new(&key.serialize_der(), ADDRESS).unwrap(), pem)
+    }
+
+    /// Somebody to whom these numbers are delegated, with the PEM of its own certificate.
+    fn delegate(&self, numbers: &[u8]) -> Self {
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
+        let mut params = with(26, numbers, 2100);
+        params.distinguished_name.push(rcgen::DnType::CommonName, "delegate");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let pem = params.signed_by(&key, &self.0).unwrap().pem();
+        Self(Issuer::new(params, key), pem)
     }
 
     fn authorities(&self) -> Authorities {
         Authorities::read(self.1.as_bytes()).unwrap()
     }
+}
+
+fn with(extension: u64, content: &[u8], until: i32) -> CertificateParams {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.not_before = date_time_ymd(2020, 1, 1);
+    params.not_after = date_time_ymd(until, 1, 1);
+    if !content.is_empty() {
+        let oid = [1, 3, 6, 1, 5, 5, 7, 1, extension];
+        params.custom_extensions.push(CustomExtension::from_oid_content(&oid, content.to_vec()));
+    }
+    params
+}
+
+/// A TNAuthorizationList of this number and as many as come after it, itself included: SEQUENCE { [1] { SEQUENCE { IA5String,
+/// INTEGER } } }.
+fn range(count: u8) -> Vec<u8> {
+    let mut list = vec![0x30, 20, 0xa1, 18, 0x30, 16, 0x16, 11];
+    list.extend(b"12155550100");
+    list.extend([2, 1, count]);
+    list
 }
 
 fn passport() -> Passport {
@@ -178,6 +207,10 @@ fn what_cannot_be_read_proves_nothing_and_harms_nobody() {
     for (identity, expected) in [
         ("x".to_owned(), Err(Fault::Malformed)),
         (format!("..{};{params}", "AAAA"), Err(Fault::Compact)),
+        (format!("..AAAA;info=<{ADDRESS}>"), Err(Fault::NoDate)),
+        (format!("..AAAA;info=<{ADDRESS}>\r\nDate: yesterday"), Err(Fault::NoDate)),
+        (format!("..AAAA;info=<{ADDRESS}>\r\nDate: Sat, 13 Nov 2010 23:29:00 GMT"), Err(Fault::Stale)),
+        ("..AAAA;info=<http://192.0.2.1/>".to_owned(), Err(Fault::Malformed)),
         (format!("a.b.c;{params}"), Err(Fault::Malformed)),
         (format!("{token};alg=ES256;ppt=shaken"), Err(Fault::Malformed)),
         (format!("{token};info=<https://other.example/c.pem>;ppt=shaken"), Err(Fault::Malformed)),
@@ -197,13 +230,6 @@ fn what_cannot_be_read_proves_nothing_and_harms_nobody() {
 fn a_certificate_must_lead_to_an_authority_be_valid_and_be_for_the_number() {
     let (authority, other) = (Authority::new(), Authority::new());
     let trusted = authority.authorities();
-    // SEQUENCE { [1] { SEQUENCE { IA5String "12155550100", INTEGER count } } }
-    let range = |count: u8| {
-        let mut list = vec![0x30, 20, 0xa1, 18, 0x30, 16, 0x16, 11];
-        list.extend(b"12155550100");
-        list.extend([2, 1, count]);
-        list
-    };
     let one = |number: &[u8]| [&[0x30, 15, 0xa2, 13, 0x16, 11], number].concat();
     let provider = [0x30, 8, 0xa0, 6, 0x16, 4, b'7', b'0', b'9', b'J'];
     for (by, numbers, until, expected) in [
@@ -232,6 +258,57 @@ fn a_certificate_must_lead_to_an_authority_be_valid_and_be_for_the_number() {
         assert_eq!(verdict(&request, nonsense, &trusted), Verdict::Failed(Fault::NotACertificate));
     }
     assert!(Authorities::read(b"").is_err() && Authorities::read(b"0").is_err());
+}
+
+#[test]
+fn a_delegate_certificate_is_for_no_more_than_who_issued_it_has() {
+    let authority = Authority::new();
+    let trusted = authority.authorities();
+    for (delegated, own, expected) in [
+        (range(30), range(22), None),
+        (range(21), range(22), Some(Fault::OtherNumbers)),
+        (range(21), Vec::new(), Some(Fault::OtherNumbers)),
+        (Vec::new(), range(22), None),
+    ] {
+        let delegate = authority.delegate(&delegated);
+        let (signer, pem) = delegate.signer(&own, 2100);
+        let chain = format!("{pem}{}", delegate.1);
+        let found = verdict(&call(&signer.identity(&passport()).unwrap()), &chain, &trusted);
+        let fault = if let Verdict::Failed(fault) = found { Some(fault) } else { None };
+        assert_eq!(fault, expected, "{delegated:?} {own:?}");
+    }
+}
+
+#[test]
+fn a_certificate_with_conditions_that_are_not_understood_is_not_believed() {
+    let authority = Authority::new();
+    for extension in [27, 33] {
+        let (signer, pem) = authority.signer_with(extension, &[0x30, 0], 2100);
+        let request = call(&signer.identity(&passport()).unwrap());
+        let found = verdict(&request, &pem, &authority.authorities());
+        assert_eq!(found, Verdict::Failed(Fault::Constrained), "{extension}");
+    }
+}
+
+#[test]
+fn the_compact_form_is_made_whole_of_what_the_call_says() {
+    let authority = Authority::new();
+    let (signer, pem) = authority.signer(&[], 2100);
+    let trusted = authority.authorities();
+    let plain = Passport { attestation: None, origid: None, ..passport() };
+    let full = signer.identity(&plain).unwrap();
+    let signature = full.split(';').next().unwrap().rsplit('.').next().unwrap();
+    let header = |date: &str| format!("..{signature};info=<{ADDRESS}>;alg=ES256\r\nDate: {date}");
+    // The second NOW.
+    let request = call(&header("Fri, 15 Jan 2027 08:00:00 GMT"));
+    let passed = Verdict::Passed { number: "+12155550121".into(), attestation: None, origin: None };
+    assert_eq!(verdict(&request, &pem, &trusted), passed);
+    // Of another second, caller or called it is another signature.
+    let later = call(&header("Fri, 15 Jan 2027 08:00:01 GMT"));
+    assert_eq!(verdict(&later, &pem, &trusted), Verdict::Failed(Fault::Signature));
+    let headers = format!("Identity: {}\r\n", header("Fri, 15 Jan 2027 08:00:00 GMT"));
+    let other = invite("sip:+12155550122@carrier.example", "sip:12155550131@example.com", &headers);
+    assert_eq!(verdict(&other, &pem, &trusted), Verdict::Failed(Fault::Signature));
 }
 
 #[test]

@@ -28,11 +28,11 @@ pub(crate) fn claims(
     is_ours: &dyn Fn(&str) -> bool,
     now: u64,
 ) -> Result<Option<Claim>, Fault> {
-    let mut fault = None;
+    let (mut fault, numbers) = (None, Numbers::of(request, numbering, is_ours));
     for value in request.raw_all(Name::Identity).take(MOST_HEADERS) {
-        match Claim::read(value) {
+        match Claim::read(value, request, &numbers) {
             Ok(None) => {}
-            Ok(Some(claim)) => match claim.fits(request, numbering, is_ours, now) {
+            Ok(Some(claim)) => match claim.fits(&numbers, now) {
                 Ok(()) => return Ok(Some(claim)),
                 Err(why) => fault = fault.or(Some(why)),
             },
@@ -42,9 +42,23 @@ pub(crate) fn claims(
     fault.map_or(Ok(None), Err)
 }
 
+/// The numbers that a call shows, digits only.
+struct Numbers {
+    caller: Option<String>,
+    called: Option<String>,
+}
+
+impl Numbers {
+    fn of(request: &Request, numbering: &Numbering, is_ours: &dyn Fn(&str) -> bool) -> Self {
+        let called = request.to().ok().and_then(|to| canonical(&to.uri, numbering, is_ours));
+        let digits = |number: String| digits(&number).to_owned();
+        Self { caller: number_of(request, numbering).map(digits), called: called.map(digits) }
+    }
+}
+
 impl Claim {
     /// `None`: it is of a kind that we do not know, and is passed over (RFC 8224 §6.2 step 1).
-    fn read(value: &[u8]) -> Result<Option<Self>, Fault> {
+    fn read(value: &[u8], request: &Request, numbers: &Numbers) -> Result<Option<Self>, Fault> {
         if value.len() > LONGEST {
             return Err(Fault::Malformed);
         }
@@ -71,8 +85,9 @@ impl Claim {
         else {
             return Err(Fault::Malformed);
         };
-        if header.is_empty() && claims.is_empty() {
-            return Err(Fault::Compact);
+        let address_is_fit = address(info).is_some();
+        if header.is_empty() && claims.is_empty() && address_is_fit {
+            return Self::compact((kind.is_some(), info, signature), request, numbers).map(Some);
         }
         let said = passport::json(header)?;
         let said = |name: &str| said.get(name).and_then(|value| value.as_str()).map(str::to_owned);
@@ -81,7 +96,7 @@ impl Claim {
             && said("typ").as_deref() == Some("passport")
             && said("ppt") == kind
             && said("x5u").as_deref() == Some(info);
-        if !agrees || address(info).is_none() {
+        if !agrees || !address_is_fit {
             return Err(Fault::Malformed);
         }
         Ok(Some(Self {
@@ -92,21 +107,31 @@ impl Claim {
         }))
     }
 
-    /// Whether it is for this call, and of now.
-    fn fits(
-        &self,
+    /// From the compact form (RFC 8225 §7): what is signed is made again of what the call says.
+    fn compact(
+        (is_shaken, info, signature): (bool, &str, &str),
         request: &Request,
-        numbering: &Numbering,
-        is_ours: &dyn Fn(&str) -> bool,
-        now: u64,
-    ) -> Result<(), Fault> {
-        let caller = number_of(request, numbering).ok_or(Fault::NoNumber)?;
-        if digits(&caller) != self.passport.orig {
+        numbers: &Numbers,
+    ) -> Result<Self, Fault> {
+        if is_shaken {
+            return Err(Fault::Compact);
+        }
+        let iat = request.raw(Name::Date).and_then(seconds).ok_or(Fault::NoDate)?;
+        let orig = numbers.caller.clone().ok_or(Fault::NoNumber)?;
+        let dest = vec![numbers.called.clone().ok_or(Fault::OtherCalled)?];
+        let passport = Passport { orig, dest, iat, attestation: None, origid: None };
+        let signed = passport.signed_part(info);
+        Ok(Self { passport, signed, signature: passport::signature(signature)?, address: info.to_owned() })
+    }
+
+    /// Whether it is for this call, and of now.
+    fn fits(&self, numbers: &Numbers, now: u64) -> Result<(), Fault> {
+        let caller = numbers.caller.as_ref().ok_or(Fault::NoNumber)?;
+        if *caller != self.passport.orig {
             return Err(Fault::OtherCaller);
         }
-        let to = request.to().map_err(|_| Fault::OtherCalled)?;
-        let called = canonical(&to.uri, numbering, is_ours).ok_or(Fault::OtherCalled)?;
-        if !self.passport.dest.iter().any(|one| *one == digits(&called)) {
+        let called = numbers.called.as_ref().ok_or(Fault::OtherCalled)?;
+        if !self.passport.dest.contains(called) {
             return Err(Fault::OtherCalled);
         }
         if self.passport.iat.abs_diff(now) > FRESH {
@@ -151,6 +176,15 @@ fn canonical(uri: &Uri, numbering: &Numbering, is_ours: &dyn Fn(&str) -> bool) -
     (is_number && user_of(uri).is_some()).then_some(number)
 }
 
+/// The Unix second of a Date (RFC 3261 §20.17).
+fn seconds(date: &[u8]) -> Option<u64> {
+    let date = std::str::from_utf8(date).ok().filter(|date| date.len() <= LONGEST_DATE)?;
+    let date = date.trim().strip_suffix("GMT")?.trim_end();
+    let time = jiff::civil::DateTime::strptime("%a, %d %b %Y %H:%M:%S", date).ok()?;
+    let zoned = time.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+    u64::try_from(zoned.timestamp().as_second()).ok()
+}
+
 fn digits(number: &str) -> &str {
     number.strip_prefix('+').unwrap_or(number)
 }
@@ -171,4 +205,5 @@ const FRESH: u64 = 60;
 /// Header fields that are looked at.
 const MOST_HEADERS: usize = 4;
 const LONGEST: usize = 4_096;
+const LONGEST_DATE: usize = 64;
 const LONGEST_ADDRESS: usize = 512;

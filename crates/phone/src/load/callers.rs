@@ -138,7 +138,7 @@ impl Callers {
         cx.tally.answer.add(took);
         call.answered_in_time = took <= cx.plan.in_time.as_nanos() as u64;
         call.sound = cx.sound.and_then(|_| sound::address_in(heard.body));
-        call.guard = cx.plan.speech.guard(heard.body);
+        call.guard = call.sound.and_then(|sound| cx.plan.speech.guard(heard.body, sound));
         call.state = State::Up;
         self.confirm(number, heard, cx);
         if cx.plan.held.is_none() {
@@ -258,6 +258,11 @@ impl Callers {
     /// Where a call that is up sends its sound.
     pub(super) fn sound(&self, number: u32) -> Option<SocketAddr> {
         self.calls.get(number as usize).filter(|call| call.state == State::Up)?.sound
+    }
+
+    /// The call whose sound comes from there.
+    pub(super) fn sounds_from(&self, source: SocketAddr) -> Option<u32> {
+        self.calls.iter().position(|call| call.sound == Some(source)).map(|number| number as u32)
     }
 
     /// The keys of a call.

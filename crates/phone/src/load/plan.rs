@@ -87,7 +87,7 @@ impl Plan {
         }
         if settings.srtp == SrtpPolicy::Require {
             return Err(Failure::usage(
-                "--srtp require: the sound of load is encrypted by --rtp --speech sdes",
+                "--srtp require: the sound of load is encrypted by --rtp --speech sdes or dtls",
             ));
         }
         let (work, count) = match (options.registrations, options.calls) {

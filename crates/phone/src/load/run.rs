@@ -285,7 +285,7 @@ impl Load {
     fn receive(&mut self, door: usize, payload: &[u8], source: std::net::SocketAddr) {
         let cx = &mut self.cx;
         if let Some(side) = cx.sound.and_then(|doors| doors.iter().position(|sound| sound.0 == door)) {
-            self.sound.receive(side, payload, &mut self.callers, cx);
+            self.sound.receive((side, door), (payload, source), &mut self.callers, cx);
             return;
         }
         if door == self.nonsense.0 {

@@ -2,13 +2,14 @@
 
 use std::net::SocketAddr;
 
+use offhook_rtp::packet::Kind;
 use serde_json::{Value, json};
 
 use super::callees::Callees;
 use super::callers::Callers;
 use super::context::Context;
 use super::latency::{Latencies, Percentiles};
-use super::speech::{OPUS, Speech};
+use super::speech::{Guard, OPUS, Speech};
 
 /// All streams of a load, two for each call.
 #[derive(Debug, Default)]
@@ -63,6 +64,9 @@ impl Sound {
         let Some([caller, callee]) = cx.sound else { return };
         let began = *self.began.get_or_insert(cx.now);
         let due = (cx.now - began) / MILLISECOND;
+        if cx.plan.speech.has_handshakes() {
+            Self::shake_hands(callers, caller.0, cx);
+        }
         self.streams.resize(callers.len() as usize, Default::default());
         if due > self.dealt + MOST_BEHIND {
             self.late += due - self.dealt - MOST_BEHIND;
@@ -77,6 +81,16 @@ impl Sound {
                         self.send(call, side, (door.0, to), callers, cx);
                     }
                 }
+            }
+        }
+    }
+
+    /// Lets the handshakes of all calls go on.
+    fn shake_hands(callers: &mut Callers, door: usize, cx: &mut Context) {
+        for call in 0..callers.len() {
+            let Some(to) = callers.sound(call) else { continue };
+            for packet in callers.guard(call).map(Guard::pass).unwrap_or_default() {
+                cx.wire.send(door, &packet, to);
             }
         }
     }
@@ -111,28 +125,43 @@ impl Sound {
                 packet.truncate(HEADER);
                 packet.extend_from_slice(&tones[side][number as usize % tones[side].len()]);
             }
-            Speech::Sdes(_) if side == 0 => {
+            Speech::Sdes(_) | Speech::Dtls(_) if side == 0 => {
                 let guard = callers.guard(call);
+                // Without keys nothing leaves, and what should have left is lost.
                 if guard.and_then(|guard| guard.protect(&mut packet)).is_none() {
-                    return;
+                    packet.clear();
                 }
             }
             _ => {}
         }
-        cx.wire.send(door, &packet, to);
+        if !packet.is_empty() {
+            cx.wire.send(door, &packet, to);
+        }
         if self.is_watched(cx.now) {
             self.directions[side].sent += 1;
         }
     }
 
     /// A packet that came to the socket of `side`.
-    pub(super) fn receive(&mut self, side: usize, packet: &[u8], callers: &mut Callers, cx: &Context) {
+    pub(super) fn receive(
+        &mut self,
+        (side, door): (usize, usize),
+        (packet, source): (&[u8], SocketAddr),
+        callers: &mut Callers,
+        cx: &mut Context,
+    ) {
         match &cx.plan.speech {
             // Who is called says something else than it hears.
             _ if cx.plan.callees.is_none() => self.translated(side, packet, cx),
             Speech::Plain => self.received(side, packet, cx),
-            Speech::Sdes(_) if side == 1 => self.received(side, packet, cx),
-            Speech::Sdes(_) => {
+            Speech::Sdes(_) | Speech::Dtls(_) if side == 1 => self.received(side, packet, cx),
+            Speech::Dtls(_) if Kind::of(packet) == Kind::Dtls => {
+                let guard = callers.sounds_from(source).and_then(|call| callers.guard(call));
+                for packet in guard.map(|guard| guard.shake(packet)).unwrap_or_default() {
+                    cx.wire.send(door, &packet, source);
+                }
+            }
+            Speech::Sdes(_) | Speech::Dtls(_) => {
                 let mut packet = packet.to_vec();
                 let source =
                     packet.get(8..12).and_then(|bytes| bytes.try_into().ok()).map(u32::from_be_bytes);

@@ -47,12 +47,17 @@ impl Session {
         }
         let bytes = Body::in_request(body, builder).finish().bytes().clone();
         stack.cx.out.transmit(flow, bytes.clone());
-        self.acked = Some(Acked { number, bytes, flow });
+        if self.acked.len() >= MOST_ACKED {
+            self.acked.remove(0);
+        }
+        // Most calls have one.
+        self.acked.reserve_exact(1);
+        self.acked.push(Acked { number, bytes, flow });
     }
 
     /// Sends the ACK again for a copy of its 2xx.
     pub(super) fn acknowledge_again(&self, number: u32, stack: &mut Stack<'_, '_>) {
-        if let Some(acked) = self.acked.as_ref().filter(|acked| acked.number == number) {
+        if let Some(acked) = self.acked.iter().find(|acked| acked.number == number) {
             stack.cx.out.transmit(acked.flow, acked.bytes.clone());
         }
     }
@@ -75,7 +80,8 @@ impl Session {
     pub(super) fn acknowledged(&mut self, ack: &Request, stack: &mut Stack<'_, '_>) {
         let Ok(number) = ack.cseq().map(|cseq| cseq.number) else { return };
         let before = self.unacked.len();
-        self.unacked.retain(|unacked| unacked.number != number);
+        // Who acknowledges a later one has had the earlier one too.
+        self.unacked.retain(|unacked| unacked.number > number);
         if self.unacked.len() == before {
             return;
         }
@@ -107,3 +113,6 @@ impl Session {
         None
     }
 }
+
+/// ACKs that are kept: of the last INVITE and of the one before.
+const MOST_ACKED: usize = 2;

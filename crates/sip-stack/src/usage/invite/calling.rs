@@ -48,8 +48,18 @@ pub(super) struct Calling {
 pub(super) struct Initial {
     pub(super) attempt: Attempt,
     body: Option<Body>,
-    /// The early dialogs of a call that was given up: a 2xx that has crossed our CANCEL may be of one.
-    pub(super) forsaken: Vec<Session>,
+    /// The early dialogs of a call that was given up, or was answered in another: a 2xx may be of one, that has crossed our CANCEL or
+    /// somebody else's 2xx.
+    forsaken: Vec<Session>,
+}
+
+impl Initial {
+    /// These are not the call's any more.
+    pub(super) fn forsake(&mut self, forks: Vec<Session>) {
+        self.forsaken = forks;
+        // Nobody waits for what becomes of a PRACK any more.
+        self.forsaken.iter_mut().for_each(|session| session.sent.clear());
+    }
 }
 
 impl Invite {
@@ -179,7 +189,9 @@ impl Invite {
         let Some(mut session) = session else { return };
         session.dialog.update(response);
         let request = initial.attempt.request().clone();
-        if !matches!(self.phase, Phase::Calling(_)) {
+        if let Phase::Calling(calling) = &mut self.phase {
+            initial.forsake(std::mem::take(&mut calling.forks));
+        } else {
             // The 2xx crossed our CANCEL (RFC 5407 §3.1.2), or is from a fork that lost (§13.2.2.4).
             session.acknowledge(number, Some(&request), None, stack);
             session.hangup(stack);

@@ -414,9 +414,7 @@ impl Invite {
             Phase::Established(session) | Phase::Ended(Some(session)) => Some(session),
             Phase::Calling(calling) => {
                 if let Some(initial) = &mut self.initial {
-                    initial.forsaken = calling.forks;
-                    // Nobody waits for what becomes of a PRACK any more.
-                    initial.forsaken.iter_mut().for_each(|session| session.sent.clear());
+                    initial.forsake(calling.forks);
                 }
                 None
             }

@@ -34,8 +34,8 @@ pub(super) struct Session {
     pub(super) sent: Vec<Sent>,
     /// Our 2xx to INVITEs whose ACK has not come.
     pub(super) unacked: Vec<Unacked>,
-    /// Our last ACK to a 2xx, for copies of that 2xx.
-    pub(super) acked: Option<Acked>,
+    /// Our last ACKs to a 2xx, for copies of that 2xx: one may come when the next INVITE is answered (RFC 5407 §3.1.4).
+    pub(super) acked: Vec<Acked>,
     /// The last RSeq received, or sent if we are the callee (RFC 3262 §3, §4).
     pub(super) rseq_seen: Option<u32>,
     /// The CSeq number of the re-INVITE whose responses it counts; 0 for the first INVITE.
@@ -121,7 +121,7 @@ impl Session {
             owed: None,
             sent: Vec::new(),
             unacked: Vec::new(),
-            acked: None,
+            acked: Vec::new(),
             rseq_seen: None,
             rseq_of: 0,
             reliable: None,

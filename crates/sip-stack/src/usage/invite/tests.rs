@@ -64,6 +64,32 @@ fn a_lost_ack_is_sent_again_for_each_copy_of_the_2xx() {
 }
 
 #[test]
+fn a_lost_ack_is_sent_again_when_the_next_invite_is_answered() {
+    let mut wire = Wire::new();
+    wire.losses = vec![("0 ACK", 2)];
+    wire.establish();
+    wire.at(0, CALL, |usage, stack| usage.change(Body::sdp("hold"), stack));
+    wire.pass(Duration::from_millis(300));
+    assert_eq!((wire.count("1 200 INVITE"), wire.count("0 ACK")), (2, 2));
+    wire.pass(Duration::from_secs(1));
+    assert_eq!((wire.count("1 200 INVITE"), wire.count("0 ACK")), (4, 4), "{:?}", wire.trace);
+    hangup(&mut wire, 1);
+    wire.assert_nothing_left();
+}
+
+#[test]
+fn the_ack_of_the_next_invite_will_do_for_a_lost_one() {
+    let mut wire = Wire::new();
+    wire.losses = vec![("0 ACK", 1)];
+    wire.establish();
+    wire.at(0, CALL, |usage, stack| usage.change(Body::sdp("hold"), stack));
+    wire.pass(Duration::from_secs(1));
+    assert_eq!((wire.count("1 200 INVITE"), wire.count("0 ACK")), (2, 2), "{:?}", wire.trace);
+    hangup(&mut wire, 1);
+    wire.assert_nothing_left();
+}
+
+#[test]
 fn a_2xx_that_is_never_acknowledged_ends_with_bye() {
     let mut wire = Wire::new();
     wire.losses = vec![("0 ACK", 100)];

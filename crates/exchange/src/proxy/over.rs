@@ -1,0 +1,85 @@
+//! Dialogs of forwarded calls of which an end is told no more: two BYEs may cross (RFC 5407 §3.2.1), a BYE may end one of two dialogs
+//! in which a call was answered (RFC 3261 §13.2.2.4), or one that was never answered. One call has one end.
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use crate::config::Key;
+
+/// Those of the last seconds. Each has one place to be; who finds it taken takes it over, and an end more is told than there was.
+#[derive(Default)]
+pub(super) struct Over(Vec<Place>);
+
+#[derive(Clone, Default)]
+struct Place {
+    dialog: u64,
+    /// In seconds, as Unix counts them.
+    until: u64,
+}
+
+impl Over {
+    /// Takes note of a dialog by its Call-ID and the callee's tag. Returns whether it was not known.
+    pub(super) fn note(&mut self, call_id: &str, callee_tag: &str, key: &Key, unix: u64) -> bool {
+        if self.0.is_empty() {
+            self.0 = vec![Place::default(); PLACES];
+        }
+        let dialog = digest(call_id, callee_tag, key);
+        let place = &mut self.0[place(dialog)];
+        let is_new = !place.holds(dialog, unix);
+        *place = Place { dialog, until: unix + TIME };
+        is_new
+    }
+
+    /// Whether a dialog is known.
+    pub(super) fn holds(&self, call_id: &str, callee_tag: &str, key: &Key, unix: u64) -> bool {
+        if self.0.is_empty() {
+            return false;
+        }
+        let dialog = digest(call_id, callee_tag, key);
+        self.0[place(dialog)].holds(dialog, unix)
+    }
+}
+
+impl Place {
+    fn holds(&self, dialog: u64, unix: u64) -> bool {
+        self.dialog == dialog && unix < self.until
+    }
+}
+
+/// Who does not have the key cannot choose a call for which it stands.
+fn digest(call_id: &str, callee_tag: &str, key: &Key) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (key.0, call_id, callee_tag).hash(&mut hasher);
+    hasher.finish()
+}
+
+fn place(dialog: u64) -> usize {
+    dialog as usize % PLACES
+}
+
+/// Twice as long as a BYE is sent again (64·T1, RFC 3261 §17.1.2.2), in seconds: a phone may begin anew meanwhile, over another transport
+/// or at another address. One more for the parts of one.
+const TIME: u64 = 65;
+const PLACES: usize = 8_192;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dialog_is_known_for_as_long_as_a_bye_may_come() {
+        let (mut over, key) = (Over::default(), Key([7; 32]));
+        assert!(!over.holds("call", "tag", &key, 100));
+        assert!(over.note("call", "tag", &key, 100));
+        assert!(!over.note("call", "tag", &key, 110));
+        assert!(over.holds("call", "tag", &key, 174));
+        assert!(!over.holds("call", "other", &key, 100), "a call may have another dialog");
+        assert!(over.note("call", "tag", &key, 175), "the second time counts from the last");
+    }
+
+    #[test]
+    fn it_holds_as_much_as_it_may_and_no_more() {
+        let (mut over, key) = (Over::default(), Key([7; 32]));
+        let known = (0..3 * PLACES).filter(|number| !over.note(&number.to_string(), "tag", &key, 1)).count();
+        assert_eq!((known, over.0.len()), (0, PLACES));
+    }
+}

@@ -122,6 +122,46 @@ def a_supervisor_hears_both_and_is_heard_when_it_joins_in(lab):
         check(3 <= heard <= 9, f"{phone.recording.name}: the supervisor was heard for {heard} s")
 
 
+SPOKEN = [
+    ("baresip and pjsua2 are told by a voice that they are recorded", Baresip, Pjsua),
+    ("pjsua2 and baresip are told by a voice that they are recorded", Pjsua, Baresip),
+]
+
+
+@each(SPOKEN, seconds=120)
+def a_voice_says_that_a_call_is_recorded(lab, caller, callee):
+    exchange = Exchange(lab, sets=["services.recording.announce=spoken"])
+    alice, bob = exchange.add("alice", number="1001"), exchange.add("bob", number="1002")
+    exchange.command("account", "rights", bob.address, "--record", "always")
+    exchange.start()
+    phones = [caller(lab, exchange, alice, "caller"), callee(lab, exchange, bob, "callee")]
+    for phone in phones:
+        phone.start()
+    phones[0].call(f"sip:1002@{DOMAIN}", TALK_SECONDS + 3)
+    for phone in phones:
+        phone.stop()
+    for phone, other in (phones, phones[::-1]):
+        said, last = speech(phone.recording, other.hz)
+        check(said >= 0.5, f"{phone.recording.name}: a voice for {said} s")
+        check(last < 5, f"{phone.recording.name}: the last of it after {last} s")
+        # The other is heard after that.
+        tone.prove(phone.recording, other.hz, 2)
+
+
+def speech(recording, hz):
+    """For how long there is sound beside a tone, and when that ends, in seconds."""
+    rate, samples = tone.read(recording)
+    size, spoken = rate // 10, []
+    frequencies = np.fft.rfftfreq(size, 1 / rate)
+    for start in range(0, len(samples) - size + 1, size):
+        power = np.abs(np.fft.rfft(samples[start:start + size] * np.hanning(size))) ** 2
+        beside = power[(np.abs(frequencies - hz) > 60) & (frequencies > 150)].sum()
+        loud = np.sqrt(np.mean(samples[start:start + size] ** 2)) > tone.QUIET
+        if loud and beside > 0.3 * power.sum():
+            spoken.append(start / rate)
+    return len(spoken) / 10, spoken[-1] if spoken else 0
+
+
 def share(recording, hz):
     """In how many seconds a tone sounds, whatever sounds beside it."""
     rate, samples = tone.read(recording)

@@ -61,12 +61,39 @@ fn a_call_moves_to_the_phone_that_fetches_it_and_back() {
 fn nobody_fetches_the_call_of_another_or_one_that_is_not() {
     let (mut world, [alice, bob, _]) = phones(55, 1);
     let carol = world.phone("carol", None);
+    world.phones[carol.0].sings = Some(0.0);
     world.register(carol);
     world.call(carol, "*71");
-    world.pass(3 * SECOND);
+    world.pass(8 * SECOND);
     assert!(world.phones[carol.0].ua.calls().is_empty());
+    assert!(world.phones[carol.0].heard.iter().any(|sample| *sample != 0), "a voice says so");
     world.phones[alice.0].must_hear(1000.0);
     let call = world.phones[bob.0].first_call();
     world.command(bob, Command::Hangup { call });
     nothing_is_left(&mut world);
+}
+
+#[test]
+fn a_call_that_is_the_phones_own_is_not_fetched_and_a_voice_says_so() {
+    for shards in [1, 3] {
+        let (mut world, [alice, bob, desk]) = phones(56, shards);
+        let call = world.phones[alice.0].first_call();
+        world.command(alice, Command::Hangup { call });
+        world.pass(2 * SECOND);
+        world.command(desk, Command::Unregister);
+        world.pass(SECOND);
+        // This one is forwarded: its dialog is the phones'.
+        world.call(alice, "bob");
+        world.pass(4 * SECOND);
+        world.register(desk);
+        world.phones[desk.0].heard.clear();
+        world.call(desk, "*71");
+        world.pass(8 * SECOND);
+        assert!(world.phones[desk.0].heard.iter().any(|sample| *sample != 0), "a voice says so");
+        assert!(world.phones[desk.0].ua.calls().is_empty());
+        world.phones[alice.0].must_hear(1000.0);
+        let call = world.phones[bob.0].first_call();
+        world.command(bob, Command::Hangup { call });
+        nothing_is_left(&mut world);
+    }
 }

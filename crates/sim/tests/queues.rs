@@ -334,6 +334,43 @@ fn callers_of_several_shards_wait_in_one_line() {
 }
 
 #[test]
+fn the_figures_of_a_queue_are_those_of_all_shards() {
+    let queue = Queue { agents: vec!["1002".into()], wrap_up: SECOND, ..support() };
+    let (mut world, [alice, bob, carol, eve]) = office(queue, |config| config.shards = 3);
+    let more = ["dora", "fay", "gina"].map(|name| {
+        let phone = world.phone(name, None);
+        world.register(phone);
+        phone
+    });
+    let callers = [alice, carol, eve, more[0], more[1], more[2]];
+    let calls = callers.map(|phone| {
+        let call = world.call(phone, "610");
+        world.pass(3 * SECOND);
+        call
+    });
+    // All but two of those who wait give up, at whatever shard they are.
+    for at in 2..5 {
+        hang_up(&mut world, callers[at], calls[at]);
+        world.pass(SECOND);
+    }
+    let now = report(&mut world);
+    assert_eq!((now.answered, now.abandoned, now.waiting), (1, 3, 2));
+    assert!((15..=25).contains(&now.longest_wait), "{now:?}");
+    hang_up(&mut world, alice, calls[0]);
+    world.pass(8 * SECOND);
+    let then = report(&mut world);
+    assert_eq!((then.answered, then.abandoned, then.waiting, then.agents.len()), (2, 3, 1, 1));
+    assert!((20..=40).contains(&then.waited) && then.agents[0].in_call, "{then:?}");
+    for at in [1, 5] {
+        hang_up(&mut world, callers[at], calls[at]);
+        world.pass(8 * SECOND);
+    }
+    assert_eq!((report(&mut world).answered, report(&mut world).abandoned), (3, 3));
+    assert!(rang(&world, bob) >= 3);
+    nothing_is_left(&mut world);
+}
+
+#[test]
 fn two_agents_and_callers_of_several_shards_find_each_other() {
     for seed in 0..6 {
         let mut world = World::new(100 + seed, |config| {

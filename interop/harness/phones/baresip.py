@@ -148,6 +148,14 @@ class Baresip:
         self._command("transfer", target)
         self._wait("CALL_CLOSED", seconds=15)
 
+    def hold(self):
+        """Puts the other side of its call on hold."""
+        self._command("hold")
+
+    def resume(self):
+        """Goes on with the one whom it holds."""
+        self._command("resume")
+
     def hang_up(self):
         self._command("hangup")
         self._wait("CALL_CLOSED", seconds=5)

@@ -16,14 +16,15 @@ CHILD = Path(__file__).with_name("pjsua_child.py")
 class Pjsua:
     """One pjsua2 endpoint with one account; answers what comes in."""
 
-    def __init__(self, lab, exchange, account, role, transport="udp", srtp="off"):
+    def __init__(self, lab, exchange, account, role, transport="udp", srtp="off", headers=()):
+        """`headers`: names and values that its INVITEs have besides."""
         self.lab, self.exchange, self.account = lab, exchange, account
         self.hz = CALLER_HZ if role == "caller" else CALLEE_HZ
         self.recording = lab.folder / f"pjsua-{account.user}.wav"
         self.settings = {
             "address": account.address, "user": account.user, "password": account.password, "host": LOOPBACK,
             "server": f"sip:{LOOPBACK}:{exchange.port_for(transport)};transport={transport};lr", "domain": account.domain,
-            "transport": transport, "srtp": srtp, "rtp": lab.port(10), "play": str(lab.tone(self.hz)),
+            "transport": transport, "srtp": srtp, "headers": list(headers), "rtp": lab.port(10), "play": str(lab.tone(self.hz)),
             "record": str(self.recording), "log": str(lab.folder / f"pjsua-{account.user}.log")}
         self.process, self.read = None, 0
 
@@ -62,6 +63,14 @@ class Pjsua:
         """Sends the other side of its call to `target`; without one, its first call and its last become one."""
         self._command(f"transfer {target}" if target else "join")
         self._wait("closed", seconds=15)
+
+    def hold(self):
+        """Puts the other side of its call on hold."""
+        self._command("hold")
+
+    def resume(self):
+        """Goes on with the one whom it holds."""
+        self._command("resume")
 
     def hang_up(self):
         self._command("hangup")

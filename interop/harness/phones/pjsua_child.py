@@ -13,6 +13,10 @@ def tell(kind, **more):
     print(json.dumps({"type": kind, **more}), flush=True)
 
 
+# Who is held by the other side hears what that has for it.
+HEARS = (pj.PJSUA_CALL_MEDIA_ACTIVE, pj.PJSUA_CALL_MEDIA_REMOTE_HOLD)
+
+
 class Call(pj.Call):
     """Tells its states, plays the tone and records the other side."""
 
@@ -30,7 +34,7 @@ class Call(pj.Call):
     def onCallMediaState(self, _):
         info = self.getInfo()  # kept: the list of media lives inside it
         for index, media in enumerate(info.media):
-            if media.type == pj.PJMEDIA_TYPE_AUDIO and media.status == pj.PJSUA_CALL_MEDIA_ACTIVE:
+            if media.type == pj.PJMEDIA_TYPE_AUDIO and media.status in HEARS:
                 audio = self.getAudioMedia(index)
                 self.phone.player.startTransmit(audio)
                 audio.startTransmit(self.phone.recorder)
@@ -47,7 +51,7 @@ class Phone(pj.Account):
 
     def __init__(self, settings):
         super().__init__()
-        self.calls = []
+        self.calls, self.headers = [], settings["headers"]
         self.player, self.recorder = pj.AudioMediaPlayer(), pj.AudioMediaRecorder()
         self.player.createPlayer(settings["play"])
         self.recorder.createRecorder(settings["record"])
@@ -62,7 +66,12 @@ class Phone(pj.Account):
 
     def dial(self, target):
         self.calls.append(Call(self))
-        self.calls[-1].makeCall(target, pj.CallOpParam(True))
+        parameters = pj.CallOpParam(True)
+        for name, value in self.headers:
+            header = pj.SipHeader()
+            header.hName, header.hValue = name, value
+            parameters.txOption.headers.append(header)
+        self.calls[-1].makeCall(target, parameters)
 
 
 def operation(code):
@@ -118,6 +127,12 @@ def obey(phone, line):
         phone.calls[-1].xfer(target, pj.CallOpParam(True))
     elif command == "join":
         phone.calls[0].xferReplaces(phone.calls[-1], pj.CallOpParam(True))
+    elif command == "hold":
+        phone.calls[-1].setHold(pj.CallOpParam(True))
+    elif command == "resume":
+        parameters = pj.CallOpParam(True)
+        parameters.opt.flag = pj.PJSUA_CALL_UNHOLD
+        phone.calls[-1].reinvite(parameters)
     elif command == "press":
         phone.calls[-1].dialDtmf(target)
     elif command == "hangup" and phone.calls:

@@ -55,6 +55,8 @@ pub(super) struct Call {
     pub(super) leaves: Option<(u8, u32)>,
     /// Whether the service knows that somebody rings.
     pub(super) rang: bool,
+    /// Whether the service tells its party that nobody was found for it.
+    pub(super) hears_why: bool,
     /// How its party is spoken to, if it has no language of its own.
     pub(super) language: Option<Language>,
 }

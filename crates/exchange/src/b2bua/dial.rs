@@ -172,6 +172,7 @@ impl Table {
             leaves: None,
             rang: false,
             language: None,
+            hears_why: false,
         };
         env.cx.timers.arm(env.cx.now + dial.rings_for, Alarm::RungOut(call, 0));
         new.ring(env);

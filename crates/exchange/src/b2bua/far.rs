@@ -1,7 +1,7 @@
 //! Halves of calls in different shards: their ends meet in a room, which is a place in media and not in a shard, and each shard
 //! tells the other when its own half is over.
 
-use offhook_sip::Replaces;
+use offhook_sip::{Replaces, Status};
 
 use super::call::{Call, With};
 use super::halves::OURS;
@@ -265,7 +265,13 @@ impl Table {
                 self.tell_wish(call, env);
                 self.transferred(call, env);
             }
-            (Some(_), None) => env.usages.let_go.push((call, Some(GONE.to_owned()))),
+            (Some(one), None) => match one.service.filter(|_| std::mem::take(&mut one.hears_why)) {
+                Some(service) => {
+                    let failed = Dialled::Failed(Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST);
+                    env.usages.points.push((call, service, Point::Dialled(failed)));
+                }
+                None => env.usages.let_go.push((call, Some(GONE.to_owned()))),
+            },
             (None, Some(_)) => {
                 let over = Halves::Over { call: with.1, reason: None };
                 env.cx.out.shards.push((with.0, ShardMessage::Halves(over)));

@@ -15,8 +15,10 @@ pub(crate) struct PickUp {
 }
 
 impl Calls<'_, '_, '_> {
-    /// Connects a call that the service has with one that rings at one of these accounts; if there is none, it ends.
+    /// Connects a call that the service has with one that rings at one of these accounts; if there is none,
+    /// [`super::Point::Dialled`] says so.
     pub(crate) fn pick_up(&mut self, by: CallId, accounts: Vec<AddressOfRecord>) {
+        self.hears_why(by);
         self.env.usages.pickups.push(PickUp { by, accounts, service: self.service });
     }
 

@@ -21,9 +21,18 @@ pub(crate) struct Replacing {
 
 impl Calls<'_, '_, '_> {
     /// The party of a call that the service has takes the place of a phone of this account in its call with somebody, the last
-    /// that was answered; if there is none, it ends.
+    /// that was answered; if there is none, [`super::Point::Dialled`] says so.
     pub(crate) fn fetch(&mut self, by: CallId, account: AddressOfRecord) {
+        self.hears_why(by);
         self.env.usages.replacing.push(Replacing { by, replaces: None, accounts: vec![account] });
+    }
+}
+
+impl Calls<'_, '_, '_> {
+    pub(super) fn hears_why(&mut self, call: CallId) {
+        if let Some(one) = self.table.calls.get_mut(&call) {
+            one.hears_why = true;
+        }
     }
 }
 

@@ -430,6 +430,7 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
             leaves: None,
             rang: false,
             language: None,
+            hears_why: false,
         }
     }
 

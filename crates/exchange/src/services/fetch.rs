@@ -1,7 +1,7 @@
 //! A live call moves from one of one's phones to another, which dials a number for it.
 
-use super::{Kind, Service, Settings, Verdict};
-use crate::b2bua::{CallId, Calls, Endpoint};
+use super::{Kind, Service, Settings, Verdict, not_possible};
+use crate::b2bua::{CallId, Calls, Dialled, Endpoint, Point};
 
 pub(super) const KIND: Kind = Kind {
     name: "fetch",
@@ -26,6 +26,19 @@ impl Service for Fetch {
             calls.fetch(call, account);
         }
         answered.into()
+    }
+
+    fn point(&mut self, call: CallId, point: Point, calls: &mut Calls<'_, '_, '_>) {
+        match point {
+            Point::Dialled(Dialled::Failed(_)) => calls.say(call, not_possible()),
+            Point::Played => calls.hang_up(call),
+            Point::Dialled(Dialled::Ringing | Dialled::Answered(_))
+            | Point::Digit(_)
+            | Point::Recorded(_)
+            | Point::Room(_)
+            | Point::Closed(_)
+            | Point::Ended => {}
+        }
     }
 
     fn configure(&mut self, settings: &Settings) {

@@ -39,7 +39,7 @@ use crate::directory::{AddressOfRecord, Delta};
 use crate::proxy::Target;
 use crate::refusal::Refusal;
 use crate::schedule::Schedule;
-use crate::speech::Language;
+use crate::speech::{Language, Speech};
 pub use call_back::{CallBackNews, Settings as CallBackSettings};
 pub use camera::Camera;
 pub use codes::Settings as CodeSettings;
@@ -282,6 +282,11 @@ pub(crate) trait Service: Send {
     fn unanswered(&mut self, _call: CallId, _why: Why, _calls: &mut Calls<'_, '_, '_>) -> Verdict {
         Verdict::Continue
     }
+}
+
+/// What a caller hears that wanted something that cannot be.
+fn not_possible() -> Speech {
+    Speech::new().pause(500).say("codes-not-possible").pause(200)
 }
 
 /// What a service says of a call.

@@ -335,7 +335,7 @@ fn callers_of_several_shards_wait_in_one_line() {
 
 #[test]
 fn the_figures_of_a_queue_are_those_of_all_shards() {
-    let queue = Queue { agents: vec!["1002".into()], wrap_up: SECOND, ..support() };
+    let queue = Queue { agents: vec!["1002".into()], max_waiting: 5, wrap_up: SECOND, ..support() };
     let (mut world, [alice, bob, carol, eve]) = office(queue, |config| config.shards = 3);
     let more = ["dora", "fay", "gina"].map(|name| {
         let phone = world.phone(name, None);

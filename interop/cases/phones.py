@@ -55,6 +55,19 @@ def a_number_rings_the_account_that_has_it(lab):
     converse(caller, callee, target=f"sip:{bob.number}@{bob.domain}")
 
 
+@each([("told over UDP", "udp"), ("told over TLS, encrypted", "tls")])
+def a_phone_is_told_by_the_exchange_who_it_is(lab, transport):
+    exchange = Exchange(lab)
+    alice, bob = exchange.add("alice"), exchange.add("bob")
+    exchange.start()
+    caller, callee = Baresip(lab, exchange, alice, "caller"), Baresip(lab, exchange, bob, "callee")
+    told = exchange.command("device", "provision", alice.address, "--for", "baresip", "--transport", transport,
+                            "--server", f"{exchange.host}:{exchange.port_for(transport)}", "--password", alice.password)
+    # What it has in common with all phones of this harness.
+    (caller.folder / "accounts").write_text(f"{told.strip()};audio_codecs=PCMU,PCMA;answermode=auto\n")
+    converse(caller, callee)
+
+
 @case()
 def an_account_added_while_the_exchange_runs_can_be_called(lab):
     exchange = Exchange(lab)

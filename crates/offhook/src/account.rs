@@ -156,7 +156,8 @@ pub(crate) struct Flags {
 }
 
 impl Secret {
-    fn read(self) -> Result<Option<String>, Failure> {
+    /// The password, if one is given.
+    pub(crate) fn read(self) -> Result<Option<String>, Failure> {
         let Some(path) = self.password_file else { return Ok(self.password) };
         let text = std::fs::read_to_string(&path)
             .map_err(|error| Failure::other(format!("{}: {error}", path.display())))?;
@@ -267,7 +268,8 @@ fn text_of(file: &PathBuf) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
-fn path(address: &str) -> String {
+/// Where the API has an account.
+pub(crate) fn path(address: &str) -> String {
     format!("/api/v1/accounts/{}", segment(address))
 }
 

@@ -1,6 +1,9 @@
-//! `offhook device`: registered contacts.
+//! `offhook device`: registered contacts, and what a phone is told to become one.
+
+mod provision;
 
 use clap::Subcommand;
+use provision::{Model, Wish};
 
 use crate::account::Flags;
 use crate::api::{Api, segment};
@@ -15,6 +18,23 @@ pub(crate) enum Device {
     List {
         #[command(flatten)]
         common: Flags,
+    },
+    /// Prints what a phone has to be told to be a phone of an account, in the form that it reads
+    #[command(
+        after_help = "Example: offhook device provision sip:alice@example.com --for yealink --new-password > y000000000000.cfg"
+    )]
+    Provision {
+        /// Whose phone it is
+        #[arg(long = "for", value_enum)]
+        model: Model,
+        #[command(flatten)]
+        wish: Wish,
+    },
+    /// Prints the same as a code for the camera of a telephone, for the app Grandstream Wave
+    #[command(after_help = "Example: offhook device qr sip:alice@example.com --new-password")]
+    Qr {
+        #[command(flatten)]
+        wish: Wish,
     },
     /// Forgets the phones of an account, which come back when they register again
     #[command(after_help = "Example: offhook device forget sip:alice@example.com")]
@@ -38,6 +58,8 @@ impl Device {
     pub(crate) fn run(self) -> Result<(), Failure> {
         match self {
             Self::List { common } => list(&common),
+            Self::Provision { model, wish } => wish.provision(model),
+            Self::Qr { wish } => wish.qr(),
             Self::Forget { address, common } => forget(&address, &common),
             Self::Turn { address, common } => turn(&address, &common),
         }

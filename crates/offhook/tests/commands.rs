@@ -230,6 +230,36 @@ fn credentials_of_turn_are_made_for_an_account_that_exists() {
 }
 
 #[test]
+fn a_phone_is_told_who_it_is_and_no_password_changes_for_nothing() {
+    let data = tempfile::tempdir().unwrap();
+    let address = "sip:alice@127.0.0.1";
+    assert_eq!(code(&run(data.path(), &["account", "add", address, "--password", "first-7-secret"])), 0);
+    let told =
+        |words: &[&str]| run(data.path(), &[&["device", "provision", address, "--for"], words].concat());
+    assert_eq!(code(&told(&["yealink"])), 2, "no password");
+    assert_eq!(code(&told(&["nokia", "--new-password"])), 2, "no such maker");
+    let must = ["spa", "--new-password", "--set", "media.srtp=require"];
+    assert_eq!(code(&told(&must)), 2, "it could not be called");
+    assert_eq!(code(&run(data.path(), &["device", "qr", "sip:bob@127.0.0.1", "--password", "x"])), 4);
+    let output = told(&["yealink", "--password", "first-7-secret", "--server", "192.0.2.1:5070"]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        text.contains("account.1.password = first-7-secret\naccount.1.sip_server.1.address = 127.0.0.1\n")
+    );
+    assert!(
+        text.contains(
+            "account.1.outbound_proxy.1.address = 192.0.2.1\naccount.1.outbound_proxy.1.port = 5070"
+        )
+    );
+    let output = run(data.path(), &["device", "qr", address, "--new-password", "--json"]);
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let text = told["text"].as_str().unwrap();
+    assert!(text.contains("<UserID>alice</UserID>") && !text.contains("<AuthPass></AuthPass>"), "{text}");
+    let output = run(data.path(), &["device", "qr", address, "--password", "first-7-secret"]);
+    assert!(String::from_utf8_lossy(&output.stdout).lines().count() > 30);
+}
+
+#[test]
 fn language_and_json_may_be_asked_for_before_and_after_any_command() {
     let data = tempfile::tempdir().unwrap();
     let data = data.path();

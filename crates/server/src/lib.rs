@@ -41,6 +41,7 @@ mod web;
 pub use banner::banner;
 pub use certificates::CertificateError;
 pub use clock::unix as unix_time;
+pub use offhook_exchange::config::SrtpPolicy;
 pub use offhook_sip_stack::Transport;
 pub use offhook_store::{Password, StoreError};
 pub use offline::Offline;

@@ -1,4 +1,4 @@
-"""Trunks with a user name and a password: at Kamailio, which knows its customers by digest, and at SIPp, which misbehaves."""
+"""Trunks: at Kamailio, which knows its customers by digest or by their address, and at SIPp, which misbehaves."""
 
 import json
 
@@ -12,7 +12,7 @@ from harness.sipp import Callee, Sipp
 from harness.wire import LOOPBACK
 
 OTHER_LOOPBACK = "127.0.0.2"
-OURS, THEIRS = "+49301234567", "+493022222"
+OURS, THEIRS, OTHERS = "+49301234567", "+493022222", "+493033333"
 NUMBERS = """
 [numbers]
 country = "DE"
@@ -23,6 +23,15 @@ name = "{name}"
 server = "{server}"
 username = "t0815"
 password = "{password}"
+{more}
+"""
+KNOWN = """
+[[trunk]]
+name = "provider"
+server = "{server}"
+auth = "address"
+networks = ["{host}"]
+numbers = ["{number}"]
 {more}
 """
 ROUTE = """
@@ -84,6 +93,49 @@ def a_call_comes_in_by_a_line_that_is_registered_at_kamailio_and_both_hear_each_
     caller = Offhook(lab, carrier, bob, "caller", host=OTHER_LOOPBACK)
     callee = Offhook(lab, office, alice, "callee")
     converse(caller, callee, target=f"sip:{OURS}@{carrier.domain}")
+
+
+def known_by_its_address(lab, *more):
+    """The same with a carrier that knows the office by its address, and lets it show its own number only."""
+    office = Exchange(lab, domain="office.test")
+    customer = (office.host, office.port, OURS)
+    carrier = Carrier(lab, {THEIRS: "bob", OTHERS: "dora"}, host=OTHER_LOOPBACK, customer=customer).start()
+    provider = KNOWN.format(server=f"{carrier.host}:{carrier.port}", host=carrier.host, number=OURS, more="\n".join(more))
+    write(office, NUMBERS, provider, ROUTE.format(trunks='"provider"'))
+    alice, bob = office.add("alice", OURS), carrier.account("bob")
+    office.start()
+    return office, carrier, alice, bob
+
+
+@case(seconds=90)
+def a_call_goes_out_under_our_number_to_a_kamailio_that_knows_us_by_our_address(lab):
+    talk_out(lab, *known_by_its_address(lab))
+
+
+@case(seconds=90)
+def a_call_comes_in_from_a_kamailio_that_knows_us_by_our_address(lab):
+    office, carrier, alice, bob = known_by_its_address(lab)
+    caller = Offhook(lab, carrier, bob, "caller", host=OTHER_LOOPBACK)
+    callee = Offhook(lab, office, alice, "callee")
+    converse(caller, callee, target=f"sip:{OURS}@{carrier.domain}")
+
+
+@case(seconds=90)
+def one_call_more_than_the_provider_has_channels_for_is_refused_in_words_and_the_first_goes_on(lab):
+    office, carrier, alice, bob = known_by_its_address(lab, "max_calls = 1")
+    first, answers = Offhook(lab, office, alice, "caller"), Offhook(lab, carrier, bob, "callee", host=OTHER_LOOPBACK)
+    second = Offhook(lab, office, office.add("carol"), "caller")
+    answers.start()
+    talking = first.begin_talking("sip:030-22222@office.test")
+    until(lambda: json.loads(office.command("calls", "live", "--json"))["calls"], 15, "the first call is there")
+    refused = result(second.dial("sip:030-33333@office.test"))
+    check(refused["code"] == 503 and "as many calls" in refused["reason"], f"dialled: {refused}")
+    check(talking.ended() is None, "the first call has ended")
+    answers.stop()
+    talking.wait(15)
+    until(lambda: not json.loads(office.command("calls", "live", "--json"))["calls"], 15, "the first call is over")
+    refused = result(second.dial("sip:030-33333@office.test"))
+    check(refused["code"] in (404, 480), f"nobody has that number at the carrier: {refused}")
 
 
 @case()

@@ -1,4 +1,5 @@
-"""A provider of telephone lines: Kamailio, which registers its customers by digest and asks for credentials of each call."""
+"""A provider of telephone lines: Kamailio, which registers its customers by digest and asks for credentials of each call, but for
+customers whom it knows by their address."""
 
 import re
 
@@ -42,11 +43,19 @@ request_route {{
 		sl_send_reply("405", "Method Not Allowed");
 		exit;
 	}}
-	if (!pv_proxy_authenticate("{domain}", "{password}", "0")) {{
-		proxy_challenge("{domain}", "1");
-		exit;
+	if ($si == "{customer}") {{
+		# It may show its own number and no other.
+		if (!($ai =~ "^sip:.{shown}@")) {{
+			sl_send_reply("403", "Not your number");
+			exit;
+		}}
+	}} else {{
+		if (!pv_proxy_authenticate("{domain}", "{password}", "0")) {{
+			proxy_challenge("{domain}", "1");
+			exit;
+		}}
+		consume_credentials();
 	}}
-	consume_credentials();
 	# Phones write us there as their proxy.
 	remove_hf("Route");
 	record_route();
@@ -62,11 +71,15 @@ request_route {{
 
 
 class Carrier(Kamailio):
-    """`numbers` are those of its customers: number to user."""
+    """`numbers` are those of its customers: number to user. `customer` is known by its address: that, its port, its number."""
 
-    def __init__(self, lab, numbers, domain="carrier.test", host="127.0.0.2"):
+    def __init__(self, lab, numbers, domain="carrier.test", host="127.0.0.2", customer=None):
         rows = "".join(f'\tif ($rU == "{number}") $rU = "{user}";\n' for number, user in numbers.items())
-        super().__init__(lab, SETTINGS, domain, host, password=PASSWORD, numbers=rows)
+        address, port, number = customer or ("nobody", 0, "+0")
+        if customer:
+            rows += f'\tif ($rU == "{number}") {{\n\t\t$ru = "sip:{number}@{address}:{port}";\n\t\tt_relay();\n\t\texit;\n\t}}\n'
+        super().__init__(lab, SETTINGS, domain, host, password=PASSWORD, numbers=rows, customer=address,
+                         shown=number.removeprefix("+"))
 
     def account(self, user):
         return Account(user, PASSWORD, domain=self.domain)

@@ -192,14 +192,15 @@ fn parted(server: &str) -> Result<(String, Option<u16>), Failure> {
     let wrong =
         || Failure::new(USAGE, format!("--server {server}: write HOST or HOST:PORT, IPv6 in brackets"));
     let is_bare_v6 = server.parse::<std::net::Ipv6Addr>().is_ok();
-    let end = if server.starts_with('[') { server.find(']').ok_or_else(wrong)? } else { 0 };
-    let host_and_port = match server.rfind(':').filter(|at| *at > end && !is_bare_v6) {
+    let bracket = if server.starts_with('[') { Some(server.find(']').ok_or_else(wrong)?) } else { None };
+    let is_before_port = |at: &usize| !is_bare_v6 && bracket.is_none_or(|end| *at > end);
+    let (host, port) = match server.rfind(':').filter(is_before_port) {
         Some(at) => (&server[..at], Some(server[at + 1..].parse().map_err(|_| wrong())?)),
         None => (server, None),
     };
-    let (host, port) = host_and_port;
-    let is_word = |one: char| one.is_ascii_alphanumeric() || ".-_:[]".contains(one);
-    if host.is_empty() || !host.chars().all(is_word) {
+    let is_word = |one: char| one.is_ascii_alphanumeric() || ".-_".contains(one);
+    let is_v6 = is_bare_v6 || bracket.is_some();
+    if host.is_empty() || !host.chars().all(|one| is_word(one) || is_v6 && "[:]".contains(one)) {
         return Err(wrong());
     }
     Ok((if is_bare_v6 { format!("[{host}]") } else { host.to_owned() }, port))
@@ -504,7 +505,7 @@ mod tests {
         assert_eq!(parts("192.0.2.1:5070"), Some(("192.0.2.1".into(), Some(5070))));
         assert_eq!(parts("[2001:db8::1]:5070"), Some(("[2001:db8::1]".into(), Some(5070))));
         assert_eq!(parts("2001:db8::1"), Some(("[2001:db8::1]".into(), None)));
-        for wrong in ["", ":5070", "host:port", "a b", "[2001:db8::1", "h\";x"] {
+        for wrong in ["", ":5070", "host:port", "a:b:5070", "a b", "[2001:db8::1", "h\";x"] {
             assert_eq!(parts(wrong), None, "{wrong}");
         }
     }

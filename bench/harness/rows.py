@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Barrier
 
 from . import growth
 from .growth import MICRO, options, per_unit
@@ -33,7 +34,7 @@ def plain_registrations(kind, folder, binary):
 def proven_registrations(kind, folder, binary):
     """REGISTER, challenge, REGISTER again."""
     with kind(folder, "digest", accounts=10_000) as exchange:
-        run = load(exchange, registrations(10_000, 2000, digest=True), "regauth", binary, weigh=False)
+        run = load(exchange, registrations(8_000, 2000, digest=True), "regauth", binary, weigh=False)
     return {"regauth": per_unit(run), "regauth_bad": run.bad_share}
 
 
@@ -41,7 +42,7 @@ def forwarded_calls(kind, folder, binary):
     """Calls at a rate that both carry."""
     with kind(folder, "plain") as exchange:
         load(exchange, calls(1000, 1000), "warm", binary, weigh=False)
-        run = load(exchange, calls(5000, 1000), "call", binary, weigh=False)
+        run = load(exchange, calls(4000, 1000), "call", binary, weigh=False)
     return {"call": per_unit(run), "call_bad": run.bad_share,
             "call_180_p99": run.result["latency_ms"]["invite_180"]["p99"]}
 
@@ -108,37 +109,46 @@ HIDES = ("--header", "Privacy: user")
 
 def memory(kind, folder, binary):
     """Bytes of a binding, of a forwarded call that is up and of a bridged one, each in an exchange of its own at the same
-    time: what they wait for is long."""
+    time: what they wait for is long. They share the pages of the program, so each lives from before the first is weighed
+    until the last has been."""
     rows = [memory_of_bindings, memory_of_calls]
     rows += [memory_of_bridged_calls] if kind.name == "Offhook" else []
+    meet = Barrier(len(rows), timeout=180).wait
     with ThreadPoolExecutor(len(rows)) as pool:
-        tasks = [pool.submit(row, kind.beside(number), f"{folder}-{number}", binary) for number, row in enumerate(rows)]
+        tasks = [pool.submit(row, kind.beside(number), f"{folder}-{number}", binary, meet)
+                 for number, row in enumerate(rows)]
         return {key: value for task in tasks for key, value in task.result().items()}
 
 
-def memory_of_bindings(kind, folder, binary):
+def memory_of_bindings(kind, folder, binary, meet):
     """Bytes of a binding, and the processor time that a registration still cost after its answer."""
     with kind(folder, "plain") as exchange:
         load(exchange, registrations(1000, 1000, user="w"), "warm", binary, weigh=False)
+        meet()
         before = exchange.pss()
         run = load(exchange, registrations(100_000, 8000), "bindings", binary, weigh=False)
         answered = exchange.cpu()
         time.sleep(SETTLE)
-        return {"reg_later": (exchange.cpu() - answered) * MICRO / max(run.result["completed"], 1),
-                "binding_bytes": (exchange.pss() - before) / max(run.result["completed"], 1)}
+        found = {"reg_later": (exchange.cpu() - answered) * MICRO / max(run.result["completed"], 1),
+                 "binding_bytes": (exchange.pss() - before) / max(run.result["completed"], 1)}
+        meet()
+        return found
 
 
-def memory_of_calls(kind, folder, binary, *more, key="held_bytes"):
+def memory_of_calls(kind, folder, binary, meet, *more, key="held_bytes"):
     """Bytes of a call that is up."""
     with kind(folder, "plain") as exchange:
         load(exchange, calls(200, 200, *more), "warm", binary, weigh=False)
         flags = calls(5000, 500, *more, "--held", "--settle", f"{SETTLE}s")
-        return {key: grown(load(exchange, flags, key, binary, until="watch"))}
+        meet()
+        held = load(exchange, flags, key, binary, until="watch")
+        meet()
+        return {key: grown(held)}
 
 
-def memory_of_bridged_calls(kind, folder, binary):
+def memory_of_bridged_calls(kind, folder, binary, meet):
     """The same of a call that is bridged."""
-    return memory_of_calls(kind, folder, binary, *HIDES, key="bridged_bytes")
+    return memory_of_calls(kind, folder, binary, meet, *HIDES, key="bridged_bytes")
 
 
 def bridged_calls(kind, folder, binary):
@@ -174,7 +184,7 @@ def relayed_sound(count):
     """Both directions of `count` calls, 50 packets a second each."""
     def row(kind, folder, binary):
         with kind(folder, "media") as exchange:
-            flags = calls(count, count, "--held", "--rtp", "--settle", "1s", "--watch", "4s")
+            flags = calls(count, count, "--held", "--rtp", "--settle", "1s", "--watch", "3s")
             run = load(exchange, flags, f"rtp{count}", binary)
         sound = run.result["rtp"]
         return {f"rtp{count}": run.cpu("watch", "watched") * MICRO / max(sound["received"], 1),
@@ -187,7 +197,7 @@ def bridged_sound(need, count):
     """Both directions of `count` calls whose callers do not speak as the callees do."""
     def row(kind, folder, binary):
         with kind(folder, need) as exchange:
-            flags = calls(count, count, "--held", "--rtp", "--speech", need, "--settle", "1s", "--watch", "4s")
+            flags = calls(count, count, "--held", "--rtp", "--speech", need, "--settle", "1s", "--watch", "3s")
             run = load(exchange, flags, need, binary)
         sound = run.result["rtp"]
         return {need: run.cpu("watch", "watched") * MICRO / max(sound["received"], 1),

@@ -25,18 +25,25 @@ PAIRS = [
 ]
 
 
-@each(PAIRS, seconds=120)
-def a_call_is_recorded(lab, caller, callee):
-    exchange = Exchange(lab)
+def recorded(lab, kinds, seconds, *sets):
+    """Two phones of these kinds talk for so long, of which one is always recorded; the exchange and the phones."""
+    exchange = Exchange(lab, sets=sets)
     alice, bob = exchange.add("alice", number="1001"), exchange.add("bob", number="1002")
     exchange.command("account", "rights", bob.address, "--record", "always")
     exchange.start()
-    phones = [caller(lab, exchange, alice, "caller"), callee(lab, exchange, bob, "callee")]
+    phones = [kind(lab, exchange, account, role) for kind, account, role in
+              zip(kinds, (alice, bob), ("caller", "callee"), strict=True)]
     for phone in phones:
         phone.start()
-    phones[0].call(f"sip:1002@{DOMAIN}", TALK_SECONDS + 2)
+    phones[0].call(f"sip:1002@{DOMAIN}", seconds)
     for phone in phones:
         phone.stop()
+    return exchange, phones
+
+
+@each(PAIRS, seconds=120)
+def a_call_is_recorded(lab, caller, callee):
+    exchange, phones = recorded(lab, (caller, callee), TALK_SECONDS + 2)
     recording = until(lambda: next(iter(recordings(exchange)), None), 10, "the recording is there")
     check((recording["from"], recording["to"]) == ("alice", "1002"), f"{recording}")
     sides(lab, exchange, recording, [phone.hz for phone in phones])
@@ -130,16 +137,7 @@ SPOKEN = [
 
 @each(SPOKEN, seconds=120)
 def a_voice_says_that_a_call_is_recorded(lab, caller, callee):
-    exchange = Exchange(lab, sets=["services.recording.announce=spoken"])
-    alice, bob = exchange.add("alice", number="1001"), exchange.add("bob", number="1002")
-    exchange.command("account", "rights", bob.address, "--record", "always")
-    exchange.start()
-    phones = [caller(lab, exchange, alice, "caller"), callee(lab, exchange, bob, "callee")]
-    for phone in phones:
-        phone.start()
-    phones[0].call(f"sip:1002@{DOMAIN}", TALK_SECONDS + 3)
-    for phone in phones:
-        phone.stop()
+    _, phones = recorded(lab, (caller, callee), TALK_SECONDS + 3, "services.recording.announce=spoken")
     for phone, other in (phones, phones[::-1]):
         said, last = speech(phone.recording, other.hz)
         check(said >= 0.5, f"{phone.recording.name}: a voice for {said} s")

@@ -133,6 +133,31 @@ def our_phone_follows_its_network(lab, phone):
         tone.prove(heard, hz, HEARD_SECONDS + 4)
 
 
+@each([("our phone goes on from another address while the other phone rings", Offhook),
+       ("our phone over TLS goes on from another address while the other phone rings", partial(Offhook, transport="tls"))],
+      seconds=120)
+def our_phone_moves_while_the_other_rings(lab, phone):
+    exchange = Exchange(lab, "always", host=OUTSIDE)
+    alice, bob = exchange.add("alice"), exchange.add("bob")
+    exchange.start()
+    place = behind(lab, 0)
+    moving = phone(lab, exchange, alice, "caller", place=place, follows=True)
+    desk = Baresip(lab, exchange, bob, "callee", place=Place(OUTSIDE), picks_up=False)
+    desk.start()
+    calling = moving.begin_talking(bob.address)
+    desk.rings()
+    place.move(3)
+    until(lambda: f"our address is {place.host}" in calling.said(), 30, "the phone finds its new address")
+    desk.pick_up()
+    time.sleep(2 * TALK_SECONDS)
+    desk.hang_up()
+    calling.wait(15)
+    check(calling.ended() == 0, f"the phone ended with {calling.ended()}: {result(calling)}")
+    desk.stop()
+    for heard, hz in ((moving.recording, desk.hz), (desk.recording, moving.hz)):
+        tone.prove(heard, hz, HEARD_SECONDS)
+
+
 @case(seconds=120)
 def our_phone_that_was_called_goes_on_from_another_address_in_a_call_whose_sound_goes_past_the_exchange(lab):
     exchange = Exchange(lab, "never", host=OUTSIDE)

@@ -60,6 +60,8 @@ use crate::strangers::Strangers as Sources;
 use crate::trunks::Trunks;
 use attest::Attesting;
 use enumerate::Enumerating;
+use following::Forwarding;
+pub(crate) use following::Removal;
 use outward::Way;
 pub(crate) use replacing::MayReplace;
 use replacing::Replacers;
@@ -87,6 +89,7 @@ pub(crate) struct Core {
     enumerating: Enumerating,
     replacers: Replacers,
     searches: Searches,
+    forwarding: Forwarding,
     presence: Presence,
     texts: Texts,
     draining: bool,
@@ -120,6 +123,7 @@ impl Core {
             enumerating: Enumerating::default(),
             replacers: Replacers::default(),
             searches: Searches::default(),
+            forwarding: Forwarding::default(),
             presence: Presence::default(),
             texts: Texts::default(),
             draining: false,
@@ -568,12 +572,7 @@ impl Core {
                 let (bridged, mut env, services) = self.bridged(cx);
                 services.changed(bridged, &mut env, &delta);
             }
-            Delta::Bindings(account, bindings) if self.proxy.has_contexts() => {
-                let before: Vec<Flow> =
-                    self.directory.bindings(&account).0.iter().map(|one| one.flow).collect();
-                self.directory.apply(Delta::Bindings(account.clone(), bindings));
-                self.phones_moved(&account, &before, cx);
-            }
+            Delta::Bindings(account, bindings) => self.rebound(account, bindings, cx),
             Delta::Banned(ban) => self.bans.set(ban),
             Delta::BanLifted(address) => self.bans.lift(address),
             other => self.directory.apply(other),

@@ -57,7 +57,7 @@ module_app snapshot.so
 """
 # The address of the outbound proxy names the transport; without it baresip would look the domain up in DNS.
 ACCOUNT = ('<{address};transport={transport}>;outbound="sip:{server}:{port};transport={transport}"'
-           ";auth_user={user};auth_pass={password};regint={registers};audio_codecs={codecs};answermode=auto{more}\n")
+           ";auth_user={user};auth_pass={password};regint={registers};audio_codecs={codecs};answermode={answers}{more}\n")
 MODULES = "/usr/lib/baresip/modules"
 
 
@@ -65,8 +65,9 @@ class Baresip:
     """One running baresip with one account."""
 
     def __init__(self, lab, exchange, account, role, transport="udp", codecs="PCMU,PCMA", registers=300,
-                 encryption=None, ice=False, rtcp_mux=False, place=None, turn=None, friends=(), video=False):
-        """`friends`: accounts whose presence it watches. `turn`: a TURN server (`host`, `port`, `credentials`) through which all its sound goes."""
+                 encryption=None, ice=False, rtcp_mux=False, place=None, turn=None, friends=(), video=False, picks_up=True):
+        """`friends`: accounts whose presence it watches. `turn`: a TURN server (`host`, `port`, `credentials`) through which all its sound goes. `picks_up`: it
+        answers by itself."""
         self.lab, self.exchange, self.account, self.place = lab, exchange, account, place or Place()
         self.hz = CALLER_HZ if role == "caller" else CALLEE_HZ
         self.folder = lab.folder / f"baresip-{account.user}"
@@ -92,7 +93,8 @@ class Baresip:
                      f';stunuser={turn.credentials["username"]};stunpass={turn.credentials["password"]}')
         (self.folder / "accounts").write_text(ACCOUNT.format(
             address=account.address, transport=transport, server=exchange.host, port=exchange.port_for(transport), user=account.user,
-            password=account.password, registers=registers, codecs=codecs, more=more))
+            password=account.password, registers=registers, codecs=codecs, more=more,
+            answers="auto" if picks_up else "manual"))
         (self.folder / "contacts").write_text("".join(f'"{one.user}" <{one.address}>;presence=p2p\n' for one in friends))
         self.control, self.unread, self.events = None, b"", []
 
@@ -163,6 +165,15 @@ class Baresip:
     def answered(self):
         """Waits until the call that comes in is up."""
         self._wait("CALL_ESTABLISHED", seconds=15)
+
+    def rings(self):
+        """Waits until a call comes in."""
+        self._wait("CALL_INCOMING", seconds=15)
+
+    def pick_up(self):
+        """Answers the call that rings; it is up when this returns."""
+        self._command("accept")
+        self.answered()
 
     def over(self):
         """Waits until the call that came in has ended."""

@@ -13,6 +13,7 @@ mod far;
 mod halves;
 mod leg;
 mod lines;
+mod moved;
 mod numbers;
 mod pickup;
 mod record;

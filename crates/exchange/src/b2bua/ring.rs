@@ -449,10 +449,16 @@ impl Branch {
 
     /// It is no longer wanted for the call with this Call-ID: somebody else has it.
     pub(super) fn leave(&mut self, call_id: &str, env: &mut Env<'_, '_>) {
+        let why = (Status::REQUEST_TERMINATED, "Call completed elsewhere");
+        self.leave_for(call_id, why, env);
+    }
+
+    /// The same for this reason.
+    pub(super) fn leave_for(&mut self, call_id: &str, why: (Status, &str), env: &mut Env<'_, '_>) {
         if std::mem::replace(&mut self.done, true) {
             return;
         }
-        self.tell_ended(call_id, (Status::REQUEST_TERMINATED, "Call completed elsewhere"), env);
+        self.tell_ended(call_id, why, env);
         if let Some(anchor) = self.anchor.take() {
             env.anchors.close(anchor, env.cx);
         }

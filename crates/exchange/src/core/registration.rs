@@ -90,9 +90,8 @@ impl Core {
         let outbound = outbound::is_wanted(request, flow)?;
         let present = self.directory.bindings(&record);
         let has_mailbox = self.directory.mailbox(&record).is_some();
-        // Where its phones were: only mailboxes and calls under way ask for that.
-        let asked_for = has_mailbox || self.proxy.has_contexts();
-        let known: Vec<Flow> = present.0.iter().filter(|_| asked_for).map(|one| one.flow).collect();
+        let live = present.0.iter().filter(|one| one.expires_at > now);
+        let known: Vec<Flow> = live.map(|one| one.flow).collect();
         let is_awaited = self.proxy.active.members.is_followed(&record);
         let there = present.0.iter().filter(|one| is_awaited && one.expires_at > now);
         let there: Vec<String> = there.map(|one| one.contact.clone()).collect();

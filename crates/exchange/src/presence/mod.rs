@@ -6,6 +6,7 @@ mod dialog_info;
 mod kept;
 pub(crate) mod lines;
 mod message_summary;
+mod moved;
 pub(crate) mod package;
 mod pidf;
 mod publish;

@@ -344,7 +344,7 @@ impl Proxy {
                 return Err(refusal);
             }
         };
-        let Forward { request, sender, to, anchor, .. } = forward;
+        let Forward { request, sender, to, owner, anchor, .. } = forward;
         let call_id = request.call_id().unwrap_or_default();
         match request.method() {
             Method::Invite => transactions.trying(server, &mut cx.sip()),
@@ -363,7 +363,7 @@ impl Proxy {
         self.note_passed(anchor, sender, &request);
         let client = send(onward, &to, transactions, cx);
         let number = self.number();
-        let kind = Kind::InDialog { sender, before };
+        let kind = Kind::InDialog { sender, to: (owner, to.flow), before };
         let mut context = Box::new(ResponseContext::new(server, request, kind, cx.now));
         context.branches.reserve_exact(1);
         self.branch(number, &mut context, Branch::new(client, cx.now, None, anchor), config, cx);

@@ -13,7 +13,7 @@ pub(crate) mod keys;
 mod launch;
 mod legs;
 mod members;
-mod moved;
+pub(crate) mod moved;
 mod no_common_format;
 mod over;
 pub(crate) mod protection;

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use offhook_sip::{Method, Name, Request, Response, Status};
+use offhook_sip_stack::Flow;
 use offhook_sip_stack::transaction::{ClientId, ServerId};
 
 use super::anchor::Snapshot;
@@ -61,6 +62,8 @@ pub(crate) enum Kind {
     /// Forwarded along our route.
     InDialog {
         sender: PartyName,
+        /// Whose phone it goes to, by a digest, and the way there.
+        to: (Option<u32>, Flow),
         /// The relay's addresses before the request's offer.
         before: Option<Snapshot>,
     },

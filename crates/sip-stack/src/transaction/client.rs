@@ -97,6 +97,47 @@ impl Transactions {
         self.cancel_for(invite, Some(reason), cx)
     }
 
+    /// The peer of a transaction is reached by another way than before: it has moved. What it has not answered is sent there
+    /// at once, and so is a CANCEL that it has not answered.
+    pub fn reroute(&mut self, client: ClientId, flow: Flow, cx: &mut Context<'_>) {
+        self.turn(client, flow, false, cx);
+    }
+
+    /// We reach the peer of a transaction by another way: we have moved. As [`Transactions::reroute`]; an INVITE of which
+    /// provisional responses have come is sent again too, so that those that follow find us
+    /// (see [`Transactions::receive`]). Nothing in 64·T1 is a [`TransactionEvent::Timeout`].
+    pub fn moved(&mut self, client: ClientId, flow: Flow, cx: &mut Context<'_>) {
+        self.turn(client, flow, true, cx);
+    }
+
+    fn turn(&mut self, id: ClientId, flow: Flow, we: bool, cx: &mut Context<'_>) {
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        if let Some(fallback) = &mut client.fallback {
+            fallback.flow = flow;
+        }
+        // It may have taken TCP for its size.
+        let transport = client.machine.flow().transport;
+        let same = transport == flow.transport;
+        let flow = Flow { transport, connection: flow.connection.filter(|_| same), ..flow };
+        let cancel = match &mut client.machine {
+            Machine::Invite(machine, cancel) => {
+                use client_invite::Input;
+                machine.set_flow(flow);
+                machine.handle(if we { Input::Moved } else { Input::Rerouted }, cx);
+                match cancel {
+                    Cancel::Sent(id) => Some(*id),
+                    Cancel::Unwanted | Cancel::Wanted(..) => None,
+                }
+            }
+            Machine::NonInvite(machine) => {
+                machine.set_flow(flow);
+                machine.handle(client_non_invite::Input::Rerouted, cx);
+                None
+            }
+        };
+        cancel.into_iter().for_each(|cancel| self.turn(cancel, flow, we, cx));
+    }
+
     pub(super) fn receive_response(
         &mut self,
         response: Response,

@@ -60,6 +60,10 @@ pub(super) enum Input<'a> {
     Failure(&'a Response),
     /// A CANCEL was sent for it.
     Cancelled,
+    /// The way to the peer is another, which does not know of it.
+    Rerouted,
+    /// We are elsewhere, which the peer learns from the request.
+    Moved,
     A,
     B,
     D,
@@ -129,6 +133,11 @@ impl ClientInvite {
         &self.ends.flow
     }
 
+    /// What is sent from now on goes by this way.
+    pub(super) fn set_flow(&mut self, flow: Flow) {
+        self.ends.flow = flow;
+    }
+
     /// Remembers the connection that was opened for the request.
     pub(super) fn learn(&mut self, flow: &Flow) {
         if self.ends.flow.connection.is_none() && self.ends.flow.fails_with(flow) {
@@ -155,6 +164,16 @@ fn step(state: State, input: Input<'_>, ends: &Ends, cx: &mut Context<'_>) -> (S
             let interval = interval * 2;
             let a = Some(ends.arm(Timer::A, interval, cx));
             (Calling { interval, a, b }, Report::Nothing)
+        }
+        (state @ Calling { .. }, Input::Rerouted | Input::Moved) => {
+            ends.send(cx);
+            (state, Report::Nothing)
+        }
+        // What the peer has sent since went to where we were: it is asked until it answers to where we are.
+        (Proceeding { cancelled: None }, Input::Moved) => {
+            ends.send(cx);
+            let a = (!ends.flow.transport.is_reliable()).then(|| ends.arm(Timer::A, T1, cx));
+            (Calling { interval: T1, a, b: ends.arm_own(Timer::B, cx) }, Report::Nothing)
         }
         (Calling { .. }, Input::B) | (Proceeding { .. }, Input::GiveUp) => (Terminated, Report::Timeout),
         // Figure 5 has no such arrow from Proceeding, but a peer that was reached over a connection is not
@@ -190,12 +209,17 @@ fn step(state: State, input: Input<'_>, ends: &Ends, cx: &mut Context<'_>) -> (S
 
         // Nothing happens.
         (state @ Calling { .. }, Input::Cancelled | Input::D | Input::M | Input::GiveUp)
-        | (state @ Proceeding { .. }, Input::A | Input::B | Input::D | Input::M)
+        | (
+            state @ Proceeding { .. },
+            Input::A | Input::B | Input::D | Input::M | Input::Rerouted | Input::Moved,
+        )
         | (
             state @ Completed { .. },
             Input::Provisional
             | Input::Success
             | Input::Cancelled
+            | Input::Rerouted
+            | Input::Moved
             | Input::A
             | Input::B
             | Input::M
@@ -206,6 +230,8 @@ fn step(state: State, input: Input<'_>, ends: &Ends, cx: &mut Context<'_>) -> (S
             Input::Provisional
             | Input::Failure(_)
             | Input::Cancelled
+            | Input::Rerouted
+            | Input::Moved
             | Input::A
             | Input::B
             | Input::D
@@ -218,6 +244,8 @@ fn step(state: State, input: Input<'_>, ends: &Ends, cx: &mut Context<'_>) -> (S
             | Input::Success
             | Input::Failure(_)
             | Input::Cancelled
+            | Input::Rerouted
+            | Input::Moved
             | Input::A
             | Input::B
             | Input::D

@@ -55,6 +55,8 @@ pub(super) enum Input {
     F,
     K,
     TransportError,
+    /// The way to the peer is another, which does not know of it.
+    Rerouted,
 }
 
 impl ClientNonInvite {
@@ -97,6 +99,11 @@ impl ClientNonInvite {
         &self.ends.flow
     }
 
+    /// What is sent from now on goes by this way.
+    pub(super) fn set_flow(&mut self, flow: Flow) {
+        self.ends.flow = flow;
+    }
+
     /// Remembers the connection that was opened for the request.
     pub(super) fn learn(&mut self, flow: &Flow) {
         if self.ends.flow.connection.is_none() && self.ends.flow.fails_with(flow) {
@@ -117,6 +124,10 @@ fn step(state: State, input: Input, ends: &Ends, cx: &mut Context<'_>) -> (State
             ends.send(cx);
             (Proceeding { e: ends.arm_e(T2, cx), f }, Report::Nothing)
         }
+        (state @ (Trying { .. } | Proceeding { .. }), Input::Rerouted) => {
+            ends.send(cx);
+            (state, Report::Nothing)
+        }
         (Trying { .. } | Proceeding { .. }, Input::F) => (Terminated, Report::Timeout),
         (Trying { .. } | Proceeding { .. }, Input::TransportError) => (Terminated, Report::TransportFailed),
         // Timer E keeps its deadline; from the next one on it runs for T2 (§17.1.2.2).
@@ -132,11 +143,17 @@ fn step(state: State, input: Input, ends: &Ends, cx: &mut Context<'_>) -> (State
         (state @ (Trying { .. } | Proceeding { .. }), Input::K)
         | (
             state @ Completed { .. },
-            Input::Provisional | Input::Final | Input::E | Input::F | Input::TransportError,
+            Input::Provisional | Input::Final | Input::E | Input::F | Input::TransportError | Input::Rerouted,
         )
         | (
             state @ Terminated,
-            Input::Provisional | Input::Final | Input::E | Input::F | Input::K | Input::TransportError,
+            Input::Provisional
+            | Input::Final
+            | Input::E
+            | Input::F
+            | Input::K
+            | Input::TransportError
+            | Input::Rerouted,
         ) => (state, Report::Nothing),
     }
 }

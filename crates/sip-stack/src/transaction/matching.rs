@@ -5,7 +5,7 @@
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
-use offhook_sip::{Headers, Host, HostPort, Method, ParseError, Request, Via};
+use offhook_sip::{Headers, Host, HostPort, Method, Name, ParseError, Request, Via};
 
 /// What a transaction is found by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -46,6 +46,20 @@ impl Keys {
         parts.text(via.branch().unwrap_or_default());
         parts.number(u64::from(number));
         Ok(parts.key())
+    }
+
+    /// What only who has sent a request can show again: its credentials, and what they are for. Those who got the request from us do
+    /// not know them. `None` without any.
+    pub(super) fn sender(&self, request: &Headers) -> Option<u64> {
+        let shown = request.raw(Name::Authorization).or_else(|| request.raw(Name::ProxyAuthorization))?;
+        let mut hasher = self.0[0].build_hasher();
+        for part in [Some(shown), request.raw(Name::CallId), request.raw(Name::From), request.raw(Name::CSeq)]
+        {
+            let part = part.unwrap_or_default();
+            hasher.write_usize(part.len());
+            hasher.write(part);
+        }
+        Some(hasher.finish())
     }
 
     fn of_branch(&self, via: &Via, method: &Method) -> Key {

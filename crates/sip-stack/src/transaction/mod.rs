@@ -102,7 +102,8 @@ impl Transactions {
         }
     }
 
-    /// Takes a message from the wire. Retransmissions are absorbed and answered here.
+    /// Takes a message from the wire. Retransmissions are absorbed and answered here. Who sends its INVITE again, with the
+    /// same credentials, from another address, has its responses there from then on.
     pub fn receive(
         &mut self,
         message: Message,

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use offhook_sip::{Method, Name, Request, Response, Status, Via};
 
-use super::matching::Key;
+use super::matching::{Key, Keys};
 use super::server_invite::{self, ServerInvite, Way};
 use super::server_non_invite::{self, ServerNonInvite};
 use super::{Report, ServerId, Timer, TransactionEvent, Transactions};
@@ -25,6 +25,8 @@ pub(super) struct Server {
     is_old: bool,
     /// The To tag of the final response, which the ACK of an RFC 2543 client must have.
     tag: Option<Box<str>>,
+    /// After the final response to an INVITE: who has sent it (see [`Keys::sender`](super::matching::Keys::sender)).
+    sender: Option<u64>,
     machine: Machine,
 }
 
@@ -39,6 +41,9 @@ impl Transactions {
     /// is sent only where RFC 6026 says so: a 2xx to an INVITE that has a 2xx.
     pub fn respond(&mut self, server: ServerId, response: Response, cx: &mut Context<'_>) {
         if let Some(entry) = self.servers.get_mut(&server) {
+            if response.status().is_final() && matches!(entry.machine, Machine::Invite(_)) {
+                entry.sender = entry.request.as_deref().map_or(entry.sender, |one| self.keys.sender(one));
+            }
             entry.respond(&response, cx);
         }
     }
@@ -100,7 +105,12 @@ impl Transactions {
         let via = request.via().ok()?;
         let key = self.keys.server(&request, &via, request.method(), request.to_tag()).ok()?;
         if let Some(id) = self.server_keys.get(&key) {
-            self.servers.get_mut(id)?.retransmitted(flow, cx);
+            let server = self.servers.get_mut(id)?;
+            let way = response_flow_by(&via, &flow);
+            if server.way != way && server.is_from_sender_of(&request, &self.keys) {
+                server.way = way;
+            }
+            server.retransmitted(flow, cx);
             return None;
         }
         if let Some(retry_after) = retry_after.filter(|_| invite.is_none()) {
@@ -209,7 +219,10 @@ impl Transactions {
         let port = sent_by_port(via, &flow);
         let (is_old, request) = (!via.has_cookie(), Some(Box::new(request)));
         self.server_keys.insert(key, id);
-        self.servers.insert(id, Box::new(Server { key, request, way, port, is_old, tag: None, machine }));
+        self.servers.insert(
+            id,
+            Box::new(Server { key, request, way, port, is_old, tag: None, sender: None, machine }),
+        );
         id
     }
 
@@ -261,6 +274,15 @@ impl Server {
         if status.is_final() {
             self.request = None;
         }
+    }
+
+    /// Whether a copy of an INVITE comes from who has sent it: responses go to where that one is now (§18.2.2).
+    fn is_from_sender_of(&self, copy: &Request, keys: &Keys) -> bool {
+        if !matches!(self.machine, Machine::Invite(_)) {
+            return false;
+        }
+        let sender = self.request.as_deref().map_or(self.sender, |request| keys.sender(request));
+        sender.is_some() && keys.sender(copy) == sender
     }
 
     fn retransmitted(&mut self, flow: Flow, cx: &mut Context<'_>) {

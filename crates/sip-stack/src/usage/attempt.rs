@@ -59,6 +59,27 @@ impl Attempt {
         self.flows.last().copied()
     }
 
+    /// We are elsewhere: what is under way goes by the way that `way` makes of the former one, and what follows says what
+    /// `settings` say.
+    pub fn moved(
+        &mut self,
+        settings: &Settings,
+        way: impl Fn(&Flow) -> Option<Flow>,
+        stack: &mut Stack<'_, '_>,
+    ) {
+        self.sent_by = settings.sent_by.clone();
+        self.flows.iter_mut().for_each(|flow| *flow = way(flow).unwrap_or(*flow));
+        if let Some(flow) = self.flow() {
+            stack.transactions.moved(self.client, flow, stack.cx);
+        }
+    }
+
+    /// The peer is elsewhere: what it has not answered goes there.
+    pub fn reroute(&mut self, flow: Flow, stack: &mut Stack<'_, '_>) {
+        self.flows.last_mut().into_iter().for_each(|last| *last = flow);
+        stack.transactions.reroute(self.client, flow, stack.cx);
+    }
+
     /// Whether a response is a challenge.
     pub fn is_challenge(response: &Response) -> bool {
         matches!(response.status(), Status::UNAUTHORIZED | Status::PROXY_AUTHENTICATION_REQUIRED)

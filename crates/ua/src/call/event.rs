@@ -97,6 +97,9 @@ impl Call {
         }
         self.answered = true;
         env.event(Event::Answered { call: self.id, codec: self.sound.codec() });
+        if std::mem::take(&mut self.moved_early) {
+            self.move_sound(env);
+        }
         self.followup(Status::OK)
     }
 
@@ -283,9 +286,17 @@ impl Call {
         if self.placing.is_none() || !self.sound.try_another() {
             return false;
         }
-        self.invite = None;
-        self.seek(env);
+        self.place_again(env);
         true
+    }
+
+    /// Places the call anew, from where we are now.
+    fn place_again(&mut self, env: &mut Env<'_, '_>) {
+        self.invite = None;
+        if std::mem::take(&mut self.moved_early) {
+            self.move_sound(env);
+        }
+        self.seek(env);
     }
 
     /// Follows a redirection (RFC 3261 §8.1.3.4); false if there is nowhere to go.
@@ -298,8 +309,7 @@ impl Call {
         }
         placing.redirects += 1;
         placing.target = target.detach();
-        self.invite = None;
-        self.seek(env);
+        self.place_again(env);
         true
     }
 }

@@ -40,6 +40,8 @@ pub(crate) struct Call {
     answered: bool,
     ended: bool,
     ring_end: Option<Instant>,
+    /// Whether our addresses have changed since the INVITE that is not answered yet.
+    moved_early: bool,
     changing: Changing,
     /// Why we end it, when that is not the user's wish.
     failure: Option<Unacceptable>,
@@ -140,6 +142,7 @@ impl Call {
             answered: false,
             ended: false,
             ring_end: None,
+            moved_early: false,
             changing: Changing::No,
             failure: None,
             referrer: None,

@@ -1,10 +1,8 @@
 //! A call whose phone is in another network than before: it goes on from there.
 
 use offhook_media::session;
-use offhook_sip::Status;
 
 use super::{Call, Changing, Waiting};
-use crate::Side;
 use crate::env::{Env, moved};
 
 impl Call {
@@ -14,14 +12,21 @@ impl Call {
             self.invite.as_ref().and_then(|invite| invite.flow()).and_then(|flow| env.settings(&flow));
         if let (Some(invite), Some(settings)) = (&mut self.invite, &settings) {
             let config = env.config;
-            invite.moved(settings, |flow| moved(config, flow));
+            invite.moved(settings, |flow| moved(config, flow), &mut env.stack);
         }
         if self.ended {
             return;
         }
         if self.placing.is_some() && self.invite.is_some() && !self.answered {
-            return self.give_up(env);
+            // The answer will be to what was offered, so all of that stays until it comes.
+            self.moved_early = true;
+            return;
         }
+        self.move_sound(env);
+    }
+
+    /// Our sound has another address, of which the peer hears if the call is answered.
+    pub(super) fn move_sound(&mut self, env: &mut Env<'_, '_>) {
         let (now, mut out) = (env.now(), session::Outbox::default());
         self.sound.moved(env.config, now, env.stack.cx.rng, &mut out);
         self.flush(out, env);
@@ -29,15 +34,6 @@ impl Call {
             self.waiting = Some(Waiting::Move);
         }
         self.go_on(env);
-    }
-
-    /// Nobody's answer to an INVITE that named our former address would find us.
-    fn give_up(&mut self, env: &mut Env<'_, '_>) {
-        let reason = "Our address changed before the call was answered".to_owned();
-        self.finish(Side::Network, Status::SERVICE_UNAVAILABLE, reason, env);
-        if let Some(invite) = &mut self.invite {
-            invite.hangup(&mut env.stack);
-        }
     }
 
     /// Offers the peer the session at our new address.

@@ -5,6 +5,7 @@ mod cancel;
 mod client_invite;
 mod client_non_invite;
 mod matching;
+mod moved;
 mod sequences;
 mod server_invite;
 mod server_non_invite;

@@ -59,6 +59,11 @@ impl Invite {
         self.call_id == call_id && self.local_tag == local_tag
     }
 
+    /// What our messages say about us.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// The Call-ID.
     pub fn call_id(&self) -> &str {
         &self.call_id
@@ -233,8 +238,35 @@ impl Invite {
     }
 
     /// Our address is another: what is sent from now on says what `settings` say, and goes by the way that `way` makes of the
-    /// former one. The peer learns of it by [`Invite::change`].
-    pub fn moved(&mut self, settings: &Arc<Settings>, way: impl Fn(&Flow) -> Option<Flow>) {
+    /// former one. The peer learns of it by [`Invite::change`]; an INVITE that is not answered yet is sent again from there.
+    pub fn moved(
+        &mut self,
+        settings: &Arc<Settings>,
+        way: impl Fn(&Flow) -> Option<Flow>,
+        stack: &mut Stack<'_, '_>,
+    ) {
+        if let Some(initial) = self.initial.as_mut() {
+            initial.attempt.moved(settings, &way, stack);
+        }
+        self.turn(settings, way);
+    }
+
+    /// The peer is reached by another way, on which our messages say what `settings` say. What it has not answered goes there.
+    pub fn peer_moved(&mut self, settings: &Arc<Settings>, flow: Flow, stack: &mut Stack<'_, '_>) {
+        if let Some(initial) = &mut self.initial {
+            initial.attempt.reroute(flow, stack);
+        }
+        self.turn(settings, |_| Some(flow));
+        let session = match &mut self.phase {
+            Phase::Established(session) | Phase::Ended(Some(session)) => Some(session),
+            Phase::Calling(_) | Phase::Answering(_) | Phase::Ended(None) => None,
+        };
+        for sent in session.into_iter().flat_map(|session| &mut session.sent) {
+            sent.attempt.reroute(flow, stack);
+        }
+    }
+
+    fn turn(&mut self, settings: &Arc<Settings>, way: impl Fn(&Flow) -> Option<Flow>) {
         self.settings = Arc::clone(settings);
         let current = match &mut self.phase {
             Phase::Calling(calling) => calling.forks.iter_mut().collect(),

@@ -169,6 +169,20 @@ impl Notifier {
         &self.flow
     }
 
+    /// What our messages say about us.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The peer is reached by another way, on which our messages say what `settings` say. A NOTIFY that it has not answered
+    /// goes there.
+    pub fn peer_moved(&mut self, settings: Arc<Settings>, flow: Flow, stack: &mut Stack<'_, '_>) {
+        (self.settings, self.flow) = (settings, flow);
+        if let Some(client) = self.under_way {
+            stack.transactions.reroute(client, flow, stack.cx);
+        }
+    }
+
     /// Takes a SUBSCRIBE in the dialog: it goes on, or ends with no more time (§4.2.1.4). What it grants is up to the
     /// owner.
     pub fn refresh(&mut self, server: ServerId, request: &Request, grant: &Grant, stack: &mut Stack<'_, '_>) {

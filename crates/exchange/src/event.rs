@@ -168,7 +168,7 @@ pub enum Event {
         status: Status,
         /// The answer's reason phrase.
         reason: String,
-        /// Who ended it, if that was no phone's doing.
+        /// Who ended it, if that was no phone's doing, or a BYE of the caller's.
         by: Option<EndedBy>,
     },
     /// Somebody who was called is out of the call, or was never in it. Who has answered a call for good is told of by

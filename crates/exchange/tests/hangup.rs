@@ -6,7 +6,7 @@ mod bench;
 use std::time::Duration;
 
 use bench::call::{ALICE, BOB, BOB_TOO, answer, call, invite, ring};
-use bench::{Bench, raw, reply, request, sdp};
+use bench::{Bench, in_dialog, raw, reply, request, sdp};
 use offhook_exchange::command::{Answer, Command, Ticket};
 use offhook_exchange::config::AnchorPolicy;
 use offhook_exchange::event::{EndedBy, Event};
@@ -139,6 +139,73 @@ fn a_call_that_its_caller_has_given_up_is_the_callers() {
     bench.send(BOB, &reply(&got, 487, "tbob", "", ""));
     assert_eq!(bench.response(ALICE).status().code(), 487);
     assert!(bench.events.iter().any(|one| matches!(one, Event::CallFailed { by: None, .. })));
+}
+
+/// Bob's phone rings, and Alice ends its dialog by a BYE.
+fn leave_early(bench: &mut Bench) -> Request {
+    let got = ring(bench);
+    bench.send(BOB, &reply(&got, 180, "tbob", &format!("Contact: <sip:bob@{BOB}>\n"), ""));
+    let ringing = bench.response(ALICE);
+    assert_eq!(ringing.status().code(), 180);
+    bench.send(ALICE, &in_dialog("BYE", 3, &got, &ringing, true, ALICE));
+    let bye = bench.request(BOB);
+    assert_eq!(bye.method().as_str(), "BYE");
+    bench.send(BOB, &reply(&bye, 200, "", "", ""));
+    assert_eq!(bench.response(ALICE).status().code(), 200);
+    got
+}
+
+/// How the call ended, each time that it is told.
+fn ends(bench: &Bench) -> Vec<String> {
+    let end = |event: &Event| match event {
+        Event::CallFailed { status, by, .. } => Some(format!("failed {} {by:?}", status.code())),
+        Event::CallEnded { by, .. } => Some(format!("ended {by:?}")),
+        Event::CallAnswered { .. } => Some("answered".into()),
+        _ => None,
+    };
+    bench.events.iter().filter_map(end).collect()
+}
+
+#[test]
+fn a_bye_to_a_phone_that_rings_ends_a_call_that_was_not_answered() {
+    for mut bench in [Bench::new(), anchoring()] {
+        let got = leave_early(&mut bench);
+        assert!(ends(&bench).is_empty());
+        bench.send(BOB, &reply(&got, 487, "tbob", "", ""));
+        assert_eq!(bench.response(ALICE).status().code(), 487);
+        assert_eq!(ends(&bench), ["failed 487 Some(Caller)"]);
+        nothing_is_left(&mut bench);
+    }
+}
+
+#[test]
+fn an_answer_that_crosses_such_a_bye_is_over_at_once() {
+    for mut bench in [Bench::new(), anchoring()] {
+        let got = leave_early(&mut bench);
+        let (got, ok) = answer(&mut bench, &got, &sdp("192.0.2.20", 6000));
+        assert_eq!(ends(&bench), ["answered", "ended Caller"]);
+        // Whoever hangs up once more ends nothing.
+        bench.send(ALICE, &in_dialog("BYE", 4, &got, &ok, true, ALICE));
+        let bye = bench.request(BOB);
+        bench.send(BOB, &reply(&bye, 481, "", "", ""));
+        assert_eq!(ends(&bench), ["answered", "ended Caller"]);
+        nothing_is_left(&mut bench);
+    }
+}
+
+#[test]
+fn a_phone_that_is_left_while_it_rings_does_not_take_the_call_from_another() {
+    let mut bench = Bench::new();
+    bench.register("bob", BOB_TOO);
+    let got = leave_early(&mut bench);
+    let too = bench.request(BOB_TOO);
+    bench.send(BOB, &reply(&got, 487, "tbob", "", ""));
+    bench.send(BOB_TOO, &reply(&too, 200, "ttoo", &format!("Contact: <sip:bob@{BOB_TOO}>\n"), ""));
+    let ok = bench.response(ALICE);
+    assert_eq!(ok.status().code(), 200);
+    assert_eq!(ends(&bench), ["answered"]);
+    bench.send(ALICE, &in_dialog("BYE", 4, &too, &ok, true, ALICE));
+    assert_eq!(ends(&bench), ["answered", "ended Caller"]);
 }
 
 #[test]

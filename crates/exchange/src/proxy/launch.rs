@@ -352,7 +352,8 @@ impl Proxy {
                 let by = if sender == PartyName::Caller { EndedBy::Caller } else { EndedBy::Callee };
                 anchor.into_iter().for_each(|anchor| self.end_media(anchor, call_id, cx));
                 let callee = if sender == PartyName::Caller { request.to_tag() } else { request.from_tag() };
-                if self.over.note(call_id, callee.unwrap_or_default(), &config.key, cx.unix()) {
+                let is_new = self.over.note(call_id, callee.unwrap_or_default(), &config.key, cx.unix());
+                if is_new && !self.leaves_early(call_id, sender, config) {
                     let party = |name| request.raw(name).unwrap_or_default();
                     self.active.members.call_over(|| [party(Name::From), party(Name::To)]);
                     cx.event(Event::CallEnded { call: call_id.to_owned(), by });
@@ -370,6 +371,14 @@ impl Proxy {
         self.servers.insert(server, number);
         self.contexts.insert(number, context);
         Ok(())
+    }
+
+    /// Whether a BYE ends the dialog of a phone that only rings (RFC 3261 §15): that phone refuses the INVITE then.
+    fn leaves_early(&mut self, call_id: &str, sender: PartyName, config: &Config) -> bool {
+        let number = self.early.context(call_id, &config.key).filter(|_| sender == PartyName::Caller);
+        let context = number.and_then(|number| self.contexts.get_mut(&number));
+        let context = context.filter(|one| one.is_new_call() && one.call_id() == call_id);
+        context.map(|context| context.left = true).is_some()
     }
 
     /// Takes the key that an INFO tells of, where the other phone takes keys in the sound: whether it knows INFO is not

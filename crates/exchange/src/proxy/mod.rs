@@ -52,7 +52,7 @@ use hangup::Dialog;
 pub(crate) use hangup::{OPERATOR, OPERATOR_REASON};
 pub(crate) use launch::{Asking, Forwarding, is_behind_nat};
 use no_common_format::explained;
-use over::Over;
+use over::{Early, Over};
 pub(crate) use response_context::rank;
 use response_context::{Branch, Kind, ResponseContext};
 use shunned::Shunned;
@@ -71,6 +71,7 @@ pub(crate) struct Proxy {
     questions: IdMap<u64, (u64, Question)>,
     shunned: Shunned,
     over: Over,
+    early: Early,
     /// Contexts of which nothing has come, and something may yet.
     unanswered: Vec<u64>,
     /// Messages that a phone has taken: for whom, from whom.
@@ -90,6 +91,7 @@ impl Proxy {
             questions: IdMap::default(),
             shunned: Shunned::default(),
             over: Over::default(),
+            early: Early::default(),
             unanswered: Vec::new(),
             taken: Vec::new(),
             anchors: Anchors::new(shard, ports),
@@ -128,6 +130,7 @@ impl Proxy {
                 if !context.final_sent && context.is_invite() {
                     transactions.respond(context.server, passed, &mut cx.sip());
                     if context.is_new_call() && !std::mem::replace(&mut context.rings, true) {
+                        self.early.note(context.call_id(), number, &config.key);
                         cx.event(Event::CallRinging { call: context.call_id().to_owned() });
                     }
                 }
@@ -257,6 +260,10 @@ impl Proxy {
             return;
         }
         self.answered(context, index, response, first_final, config, cx);
+        if first_final && context.left && self.over.holds(context.call_id(), tag, &config.key, cx.unix()) {
+            // The answer has crossed the BYE.
+            cx.event(Event::CallEnded { call: context.call_id().to_owned(), by: EndedBy::Caller });
+        }
         // It stays until its transactions are over, of which nothing more is expected than a copy of the answer.
         context.branches[index].target = None;
         context.groups = VecDeque::new();
@@ -504,9 +511,11 @@ impl Proxy {
             let to = context.request.raw(Name::To).unwrap_or_default();
             self.active.members.called_in_vain(caller.account(), to, best.status());
             let reason = String::from_utf8_lossy(best.reason()).into_owned();
-            let by = context.hung_up.then_some(EndedBy::Operator);
+            let has_left = context.left && best.status() == Status::REQUEST_TERMINATED;
+            let by =
+                if context.hung_up { Some(EndedBy::Operator) } else { has_left.then_some(EndedBy::Caller) };
             let tag = best.to_tag().unwrap_or_default();
-            if !self.over.holds(&call, tag, &config.key, cx.unix()) {
+            if context.left || !self.over.holds(&call, tag, &config.key, cx.unix()) {
                 cx.event(Event::CallFailed { call, status: best.status(), reason, by });
             }
         }

@@ -45,6 +45,32 @@ impl Place {
     }
 }
 
+/// Calls that ring, by their Call-IDs: with a BYE a caller may end the dialog of a phone that has not answered (RFC 3261 §15). What has
+/// been answered since, or refused, is still in it: whoever asks looks at the context. Who finds a place taken takes it over.
+#[derive(Default)]
+pub(super) struct Early(Vec<(u64, u64)>);
+
+impl Early {
+    /// A phone rings in the context with this number.
+    pub(super) fn note(&mut self, call_id: &str, context: u64, key: &Key) {
+        if self.0.is_empty() {
+            self.0 = vec![Default::default(); PLACES];
+        }
+        let call = digest(call_id, "", key);
+        self.0[place(call)] = (call, context);
+    }
+
+    /// The context in which a phone rang last.
+    pub(super) fn context(&self, call_id: &str, key: &Key) -> Option<u64> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let call = digest(call_id, "", key);
+        let (known, context) = self.0[place(call)];
+        (known == call).then_some(context)
+    }
+}
+
 /// Who does not have the key cannot choose a call for which it stands.
 fn digest(call_id: &str, callee_tag: &str, key: &Key) -> u64 {
     let mut hasher = DefaultHasher::new();
@@ -74,6 +100,16 @@ mod tests {
         assert!(over.holds("call", "tag", &key, 174));
         assert!(!over.holds("call", "other", &key, 100), "a call may have another dialog");
         assert!(over.note("call", "tag", &key, 175), "the second time counts from the last");
+    }
+
+    #[test]
+    fn a_call_that_rings_is_found_by_its_call_id_until_another_has_its_place() {
+        let (mut early, key) = (Early::default(), Key([7; 32]));
+        assert_eq!(early.context("call", &key), None);
+        early.note("call", 7, &key);
+        assert_eq!((early.context("call", &key), early.context("other", &key)), (Some(7), None));
+        (0..20 * PLACES as u64).for_each(|number| early.note(&number.to_string(), number, &key));
+        assert_eq!((early.context("call", &key), early.0.len()), (None, PLACES));
     }
 
     #[test]

@@ -36,6 +36,8 @@ pub(crate) struct ResponseContext {
     pub(crate) cancelled: bool,
     /// Whether it was an operator who cancelled it.
     pub(crate) hung_up: bool,
+    /// Whether the caller has ended the dialog of a phone that rings, by a BYE.
+    pub(crate) left: bool,
     pub(crate) final_sent: bool,
     /// Whether a phone rings.
     pub(crate) rings: bool,
@@ -120,6 +122,7 @@ impl ResponseContext {
             challenges: Vec::new(),
             cancelled: false,
             hung_up: false,
+            left: false,
             final_sent: false,
             rings: false,
             started,

@@ -10,7 +10,7 @@ export DEBIAN_FRONTEND=noninteractive
 
 # The C compiler builds SQLite and, with cmake, libopus; ALSA is the sound of the phone.
 build_packages="gcc make cmake pkg-config libasound2-dev libc6-dev"
-interop_packages="sip-tester kamailio baresip-core coturn dnsmasq-base iproute2 iptables util-linux chromium openssl
+interop_packages="sip-tester kamailio kamailio-tls-modules baresip-core coturn dnsmasq-base iproute2 iptables util-linux chromium openssl
   python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly"
 # Other packages of Node.js than Debian's bring npm with them, and do not bear Debian's.
 command -v npm >/dev/null || interop_packages="$interop_packages nodejs npm"

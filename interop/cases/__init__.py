@@ -2,4 +2,4 @@
 
 from . import (sipp, phones, secure, encrypted_media, keys, softphone, faults, turn, networks, domains, trunks,
                services, presence, forwarding, groups, transfer, park, hold, voice, mail, menus, recording, explained, records,
-               lines, spending, stir, cameras, office, restart, load)
+               lines, certified, spending, stir, cameras, office, restart, load)

@@ -9,6 +9,28 @@ from .kamailio import Kamailio
 from .wire import ask_with_credentials
 
 PASSWORD = "Line-Secret-7"
+TO_CUSTOMER = """\
+	if ($rU == "{number}") {{
+		{change}
+		t_relay();
+		exit;
+	}}
+"""
+TLS = """
+enable_tls=yes
+loadmodule "tls.so"
+listen=tls:{host}:{tls}
+modparam("tls", "config", "{folder}/tls.cfg")
+"""
+TLS_SIDE = """\
+[{side}:default]
+method = TLSv1.2+
+verify_certificate = yes
+require_certificate = yes
+certificate = {folder}/carrier.pem
+private_key = {folder}/carrier.key
+ca_list = {folder}/ca.pem
+"""
 SETTINGS = """
 request_route {{
 	if (!mf_process_maxfwd_header("10")) {{
@@ -43,7 +65,7 @@ request_route {{
 		sl_send_reply("405", "Method Not Allowed");
 		exit;
 	}}
-	if ($si == "{customer}") {{
+	if ({customer}) {{
 		# It may show its own number and no other.
 		if (!($ai =~ "^sip:.{shown}@")) {{
 			sl_send_reply("403", "Not your number");
@@ -77,9 +99,20 @@ class Carrier(Kamailio):
         rows = "".join(f'\tif ($rU == "{number}") $rU = "{user}";\n' for number, user in numbers.items())
         address, port, number = customer or ("nobody", 0, "+0")
         if customer:
-            rows += f'\tif ($rU == "{number}") {{\n\t\t$ru = "sip:{number}@{address}:{port}";\n\t\tt_relay();\n\t\texit;\n\t}}\n'
-        super().__init__(lab, SETTINGS, domain, host, password=PASSWORD, numbers=rows, customer=address,
-                         shown=number.removeprefix("+"))
+            rows += TO_CUSTOMER.format(number=number, change=self.way(number, address, port))
+        super().__init__(lab, self.settings_before() + SETTINGS, domain, host, password=PASSWORD, numbers=rows,
+                         customer=self.knows(address), shown=number.removeprefix("+"))
+
+    def settings_before(self):
+        return ""
+
+    def knows(self, address):
+        """How it knows its customer."""
+        return f'$si == "{address}"'
+
+    def way(self, number, address, port):
+        """What it does to a call for its customer."""
+        return f'$ru = "sip:{number}@{address}:{port}";'
 
     def account(self, user):
         return Account(user, PASSWORD, domain=self.domain)
@@ -92,3 +125,22 @@ class Carrier(Kamailio):
 
     def wait_registered(self, account):
         until(lambda: self.bindings(account), 15, f"{account.user} is registered at the carrier")
+
+
+class CertifiedCarrier(Carrier):
+    """Knows its customer by a certificate, and shows its own: those of `folder`."""
+
+    def __init__(self, lab, numbers, folder, customer, **more):
+        self.folder, self.tls_port = folder, lab.port()
+        (folder / "tls.cfg").write_text("".join(TLS_SIDE.format(side=side, folder=folder) for side in ("server", "client")))
+        super().__init__(lab, numbers, customer=customer, **more)
+
+    def settings_before(self):
+        return TLS.replace("{tls}", str(self.tls_port)).replace("{folder}", str(self.folder))
+
+    def knows(self, address):
+        return "is_peer_verified()"
+
+    def way(self, number, address, port):
+        # As many carriers do, it leaves its own domain in the Request-URI.
+        return f'$du = "sip:{address}:{port};transport=tls";'

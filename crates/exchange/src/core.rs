@@ -66,6 +66,7 @@ use outward::Way;
 pub(crate) use replacing::MayReplace;
 use replacing::Replacers;
 use searching::Searches;
+use trunks::Peers;
 use vetting::Vetting;
 use whereabouts::{is_secure, no_secure_way};
 
@@ -85,6 +86,7 @@ pub(crate) struct Core {
     sources: Sources,
     bans: Bans,
     vetting: Vetting,
+    peers: Peers,
     attesting: Attesting,
     enumerating: Enumerating,
     replacers: Replacers,
@@ -119,6 +121,7 @@ impl Core {
             sources: Sources::default(),
             bans: Bans::default(),
             vetting: Vetting::default(),
+            peers: Peers::default(),
             attesting: Attesting::default(),
             enumerating: Enumerating::default(),
             replacers: Replacers::default(),

@@ -1,12 +1,13 @@
 //! The complete border of a shard: everything that goes in and everything that comes out.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use offhook_media::command as media;
 use offhook_sip_stack::locate::{DnsAnswer, Question};
-use offhook_sip_stack::{FetchFailure, Flow};
+use offhook_sip_stack::{ConnectionId, FetchFailure, Flow};
 
 pub use crate::b2bua::Halves;
 use crate::command::{Answer, Command, Ticket};
@@ -44,6 +45,9 @@ pub enum Input {
         /// The head of the offending message, as far as it came.
         head: Bytes,
     },
+    /// The SIP domains that the peer of a connection has proven by its certificate (RFC 5922 §7.1), in small letters; none:
+    /// the connection is over. Said to every shard, before what comes by the connection.
+    Proven(ConnectionId, Arc<[String]>),
     /// A connection ended, could not be opened, or a datagram could not be sent.
     FlowFailed(Flow),
     /// From another shard of this process.

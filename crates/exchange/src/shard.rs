@@ -65,6 +65,7 @@ impl Shard {
                 self.core.receive_handed_over(flow, bytes, &mut cx);
             }
             Input::BrokenStream { flow, head } => self.core.broken_stream(flow, &head, &mut cx),
+            Input::Proven(connection, domains) => self.core.proven(connection, domains),
             Input::FlowFailed(flow) => self.core.flow_failed(&flow, &mut cx),
             Input::FromShard(ShardMessage::Delta(delta)) => self.core.apply(delta, &mut cx),
             Input::FromShard(ShardMessage::Watched { account, watched }) => {

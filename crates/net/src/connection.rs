@@ -21,8 +21,9 @@ use crate::dial::{Dial, Opened};
 use crate::framing::{Broken as BrokenFraming, Framing, Incoming, Wrapping};
 use crate::replies::Replies;
 use crate::switchboard::Notice;
+use crate::tls::proven;
 use crate::websocket::Side;
-use crate::{Gone, Inlet, NetInput, SendFailed, SendFailure, StreamLimits, TlsFault, TlsServer};
+use crate::{Gone, Inlet, NetInput, SendFailed, SendFailure, StreamLimits, TlsClient, TlsFault, TlsServer};
 
 /// The bytes of a connection, whatever lies below.
 pub(crate) trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -71,10 +72,7 @@ impl Connection {
         drop(permit);
         let _ = self.notices.send(Notice::Shaken(flow.remote.ip(), shaken.is_ok())).await;
         match shaken {
-            Ok(stream) => {
-                let framing = Framing::stream(self.limits.message);
-                self.serve_split(stream, framing, flow).await;
-            }
+            Ok((stream, names)) => self.serve_proven(stream, flow, names).await,
             Err(error) => {
                 let reason = match TlsFault::of(&error) {
                     Some(fault) => fault.to_string(),
@@ -98,6 +96,7 @@ impl Connection {
     /// Opens a connection, from the given address of ours if one is given, and serves it.
     pub(crate) async fn connecting(mut self, remote: SocketAddr, local: Option<IpAddr>, dial: Dial) {
         let transport = dial.transport;
+        let name = dial.name.clone().filter(|_| dial.tls.as_ref().is_some_and(TlsClient::checks));
         let opened = tokio::select! {
             opened = Box::pin(self.open(remote, local, dial)) => opened,
             () = self.cut.notified() => Err(io::ErrorKind::ConnectionReset.into()),
@@ -113,7 +112,9 @@ impl Connection {
                         self.serve(&mut from, &mut to, &mut framing, flow).await;
                     }
                     Opened::Tls(stream) => {
-                        self.serve_split(stream, Framing::stream(self.limits.message), flow).await;
+                        // What comes back on it is its server's, who had to prove the name (RFC 5923 §9.1).
+                        let names = name.map(|name| name.to_ascii_lowercase()).into_iter().collect();
+                        self.serve_proven(stream, flow, names).await;
                     }
                     Opened::WebSocket(stream, early) => {
                         let framing = Framing::web_socket(Side::Client, self.limits.message, &early);
@@ -140,6 +141,18 @@ impl Connection {
         prepare(&stream, self.limits.write);
         let opened = timeout(self.limits.handshake, dial.over(stream)).await;
         Ok((opened.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?, local))
+    }
+
+    /// The same as [`Self::serve_split`] with a peer that has proven to be these domains.
+    async fn serve_proven(&mut self, stream: Box<dyn ByteStream>, flow: Flow, names: Vec<String>) {
+        let is_proven = !names.is_empty();
+        if is_proven {
+            let _ = self.inlet.deliver(NetInput::ConnectionProven(flow, names.into())).await;
+        }
+        self.serve_split(stream, Framing::stream(self.limits.message), flow).await;
+        if is_proven {
+            let _ = self.inlet.deliver(NetInput::ConnectionProven(flow, Arc::new([]))).await;
+        }
     }
 
     async fn serve_split(&mut self, stream: Box<dyn ByteStream>, mut framing: Framing, flow: Flow) {
@@ -430,10 +443,17 @@ impl<W: AsyncWrite + Unpin> Writer<'_, W> {
     }
 }
 
-/// The handshake of a peer that came in.
-async fn shake(stream: TcpStream, tls: TlsServer, limit: Duration) -> io::Result<Box<dyn ByteStream>> {
+/// The handshake of a peer that came in, and the domains that it has proven in it.
+async fn shake(
+    stream: TcpStream,
+    tls: TlsServer,
+    limit: Duration,
+) -> io::Result<(Box<dyn ByteStream>, Vec<String>)> {
     match timeout(limit, tls.accept(stream)).await {
-        Ok(Ok(stream)) => Ok(Box::new(stream)),
+        Ok(Ok(stream)) => {
+            let names = proven(&stream);
+            Ok((Box::new(stream), names))
+        }
         Ok(Err(error)) => Err(error),
         Err(_) => Err(io::ErrorKind::TimedOut.into()),
     }

@@ -23,6 +23,9 @@ pub enum NetInput {
     },
     /// A connection is open, whoever opened it.
     ConnectionOpened(Flow),
+    /// The SIP domains that the peer of a connection has proven by its certificate (RFC 5922), in small letters. Comes before
+    /// the first message of the connection, and again without any after its last; not at all where none are proven.
+    ConnectionProven(Flow, Arc<[String]>),
     /// A connection that was open sends nothing more. Reported once, after its last message. If the peer merely
     /// stopped sending, answers to its last messages may still be sent on it for a second.
     ConnectionLost(Flow),
@@ -135,7 +138,7 @@ impl Inlet {
     }
 
     /// A queue of this many inputs for each of several who handle them; `owner` chooses by the message. That
-    /// something was not sent, or that a connection is lost, all of them learn: any may wait for something on it. That
+    /// something was not sent, that a connection is lost, or whose it is, all of them learn: any may wait for something on it. That
     /// one was opened, only the first.
     pub fn for_each(
         capacity: usize,
@@ -174,7 +177,9 @@ impl Inlet {
             NetInput::Message { bytes, .. } => (self.owner)(bytes),
             NetInput::BadFrame { error, .. } => (self.owner)(&error.head),
             NetInput::ConnectionOpened(_) => 0,
-            NetInput::ConnectionLost(_) | NetInput::SendFailed(_) => return &self.queues,
+            NetInput::ConnectionProven(..) | NetInput::ConnectionLost(_) | NetInput::SendFailed(_) => {
+                return &self.queues;
+            }
         };
         self.queues.get(one..=one).or(self.queues.get(..1)).unwrap_or_default()
     }

@@ -34,7 +34,7 @@ pub use offhook_udp_batch as udp_batch;
 pub use port_owner::PortOwner;
 pub use resolver::{Resolver, resolve};
 pub use streams::{StreamCounts, StreamLimits, Streams};
-pub use tls::{Identity, PemError, Roots, TlsClient, TlsFault, TlsServer, read_certificates};
+pub use tls::{ClientAuth, Identity, PemError, Roots, TlsClient, TlsFault, TlsServer, read_certificates};
 #[cfg(target_os = "linux")]
 pub use turn::{TurnHandle, TurnSockets, TurnStream, TurnStreams};
 pub use udp::{UdpSockets, flow_of, source_towards};

@@ -257,7 +257,7 @@ impl Line {
                 self.handle(Input::FlowFailed(flow));
             }
             // The end of the connection is reported too.
-            NetInput::ConnectionOpened(_) | NetInput::BadFrame { .. } => {}
+            NetInput::ConnectionOpened(_) | NetInput::ConnectionProven(..) | NetInput::BadFrame { .. } => {}
         }
     }
 

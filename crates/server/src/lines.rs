@@ -9,19 +9,22 @@ use offhook_web::{Line, Problem};
 use serde_json::{Map, Value};
 
 use crate::Settings;
+use crate::certificates::Shown;
 use crate::config_file::Mistakes;
 use crate::shards::Shards;
 
 /// The trunks and routes of files and of the store.
 pub(crate) struct LineDesk {
     settings: Mutex<Arc<Settings>>,
+    /// By which trunks may be known; none while no server runs.
+    shown: Option<Shown>,
     /// One change at a time: each is checked with what the one before has left.
     pub(crate) changing: tokio::sync::Mutex<()>,
 }
 
 impl LineDesk {
-    pub(crate) fn new(settings: Arc<Settings>) -> Self {
-        Self { settings: Mutex::new(settings), changing: tokio::sync::Mutex::new(()) }
+    pub(crate) fn new(settings: Arc<Settings>, shown: Option<Shown>) -> Self {
+        Self { settings: Mutex::new(settings), shown, changing: tokio::sync::Mutex::new(()) }
     }
 
     /// The settings in force.
@@ -126,6 +129,9 @@ impl LineDesk {
         let lines = self.settings().lines_with(all).map_err(|mistakes| Problem::bad(in_words(&mistakes)))?;
         store.set_lines(all).await.map_err(|error| Problem::failed(error.to_string()))?;
         let Some(shards) = shards else { return Ok(()) };
+        if let Some(shown) = &self.shown {
+            shown.know(&lines.trunks).map_err(|error| Problem::failed(error.to_string()))?;
+        }
         let told = shards.ask(Command::Lines(Arc::new(lines))).await;
         told.map(|_| ()).ok_or_else(|| {
             Problem::failed("it is stored, but the exchange will know it only after a restart")

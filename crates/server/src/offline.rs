@@ -51,7 +51,7 @@ async fn open(settings: &Settings, warnings: &mut Vec<String>) -> Result<Site, S
     for delta in store.load(clock::unix().as_secs()).await? {
         directory.apply(delta);
     }
-    let lines = Arc::new(LineDesk::new(Arc::new(settings.clone())));
+    let lines = Arc::new(LineDesk::new(Arc::new(settings.clone()), None));
     let records = Stored { store, realm, shards: None, numbers: settings.numbers, lines, mail: None };
     Ok(Site {
         token: token()?.into(),

@@ -34,7 +34,10 @@ impl Reloading {
             before.reread().map_err(|all| Problem::bad(all.to_string()))?;
         settings.check_certificates().map_err(|error| Problem::bad(error.to_string()))?;
         let (lines, odd) = usable(&self.store, &settings).await.map_err(of_store)?;
-        self.shown.reload().map_err(|error| Problem::bad(error.to_string()))?;
+        self.shown
+            .know(&lines.trunks)
+            .and_then(|()| self.shown.reload())
+            .map_err(|error| Problem::bad(error.to_string()))?;
         let accounts = self.declare(&settings).await?;
         let Config { realm, listeners, key, .. } = self.config.clone();
         let config =

@@ -495,6 +495,7 @@ impl SignalThread {
 fn of_net(input: NetInput) -> Option<Input> {
     Some(match input {
         NetInput::Message { bytes, flow } => Input::StreamMessage { flow, bytes },
+        NetInput::ConnectionProven(flow, names) => Input::Proven(flow.connection?, names),
         NetInput::ConnectionLost(flow) => Input::FlowFailed(flow),
         NetInput::SendFailed(failed) => Input::FlowFailed(failed.transmit.flow),
         NetInput::BadFrame { error, flow } => Input::BrokenStream { flow, head: error.head },

@@ -19,8 +19,8 @@ use offhook_media::lease::PortBlock;
 use offhook_media::relay;
 use offhook_media::turn::Secret;
 use offhook_net::{
-    BindError, Door, Fetcher, Inlet, NetInput, PemError, Resolver, Roots, StreamLimits, Streams, TlsClient,
-    TlsServer, UdpSockets, Wake, bind_udp_group, read_certificates,
+    BindError, Door, Fetcher, Inlet, NetInput, Resolver, StreamLimits, Streams, TlsClient, TlsServer,
+    UdpSockets, Wake, bind_udp_group,
 };
 use offhook_sip_stack::Transport;
 use offhook_store::{Journal, Options, Store, StoreError, TextLimits, Use};
@@ -112,6 +112,7 @@ pub(crate) fn start(mut settings: Settings) -> Result<Server, StartError> {
     let realm = runtime.block_on(settle_realm(&store, &settings, &mut warnings))?;
     let (lines, odd) = runtime.block_on(lines::usable(&store, &settings))?;
     (settings.plan, settings.trunks) = (lines.plan, lines.trunks);
+    shown.know(&settings.trunks)?;
     warnings.extend(odd);
     let (generated, deltas) = runtime.block_on(read_store(&store, &settings, &realm, &mut warnings))?;
     let key = runtime.block_on(store.key())?;
@@ -134,7 +135,7 @@ pub(crate) fn start(mut settings: Settings) -> Result<Server, StartError> {
     let (to_texts, asked) = texts::channel();
     runtime.spawn(texts::run(store.clone(), terms, asked));
     let (to_keeps, wanted) = keeps::channel();
-    let tls = tls_client(&settings)?;
+    let tls = shown.client.clone();
     let fetcher = Fetcher::new(resolver.clone(), tls.clone(), settings.stir_hosts.clone());
     let abroad = Abroad { resolver, fetcher, tls };
     let mail = mail::open(&settings, &store).map_err(system("the folder of mails cannot be used"))?;
@@ -154,7 +155,7 @@ pub(crate) fn start(mut settings: Settings) -> Result<Server, StartError> {
     let health = mailer.as_ref().map(Mailer::health);
     mailer.map(|mailer| runtime.spawn(mailer.run()));
     let mail = health.clone();
-    let lines = Arc::new(LineDesk::new(Arc::new(settings.clone())));
+    let lines = Arc::new(LineDesk::new(Arc::new(settings.clone()), Some(shown.clone())));
     let reloading = Reloading {
         store: store.clone(),
         shards: shards.clone(),
@@ -406,17 +407,6 @@ struct Abroad {
     /// Of certificates of those who sign calls.
     fetcher: Fetcher,
     tls: TlsClient,
-}
-
-/// Believes the authorities of the system, and those that are named.
-fn tls_client(settings: &Settings) -> Result<TlsClient, StartError> {
-    let mut roots = Roots::of_system();
-    if let Some(file) = &settings.peer_ca {
-        let unusable = |error: rustls::Error| PemError { file: file.clone(), reason: error.to_string() };
-        let named = read_certificates(file).map_err(CertificateError::from)?;
-        roots = roots.and(named).map_err(|error| CertificateError::from(unusable(error)))?;
-    }
-    TlsClient::new(roots, None).map_err(|error| system("TLS cannot be used")(io::Error::other(error)))
 }
 
 /// What the threads leave in the hands of the server.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use offhook_exchange::Shard;
@@ -22,7 +23,7 @@ use offhook_media::camera::{Ask, Feed};
 use offhook_media::lease::PortBlock;
 use offhook_media::relay::{self, Relay};
 use offhook_sip::digest::{Algorithm, ha1};
-use offhook_sip_stack::{Flow, Transport};
+use offhook_sip_stack::{ConnectionId, Flow, Transport};
 
 use crate::{Dns, Recordings, Texts};
 
@@ -53,6 +54,10 @@ pub struct Office {
     pub watches: BTreeMap<String, KeptWatch>,
     /// What media has wanted of cameras.
     pub asks: Vec<Ask>,
+    /// From where there are connections under TLS.
+    connections: BTreeMap<IpAddr, ConnectionId>,
+    /// How many there were.
+    connected: u64,
 }
 
 /// A datagram that the exchange sends.
@@ -89,6 +94,31 @@ impl Office {
             recordings: Recordings::default(),
             asks: Vec::new(),
             watches: BTreeMap::new(),
+            connections: BTreeMap::new(),
+            connected: 0,
+        }
+    }
+
+    /// Everything that comes from an address comes by a connection under TLS from now on, of a peer that has proven to be these
+    /// domains; one that there was before is closed.
+    pub(crate) fn connected(&mut self, now: Instant, from: IpAddr, domains: &[&str]) {
+        self.disconnected(now, from);
+        self.connected += 1;
+        let id = ConnectionId(self.connected);
+        self.connections.insert(from, id);
+        self.proven(now, id, domains.iter().map(|one| (*one).to_owned()).collect());
+    }
+
+    /// What comes from an address are datagrams again.
+    pub(crate) fn disconnected(&mut self, now: Instant, from: IpAddr) {
+        if let Some(id) = self.connections.remove(&from) {
+            self.proven(now, id, Arc::new([]));
+        }
+    }
+
+    fn proven(&mut self, now: Instant, id: ConnectionId, domains: Arc<[String]>) {
+        for shard in 0..self.shards.len() {
+            self.input(now, shard, Input::Proven(id, Arc::clone(&domains)));
         }
     }
 
@@ -191,10 +221,18 @@ impl Office {
         bytes: bytes::Bytes,
     ) -> Vec<Sent> {
         if to.port() == self.address.port() {
-            let flow =
-                Flow { transport: Transport::Udp, local: self.address, remote: from, connection: None };
+            let connection = self.connections.get(&from.ip()).copied();
+            let transport = if connection.is_some() { Transport::Tls } else { Transport::Udp };
+            let flow = Flow { transport, local: self.address, remote: from, connection };
             let owner = dispatch::owner(&bytes, self.config.shards).map_or(0, usize::from);
-            return self.input(now, owner, Input::Datagram { flow, bytes });
+            return self.input(
+                now,
+                owner,
+                match connection {
+                    Some(_) => Input::StreamMessage { flow, bytes },
+                    None => Input::Datagram { flow, bytes },
+                },
+            );
         }
         let mut out = relay::Outbox::default();
         self.relay.handle(now, relay::Input::Packet { port: to.port(), from, bytes }, &mut out);

@@ -108,6 +108,37 @@ impl World {
         self.plug_in(name, &account, ip, None)
     }
 
+    /// Adds somebody without an account who comes by a connection under TLS, and has proven to be these domains.
+    pub fn stranger_by_tls(&mut self, name: &str, domains: &[&str]) -> PhoneId {
+        let ip = IpAddr::from([192, 0, 2, 10 + self.phones.len() as u8]);
+        let stranger = self.plug_in(name, name, ip, None);
+        self.equip_stranger(stranger, Transport::Tls);
+        self.office.connected(self.now, ip, domains);
+        stranger
+    }
+
+    fn equip_stranger(&mut self, stranger: PhoneId, transport: Transport) {
+        let proxy = format!("sip:{};transport={transport};lr", self.office.address);
+        let identity = format!("sip:{0}@{0}.example", self.phones[stranger.0].name);
+        self.equip(stranger, |config| {
+            config.identity = identity.parse().unwrap_or_else(|_| unreachable!("a plain URI"));
+            config.listeners.iter_mut().for_each(|one| one.transport = transport);
+            config.outbound_proxy = proxy.parse().ok();
+            config.credentials = None;
+        });
+    }
+
+    /// The same one by datagrams, from the same address.
+    pub fn disconnect(&mut self, stranger: PhoneId) {
+        self.equip_stranger(stranger, Transport::Udp);
+        self.office.disconnected(self.now, self.phones[stranger.0].address.ip());
+    }
+
+    /// The same one by another connection, as which it has proven to be others.
+    pub fn connect_again(&mut self, stranger: PhoneId, domains: &[&str]) {
+        self.office.connected(self.now, self.phones[stranger.0].address.ip(), domains);
+    }
+
     /// Adds a provider of telephone lines, by its place: the first has the address 198.51.100.1. The DNS knows its name.
     pub fn provider(&mut self, name: &str) -> usize {
         let ip = IpAddr::from([198, 51, 100, 1 + self.providers.len() as u8]);
@@ -343,7 +374,8 @@ impl World {
             return;
         }
         let input = if to.port() == self.phones[at].address.port() {
-            let flow = Flow { transport: Transport::Udp, local: to, remote: from, connection: None };
+            let transport = self.phones[at].ua.config().listeners[0].transport;
+            let flow = Flow { transport, local: to, remote: from, connection: None };
             Input::Message { bytes, flow }
         } else {
             let component = if to.port() % 2 == 0 { Component::Rtp } else { Component::Rtcp };

@@ -1,10 +1,12 @@
 //! Calls by trunks: which came by one, and those that leave by one of several.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use offhook_sip::{Method, Name, NameAddr, Request, Status, TelUri, Uri};
-use offhook_sip_stack::Flow;
 use offhook_sip_stack::transaction::ServerId;
+use offhook_sip_stack::{ConnectionId, Flow};
 
 use super::Core;
 use crate::b2bua::{Arriving, Called, Calls, Onward, Shown};
@@ -47,22 +49,37 @@ pub(super) struct Came<'c> {
     pub(super) number: Option<String>,
 }
 
+/// The domains that the peers of open connections have proven by certificates (RFC 5922 §7.1).
+#[derive(Default)]
+pub(super) struct Peers(BTreeMap<ConnectionId, Arc<[String]>>);
+
+impl Peers {
+    fn is(&self, connection: Option<ConnectionId>, domain: &str) -> bool {
+        let proven = connection.and_then(|connection| self.0.get(&connection));
+        proven.is_some_and(|proven| proven.iter().any(|one| one == domain))
+    }
+}
+
 impl Core {
+    /// The peer of a connection is of these domains; of none: the connection is over.
+    pub(crate) fn proven(&mut self, connection: ConnectionId, domains: Arc<[String]>) {
+        if domains.is_empty() {
+            self.peers.0.remove(&connection);
+        } else if self.peers.0.len() < MOST_PEERS {
+            self.peers.0.insert(connection, domains);
+        }
+    }
+
     /// The trunk by which a request for somebody here came, if it came by one. What it says of its sender is never looked
-    /// at: a trunk with addresses is known by these, one with a password by our Contact, which nobody else has, or a number
+    /// at: a trunk with addresses is known by these, one with a TLS name by its certificate, one with a password by our Contact, which nobody else has, or a number
     /// of it, at the addresses of its servers. A carrier may have several trunks at the same addresses.
     pub(super) fn trunk_of(&self, request: &Request, from: &Flow) -> Option<Came<'_>> {
         if self.config.trunks.is_empty() {
             return None;
         }
-        let (ip, uri) = (from.remote.ip().to_canonical(), request.uri().ok()?);
-        let all = || {
-            self.config
-                .trunks
-                .iter()
-                .enumerate()
-                .filter_map(|(at, trunk)| self.came(at, trunk, ip, &uri, request))
-        };
+        let uri = request.uri().ok()?;
+        let trunks = || self.config.trunks.iter().enumerate();
+        let all = || trunks().filter_map(|(at, trunk)| self.came(at, trunk, from, &uri, request));
         all().find(|came| came.number.is_some()).or_else(|| all().next())
     }
 
@@ -70,19 +87,23 @@ impl Core {
         &'c self,
         at: usize,
         trunk: &'c Trunk,
-        ip: std::net::IpAddr,
+        from: &Flow,
         uri: &Uri,
         request: &Request,
     ) -> Option<Came<'c>> {
         let is_ours = |host: &str| self.config.serves(host);
         let named = |uri: &Uri| trunk.number(uri, &self.config.plan.numbering, is_ours).map(str::to_owned);
-        let is_from = trunk.is_in_networks(ip)
-            || matches!(trunk.auth, TrunkAuth::Password(_)) && self.trunks.is_server(at, ip);
+        let ip = from.remote.ip().to_canonical();
+        let is_from = match &trunk.auth {
+            TrunkAuth::Address => trunk.is_in_networks(ip),
+            TrunkAuth::Tls(domain) => self.peers.is(from.connection, domain),
+            TrunkAuth::Password(_) => trunk.is_in_networks(ip) || self.trunks.is_server(at, ip),
+        };
         if !is_from {
             return None;
         }
         let number = match &trunk.auth {
-            TrunkAuth::Address => named(uri),
+            TrunkAuth::Address | TrunkAuth::Tls(_) => named(uri),
             TrunkAuth::Password(_) if self.is_contact_of(trunk, uri) => {
                 let called = called(request);
                 called.iter().find_map(named).or_else(|| the_only_number(trunk, &called))
@@ -185,7 +206,7 @@ impl Core {
         let (trunk, state) = (self.config.trunks.get(at)?, self.trunks.state(at)?);
         let (outbound, uri) = Outbound::new(at, trunk, call, &self.config);
         let line = std::sync::Arc::new(outbound);
-        let domain = trunk.next_hop().host().to_string();
+        let domain = trunk.domain();
         let mut servers = state.servers.iter().map(|flow| Target {
             uri: uri.to_string(),
             q,
@@ -274,6 +295,9 @@ impl Core {
         self.config.trunks.iter().enumerate().filter(|(_, trunk)| !trunk.retired).map(report).collect()
     }
 }
+
+/// More connections than there are, whoever opened them.
+const MOST_PEERS: usize = 16_384;
 
 /// Where a call goes, and the charges that there are for it.
 pub(super) struct Paid {

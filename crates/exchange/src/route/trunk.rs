@@ -67,6 +67,9 @@ pub enum TrunkAuth {
     Password(Box<TrunkAccount>),
     /// By addresses: nobody registers, and calls from its networks are not challenged.
     Address,
+    /// By certificates (RFC 5922): calls by TLS connections of a peer that has proven to be this domain, in small letters, are
+    /// not challenged. It is known by nothing else.
+    Tls(String),
 }
 
 /// Who we are at a provider.
@@ -169,6 +172,9 @@ impl Trunk {
         self.name.insert(0, ' ');
         self.numbers.clear();
         self.networks.clear();
+        if matches!(self.auth, TrunkAuth::Tls(_)) {
+            self.auth = TrunkAuth::Address;
+        }
     }
 
     /// Whether another is the same line at the same place, whatever else has changed.
@@ -186,7 +192,7 @@ impl Trunk {
     pub fn account(&self) -> Option<&TrunkAccount> {
         match &self.auth {
             TrunkAuth::Password(account) => Some(account),
-            TrunkAuth::Address => None,
+            TrunkAuth::Address | TrunkAuth::Tls(_) => None,
         }
     }
 
@@ -195,11 +201,20 @@ impl Trunk {
         self.proxy.as_ref().unwrap_or(&self.server)
     }
 
-    /// Whether its calls need a leg of ours: to answer challenges, to be counted, signed or recorded, or for its media.
+    /// The domain that its servers have to prove under TLS.
+    pub fn domain(&self) -> String {
+        match &self.auth {
+            TrunkAuth::Tls(domain) => domain.clone(),
+            TrunkAuth::Address | TrunkAuth::Password(_) => self.next_hop().host().to_string(),
+        }
+    }
+
+    /// Whether its calls need a leg of ours: to answer challenges, to be counted, signed or recorded, for its media, or because
+    /// they are not sent to where its name leads.
     pub fn is_bridged(&self) -> bool {
         let is_counted = self.max_calls.is_some() || self.max_calls_per_second.is_some();
         let is_made = self.signer.is_some() || self.media.is_some() || self.record != Record::Never;
-        self.account().is_some() || is_counted || is_made
+        self.account().is_some() || self.proxy.is_some() || is_counted || is_made
     }
 
     /// Whether an address is in one of its networks.

@@ -35,7 +35,7 @@ pub(super) fn lend<R>(
 
 /// Whoever answers at these addresses over TLS has to be the provider (RFC 5922 §4).
 pub(super) fn expect(flows: &[Flow], trunk: &Trunk, cx: &mut Context<'_>) {
-    let domain = trunk.next_hop().host().to_string();
+    let domain = trunk.domain();
     let secure = flows.iter().filter(|flow| flow.transport.is_secure());
     cx.out.expected.extend(secure.map(|flow| (flow.remote, domain.clone())));
 }

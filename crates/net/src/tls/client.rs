@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
@@ -18,7 +18,7 @@ use super::{Identity, fault, name, provider};
 
 /// Certificates that others' certificates must lead to.
 #[derive(Clone, Debug)]
-pub struct Roots(RootCertStore);
+pub struct Roots(pub(super) RootCertStore);
 
 impl Roots {
     /// Those that the system trusts. What of them cannot be read is left out.
@@ -45,9 +45,13 @@ impl Roots {
     }
 }
 
-/// How we open TLS connections.
+/// How we open TLS connections. All clones change together: connections that stand are left alone.
 #[derive(Clone)]
-pub struct TlsClient {
+pub struct TlsClient(Arc<RwLock<Configs>>);
+
+struct Configs {
+    /// Whether those who answer have to prove who they are.
+    checks: bool,
     /// The name is a SIP domain's (RFC 5922).
     sip: Arc<ClientConfig>,
     /// The name is a host's (RFC 6125), as for WebSocket.
@@ -63,7 +67,17 @@ impl TlsClient {
     /// # Errors
     /// When rustls cannot use the identity.
     pub fn new(roots: Roots, identity: Option<Identity>) -> Result<Self, rustls::Error> {
-        Self::with(Some(&roots.0), identity)
+        Ok(Self(Arc::new(RwLock::new(Configs::new(Some(&roots.0), identity)?))))
+    }
+
+    /// Believes and shows others from now on.
+    ///
+    /// # Errors
+    /// As [`Self::new`]; then nothing changes.
+    pub fn renew(&self, roots: Roots, identity: Option<Identity>) -> Result<(), rustls::Error> {
+        let configs = Configs::new(Some(&roots.0), identity)?;
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = configs;
+        Ok(())
     }
 
     /// Believes anybody: for tests only.
@@ -71,10 +85,54 @@ impl TlsClient {
     /// # Errors
     /// As [`Self::new`].
     pub fn insecure(identity: Option<Identity>) -> Result<Self, rustls::Error> {
-        Self::with(None, identity)
+        Ok(Self(Arc::new(RwLock::new(Configs::new(None, identity)?))))
     }
 
-    fn with(roots: Option<&RootCertStore>, identity: Option<Identity>) -> Result<Self, rustls::Error> {
+    /// Whether those who answer have to prove who they are.
+    pub(crate) fn checks(&self) -> bool {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).checks
+    }
+
+    fn connector(&self, which: impl FnOnce(&Configs) -> &Arc<ClientConfig>) -> TlsConnector {
+        let configs = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        TlsConnector::from(Arc::clone(which(&configs)))
+    }
+
+    /// The handshake with a server that must prove `name`, as a SIP domain.
+    pub(crate) async fn connect<IO>(&self, stream: IO, name: ServerName<'static>) -> io::Result<TlsStream<IO>>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
+        self.connector(|one| &one.sip).connect(name, stream).await
+    }
+
+    /// The same with a TURN server.
+    pub(crate) async fn connect_turn<IO>(
+        &self,
+        stream: IO,
+        name: ServerName<'static>,
+    ) -> io::Result<TlsStream<IO>>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
+        self.connector(|one| &one.turn).connect(name, stream).await
+    }
+
+    /// The same with a web server.
+    pub(crate) async fn connect_host<IO>(
+        &self,
+        stream: IO,
+        name: ServerName<'static>,
+    ) -> io::Result<TlsStream<IO>>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
+        self.connector(|one| &one.host).connect(name, stream).await
+    }
+}
+
+impl Configs {
+    fn new(roots: Option<&RootCertStore>, identity: Option<Identity>) -> Result<Self, rustls::Error> {
         let config = |names: Names, alpn: &[&[u8]]| {
             let verifier = Verifier { roots: roots.cloned(), names, provider: provider() };
             let builder = ClientConfig::builder_with_provider(provider())
@@ -89,42 +147,11 @@ impl TlsClient {
             Ok::<_, rustls::Error>(Arc::new(config))
         };
         Ok(Self {
+            checks: roots.is_some(),
             sip: config(Names::Sip, &[])?,
             host: config(Names::Host, &[b"http/1.1"])?,
             turn: config(Names::Host, &[])?,
         })
-    }
-
-    /// The handshake with a server that must prove `name`, as a SIP domain.
-    pub(crate) async fn connect<IO>(&self, stream: IO, name: ServerName<'static>) -> io::Result<TlsStream<IO>>
-    where
-        IO: AsyncRead + AsyncWrite + Unpin,
-    {
-        TlsConnector::from(Arc::clone(&self.sip)).connect(name, stream).await
-    }
-
-    /// The same with a TURN server.
-    pub(crate) async fn connect_turn<IO>(
-        &self,
-        stream: IO,
-        name: ServerName<'static>,
-    ) -> io::Result<TlsStream<IO>>
-    where
-        IO: AsyncRead + AsyncWrite + Unpin,
-    {
-        TlsConnector::from(Arc::clone(&self.turn)).connect(name, stream).await
-    }
-
-    /// The same with a web server.
-    pub(crate) async fn connect_host<IO>(
-        &self,
-        stream: IO,
-        name: ServerName<'static>,
-    ) -> io::Result<TlsStream<IO>>
-    where
-        IO: AsyncRead + AsyncWrite + Unpin,
-    {
-        TlsConnector::from(Arc::clone(&self.host)).connect(name, stream).await
     }
 }
 

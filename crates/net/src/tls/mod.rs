@@ -13,7 +13,8 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 pub use client::{Roots, TlsClient};
 pub use fault::TlsFault;
 pub use identity::{Identity, PemError, read_certificates};
-pub use server::TlsServer;
+pub(crate) use server::proven;
+pub use server::{ClientAuth, TlsServer};
 
 /// Named explicitly, so that it does not matter what else in the program brings a provider along.
 fn provider() -> Arc<CryptoProvider> {

@@ -11,7 +11,18 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::{Identity, provider};
+use super::{Identity, Roots, name, provider};
+
+/// Which certificates a server asks its clients for.
+#[derive(Clone, Debug)]
+pub enum ClientAuth {
+    /// None.
+    Off,
+    /// Whoever has one may show it; it must lead to one of these roots then.
+    Asked(Roots),
+    /// Everybody must have one of these authorities'.
+    Demanded(Vec<CertificateDer<'static>>),
+}
 
 /// How TLS connections are accepted. All clones change together: connections that stand are left alone.
 #[derive(Clone)]
@@ -21,17 +32,16 @@ pub struct TlsServer {
 }
 
 impl TlsServer {
-    /// Shows this certificate; where there is a `client_ca`, a client must have a certificate of one of these. Of the
-    /// protocols in `alpn` (RFC 7301), a client that names any must know one.
+    /// Shows this certificate. Of the protocols in `alpn` (RFC 7301), a client that names any must know one.
     ///
     /// # Errors
-    /// When rustls cannot use the key, or no certificate of `client_ca`.
+    /// When rustls cannot use the key, or an authority of clients.
     pub fn new(
         identity: Identity,
-        client_ca: &[CertificateDer<'static>],
+        clients: &ClientAuth,
         alpn: &'static [&'static str],
     ) -> Result<Self, rustls::Error> {
-        let config = Arc::new(RwLock::new(configure(identity, client_ca, alpn)?));
+        let config = Arc::new(RwLock::new(configure(identity, clients, alpn)?));
         Ok(Self { config, alpn })
     }
 
@@ -39,12 +49,8 @@ impl TlsServer {
     ///
     /// # Errors
     /// As [`Self::new`]; then nothing changes.
-    pub fn renew(
-        &self,
-        identity: Identity,
-        client_ca: &[CertificateDer<'static>],
-    ) -> Result<(), rustls::Error> {
-        let config = configure(identity, client_ca, self.alpn)?;
+    pub fn renew(&self, identity: Identity, clients: &ClientAuth) -> Result<(), rustls::Error> {
+        let config = configure(identity, clients, self.alpn)?;
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
         Ok(())
     }
@@ -62,6 +68,12 @@ impl TlsServer {
     }
 }
 
+/// The SIP domains that a client has proven, after the handshake; its certificate has been checked in that.
+pub(crate) fn proven<IO>(stream: &TlsStream<IO>) -> Vec<String> {
+    let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+    shown.map(|certificate| name::domains(certificate)).unwrap_or_default()
+}
+
 impl fmt::Debug for TlsServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TlsServer").finish_non_exhaustive()
@@ -70,21 +82,28 @@ impl fmt::Debug for TlsServer {
 
 fn configure(
     identity: Identity,
-    client_ca: &[CertificateDer<'static>],
+    clients: &ClientAuth,
     alpn: &[&str],
 ) -> Result<Arc<ServerConfig>, rustls::Error> {
     let builder = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
-    let builder = if client_ca.is_empty() {
-        builder.with_no_client_auth()
-    } else {
-        let mut roots = RootCertStore::empty();
-        for one in client_ca {
-            roots.add(one.clone())?;
+    let verifier =
+        |roots: RootCertStore| WebPkiClientVerifier::builder_with_provider(roots.into(), provider());
+    let verifier = match clients {
+        ClientAuth::Off => None,
+        // Who trusts nobody need not ask.
+        ClientAuth::Asked(roots) if roots.0.is_empty() => None,
+        // The names of all the system's authorities would make each handshake long.
+        ClientAuth::Asked(roots) => {
+            Some(verifier(roots.0.clone()).allow_unauthenticated().clear_root_hint_subjects())
         }
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider())
-            .build()
-            .map_err(|error| rustls::Error::General(error.to_string()))?;
-        builder.with_client_cert_verifier(verifier)
+        ClientAuth::Demanded(authorities) => Some(verifier(Roots::none().and(authorities.clone())?.0)),
+    };
+    let builder = match verifier {
+        None => builder.with_no_client_auth(),
+        Some(verifier) => {
+            let verifier = verifier.build().map_err(|error| rustls::Error::General(error.to_string()))?;
+            builder.with_client_cert_verifier(verifier)
+        }
     };
     let mut config = builder.with_single_cert(identity.chain, identity.key)?;
     config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();

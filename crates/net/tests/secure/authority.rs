@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use offhook_net::{Identity, Roots, TlsClient, TlsServer, read_certificates};
+use offhook_net::{ClientAuth, Identity, Roots, TlsClient, TlsServer, read_certificates};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use tempfile::TempDir;
 
@@ -53,12 +53,20 @@ impl Authority {
     }
 
     pub(crate) fn server(&self, names: &[&str]) -> TlsServer {
-        TlsServer::new(self.identity(names), &[], &[]).unwrap()
+        TlsServer::new(self.identity(names), &ClientAuth::Off, &[]).unwrap()
     }
 
     pub(crate) fn client(&self) -> TlsClient {
-        let own = read_certificates(&self.file("ca.pem")).unwrap();
-        TlsClient::new(Roots::none().and(own).unwrap(), None).unwrap()
+        self.client_as(None)
+    }
+
+    /// The same with a certificate to show.
+    pub(crate) fn client_as(&self, identity: Option<Identity>) -> TlsClient {
+        TlsClient::new(self.roots(), identity).unwrap()
+    }
+
+    pub(crate) fn roots(&self) -> Roots {
+        Roots::none().and(read_certificates(&self.file("ca.pem")).unwrap()).unwrap()
     }
 }
 

@@ -37,8 +37,26 @@ impl Peer {
         Self { streams: Streams::start(doors, client, limits, inlet).unwrap(), inputs, address }
     }
 
+    /// What is reported next, but for who a peer is.
     pub(crate) async fn next(&mut self) -> NetInput {
+        loop {
+            match self.report().await {
+                NetInput::ConnectionProven(..) => {}
+                other => return other,
+            }
+        }
+    }
+
+    async fn report(&mut self) -> NetInput {
         timeout(PATIENCE, self.inputs.recv()).await.expect("nothing was reported").unwrap()
+    }
+
+    /// The domains that a peer has proven; nothing else is reported before.
+    pub(crate) async fn proven(&mut self) -> (Flow, Vec<String>) {
+        match self.report().await {
+            NetInput::ConnectionProven(flow, names) => (flow, names.to_vec()),
+            other => panic!("{other:?}"),
+        }
     }
 
     pub(crate) async fn opened(&mut self) -> Flow {

@@ -1,7 +1,7 @@
 use std::net::SocketAddr;
 
 use offhook_net::{
-    Identity, Roots, SendFailure, StreamLimits, TlsClient, TlsFault, TlsServer, read_certificates,
+    ClientAuth, Identity, Roots, SendFailure, StreamLimits, TlsClient, TlsFault, TlsServer, read_certificates,
 };
 use offhook_sip_stack::Transport;
 use tokio::io::AsyncWriteExt as _;
@@ -96,7 +96,8 @@ async fn a_certificate_that_signed_itself_is_refused_with_that_reason() {
     let authority = Authority::new();
     let (certificate, key) = authority.self_signed(&["example.com"]);
     let identity = Identity::read(&certificate, &key, now()).unwrap();
-    let server = Peer::server(&TlsServer::new(identity, &[], &[]).unwrap(), StreamLimits::default());
+    let server =
+        Peer::server(&TlsServer::new(identity, &ClientAuth::Off, &[]).unwrap(), StreamLimits::default());
     let mut phone = Peer::client(Some(authority.client()));
     phone.call(Transport::Tls, server.address, "example.com", 1);
     let failure = phone.failure().await;
@@ -114,7 +115,8 @@ async fn an_expired_certificate_is_refused() {
     let (certificate, key) = authority.sign(&["example.com"], (2001, 2003));
     let then = std::time::Duration::from_secs(1_020_000_000);
     let identity = Identity::read(&certificate, &key, then).unwrap();
-    let server = Peer::server(&TlsServer::new(identity, &[], &[]).unwrap(), StreamLimits::default());
+    let server =
+        Peer::server(&TlsServer::new(identity, &ClientAuth::Off, &[]).unwrap(), StreamLimits::default());
     let mut phone = Peer::client(Some(authority.client()));
     phone.call(Transport::Tls, server.address, "example.com", 1);
     assert_eq!(phone.failure().await, SendFailure::Tls(TlsFault::Expired));
@@ -188,7 +190,8 @@ async fn tls_is_opened_only_to_who_is_expected() {
 async fn where_client_certificates_are_asked_for_nobody_comes_in_without() {
     let authority = Authority::new();
     let roots = read_certificates(&authority.file("ca.pem")).unwrap();
-    let tls = TlsServer::new(authority.identity(&["example.com"]), &roots, &[]).unwrap();
+    let tls = TlsServer::new(authority.identity(&["example.com"]), &ClientAuth::Demanded(roots.clone()), &[])
+        .unwrap();
     let mut server = Peer::server(&tls, StreamLimits::default());
     let mut without = Peer::client(Some(authority.client()));
     without.call(Transport::Tls, server.address, "example.com", 1);
@@ -210,6 +213,64 @@ async fn where_client_certificates_are_asked_for_nobody_comes_in_without() {
 }
 
 #[tokio::test]
+async fn a_client_that_is_asked_may_come_without_and_is_the_domains_of_a_certificate_that_it_shows() {
+    let authority = Authority::new();
+    let asks = ClientAuth::Asked(authority.roots());
+    let tls = TlsServer::new(authority.identity(&["example.com"]), &asks, &[]).unwrap();
+    let mut server = Peer::server(&tls, StreamLimits::default());
+    let without = Peer::client(Some(authority.client()));
+    without.call(Transport::Tls, server.address, "example.com", 1);
+    let flow = server.opened().await;
+    assert_eq!(server.message().await, (message(1).into(), flow));
+
+    let names = ["Carrier.example", "b.example"];
+    let mut carrier = Peer::client(Some(authority.client_as(Some(authority.identity(&names)))));
+    carrier.call(Transport::Tls, server.address, "example.com", 2);
+    let (flow, proven) = server.proven().await;
+    assert_eq!(proven, ["carrier.example", "b.example"]);
+    assert_eq!(server.opened().await, flow);
+    assert_eq!(server.message().await, (message(2).into(), flow));
+    // Who answers has proven the name by which it was called.
+    let (ours, proven) = carrier.proven().await;
+    assert_eq!(proven, ["example.com"]);
+    assert_eq!(carrier.opened().await, ours);
+    carrier.streams.close(ours.connection.unwrap());
+    assert_eq!(server.lost().await, flow);
+    assert_eq!(server.proven().await, (flow, vec![]));
+}
+
+#[tokio::test]
+async fn a_client_that_shows_a_bad_certificate_is_turned_away_though_it_might_have_shown_none() {
+    let authority = Authority::new();
+    let asks = ClientAuth::Asked(authority.roots());
+    let tls = TlsServer::new(authority.identity(&["example.com"]), &asks, &[]).unwrap();
+    let server = Peer::server(&tls, StreamLimits::default());
+    let (certificate, key) = authority.sign(&["carrier.example"], (2001, 2003));
+    let then = std::time::Duration::from_secs(1_020_000_000);
+    let expired = Identity::read(&certificate, &key, then).unwrap();
+    let (certificate, key) = authority.self_signed(&["carrier.example"]);
+    let own = Identity::read(&certificate, &key, now()).unwrap();
+    let foreign = Authority::new().identity(&["carrier.example"]);
+    for (turned_away, bad) in (1..).zip([expired, own, foreign]) {
+        let mut peer = Peer::client(Some(authority.client_as(Some(bad))));
+        peer.call(Transport::Tls, server.address, "example.com", 1);
+        peer.opened().await;
+        peer.lost().await;
+        until(|| server.streams.counts().handshakes_failed == turned_away).await;
+    }
+}
+
+#[tokio::test]
+async fn whoever_is_not_checked_has_proven_nothing() {
+    let authority = Authority::new();
+    let server = Peer::server(&authority.server(&["example.com"]), StreamLimits::default());
+    let mut careless = Peer::client(Some(TlsClient::insecure(None).unwrap()));
+    careless.call(Transport::Tls, server.address, "whatever.example", 1);
+    let reported = careless.inputs.recv().await;
+    assert!(matches!(reported, Some(offhook_net::NetInput::ConnectionOpened(_))), "{reported:?}");
+}
+
+#[tokio::test]
 async fn a_renewed_certificate_is_shown_to_new_connections_and_old_ones_stay() {
     let (old, new) = (Authority::new(), Authority::new());
     let tls = old.server(&["example.com"]);
@@ -218,7 +279,7 @@ async fn a_renewed_certificate_is_shown_to_new_connections_and_old_ones_stay() {
     first.call(Transport::Tls, server.address, "example.com", 1);
     let flow = server.opened().await;
     server.message().await;
-    tls.renew(new.identity(&["example.com"]), &[]).unwrap();
+    tls.renew(new.identity(&["example.com"]), &ClientAuth::Off).unwrap();
 
     let second = Peer::client(Some(new.client()));
     second.call(Transport::Tls, server.address, "example.com", 2);

@@ -73,7 +73,7 @@ impl Connection {
                 NetInput::ConnectionLost(_) | NetInput::SendFailed(_) | NetInput::BadFrame { .. } => {
                     return Some(Err(()));
                 }
-                NetInput::ConnectionOpened(_) => {}
+                NetInput::ConnectionOpened(_) | NetInput::ConnectionProven(..) => {}
             }
         }
     }

@@ -4,10 +4,13 @@ mod describe;
 mod own;
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use offhook_net::{Identity, PemError, TlsServer, read_certificates};
+use offhook_exchange::route::{Trunk, TrunkAuth};
+use offhook_net::{ClientAuth, Identity, PemError, Roots, TlsClient, TlsServer, read_certificates};
 use offhook_web::{Certificate, Problem};
 
 use crate::settings::{CertificateFiles, Settings, WebTls};
@@ -43,6 +46,9 @@ pub(crate) struct Certificates {
     sip: Option<CertificateFiles>,
     web: Option<CertificateFiles>,
     client_ca: Option<PathBuf>,
+    peer_ca: Option<PathBuf>,
+    /// Whether those who come may show who they are, since a trunk is known by that.
+    asks: Arc<AtomicBool>,
     serves_sip: bool,
     serves_web: bool,
 }
@@ -55,6 +61,19 @@ pub(crate) struct Shown {
     pub(crate) web: TlsServer,
     /// SIP's certificate, shown to anybody (RFC 7443).
     pub(crate) turn: TlsServer,
+    /// What we believe and show where we call.
+    pub(crate) client: TlsClient,
+}
+
+/// What is read of files.
+struct Read {
+    sip: Identity,
+    web: Identity,
+    /// Authorities of the system, and those that are named.
+    roots: Roots,
+    clients: ClientAuth,
+    /// What is shown to servers that ask: not our own, which nobody else believes.
+    to_servers: Option<Identity>,
 }
 
 impl Certificates {
@@ -70,6 +89,8 @@ impl Certificates {
             sip,
             web,
             client_ca: settings.client_ca.clone(),
+            peer_ca: settings.peer_ca.clone(),
+            asks: Arc::new(AtomicBool::new(is_asking(&settings.trunks))),
             serves_sip: settings.listeners.iter().any(is_tls),
             serves_web: settings.web_tls != WebTls::Off && !settings.https.is_empty(),
         }
@@ -80,16 +101,13 @@ impl Certificates {
     /// # Errors
     /// When a file cannot be used or written.
     pub(crate) fn show(self) -> Result<Shown, CertificateError> {
-        let (sip, web, clients) = self.read()?;
-        let useless = |file: &Path| {
-            let file = file.to_owned();
-            move |error: rustls::Error| PemError { file, reason: format!("cannot be used: {error}") }
-        };
-        let turn = TlsServer::new(sip.clone(), &[], &["stun.turn", "stun.nat-discovery"]);
-        let turn = turn.map_err(useless(&self.sip_file()))?;
-        let sip = TlsServer::new(sip, &clients, &[]).map_err(useless(&self.sip_file()))?;
-        let web = TlsServer::new(web, &[], &["http/1.1"]).map_err(useless(&self.web_file()))?;
-        Ok(Shown { certificates: self, sip, web, turn })
+        let Read { sip, web, roots, clients, to_servers } = self.read()?;
+        let turn = TlsServer::new(sip.clone(), &ClientAuth::Off, &["stun.turn", "stun.nat-discovery"]);
+        let turn = turn.map_err(useless(self.sip_file()))?;
+        let sip = TlsServer::new(sip, &clients, &[]).map_err(useless(self.sip_file()))?;
+        let web = TlsServer::new(web, &ClientAuth::Off, &["http/1.1"]).map_err(useless(self.web_file()))?;
+        let client = TlsClient::new(roots, to_servers).map_err(useless(self.sip_file()))?;
+        Ok(Shown { certificates: self, sip, web, turn, client })
     }
 
     /// Looks whether they could be shown, without making any.
@@ -100,7 +118,7 @@ impl Certificates {
         for one in [&self.sip, &self.web].into_iter().flatten() {
             Identity::read(&one.certificate, &one.key, clock::unix())?;
         }
-        if let Some(file) = &self.client_ca {
+        for file in [&self.client_ca, &self.peer_ca].into_iter().flatten() {
             read_certificates(file)?;
         }
         Ok(())
@@ -118,11 +136,7 @@ impl Certificates {
         self.web.as_ref().map_or_else(|| self.own().certificate(), |one| one.certificate.clone())
     }
 
-    /// Our identity for SIP, that for the web, and the authorities of clients.
-    #[allow(clippy::type_complexity)] // Only a name would be added.
-    fn read(
-        &self,
-    ) -> Result<(Identity, Identity, Vec<rustls::pki_types::CertificateDer<'static>>), CertificateError> {
+    fn read(&self) -> Result<Read, CertificateError> {
         let now = clock::unix();
         let own = match self.is_own() {
             true => {
@@ -136,11 +150,18 @@ impl Certificates {
             (None, Some(own)) => Ok(own.clone()),
             (None, None) => Err(CertificateError::NotOurs),
         };
+        let mut roots = Roots::of_system();
+        if let Some(file) = &self.peer_ca {
+            roots = roots.and(read_certificates(file)?).map_err(useless(file.clone()))?;
+        }
         let clients = match &self.client_ca {
-            Some(file) => read_certificates(file)?,
-            None => Vec::new(),
+            Some(file) => ClientAuth::Demanded(read_certificates(file)?),
+            None if self.asks.load(Ordering::Relaxed) => ClientAuth::Asked(roots.clone()),
+            None => ClientAuth::Off,
         };
-        Ok((read(&self.sip)?, read(&self.web)?, clients))
+        let (sip, web) = (read(&self.sip)?, read(&self.web)?);
+        let to_servers = self.sip.as_ref().map(|_| sip.clone());
+        Ok(Read { sip, web, roots, clients, to_servers })
     }
 
     /// Whether some of what is shown is made here.
@@ -186,14 +207,25 @@ impl Shown {
     /// # Errors
     /// When a file cannot be used; then nothing changes.
     pub(crate) fn reload(&self) -> Result<(), CertificateError> {
-        let (sip, web, clients) = self.certificates.read()?;
-        let useless = |file: PathBuf| {
-            move |error: rustls::Error| PemError { file, reason: format!("cannot be used: {error}") }
-        };
-        self.turn.renew(sip.clone(), &[]).map_err(useless(self.certificates.sip_file()))?;
-        self.sip.renew(sip, &clients).map_err(useless(self.certificates.sip_file()))?;
-        self.web.renew(web, &[]).map_err(useless(self.certificates.web_file()))?;
+        let Read { sip, web, roots, clients, to_servers } = self.certificates.read()?;
+        let (sip_file, web_file) = (self.certificates.sip_file(), self.certificates.web_file());
+        self.turn.renew(sip.clone(), &ClientAuth::Off).map_err(useless(sip_file.clone()))?;
+        self.sip.renew(sip, &clients).map_err(useless(sip_file.clone()))?;
+        self.web.renew(web, &ClientAuth::Off).map_err(useless(web_file))?;
+        self.client.renew(roots, to_servers).map_err(useless(sip_file))?;
         Ok(())
+    }
+
+    /// These trunks are in force from now on: those who come by TLS are asked for a certificate if one of them is known by it.
+    ///
+    /// # Errors
+    /// As [`Self::reload`].
+    pub(crate) fn know(&self, trunks: &[Trunk]) -> Result<(), CertificateError> {
+        let asks = is_asking(trunks);
+        match self.certificates.asks.swap(asks, Ordering::Relaxed) == asks {
+            true => Ok(()),
+            false => self.reload(),
+        }
     }
 
     /// Looks now and then whether ours has had its time, for as long as the server runs.
@@ -237,6 +269,14 @@ impl offhook_web::Certificates for Certificates {
     fn reload(&self) -> Result<(), Problem> {
         Err(Problem::not_running())
     }
+}
+
+fn is_asking(trunks: &[Trunk]) -> bool {
+    trunks.iter().any(|trunk| matches!(trunk.auth, TrunkAuth::Tls(_)))
+}
+
+fn useless(file: PathBuf) -> impl FnOnce(rustls::Error) -> PemError {
+    move |error| PemError { file, reason: format!("cannot be used: {error}") }
 }
 
 fn problem(error: CertificateError) -> Problem {

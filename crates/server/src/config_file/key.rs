@@ -667,7 +667,13 @@ pub(super) const TRUNK: &[Key] = &[
         "\"never\"",
         "When its calls are recorded, beside what the accounts in them want",
     ),
-    key("auth", Kind::Choice(&["register", "address"]), "", "How each side proves who it is"),
+    key("auth", Kind::Choice(&["register", "address", "tls"]), "", "How each side proves who it is"),
+    key(
+        "tls_name",
+        Kind::Text,
+        "",
+        "With auth = \"tls\", the domain that its certificate has to be for; default: that of server",
+    ),
     key("networks", Kind::Networks, "", "Where its calls come from, beside the addresses of the server"),
     key(
         "srtp",

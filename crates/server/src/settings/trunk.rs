@@ -8,7 +8,7 @@ use offhook_exchange::route::{
     Dialling, MediaTerms, NumberFormat, Numbering, Trunk, TrunkAccount, TrunkAuth,
 };
 use offhook_sdp::Codec;
-use offhook_sip::{SipUri, Uri};
+use offhook_sip::{Host, SipUri, Uri};
 use offhook_sip_stack::auth::Password;
 
 use super::account::reveal;
@@ -47,6 +47,7 @@ fn trunk(object: &Object, numbering: &Numbering) -> Result<Trunk, Wrong> {
     let server = host("server", &server)?;
     let auth = auth(object, &server)?;
     let has_password = matches!(auth, TrunkAuth::Password(_));
+    let has_name = matches!(auth, TrunkAuth::Tls(_));
     let networks = match object.values.get("networks").map(|entry| &entry.value) {
         Some(Value::Networks(networks)) => networks.clone(),
         _ => Vec::new(),
@@ -62,7 +63,8 @@ fn trunk(object: &Object, numbering: &Numbering) -> Result<Trunk, Wrong> {
         Some(Value::Time(time)) => Some(*time).filter(|time| !time.is_zero()),
         _ => has_password.then_some(HEALTH),
     };
-    let proxy = match (text(object, "proxy"), text(object, "transport")) {
+    let transport = text(object, "transport").or_else(|| has_name.then(|| "tls".to_owned()));
+    let proxy = match (text(object, "proxy"), transport) {
         (None, None) => None,
         (proxy, transport) => {
             let hop = proxy.map_or_else(|| Ok(server.clone()), |proxy| host("proxy", &proxy))?;
@@ -90,17 +92,52 @@ fn trunk(object: &Object, numbering: &Numbering) -> Result<Trunk, Wrong> {
 }
 
 fn auth(object: &Object, server: &SipUri) -> Result<TrunkAuth, Wrong> {
-    match (text(object, "auth").as_deref(), text(object, "username")) {
-        (Some("address"), Some(_)) => {
-            Err(("username", "with auth = \"address\" nobody has a user name".into()))
-        }
-        (Some("address"), None) => match OF_ACCOUNT.iter().find(|key| object.values.contains_key(*key)) {
-            Some(key) => Err((key, "with auth = \"address\" nobody registers".into())),
+    let auth = text(object, "auth").filter(|auth| auth != "register");
+    if object.values.contains_key("tls_name") && auth.as_deref() != Some("tls") {
+        return Err(("tls_name", "this name is looked at only with auth = \"tls\"".into()));
+    }
+    match (auth, text(object, "username")) {
+        (Some(auth), Some(_)) => Err(("username", format!("with auth = \"{auth}\" nobody has a user name"))),
+        (Some(auth), None) => match OF_ACCOUNT.iter().find(|key| object.values.contains_key(*key)) {
+            Some(key) => Err((key, format!("with auth = \"{auth}\" nobody registers"))),
+            None if auth == "tls" => Ok(TrunkAuth::Tls(tls_name(object, server)?)),
             None => Ok(TrunkAuth::Address),
         },
-        (_, Some(username)) => Ok(TrunkAuth::Password(Box::new(account(object, username, server)?))),
-        (_, None) => Err(("auth", "a trunk has a username and a password, or auth = \"address\"".into())),
+        (None, Some(username)) => Ok(TrunkAuth::Password(Box::new(account(object, username, server)?))),
+        (None, None) => Err((
+            "auth",
+            "a trunk has a username and a password, or auth = \"address\", or auth = \"tls\"".into(),
+        )),
     }
+}
+
+/// The domain that its certificate has to be for.
+fn tls_name(object: &Object, server: &SipUri) -> Result<String, Wrong> {
+    if object.values.contains_key("networks") {
+        let what = "with auth = \"tls\" it is known by its certificate, wherever it calls from";
+        return Err(("networks", what.into()));
+    }
+    if text(object, "transport").is_some_and(|transport| transport != "tls") {
+        return Err(("transport", "with auth = \"tls\" everything goes by TLS".into()));
+    }
+    match text(object, "tls_name") {
+        Some(name) => match Host::parse(&name) {
+            Some(Host::Name(name)) => Ok(plain(&name)),
+            _ => Err(("tls_name", format!("{name:?} is no domain such as \"carrier.example\""))),
+        },
+        None => match server.host() {
+            Host::Name(name) => Ok(plain(name)),
+            _ => Err((
+                "auth",
+                "the server is an address: set tls_name to the domain of its certificate".into(),
+            )),
+        },
+    }
+}
+
+/// As certificates are compared.
+fn plain(domain: &str) -> String {
+    domain.trim_end_matches('.').to_ascii_lowercase()
 }
 
 fn account(object: &Object, username: String, server: &SipUri) -> Result<TrunkAccount, Wrong> {

@@ -72,6 +72,20 @@ fn a_trunk_is_what_is_written_and_the_usual_where_nothing_is() {
 }
 
 #[test]
+fn a_trunk_known_by_its_certificate_has_the_domain_of_its_server_unless_another_is_named() {
+    let text = "[[trunk]]\nname = \"a\"\nserver = \"Carrier.example.\"\nauth = \"tls\"\n\
+                [[trunk]]\nname = \"b\"\nserver = \"192.0.2.9\"\nauth = \"tls\"\ntls_name = \"SBC.carrier.example\"\n\
+                [[trunk]]\nname = \"c\"\nserver = \"a.example\"\nproxy = \"p.example\"\nauth = \"tls\"\ntransport = \"tls\"\n";
+    let settings = settings(text).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let names: Vec<_> = settings.trunks.iter().map(|trunk| trunk.auth.clone()).collect();
+    let tls = |name: &str| TrunkAuth::Tls(name.into());
+    assert_eq!(names, [tls("carrier.example"), tls("sbc.carrier.example"), tls("a.example")]);
+    let hops: Vec<_> = settings.trunks.iter().map(|trunk| trunk.next_hop().to_string()).collect();
+    assert_eq!(hops[1..], ["sip:192.0.2.9;transport=tls", "sip:p.example;transport=tls"]);
+    assert_eq!(settings.trunks[1].domain(), "sbc.carrier.example");
+}
+
+#[test]
 fn several_trunks_have_their_order_from_where_they_stand_or_what_is_said() {
     for (to, shown) in [
         ("{ trunk = \"plain\" }", "trunk plain"),
@@ -105,6 +119,18 @@ fn what_is_wrong_with_a_trunk_is_said() {
         (trunk("auth = \"address\"\nregister = true"), "nobody registers"),
         (trunk("username = \"u\"\npassword = \"p\"\nexpires = \"5s\""), "from 60s to 1d"),
         (trunk("username = \"u\"\npassword = \"p\"\nhealth = \"often\""), "or \"off\""),
+        (trunk("auth = \"tls\"\nusername = \"u\""), "nobody has a user name"),
+        (
+            trunk("auth = \"tls\"\nnetworks = [\"192.0.2.0/28\"]"),
+            "known by its certificate, wherever it calls from",
+        ),
+        (trunk("auth = \"tls\"\ntransport = \"udp\""), "everything goes by TLS"),
+        (trunk("auth = \"tls\"\ntls_name = \"*.a.example\""), "is no domain such as"),
+        (trunk("auth = \"tls\"\ntls_name = \"192.0.2.9\""), "is no domain such as"),
+        (trunk("auth = \"tls\"").replace("a.example", "192.0.2.9"), "set tls_name to the domain"),
+        (trunk("auth = \"address\"\ntls_name = \"a.example\""), "only with auth = \"tls\""),
+        (trunk("auth = \"tsl\""), "did you mean \"tls\""),
+        (trunk("auth = \"tls\"\ntls_nmae = \"a.example\""), "did you mean \"tls_name\""),
         (trunk("auth = \"address\"\nprefix = \"x\""), "what comes in front is digits"),
         (trunk("auth = \"address\"\nproxy = \"a b\""), "is no host such as"),
         (trunk("auth = \"address\"\nsign_key = \"k\""), "set sign_certificate"),

@@ -328,9 +328,9 @@ impl Core {
         cx: &mut Context<'_>,
     ) -> Result<(), Refusal> {
         let routed = routes::strip(request, &flow, &self.config)?;
-        let uri =
+        let mut uri =
             routed.as_it_came().uri().map_err(|error| Refusal::new(error.status(), error.to_string()))?;
-        let here = match &uri {
+        let mut here = match &uri {
             Uri::Sip(uri) if uri.secure() && !flow.transport.is_secure() => {
                 return Err(Refusal::new(Status::UNSUPPORTED_URI_SCHEME, "sips needs TLS on every hop"));
             }
@@ -358,6 +358,9 @@ impl Core {
         }
         if *request.method() == Method::Register {
             return if here { self.register(server, request, flow, cx) } else { Err(not_served()) };
+        }
+        if !here && let Some(ours) = self.number_of_trunk(request, &flow) {
+            (uri, here) = (ours, true);
         }
         let user = user_of(&uri);
         let is_us = || user.as_ref().is_none_or(|user| self.is_contact_of_trunk(user));

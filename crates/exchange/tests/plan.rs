@@ -191,6 +191,37 @@ fn a_number_of_a_trunk_reaches_what_it_is_bound_to_however_it_is_written() {
 }
 
 #[test]
+fn a_number_of_a_trunk_is_ours_whatever_host_its_carrier_names() {
+    let mut bench = with_numbers();
+    let from = "sip:+4989111@carrier.example";
+    for (at, (user, host)) in [
+        ("+493055501", "carrier.example"),
+        ("493055501", "198.51.100.9:5060"),
+        ("+49-30-55501", "sbc1.other.example"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let codes = from_carrier(&mut bench, &format!("sip:{user}@{host}"), &format!("foreign{at}"), from);
+        assert_eq!(codes, [100], "{host}");
+        assert!(bench.request(ALICE).uri_bytes().starts_with(b"sip:dora@"), "{host}");
+    }
+    // What a rule for the carrier leads elsewhere goes there as if it had named us.
+    assert_eq!(from_carrier(&mut bench, "sip:+493055502@carrier.example", "rule", from), [100]);
+    assert!(bench.request(BOB).uri_bytes().starts_with(b"sip:bob@"));
+    // Nothing is relayed for it: no number of its own, no account, and nobody else's.
+    for user in ["+493055509", "dora", "1002", "112", "+4989111"] {
+        let uri = format!("sip:{user}@carrier.example");
+        assert_eq!(from_carrier(&mut bench, &uri, user, from), [403], "{uri}");
+    }
+    let stranger = "203.0.113.5:5060";
+    let text = request("INVITE", "sip:+493055501@carrier.example", "x", stranger, "", "");
+    bench.send(stranger, &text.replace("sip:x@example.com", from));
+    assert_eq!(bench.codes(stranger), [403]);
+    assert!(bench.questions.is_empty());
+}
+
+#[test]
 fn a_trunk_with_numbers_calls_nothing_else_and_leaves_only_by_a_rule_for_it() {
     let mut bench = with_numbers();
     let from = "sip:+4989111@carrier.example";
@@ -203,7 +234,7 @@ fn a_trunk_with_numbers_calls_nothing_else_and_leaves_only_by_a_rule_for_it() {
         ("sip:112@example.com", 404),
         ("sip:*43@example.com", 404),
         ("sip:+493055504@example.com", 404),
-        ("sip:+493055501@other.example", 403),
+        ("sip:+493099999@other.example", 403),
     ]
     .into_iter()
     .enumerate()

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use offhook_sip::{Method, Name, NameAddr, Request, Status, TelUri, Uri};
+use offhook_sip::{Host, Method, Name, NameAddr, Request, SipUri, Status, TelUri, Uri};
 use offhook_sip_stack::transaction::ServerId;
 use offhook_sip_stack::{ConnectionId, Flow};
 
@@ -112,6 +112,14 @@ impl Core {
             TrunkAuth::Password(_) => Some(named(uri)?),
         };
         Some(Came { at, trunk, number })
+    }
+
+    /// What a request is for that names a host which is not ours, but a number of the trunk by which it came: many carriers
+    /// write a domain of their own there.
+    pub(super) fn number_of_trunk(&self, request: &Request, from: &Flow) -> Option<Uri> {
+        let came = self.trunk_of(request, from).filter(|came| came.trunk.account().is_none())?;
+        let host = Host::parse(self.config.domains.first()?)?;
+        Some(SipUri::new(Some(&came.number?), host).into())
     }
 
     fn is_contact_of(&self, trunk: &Trunk, uri: &Uri) -> bool {

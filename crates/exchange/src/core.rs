@@ -63,6 +63,7 @@ use enumerate::Enumerating;
 use following::Forwarding;
 pub(crate) use following::Removal;
 use outward::Way;
+pub use replacing::HandedOver;
 pub(crate) use replacing::MayReplace;
 use replacing::Replacers;
 use searching::Searches;
@@ -511,6 +512,7 @@ impl Core {
                 self.end_enumerating(cx);
                 self.proxy.active.spending.sweep(cx.epoch.unix(cx.now));
                 self.sweep_presence(expired, cx);
+                self.hand_back(cx);
                 self.bans.sweep(&self.config.ban, cx.now, cx.unix());
                 cx.timers.arm(cx.now + Self::SWEEP, Alarm::Sweep);
             }

@@ -11,6 +11,7 @@ use offhook_sip_stack::{ConnectionId, FetchFailure, Flow};
 
 pub use crate::b2bua::Halves;
 use crate::command::{Answer, Command, Ticket};
+pub use crate::core::HandedOver;
 use crate::directory::{AddressOfRecord, Bindings, Delta};
 use crate::event::Event;
 use crate::keep::Keep;
@@ -151,6 +152,8 @@ pub enum ShardMessage {
     },
     /// Of halves of calls that are connected, or are to be.
     Halves(Halves),
+    /// An INVITE, and all that belongs to it from now on: see [`Halves::HandOver`].
+    Handed(HandedOver),
     /// About call backs.
     CallBack(CallBackNews),
     /// What a shard has of a queue.
@@ -193,6 +196,7 @@ impl ShardMessage {
                 | Self::Line { .. }
                 | Self::TextKept { .. }
                 | Self::Halves(_)
+                | Self::Handed(_)
                 | Self::Queue { .. }
                 | Self::CallBack(CallBackNews::Freed(_))
                 | Self::Supervise(_)

@@ -91,6 +91,7 @@ impl Shard {
             Input::FromShard(ShardMessage::Queue { shard, number, share }) => {
                 self.core.queue_elsewhere(shard, &number, *share, &mut cx);
             }
+            Input::FromShard(ShardMessage::Handed(handed)) => self.core.handed(handed, &mut cx),
             Input::FromShard(ShardMessage::Halves(said)) => self.core.halves(said, &mut cx),
             Input::FromShard(ShardMessage::Spending { shard, account, day, share }) => {
                 self.core.note_spending(shard, account, day, *share, &mut cx);

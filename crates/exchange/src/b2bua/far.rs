@@ -89,6 +89,18 @@ pub enum Halves {
         /// For whom it may, or why not; `None`: the dialog is nobody's here.
         may: Option<MayReplace>,
     },
+    /// The answer to that where a service has the call: what it knows of it cannot leave the shard, so the INVITE comes there.
+    HandOver {
+        /// The question.
+        question: u64,
+        /// The shard that has the call.
+        to: u8,
+    },
+    /// A call that was handed over is over there.
+    HandedBack {
+        /// Its Call-ID.
+        call_id: String,
+    },
     /// The other shard's call sits in the room, or cannot.
     Met {
         /// The receiver's call.
@@ -161,6 +173,8 @@ impl Table {
             | Halves::PickUp { .. }
             | Halves::Replace { .. }
             | Halves::MayReplace { .. }
+            | Halves::HandOver { .. }
+            | Halves::HandedBack { .. }
             | Halves::Replaceable { .. } => {}
             Halves::Meet { by, call, room } => self.meet(by, CallId(call), room, env),
             Halves::Swap { from, by, call, room } => self.swap(from, by, (CallId(call), room), env),

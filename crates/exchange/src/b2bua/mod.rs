@@ -232,6 +232,11 @@ impl Table {
         self.calls.get(&call).filter(|call| !call.has_ended()).map(|call| call.about.call_id.as_str())
     }
 
+    /// Whether there is a call with this Call-ID still.
+    pub(crate) fn has_call(&self, call_id: &str) -> bool {
+        self.calls.values().any(|call| call.about.call_id == call_id)
+    }
+
     /// Ends a call for a reason of ours.
     pub(crate) fn end(&mut self, call: CallId, reason: &str, refusal: (Status, &str), env: &mut Env<'_, '_>) {
         if let Some(one) = self.calls.get_mut(&call).filter(|call| !call.has_ended()) {

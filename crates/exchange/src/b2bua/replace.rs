@@ -197,6 +197,8 @@ impl Halves {
             | Self::Bereaved { .. }
             | Self::MayReplace { .. }
             | Self::Replaceable { .. }
+            | Self::HandOver { .. }
+            | Self::HandedBack { .. }
             | Self::Met { .. }
             | Self::Key { .. }
             | Self::Wish { .. }

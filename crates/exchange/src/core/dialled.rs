@@ -75,6 +75,8 @@ impl Core {
                 self.asked_to_replace(by, (&replaces, &accounts), cx);
             }
             Halves::Replaceable { question, may } => self.replaceable(question, may, cx),
+            Halves::HandOver { question, to } => self.hand_over(question, to, cx),
+            Halves::HandedBack { call_id } => self.replacers.handed_back(&call_id),
             of_calls => {
                 let (bridged, mut env, _) = self.bridged(cx);
                 bridged.far(of_calls, &mut env);

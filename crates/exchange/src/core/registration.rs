@@ -20,12 +20,15 @@ use crate::refusal::Refusal;
 use crate::registrar::{self, Granted, outbound};
 
 impl Core {
-    /// The shard to which a REGISTER must go before it has a transaction here: the only one that changes the bindings
-    /// of its account, which it may name by a number or an alias.
+    /// The shard to which a request must go before it has a transaction here: that to which its call was handed over; of a
+    /// REGISTER the only one that changes the bindings of its account, which it may name by a number or an alias.
     pub(super) fn home_elsewhere(&self, message: &Message, cx: &Context<'_>) -> Option<u8> {
         let Message::Request(request) = message else { return None };
         if self.config.shards <= 1 {
             return None;
+        }
+        if let Some(shard) = self.replacers.handed_to(request) {
+            return Some(shard);
         }
         if matches!(request.method(), Method::Subscribe | Method::Publish) {
             // What goes along a signed route of ours is not for us.

@@ -1,11 +1,14 @@
 //! INVITEs that are to take the place of a dialog of ours (RFC 3891), whichever shard that is of. Which shard it would be its
 //! Call-ID tells; whether it is a dialog of ours, and not one between phones, only that shard knows. So it is asked, and the
-//! INVITE waits here for the answer, which takes no longer than a message between two threads.
+//! INVITE waits here for the answer, which takes no longer than a message between two threads. Where a service has the call,
+//! the INVITE goes to that shard, and so does all that belongs to it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use offhook_sip::{Replaces, Request, Status, Uri};
-use offhook_sip_stack::transaction::ServerId;
+use offhook_sip::{Message, Name, Replaces, Request, Status, Uri};
+use offhook_sip_stack::Flow;
+use offhook_sip_stack::transaction::{ServerId, TransactionEvent};
 
 use super::{Core, refused};
 use crate::b2bua::{Arriving, Called, Calls, Endpoint, Halves, Replacing};
@@ -23,6 +26,25 @@ use crate::refusal::Refusal;
 pub(super) struct Replacers {
     issued: u64,
     waiting: BTreeMap<u64, Waiting>,
+    /// Where calls are, by Call-ID, that were handed over to other shards.
+    handed: BTreeMap<String, u8>,
+    /// Whose calls are here that were, by Call-ID.
+    taken: BTreeMap<String, u8>,
+}
+
+/// An INVITE that another shard answers.
+#[derive(Clone)]
+pub struct HandedOver {
+    shard: u8,
+    /// As it came.
+    request: Request,
+    asking: Box<Asking>,
+}
+
+impl fmt::Debug for HandedOver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HandedOver").field("shard", &self.shard).finish_non_exhaustive()
+    }
 }
 
 struct Waiting {
@@ -40,7 +62,20 @@ impl Replacers {
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.waiting.is_empty()
+        self.waiting.is_empty() && self.handed.is_empty() && self.taken.is_empty()
+    }
+
+    /// The shard that has the call of a request.
+    pub(super) fn handed_to(&self, request: &Request) -> Option<u8> {
+        if self.handed.is_empty() {
+            return None;
+        }
+        self.handed.get(request.call_id().ok()?).copied()
+    }
+
+    /// A call is over that was handed over.
+    pub(super) fn handed_back(&mut self, call_id: &str) {
+        self.handed.remove(call_id);
     }
 }
 
@@ -114,10 +149,6 @@ impl Core {
     ) -> Result<(), Refusal> {
         let accounts = may.map_err(|status| match status {
             Status::FORBIDDEN => Refusal::new(status, "This call is not yours to take"),
-            Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST => Refusal::new(
-                status,
-                "A service has this call, and cannot give it to a caller of another thread",
-            ),
             status => status.into(),
         })?;
         let called = Called { replaces: true, ..Called::default() };
@@ -137,13 +168,12 @@ impl Core {
         (replaces, accounts): (&Replaces, &[AddressOfRecord]),
         cx: &mut Context<'_>,
     ) {
-        // What a service knows of the call is here, as is its party; who is to come is there.
-        let is_services = self.bridged.is_services(replaces, accounts);
-        let may = match self.may_replace(replaces, accounts) {
-            Some(Ok(_)) if is_services => Some(Err(Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST)),
-            may => may,
+        let answer = match self.may_replace(replaces, accounts) {
+            Some(Ok(_)) if self.bridged.is_services(replaces, accounts) => {
+                Halves::HandOver { question, to: cx.shard }
+            }
+            may => Halves::Replaceable { question, may },
         };
-        let answer = Halves::Replaceable { question, may };
         cx.out.shards.push((shard, ShardMessage::Halves(answer)));
     }
 
@@ -158,10 +188,65 @@ impl Core {
                 self.reach_on(server, asking, (user, dialled, &uri), cx)
             }
         };
+        self.refuse_unless(gone_on, server, (&request, flow), cx);
+    }
+
+    /// The shard that has the call of a service gets the INVITE that is to take the place of its party.
+    pub(super) fn hand_over(&mut self, question: u64, to: u8, cx: &mut Context<'_>) {
+        let Some(Waiting { server, asking, .. }) = self.replacers.waiting.remove(&question) else { return };
+        if self.replacers.handed.len() >= MOST_HANDED {
+            let (request, flow) = (asking.request.clone(), asking.from);
+            let refusal = Refusal::new(Status::SERVICE_UNAVAILABLE, "Too many calls were handed over");
+            return self.refuse_unless(Err(refusal.with(Name::RetryAfter, 60)), server, (&request, flow), cx);
+        }
+        let Some(request) = self.transactions.give_away(server) else { return };
+        self.replacers.handed.insert(request.call_id().unwrap_or_default().to_owned(), to);
+        let handed = HandedOver { shard: cx.shard, request, asking: Box::new(asking) };
+        cx.out.shards.push((to, ShardMessage::Handed(handed)));
+    }
+
+    /// Takes an INVITE of another shard, which has looked at who sends it.
+    pub(crate) fn handed(&mut self, HandedOver { shard, request, asking }: HandedOver, cx: &mut Context<'_>) {
+        self.replacers.taken.insert(request.call_id().unwrap_or_default().to_owned(), shard);
+        let begun = self.transactions.receive(Message::Request(request), asking.from, &mut cx.sip());
+        let Some(TransactionEvent::Request { server, request, flow }) = begun else { return };
+        let replaces = request.replaces().ok().flatten();
+        let may = replaces.and_then(|replaces| {
+            let may = self.may_replace(&replaces, &self.on_whose_behalf(&asking))?;
+            Some((replaces, may))
+        });
+        let taken = match may {
+            Some(may) => self.take_place(server, &asking, may, cx),
+            // It has ended meanwhile.
+            None => Err(Status::CALL_OR_TRANSACTION_DOES_NOT_EXIST.into()),
+        };
+        self.refuse_unless(taken, server, (&request, flow), cx);
+    }
+
+    /// Tells other shards which of the calls that they have handed over are over.
+    pub(super) fn hand_back(&mut self, cx: &mut Context<'_>) {
+        let Self { replacers, bridged, .. } = self;
+        replacers.taken.retain(|call_id, shard| {
+            let goes_on = bridged.has_call(call_id);
+            if !goes_on {
+                let said = Halves::HandedBack { call_id: call_id.clone() };
+                cx.out.shards.push((*shard, ShardMessage::Halves(said)));
+            }
+            goes_on
+        });
+    }
+
+    fn refuse_unless(
+        &mut self,
+        gone_on: Result<(), Refusal>,
+        server: ServerId,
+        (request, flow): (&Request, Flow),
+        cx: &mut Context<'_>,
+    ) {
         if let Err(refusal) = gone_on {
-            let answer = refusal.response(&request, &self.stateless_tag(&request));
-            cx.event(refused(&request, &flow, &answer));
-            cx.out.events.extend(self.call_refused(&request, &flow, (&refusal, &answer)));
+            let answer = refusal.response(request, &self.stateless_tag(request));
+            cx.event(refused(request, &flow, &answer));
+            cx.out.events.extend(self.call_refused(request, &flow, (&refusal, &answer)));
             self.transactions.respond(server, answer, &mut cx.sip());
         }
     }
@@ -169,3 +254,5 @@ impl Core {
 
 /// More are taken for what they are to phones.
 const MOST_WAITING: usize = 1_000;
+/// Calls that were handed over, at a time.
+const MOST_HANDED: usize = 1_000;

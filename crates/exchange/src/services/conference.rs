@@ -190,6 +190,20 @@ impl Service for Conference {
         true
     }
 
+    fn replaced(&mut self, call: CallId, by: CallId, calls: &mut Calls<'_, '_, '_>) -> bool {
+        // Who has not come in has no place to give.
+        if !self.guests.get(&call).is_some_and(Guest::is_inside) || !calls.take(by) {
+            return false;
+        }
+        let Some(guest) = self.guests.remove(&call) else { return false };
+        let (account, from) = (calls.account(by), calls.party_number(by).unwrap_or_default());
+        let mut guest = Guest { from, account, records: false, star: false, ..guest };
+        // Both are in the room for a moment.
+        guest.enter(by, self.settings.most.saturating_add(1), calls);
+        self.guests.insert(by, guest);
+        true
+    }
+
     fn guests(&self, calls: &Calls<'_, '_, '_>) -> Vec<command::Guest> {
         let inside = self.guests.iter().filter(|(_, guest)| guest.is_inside());
         let shown = inside.map(|(call, guest)| command::Guest {

@@ -61,6 +61,13 @@ impl Transactions {
         self.remove_server(server);
     }
 
+    /// Forgets a transaction that has no final response, and gives none: somebody else answers the request, which is returned.
+    pub fn give_away(&mut self, server: ServerId) -> Option<Request> {
+        let request = self.request(server).cloned()?;
+        self.remove_server(server);
+        Some(request)
+    }
+
     /// Sends 100 Trying for an INVITE at once instead of after 200 ms (§17.2.1).
     pub fn trying(&mut self, server: ServerId, cx: &mut Context<'_>) {
         if let Some(Server { machine: Machine::Invite(machine), request, way, .. }) =

@@ -102,6 +102,24 @@ impl Line {
         self.waiting.push_back(Waiter { call, since, called: None, tried, rests_until: None, leaves: false });
     }
 
+    /// Another has the place of a caller who waits; returns for how long it may wait.
+    pub(super) fn replace(&mut self, call: CallId, by: CallId, calls: &mut Calls<'_, '_, '_>) -> Duration {
+        let waiter = self.waiting.iter_mut().find(|one| one.call == call);
+        let since = waiter.as_ref().map_or_else(|| calls.now(), |waiter| waiter.since);
+        let called = waiter.and_then(|waiter| {
+            waiter.call = by;
+            waiter.called.take()
+        });
+        // Who is being called is called for the one before.
+        if let Some((dialled, called)) = called {
+            calls.hang_up(dialled);
+            for agent in called {
+                self.agents.entry(agent).or_default().busy = None;
+            }
+        }
+        self.queue.max_wait.saturating_sub(calls.now().duration_since(since))
+    }
+
     /// Whether as many wait as may, in all shards.
     pub(super) fn is_full(&self) -> bool {
         self.waiting.len() + self.others.waiting() >= self.queue.max_waiting

@@ -237,6 +237,23 @@ impl Service for Queues {
         answered.into()
     }
 
+    fn replaced(&mut self, call: CallId, by: CallId, calls: &mut Calls<'_, '_, '_>) -> bool {
+        let Some(Who::Caller(at)) = self.calls.get(&call) else { return false };
+        let at = *at;
+        let Some(line) = self.lines.get_mut(at).filter(|line| line.waits(call)) else { return false };
+        if !calls.take(by) {
+            return false;
+        }
+        self.calls.remove(&call);
+        self.calls.insert(by, Who::Caller(at));
+        let left = line.replace(call, by, calls);
+        calls.remind(left, key_of_caller(by));
+        line.tell(by, true, calls);
+        line.serve(at, calls);
+        self.tell_others(calls);
+        true
+    }
+
     fn point(&mut self, call: CallId, point: Point, calls: &mut Calls<'_, '_, '_>) {
         match self.calls.get_mut(&call) {
             Some(Who::Caller(at)) => {

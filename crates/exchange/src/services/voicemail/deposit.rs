@@ -19,6 +19,10 @@ impl Deposit {
         Self { folder, caller, records: false }
     }
 
+    pub(super) fn folder(&self) -> &str {
+        &self.folder
+    }
+
     pub(super) fn point(
         &mut self,
         call: CallId,

@@ -123,13 +123,17 @@ impl Voicemail {
     ) -> Verdict {
         let answered = calls.answer(call, Endpoint::Voice);
         if answered.is_ok() {
-            let folder = folder(account);
-            let contents = self.boxes.entry(folder.clone()).or_default();
-            let listening = Listening::new(folder, contents);
-            calls.say(call, listening.welcome(contents));
-            self.visits.insert(call, Visit::Hears(listening));
+            self.welcome(call, account, calls);
         }
         answered.into()
+    }
+
+    fn welcome(&mut self, call: CallId, account: &AddressOfRecord, calls: &mut Calls<'_, '_, '_>) {
+        let folder = folder(account);
+        let contents = self.boxes.entry(folder.clone()).or_default();
+        let listening = Listening::new(folder, contents);
+        calls.say(call, listening.welcome(contents));
+        self.visits.insert(call, Visit::Hears(listening));
     }
 }
 
@@ -168,6 +172,24 @@ impl Service for Voicemail {
         let Some(account) = account.filter(|_| calls.take(call)) else { return false };
         let caller = calls.party_number(call).unwrap_or_default();
         self.greet(call, &account, caller, calls);
+        true
+    }
+
+    fn replaced(&mut self, call: CallId, by: CallId, calls: &mut Calls<'_, '_, '_>) -> bool {
+        let folder = match self.visits.get(&call) {
+            Some(Visit::Leaves(deposit)) => deposit.folder(),
+            Some(Visit::Hears(listening)) => listening.folder(),
+            Some(Visit::Goes) | None => return false,
+        };
+        let Some(account) = mailbox::owner(folder).filter(|_| calls.take(by)) else { return false };
+        // What the one before has said so far is a message of its own; this one begins anew.
+        match self.visits.remove(&call) {
+            Some(Visit::Hears(_)) => self.welcome(by, &account, calls),
+            _ => {
+                let caller = calls.party_number(by).unwrap_or_default();
+                self.greet(by, &account, caller, calls);
+            }
+        }
         true
     }
 

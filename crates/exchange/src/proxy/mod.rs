@@ -493,34 +493,6 @@ impl Proxy {
         }
     }
 
-    fn failed(
-        &mut self,
-        context: &mut ResponseContext,
-        best: &Response,
-        config: &Config,
-        cx: &mut Context<'_>,
-    ) {
-        let call = context.call_id().to_owned();
-        if let Kind::Initial { caller, counted, .. } = &mut context.kind
-            && *context.request.method() == Method::Invite
-        {
-            let account = caller.account().cloned().filter(|_| std::mem::take(counted));
-            self.release(account.as_ref());
-            let (charge, unix) = (context.charge.take(), cx.epoch.unix(cx.now));
-            charge.into_iter().for_each(|charge| self.active.spending.over(charge, unix));
-            let to = context.request.raw(Name::To).unwrap_or_default();
-            self.active.members.called_in_vain(caller.account(), to, best.status());
-            let reason = String::from_utf8_lossy(best.reason()).into_owned();
-            let has_left = context.left && best.status() == Status::REQUEST_TERMINATED;
-            let by =
-                if context.hung_up { Some(EndedBy::Operator) } else { has_left.then_some(EndedBy::Caller) };
-            let tag = best.to_tag().unwrap_or_default();
-            if context.left || !self.over.holds(&call, tag, &config.key, cx.unix()) {
-                cx.event(Event::CallFailed { call, status: best.status(), reason, by });
-            }
-        }
-    }
-
     /// A branch failed: its media is closed, or goes back to what it was before a refused offer.
     fn drop_branch_media(&mut self, context: &ResponseContext, index: usize, cx: &mut Context<'_>) {
         let Some(anchor) = context.branches[index].anchor else { return };

@@ -3,7 +3,13 @@
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use crate::config::Key;
+use offhook_sip::{Method, Name, Response, Status};
+
+use super::Proxy;
+use super::response_context::{Kind, ResponseContext};
+use crate::config::{Config, Key};
+use crate::context::Context;
+use crate::event::{EndedBy, Event};
 
 /// Those of the last seconds. Each has one place to be; who finds it taken takes it over, and an end more is told than there was.
 #[derive(Default)]
@@ -68,6 +74,37 @@ impl Early {
         let call = digest(call_id, "", key);
         let (known, context) = self.0[place(call)];
         (known == call).then_some(context)
+    }
+}
+
+impl Proxy {
+    /// Nobody has answered a request: if that is the end of a call, it is told.
+    pub(super) fn failed(
+        &mut self,
+        context: &mut ResponseContext,
+        best: &Response,
+        config: &Config,
+        cx: &mut Context<'_>,
+    ) {
+        let call = context.call_id().to_owned();
+        if let Kind::Initial { caller, counted, .. } = &mut context.kind
+            && *context.request.method() == Method::Invite
+        {
+            let account = caller.account().cloned().filter(|_| std::mem::take(counted));
+            self.release(account.as_ref());
+            let (charge, unix) = (context.charge.take(), cx.epoch.unix(cx.now));
+            charge.into_iter().for_each(|charge| self.active.spending.over(charge, unix));
+            let to = context.request.raw(Name::To).unwrap_or_default();
+            self.active.members.called_in_vain(caller.account(), to, best.status());
+            let reason = String::from_utf8_lossy(best.reason()).into_owned();
+            let has_left = context.left && best.status() == Status::REQUEST_TERMINATED;
+            let by =
+                if context.hung_up { Some(EndedBy::Operator) } else { has_left.then_some(EndedBy::Caller) };
+            let tag = best.to_tag().unwrap_or_default();
+            if context.left || !self.over.holds(&call, tag, &config.key, cx.unix()) {
+                cx.event(Event::CallFailed { call, status: best.status(), reason, by });
+            }
+        }
     }
 }
 

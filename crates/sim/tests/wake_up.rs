@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use offhook_sim::{Habit, PhoneId, World};
+use offhook_sim::{Habit, PhoneId, World, compare_with_saved};
 use offhook_ua::Event;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -34,7 +34,9 @@ fn a_sleeper_is_called_at_its_time_and_once() {
     dial(&mut world, alice, "*55*0820");
     world.pass(19 * MINUTE);
     assert_eq!(rang(&world, alice), 0);
+    world.begin_ladder();
     world.pass(2 * MINUTE);
+    compare_with_saved("wake-up", &world.ladder.draw(&["alice", "exchange"]));
     assert_eq!(rang(&world, alice), 1);
     assert!(world.phones[alice.0].ua.calls().is_empty(), "the exchange hangs up");
     world.register(alice);

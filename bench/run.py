@@ -30,7 +30,7 @@ class Bench:
     def __init__(self, options, folder):
         self.options, self.folder = options, Path(folder)
         self.figures = {kind.name: {} for kind in EXCHANGES}
-        self.failures, self.rounds = [], []
+        self.failures, self.rounds, self.seconds = [], [], {}
 
     def one(self, name, kind, row, *more):
         """Runs a row once; a failure costs this figure and no other."""
@@ -50,7 +50,7 @@ class Bench:
 
     def row(self, name):
         """All rounds of a row."""
-        row = ROWS[name]
+        row, begun = ROWS[name], time.monotonic()
         for number in range(min(row.rounds or self.options.rounds, self.options.rounds)):
             print(f"{name}, round {number + 1}", flush=True)
             with ThreadPoolExecutor(len(EXCHANGES) if row.together else 1) as pool:
@@ -62,6 +62,8 @@ class Bench:
                 self.alone("Codecs", name, lambda: codecs(self.options.offhook))
         if name == "max":
             self.overload()
+        self.seconds[name] = time.monotonic() - begun
+        print(f"  {self.seconds[name]:.0f} s", flush=True)
 
     def alone(self, who, name, measure):
         """What the least takes that could be done, in the same round as the relay that is compared with it."""
@@ -86,7 +88,7 @@ class Bench:
         now = datetime.datetime.now().strftime("%Y-%m-%d-%H%M")
         folder = Path(self.options.results)
         self.figures["Offhook"].update(report.parsed(folder / f"parse-{now[:10]}.md"))
-        page = report.page(self.figures, now, self.failures)
+        page = report.page(self.figures, now, self.failures, self.seconds)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{now}.md").write_text(page)
         (folder / f"{now}.json").write_text(report.data(self.figures, now, self.failures, self.rounds) + "\n")
@@ -115,9 +117,7 @@ def main():
         bench = Bench(options, folder)
         try:
             for name in names:
-                begun = time.monotonic()
                 bench.row(name)
-                print(f"  {time.monotonic() - begun:.0f} s", flush=True)
         finally:
             bench.write()
 

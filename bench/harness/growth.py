@@ -127,9 +127,9 @@ def floor(binary, calls_up, seconds=3):
     return example(binary, "relay_floor", 2 * calls_up, 100 * calls_up, seconds)
 
 
-def codecs(binary):
-    """Microseconds that the codecs take for a packet between Opus and PCMU, in as many calls as the row has."""
-    return example(binary, "codecs", 200, 50)
+def codecs(binary, calls_up=50, seconds=3):
+    """Microseconds that the codecs take for a packet between Opus and PCMU, in as many calls and at the pace of the row."""
+    return example(binary, "codecs", seconds, calls_up)
 
 
 def example(binary, name, *words):

@@ -1,6 +1,6 @@
-//! What Opus and PCMU take by themselves: `codecs ROUNDS CALLS` prints the processor time of a packet of 20 ms that is decoded
-//! from one and encoded in the other, the mean of both directions, and beside it what it takes in a transcoder. In each
-//! round every call has a packet in each direction.
+//! What Opus and PCMU take by themselves: `codecs SECONDS CALLS` prints the processor time of a packet of 20 ms that is decoded
+//! from one and encoded in the other, the mean of both directions, and beside it what it takes in a transcoder. Every call has
+//! its millisecond of the twenty, as in a relay: work that comes in small pieces costs more than the same at one go.
 //!
 //! A transcoder cannot cost less than the codecs.
 
@@ -8,41 +8,41 @@ use offhook_media::codec::{Codec, by_word};
 use offhook_media::transcode::{Format, Numbers, Transcoder};
 use offhook_rtp::{Header, PacketBuilder};
 use std::error::Error;
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-#[allow(clippy::disallowed_methods)] // An `Instant` cannot be had in another way.
+/// Milliseconds of a packet.
+const PERIOD: usize = 20;
+/// Packets of the tone, which is sent over and over.
+const PACKETS: usize = 50;
+
 fn main() -> Result<(), Box<dyn Error>> {
     let mut words = std::env::args().skip(1).map(|word| word.parse::<usize>());
-    let (rounds, calls) = words.next().zip(words.next()).ok_or("codecs ROUNDS CALLS")?;
-    let (rounds, calls) = (rounds?, calls?);
+    let (seconds, calls) = words.next().zip(words.next()).ok_or("codecs SECONDS CALLS")?;
+    let (rounds, calls) = (seconds? * 1000 / PERIOD, calls?);
     let (opus, pcmu) = by_word("opus").zip(by_word("pcmu")).ok_or("codecs are missing")?;
     let (near, narrow) = (opus.at(pcmu.sample_rate), pcmu.samples_in(20));
     let mut far = (opus.make)();
-    let packets: Vec<Vec<u8>> = (0..rounds)
-        .map(|round| {
-            let mut payload = Vec::new();
-            far.encode(&tone(opus.sample_rate, round, opus.samples_in(20)), &mut payload);
-            payload
-        })
+    let packets: Vec<Vec<u8>> = (0..PACKETS)
+        .map(|number| encoded(&mut *far, &tone(opus.sample_rate, number, opus.samples_in(20))))
         .collect();
-    let speech: Vec<Vec<i16>> = (0..rounds).map(|round| tone(pcmu.sample_rate, round, narrow)).collect();
-    let law: Vec<Vec<u8>> = speech.iter().map(|sound| encoded(&mut *(pcmu.make)(), sound)).collect();
+    let law: Vec<Vec<u8>> = (0..PACKETS)
+        .map(|number| encoded(&mut *(pcmu.make)(), &tone(pcmu.sample_rate, number, narrow)))
+        .collect();
 
     let mut coders: Vec<_> = (0..calls).map(|_| ((near.make)(), (pcmu.make)())).collect();
-    let (mut samples, mut payload, begun) = (Vec::new(), Vec::new(), processor_time()?);
-    for (opus_packet, law_packet) in packets.iter().zip(&law) {
-        for (opus, pcmu) in &mut coders {
-            samples.clear();
-            opus.decode(opus_packet, &mut samples);
-            payload.clear();
-            pcmu.encode(&samples, &mut payload);
-            samples.clear();
-            pcmu.decode(law_packet, &mut samples);
-            payload.clear();
-            opus.encode(&samples, &mut payload);
-        }
-    }
-    let codecs = processor_time()? - begun;
+    let (mut samples, mut payload) = (Vec::new(), Vec::new());
+    let codecs = paced(rounds, &mut coders, |round, (opus, pcmu)| {
+        samples.clear();
+        opus.decode(&packets[round % PACKETS], &mut samples);
+        payload.clear();
+        pcmu.encode(&samples, &mut payload);
+        samples.clear();
+        pcmu.decode(&law[round % PACKETS], &mut samples);
+        payload.clear();
+        opus.encode(&samples, &mut payload);
+        Ok(())
+    })?;
 
     let (wide, plain) = (Format::plain(opus, 111), Format::plain(pcmu, 0));
     let numbers = Numbers { ssrc: 1, sequence: 1, timestamp: 1 };
@@ -50,20 +50,39 @@ fn main() -> Result<(), Box<dyn Error>> {
     for _ in 0..calls {
         pairs.push((Transcoder::new(wide, plain, numbers)?, Transcoder::new(plain, wide, numbers)?));
     }
-    let (mut now, mut out, begun) = (Instant::now(), Vec::new(), processor_time()?);
-    for (round, (opus_packet, law_packet)) in packets.iter().zip(&law).enumerate() {
-        now += Duration::from_millis(20);
-        for (there, back) in &mut pairs {
-            out.clear();
-            there.packet(now, &rtp(111, round, 960, opus_packet)?, &mut out);
-            back.packet(now, &rtp(0, round, 160, law_packet)?, &mut out);
-        }
-    }
-    let transcoders = processor_time()? - begun;
+    let (begun, mut out) = (now(), Vec::new());
+    let transcoders = paced(rounds, &mut pairs, |round, (there, back)| {
+        let now = begun + Duration::from_millis((round * PERIOD) as u64);
+        out.clear();
+        there.packet(now, &rtp(111, round, 960, &packets[round % PACKETS])?, &mut out);
+        back.packet(now, &rtp(0, round, 160, &law[round % PACKETS])?, &mut out);
+        Ok(())
+    })?;
 
     let each = |nanoseconds: u64| nanoseconds as f64 / 1e3 / (2 * rounds * calls).max(1) as f64;
     println!("{{\"us\": {:.2}, \"transcoder_us\": {:.2}}}", each(codecs), each(transcoders));
     Ok(())
+}
+
+/// Does the work of every call in every round, each at its time; returns the processor time in nanoseconds.
+fn paced<C>(
+    rounds: usize,
+    calls: &mut [C],
+    mut work: impl FnMut(usize, &mut C) -> Result<(), Box<dyn Error>>,
+) -> Result<u64, Box<dyn Error>> {
+    let (begun, before) = (now(), processor_time()?);
+    for tick in 0..rounds * PERIOD {
+        sleep((begun + Duration::from_millis(tick as u64)).saturating_duration_since(now()));
+        for call in calls.iter_mut().skip(tick % PERIOD).step_by(PERIOD) {
+            work(tick / PERIOD, call)?;
+        }
+    }
+    Ok(processor_time()? - before)
+}
+
+#[allow(clippy::disallowed_methods)] // It measures.
+fn now() -> Instant {
+    Instant::now()
 }
 
 /// Part `number` of a tone, in pieces of `samples`.

@@ -1,7 +1,7 @@
 //! Relay, latch, jitter buffer, player and recorder; sans-IO.
 //!
 //! Two halves: the server's relays (`command`, `lease`, `relay`, `latch`; `turn`) pass packets on between two
-//! phones; the endpoint's media (`session`, `playout`, `transcode`, `codec`, `player`, `recorder`, `tone`, `dtmf`,
+//! phones; the endpoint's media (`session`, `handshake`, `playout`, `transcode`, `codec`, `player`, `recorder`, `tone`, `dtmf`,
 //! `echo`) makes packets from sound and sound from packets. Nothing here opens a socket, a file or a
 //! sound device, and time is an argument.
 

@@ -1,4 +1,5 @@
 //! The flags that all softphone commands share, as written.
+#![allow(rustdoc::broken_intra_doc_links, reason = "the brackets are those of the command line")]
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,4 +1,5 @@
 //! `offhook run`: does what a script says, step by step.
+#![allow(rustdoc::broken_intra_doc_links, reason = "the brackets are those of the command line")]
 
 mod steps;
 

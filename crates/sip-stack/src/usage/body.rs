@@ -1,15 +1,23 @@
 //! `Body`: the content of a message, opaque here.
 
+use std::fmt;
+
 use bytes::Bytes;
 use offhook_sip::{Headers, Name, RequestBuilder, ResponseBuilder};
 
-/// A body with its type.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A body with its type. A session description may hold keys (RFC 4568), so its bytes are not printed.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Body {
     /// Content-Type as written; empty if the message names none.
     pub content_type: String,
     /// The bytes.
     pub bytes: Bytes,
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Body({:?}, {} octets)", self.content_type, self.bytes.len())
+    }
 }
 
 impl Body {

@@ -3,11 +3,9 @@
 //! The encoder shapes its noise like the speech around it, which hides it better; any decoder plays that. Sound that
 //! the code can say exactly, as that of another G.711 call, is encoded exactly.
 
-mod shape;
-
+use super::shape::{Quantiser, Shape};
 use super::{Codec, Format};
 use audio_codec_algorithms::{decode_alaw, decode_ulaw, encode_alaw, encode_ulaw};
-use shape::Shape;
 
 pub(super) const PCMU: Format =
     Format { make: || Box::new(Coder::new(encode_ulaw, decode_ulaw)), ..format("PCMU", 0) };
@@ -29,28 +27,52 @@ const fn format(name: &'static str, payload_type: u8) -> Format {
 
 #[derive(Debug)]
 struct Coder {
+    law: Law,
+    shape: Shape<()>,
+}
+
+#[derive(Debug)]
+struct Law {
     code: fn(i16) -> u8,
     sample: fn(u8) -> i16,
-    shape: Shape,
+    /// All codes from the least to the greatest sample, and the place of each.
+    codes: [u8; 256],
+    places: [u8; 256],
 }
 
 impl Coder {
     fn new(code: fn(i16) -> u8, sample: fn(u8) -> i16) -> Coder {
-        Coder { code, sample, shape: Shape::default() }
+        let mut codes: [u8; 256] = std::array::from_fn(|code| code as u8);
+        codes.sort_by_key(|code| sample(*code));
+        let mut places = [0; 256];
+        for (place, code) in (0..=u8::MAX).zip(codes) {
+            places[usize::from(code)] = place;
+        }
+        Coder { law: Law { code, sample, codes, places }, shape: Shape::new(()) }
     }
+}
+
+impl Quantiser for Law {
+    type State = ();
+
+    fn nearest(&self, (): &(), value: i16) -> [(u8, i16); 2] {
+        let code = (self.code)(value);
+        let (heard, place) = ((self.sample)(code), self.places[usize::from(code)]);
+        let beside = if heard > value { place.saturating_sub(1) } else { place.saturating_add(1) };
+        let other = self.codes[usize::from(beside)];
+        [(code, heard), (other, (self.sample)(other))]
+    }
+
+    fn chosen(&self, (): &mut (), _code: u8) {}
 }
 
 impl Codec for Coder {
     fn encode(&mut self, samples: &[i16], out: &mut Vec<u8>) {
-        for sample in samples {
-            let code = (self.code)(self.shape.aim(*sample));
-            self.shape.hit(*sample, (self.sample)(code));
-            out.push(code);
-        }
+        self.shape.encode(samples, &self.law, out);
     }
 
     fn decode(&mut self, payload: &[u8], out: &mut Vec<i16>) {
-        out.extend(payload.iter().map(|byte| (self.sample)(*byte)));
+        out.extend(payload.iter().map(|byte| (self.law.sample)(*byte)));
     }
 
     fn samples(&self, payload: &[u8]) -> usize {

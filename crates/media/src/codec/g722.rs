@@ -6,8 +6,9 @@
 mod band;
 mod mirror;
 
+use super::shape::Shape;
 use super::{Codec, Format};
-use band::Bands;
+use band::{Band, Bands, LowerBand};
 use mirror::{Analysis, Synthesis};
 
 pub(super) const G722: Format = Format {
@@ -22,21 +23,40 @@ pub(super) const G722: Format = Format {
 };
 
 /// An encoder and a decoder; each uses its own half.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Coder {
     analysis: Analysis,
-    encoder: Bands,
+    /// The encoder of the lower band, and that of the upper.
+    low: Shape<Band>,
+    high: Band,
     decoder: Bands,
     synthesis: Synthesis,
     /// Splits made-up sound, to bring the decoder to where such sound would have brought it.
     followed: Analysis,
 }
 
+impl Default for Coder {
+    fn default() -> Coder {
+        let Bands { low, high } = Bands::default();
+        Coder {
+            analysis: Analysis::default(),
+            low: Shape::new(low),
+            high,
+            decoder: Bands::default(),
+            synthesis: Synthesis::default(),
+            followed: Analysis::default(),
+        }
+    }
+}
+
 impl Codec for Coder {
     fn encode(&mut self, samples: &[i16], out: &mut Vec<u8>) {
-        for pair in samples.chunks_exact(2) {
-            let (low, high) = self.analysis.split(pair[0], pair[1]);
-            out.push(self.encoder.encode(low, high));
+        let start = out.len();
+        let split = samples.chunks_exact(2).map(|pair| self.analysis.split(pair[0], pair[1]));
+        let (lows, highs): (Vec<i16>, Vec<i32>) = split.map(|(low, high)| (band::narrow(low), high)).unzip();
+        self.low.encode(&lows, &LowerBand, out);
+        for (code, high) in out[start..].iter_mut().zip(highs) {
+            *code |= self.high.encode_high(high) << 6;
         }
     }
 
@@ -91,7 +111,7 @@ mod tests {
             let (mut payload, mut back) = (Vec::new(), Vec::new());
             coder.encode(&sound, &mut payload);
             coder.decode(&payload, &mut back);
-            assert_eq!(coder.encoder, coder.decoder);
+            assert_eq!((coder.low.state(), &coder.high), (&coder.decoder.low, &coder.decoder.high));
         }
     }
 

@@ -3,6 +3,7 @@
 mod g711;
 mod g722;
 mod opus;
+mod shape;
 mod wishes;
 
 pub use wishes::Wishes;

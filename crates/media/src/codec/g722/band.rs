@@ -1,15 +1,17 @@
 //! The two adaptive quantisers of G.722 and their predictors (clauses 3.2 to 3.6, 6.2).
 
+use crate::codec::shape::Quantiser;
+
 /// The state that an encoder and its decoder share.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Bands {
-    low: Band,
-    high: Band,
+    pub(super) low: Band,
+    pub(super) high: Band,
 }
 
 /// One band: a quantiser step and a predictor of two poles and six zeros.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Band {
+pub(super) struct Band {
     /// Logarithm of the step, and the step.
     nb: i32,
     det: i32,
@@ -35,29 +37,16 @@ impl Default for Bands {
 impl Bands {
     /// The code of a sample of each band.
     pub(super) fn encode(&mut self, low: i32, high: i32) -> u8 {
-        let difference = saturate(low - self.low.s);
-        let size = magnitude(difference);
-        let level = (1..30).find(|n| size < (Q6[*n] * self.low.det) >> 12).unwrap_or(30);
-        let lower = if difference < 0 { NEGATIVE[level] } else { POSITIVE[level] };
+        let lower = self.low.low_code(low);
         self.low.adapt_low(usize::from(lower >> 2));
-
-        let difference = saturate(high - self.high.s);
-        let large = magnitude(difference) >= (564 * self.high.det) >> 12;
-        let upper = match (difference < 0, large) {
-            (true, false) => 1,
-            (true, true) => 0,
-            (false, false) => 3,
-            (false, true) => 2u8,
-        };
-        self.high.adapt_high(usize::from(upper));
-        upper << 6 | lower
+        self.high.encode_high(high) << 6 | lower
     }
 
     /// A sample of each band out of a code.
     pub(super) fn decode(&mut self, code: u8) -> (i32, i32) {
         let lower = usize::from(code & 0x3f);
         let upper = usize::from(code >> 6);
-        let low = limit(self.low.s + ((self.low.det * QM6[lower]) >> 15));
+        let low = self.low.low_sample(lower);
         self.low.adapt_low(lower >> 2);
         let high = limit(self.high.s + ((self.high.det * QM2[upper]) >> 15));
         self.high.adapt_high(upper);
@@ -65,7 +54,57 @@ impl Bands {
     }
 }
 
+/// The quantiser of the lower band.
+pub(super) struct LowerBand;
+
+impl Quantiser for LowerBand {
+    type State = Band;
+
+    fn nearest(&self, band: &Band, value: i16) -> [(u8, i16); 2] {
+        let code = band.low_code(i32::from(value));
+        let heard = narrow(band.low_sample(usize::from(code)));
+        let other = if heard > value { BELOW } else { ABOVE }[usize::from(code)];
+        [(code, heard), (other, narrow(band.low_sample(usize::from(other))))]
+    }
+
+    fn chosen(&self, band: &mut Band, code: u8) {
+        band.adapt_low(usize::from(code >> 2));
+    }
+}
+
+/// A sample of a band, which has 15 bits.
+pub(super) fn narrow(sample: i32) -> i16 {
+    saturate(sample) as i16
+}
+
 impl Band {
+    /// The nearest code of the lower band.
+    fn low_code(&self, low: i32) -> u8 {
+        let difference = saturate(low - self.s);
+        let size = magnitude(difference);
+        let level = (1..30).find(|n| size < (Q6[*n] * self.det) >> 12).unwrap_or(30);
+        if difference < 0 { NEGATIVE[level] } else { POSITIVE[level] }
+    }
+
+    /// What a code of the lower band means.
+    fn low_sample(&self, code: usize) -> i32 {
+        limit(self.s + ((self.det * QM6[code]) >> 15))
+    }
+
+    /// The code of a sample of the upper band.
+    pub(super) fn encode_high(&mut self, high: i32) -> u8 {
+        let difference = saturate(high - self.s);
+        let large = magnitude(difference) >= (564 * self.det) >> 12;
+        let code = match (difference < 0, large) {
+            (true, false) => 1,
+            (true, true) => 0,
+            (false, false) => 3,
+            (false, true) => 2,
+        };
+        self.adapt_high(usize::from(code));
+        code
+    }
+
     fn adapt_low(&mut self, code: usize) {
         let difference = (self.det * QM4[code]) >> 15;
         self.nb = (((self.nb * 127) >> 7) + WL[RL42[code]]).clamp(0, 18_432);
@@ -150,6 +189,22 @@ const POSITIVE: [u8; 31] = [
     0, 61, 60, 59, 58, 57, 56, 55, 54, 53, 52, 51, 50, 49, 48, 47, 46, 45, 44, 43, 42, 41, 40, 39, 38, 37,
     36, 35, 34, 33, 32,
 ];
+/// By code of the lower band, the next one below and above it.
+const BELOW: [u8; 64] = beside(&NEGATIVE, &POSITIVE);
+const ABOVE: [u8; 64] = beside(&POSITIVE, &NEGATIVE);
+
+/// By code, the next one outwards among `these` and inwards among `those`.
+const fn beside(these: &[u8; 31], those: &[u8; 31]) -> [u8; 64] {
+    let mut next = [0; 64];
+    let mut level = 1;
+    while level < 31 {
+        next[these[level] as usize] = these[if level < 30 { level + 1 } else { level }];
+        next[those[level] as usize] = if level > 1 { those[level - 1] } else { these[1] };
+        level += 1;
+    }
+    next
+}
+
 /// Output levels of the lower band by six bits, and by the four that the predictor uses.
 const QM6: [i32; 64] = [
     -136, -136, -136, -136, -24_808, -21_904, -19_008, -16_704, -14_984, -13_512, -12_280, -11_192, -10_232,

@@ -141,7 +141,7 @@ mod tests {
             }
             let delay = 22;
             let after = 26 * 320..27 * 320;
-            after.map(|n| f64::from(heard[n + delay] - sound[n]).powi(2)).sum::<f64>()
+            after.map(|n| (f64::from(heard[n + delay]) - f64::from(sound[n])).powi(2)).sum::<f64>()
         };
         assert!(error(true) < error(false), "{} {}", error(true), error(false));
     }

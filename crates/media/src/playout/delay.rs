@@ -30,7 +30,8 @@ impl Playout {
             let rest = frame - waste;
             Change::Stretch { most: if rest < shortest { frame } else { rest }, force: far }
         } else if slack >= target + frame + self.per_ms {
-            Change::Shrink { most: i64::MAX, force: far }
+            // What is over is not worth a broken word: pauses and vowels take it away.
+            Change::Shrink { most: i64::MAX, force: false }
         } else if waste >= shortest {
             Change::Shrink { most: waste, force: false }
         } else {

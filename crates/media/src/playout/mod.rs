@@ -248,7 +248,7 @@ impl Playout {
     fn target(&self, clock: i64) -> i64 {
         let age = |at: i64| (clock - at) / self.per_ms;
         let lossy = self.passed.iter().any(|(_, at)| (LATENESS..LOSS_REMEMBERED).contains(&age(*at)));
-        self.timing.target(lossy)
+        self.timing.target(clock, lossy)
     }
 
     /// Where to begin, once the first packet has waited long enough.

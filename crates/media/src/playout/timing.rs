@@ -16,12 +16,14 @@ pub(super) struct Timing {
     packet: i64,
     /// How long nearly all packets have to wait.
     spread: i64,
+    /// The last stall: when it ended, and how late its first packet was.
+    stall: Option<(i64, i64)>,
 }
 
 impl Timing {
     pub(super) fn new(per_ms: i64) -> Timing {
         let (recent, sorted) = (VecDeque::with_capacity(WINDOW), Vec::with_capacity(WINDOW));
-        Timing { per_ms, recent, sorted, last: None, packet: 20 * per_ms, spread: 0 }
+        Timing { per_ms, recent, sorted, last: None, packet: 20 * per_ms, spread: 0, stall: None }
     }
 
     /// Whether a transit time is so far off that the sender's clock must have leapt.
@@ -35,11 +37,15 @@ impl Timing {
             self.packet = samples;
         }
         let held_up = !self.recent.is_empty() && transit - self.base() > self.spread.max(10 * self.per_ms);
-        // Packets that were held up together are one event, or a single stall would be remembered for long.
+        // Packets that were held up together are one event, or a single stall would be taken for jitter.
         let together = matches!(self.last, Some((before, true)) if arrival - before < self.per_ms * TOGETHER);
         self.last = Some((arrival, held_up));
         if together && held_up {
             return;
+        }
+        let late = transit - self.base();
+        if held_up && (STALL..=LONGEST_STALL).contains(&(late / self.per_ms)) {
+            self.stall = Some((arrival, late.max(self.after_stall(arrival))));
         }
         if self.recent.len() == WINDOW
             && let Some(oldest) = self.recent.pop_front()
@@ -63,12 +69,18 @@ impl Timing {
         self.packet
     }
 
-    /// How long such a packet should wait, in samples. `lossy`: until the next one is there too, so that a loss
+    /// How long such a packet should wait at `now`, in samples. `lossy`: until the next one is there too, so that a loss
     /// is known and its neighbour can help.
-    pub(super) fn target(&self, lossy: bool) -> i64 {
+    pub(super) fn target(&self, now: i64, lossy: bool) -> i64 {
         let margin = MARGIN * self.per_ms;
         let next = if lossy { self.packet.min(MAX_PACKET * self.per_ms) } else { 0 };
-        (self.spread + margin + next).clamp(MIN_TARGET * self.per_ms, MAX_TARGET * self.per_ms)
+        (self.spread.max(self.after_stall(now)) + margin + next)
+            .clamp(MIN_TARGET * self.per_ms, MAX_TARGET * self.per_ms)
+    }
+
+    /// What a stall like the last one takes, while another is to be expected: what makes one makes the next.
+    fn after_stall(&self, now: i64) -> i64 {
+        self.stall.filter(|(at, _)| now - at < STALL_REMEMBERED * self.per_ms).map_or(0, |(_, late)| late)
     }
 }
 
@@ -84,3 +96,7 @@ const MAX_PACKET: i64 = 60;
 const LEAP: i64 = 2000;
 /// Packets that come so close to each other were held up together.
 const TOGETHER: i64 = 5;
+/// So late is a stall, up to where waiting for the next would be worse than its gap.
+const STALL: i64 = 60;
+const LONGEST_STALL: i64 = 200;
+const STALL_REMEMBERED: i64 = 8_000;

@@ -5,6 +5,7 @@ use offhook_sip::NameAddr;
 
 use super::CallId;
 use super::verb::Calls;
+use crate::bans;
 use crate::directory::Account;
 use crate::locality::user_of;
 
@@ -15,6 +16,27 @@ impl Calls<'_, '_, '_> {
         let user = user_of(&NameAddr::parse(Bytes::copy_from_slice(from.as_bytes())).ok()?.uri)?;
         let account = self.account_of(&user);
         Some(account.map_or(user, |account| self.number_of(&account)))
+    }
+
+    /// Where a call comes from whose caller is no account: a trunk and the number that it shows, or else an address.
+    pub(crate) fn origin(&self, call: CallId) -> String {
+        let answered = || {
+            let one = self.table.calls.get(&call)?;
+            let ip = one.first.as_ref()?.party.flow.remote.ip();
+            Some((one.about.trunk, ip, self.party_number(call)))
+        };
+        let arriving = self.arriving(call).map(|one| (one.asking.trunk, one.asking.from.remote.ip()));
+        let arriving = arriving.map(|(trunk, ip)| (trunk, ip, self.caller_number(call)));
+        let Some((trunk, ip, number)) = arriving.or_else(answered) else { return String::new() };
+        let (trunks, ip) = (&self.env.config.trunks, ip.to_canonical());
+        let known = trunk.and_then(|at| trunks.get(at));
+        match known.or_else(|| trunks.iter().find(|trunk| trunk.is_in_networks(ip))) {
+            Some(trunk) => {
+                let number = number.unwrap_or_default();
+                format!("{} {}", trunk.name, number.chars().take(LONGEST_NUMBER).collect::<String>())
+            }
+            None => bans::banned_as(ip).to_string(),
+        }
     }
 
     /// What is dialled to leave an account a message; `None`: there is no such account, or no voicemail.
@@ -37,3 +59,6 @@ impl Calls<'_, '_, '_> {
 fn is_said_by_digits(number: &str) -> bool {
     !number.is_empty() && number.bytes().all(|one| one.is_ascii_digit() || one == b'+')
 }
+
+/// Signs of a number that is shown by others.
+const LONGEST_NUMBER: usize = 40;

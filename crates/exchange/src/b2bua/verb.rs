@@ -450,7 +450,7 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
         (self.arriving.map(|(_, arriving)| arriving.targets).unwrap_or_default(), self.rings_for)
     }
 
-    fn arriving(&self, call: CallId) -> Option<&Arriving<'c>> {
+    pub(super) fn arriving(&self, call: CallId) -> Option<&Arriving<'c>> {
         self.arriving.as_ref().filter(|(id, _)| *id == call).map(|(_, arriving)| arriving)
     }
 }

@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 use offhook_media::voice::{Clip, Closed, Recording};
 use subtle::ConstantTimeEq as _;
 
-use super::guesses::Guesses;
+use super::guesses::{Guesser, Guesses};
 use super::{Kind, Service, Settings as All, Verdict};
 use crate::b2bua::{CallId, Calls, Endpoint, Point};
 use crate::command::{self, Moderate, Moderation};
@@ -66,8 +66,8 @@ struct Guest {
     room: u64,
     /// Its number, or else its user.
     from: String,
-    /// Its account, of which wrong PINs are counted; of all who have none, together.
-    account: Option<AddressOfRecord>,
+    /// As whom wrong PINs of it are counted.
+    guesser: Guesser,
     step: Step,
     moderates: bool,
     muted: bool,
@@ -82,8 +82,8 @@ struct Guest {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Step {
-    /// It is asked for the PIN, and has entered so much, for the so-manieth time.
-    Pin { entered: String, tries: u8 },
+    /// It is asked for the PIN, and has entered so much, for the so-manieth time; `done`: it waits until that is looked at.
+    Pin { entered: String, tries: u8, done: bool },
     /// It is about to come in.
     Enters,
     /// It is in, with so many others.
@@ -103,18 +103,18 @@ impl Conference {
         &mut self,
         call: CallId,
         room: u64,
-        (from, account): (String, Option<AddressOfRecord>),
+        (from, guesser): (String, Guesser),
         calls: &mut Calls<'_, '_, '_>,
     ) {
         let moderates = self.settings.moderator_pin.is_none();
         let step = match self.asks_for_pin() {
-            true => Step::Pin { entered: String::new(), tries: 0 },
+            true => Step::Pin { entered: String::new(), tries: 0, done: false },
             false => Step::Enters,
         };
         let mut guest = Guest {
             room,
             from,
-            account,
+            guesser,
             step,
             moderates,
             muted: false,
@@ -134,9 +134,9 @@ impl Conference {
     }
 
     /// Why who has entered too many wrong PINs is not asked again yet.
-    fn is_guessing(&self, account: Option<&AddressOfRecord>, calls: &Calls<'_, '_, '_>) -> Option<Refusal> {
+    fn is_guessing(&self, guesser: &Guesser, calls: &Calls<'_, '_, '_>) -> Option<Refusal> {
         let (now, _) = calls.clock();
-        let pause = self.guesses.pause(counted(account).0, now).filter(|_| self.asks_for_pin())?;
+        let pause = self.guesses.pause(guesser, now).filter(|_| self.asks_for_pin())?;
         let minutes = pause.as_secs().div_ceil(60);
         Some(Refusal::not_now(format!("Too many wrong PINs; again in {minutes} minutes"), pause))
     }
@@ -160,14 +160,14 @@ impl Service for Conference {
         if !calls.is_from_account(call) && calls.diverted_by(call).is_none() {
             return Verdict::Continue;
         }
-        let account = calls.caller_account(call);
-        if let Some(refusal) = self.is_guessing(account.as_ref(), calls) {
+        let guesser = guesser(calls.caller_account(call), call, calls);
+        if let Some(refusal) = self.is_guessing(&guesser, calls) {
             return Verdict::Reject(refusal);
         }
         let answered = calls.answer(call, Endpoint::Voice);
         if answered.is_ok() {
             let from = calls.caller_number(call).unwrap_or_default();
-            self.admit(call, room, (from, account), calls);
+            self.admit(call, room, (from, guesser), calls);
         }
         answered.into()
     }
@@ -180,13 +180,13 @@ impl Service for Conference {
     ) -> bool {
         let rooms = self.settings.rooms.as_ref();
         let room = number(to).filter(|room| rooms.is_some_and(|rooms| rooms.contains(room)));
-        let account = calls.account(call);
-        if room.is_none() || self.is_guessing(account.as_ref(), calls).is_some() {
+        let guesser = guesser(calls.account(call), call, calls);
+        if room.is_none() || self.is_guessing(&guesser, calls).is_some() {
             return false;
         }
         let Some(room) = room.filter(|_| calls.take(call)) else { return false };
         let from = calls.party_number(call).unwrap_or_default();
-        self.admit(call, room, (from, account), calls);
+        self.admit(call, room, (from, guesser), calls);
         true
     }
 
@@ -196,8 +196,9 @@ impl Service for Conference {
             return false;
         }
         let Some(guest) = self.guests.remove(&call) else { return false };
-        let (account, from) = (calls.account(by), calls.party_number(by).unwrap_or_default());
-        let mut guest = Guest { from, account, records: false, star: false, ..guest };
+        let guesser = guesser(calls.account(by), by, calls);
+        let from = calls.party_number(by).unwrap_or_default();
+        let mut guest = Guest { from, guesser, records: false, star: false, ..guest };
         // Both are in the room for a moment.
         guest.enter(by, self.settings.most.saturating_add(1), calls);
         self.guests.insert(by, guest);
@@ -244,6 +245,7 @@ impl Service for Conference {
                 guests.remove(&call);
             }
             (Step::Goes, Point::Played) => calls.hang_up(call),
+            (Step::Pin { done: true, .. }, Point::Played) => guest.check(call, (settings, guesses), calls),
             (Step::Pin { .. }, Point::Played) => guest.go(call, Speech::new(), "conference-wrong-pin", calls),
             (Step::Pin { .. }, Point::Digit(key)) => guest.pin(call, key, (settings, guesses), calls),
             (Step::Enters | Step::Inside(_), Point::Room(others)) => {
@@ -270,10 +272,9 @@ impl Service for Conference {
     }
 }
 
-/// Under which name wrong PINs are counted, and how many are too many.
-fn counted(account: Option<&AddressOfRecord>) -> (&str, u32) {
-    // Numbers of callers from outside are whatever they say.
-    account.map_or(("", MOST_WRONG_OUTSIDE), |account| (account.as_str(), MOST_WRONG))
+/// As whom wrong PINs are counted.
+fn guesser(account: Option<AddressOfRecord>, call: CallId, calls: &Calls<'_, '_, '_>) -> Guesser {
+    account.map_or_else(|| Guesser::Outside(calls.origin(call)), Guesser::Account)
 }
 
 impl Guest {
@@ -294,14 +295,29 @@ impl Guest {
         (settings, guesses): (&Settings, &mut Guesses),
         calls: &mut Calls<'_, '_, '_>,
     ) {
-        let Step::Pin { entered, tries } = &mut self.step else { return };
-        let (who, most) = counted(self.account.as_ref());
-        if key != '#' {
-            if entered.len() < LONGEST_PIN {
-                entered.push(key);
-            }
-            return;
+        let Step::Pin { entered, done, .. } = &mut self.step else { return };
+        match key {
+            _ if *done => {}
+            '#' => match guesses.delay(&self.guesser, calls.clock().0) {
+                Some(delay) => {
+                    *done = true;
+                    calls.say(call, Speech::new().pause(delay.as_millis() as u32));
+                }
+                None => self.check(call, (settings, guesses), calls),
+            },
+            _ if entered.len() < LONGEST_PIN => entered.push(key),
+            _ => {}
         }
+    }
+
+    /// Looks at what it has entered.
+    fn check(
+        &mut self,
+        call: CallId,
+        (settings, guesses): (&Settings, &mut Guesses),
+        calls: &mut Calls<'_, '_, '_>,
+    ) {
+        let Step::Pin { entered, tries, done } = &mut self.step else { return };
         let is = |pin: &Option<String>| {
             pin.as_ref().is_some_and(|pin| bool::from(pin.as_bytes().ct_eq(entered.as_bytes())))
         };
@@ -311,16 +327,17 @@ impl Guest {
         if comes_in {
             // Who knows the one PIN may be guessing the other.
             if moderates || settings.moderator_pin.is_none() {
-                guesses.right(who);
+                guesses.right(&self.guesser);
             }
             self.moderates |= moderates;
             return self.enter(call, settings.most, calls);
         }
         entered.clear();
         *tries += 1;
-        guesses.wrong(who, most, calls.clock().0);
+        guesses.wrong(&self.guesser, MOST_WRONG, calls.clock().0);
         let speech = Speech::new();
-        if *tries >= TRIES {
+        // Who was held up has one try.
+        if std::mem::take(done) || *tries >= TRIES {
             return self.go(call, speech, "conference-wrong-pin", calls);
         }
         let speech = speech.say("conference-wrong-pin").pause(300).say("conference-pin");
@@ -407,9 +424,8 @@ const SETTLE_MS: u32 = 500;
 /// For so long nobody needs to press a key.
 const PATIENCE_MS: u32 = 15_000;
 const TRIES: u8 = 3;
-/// Wrong PINs of an account, and of all callers from outside, before a pause.
+/// Wrong PINs before a pause.
 const MOST_WRONG: u32 = 9;
-const MOST_WRONG_OUTSIDE: u32 = 60;
 const LONGEST_PIN: usize = 32;
 /// The longest recording of a room: half a day.
 const LONGEST_MS: u32 = 12 * 3_600_000;

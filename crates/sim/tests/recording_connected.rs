@@ -194,3 +194,68 @@ fn halves_of_different_shards_make_one_recording() {
         }
     }
 }
+
+/// Carol comes to the call of Alice and Bob, by keys of Alice.
+fn with_carol(seed: u64, records: [Record; 3]) -> (World, [PhoneId; 3]) {
+    let (mut world, phones) = three(seed, 1, records);
+    let now = world.now();
+    world.office.number(now, "carol", "1003");
+    connect(&mut world);
+    // Who does not sing is not in the way of the one who does.
+    world.phones[phones[1].0].sings = Some(0.0);
+    press(&mut world, phones[0], "*41003#");
+    world.pass(8 * SECOND);
+    (world, phones)
+}
+
+#[test]
+fn a_call_of_several_is_recorded_with_the_caller_left_and_all_others_right() {
+    let (mut world, [alice, bob, carol]) = with_carol(6, [Record::Never, Record::Never, Record::Always]);
+    world.phones[alice.0].must_hear(CAROL);
+    hang_up(&mut world, alice);
+    // Bob and Carol go on, and Carol still wants it.
+    world.pass(8 * SECOND);
+    world.phones[bob.0].must_hear(CAROL);
+    hang_up(&mut world, carol);
+    let all = recordings(&world);
+    let names: Vec<_> = all.iter().map(|one| &one.0).collect();
+    assert_eq!(all.len(), 2, "{names:?}");
+    must_sing(&all[0], [ALICE, CAROL]);
+    assert!(all[0].0.contains("_alice_bob+carol_") && all[1].0.contains("_bob_carol_"), "{names:?}");
+    let (_, [left, right], rate) = &all[1];
+    assert!(left.iter().all(|sample| sample.unsigned_abs() < 300), "Bob is silent");
+    let heard = analyse(&right[*rate as usize..right.len() - *rate as usize], *rate);
+    assert!((heard.dominant_hz - CAROL).abs() < 10.0, "{heard:?}");
+    assert!(beeps(&world, carol) > 0, "all are told");
+    nothing_is_left(&mut world);
+}
+
+#[test]
+fn keys_record_a_call_of_several_and_what_was_begun_for_two_goes_on() {
+    let (mut world, [alice, bob, carol]) = with_carol(7, [Record::Never, Record::OnDemand, Record::Never]);
+    press(&mut world, carol, "*1");
+    assert!(told(&world).is_empty(), "Carol may not");
+    press(&mut world, bob, "*1");
+    world.pass(4 * SECOND);
+    press(&mut world, bob, "*1");
+    hang_up(&mut world, carol);
+    hang_up(&mut world, alice);
+    let all = recordings(&world);
+    assert_eq!(all.len(), 1);
+    must_sing(&all[0], [ALICE, CAROL]);
+    nothing_is_left(&mut world);
+    // Begun by two.
+    let (mut world, [alice, bob, _]) = three(8, 1, [Record::Never, Record::OnDemand, Record::Never]);
+    let now = world.now();
+    world.office.number(now, "carol", "1003");
+    connect(&mut world);
+    press(&mut world, bob, "*1");
+    press(&mut world, bob, "*41003#");
+    world.pass(8 * SECOND);
+    hang_up(&mut world, alice);
+    let names: Vec<_> = recordings(&world).into_iter().map(|one| one.0).collect();
+    assert_eq!(names.len(), 2, "{names:?}");
+    assert!(names[0].contains("_alice_bob_") && names[1].contains("_alice_bob+carol_"), "{names:?}");
+    hang_up(&mut world, bob);
+    nothing_is_left(&mut world);
+}

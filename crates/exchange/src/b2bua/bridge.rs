@@ -68,13 +68,18 @@ impl Passing {
     }
 
     /// How it comes to a session with an end of ours then.
-    pub(super) fn change(self, leg: UsageId) -> Change {
+    pub(super) fn change(&self, leg: UsageId) -> Change {
         let is_its = |offer: &Offering| UsageId(leg.0 & !0xff | u64::from(offer.from)) == leg;
-        match self.offer.filter(is_its) {
-            Some(Offering { stage: Stage::Offered, body: Some(body), .. }) => Change::Answers(body),
+        match self.offer.as_ref().filter(|offer| is_its(offer)) {
+            Some(Offering { stage: Stage::Offered, body: Some(body), .. }) => Change::Answers(body.clone()),
             Some(Offering { stage: Stage::Asked, .. }) => Change::IsAsked,
             Some(_) | None => Change::Offers,
         }
+    }
+
+    /// What was passed on and has not been answered: the leg that it came from, and the request.
+    pub(super) fn into_requests(self) -> impl Iterator<Item = (u8, ServerId, Request)> {
+        self.requests.into_iter().map(|one| (one.from, one.server, one.request))
     }
 }
 
@@ -172,6 +177,11 @@ impl Call {
                 invite.is_established().then(|| invite.send(Method::Info, &[], Some(&body), stack))
             });
         }
+    }
+
+    /// The anchor of two phones, once one has answered.
+    pub(super) fn anchor_of_phones(&self) -> Option<u64> {
+        self.anchor(CALLER).filter(|_| self.answered.is_some())
     }
 
     fn anchor(&self, leg: u8) -> Option<u64> {

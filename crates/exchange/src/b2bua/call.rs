@@ -43,6 +43,8 @@ pub(super) struct Call {
     pub(super) far: Option<(u8, u64)>,
     /// What is known of that one.
     pub(super) other: Option<Box<Other>>,
+    /// The room in which it meets several others.
+    pub(super) several: Option<u64>,
     /// Who is being called for it.
     pub(super) dials: Vec<CallId>,
     /// For whom it calls somebody, as long as nobody has answered.
@@ -89,6 +91,33 @@ pub(super) struct About {
 }
 
 impl Call {
+    /// A call of which nothing has happened yet, of no service.
+    pub(super) fn new(id: CallId, first: Option<Leg>, with: With, about: About) -> Self {
+        Self {
+            id,
+            first,
+            with,
+            about,
+            answered: None,
+            ended: false,
+            by_operator: false,
+            service: None,
+            former: Vec::new(),
+            partner: None,
+            far: None,
+            other: None,
+            several: None,
+            dials: Vec::new(),
+            dialled_for: None,
+            referral: None,
+            refers: None,
+            leaves: None,
+            rang: false,
+            language: None,
+            hears_why: false,
+        }
+    }
+
     pub(super) fn legs(&self) -> impl Iterator<Item = &Leg> {
         let branches = match &self.with {
             With::Phones(ring) => ring.branches.as_slice(),

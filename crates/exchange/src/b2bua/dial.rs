@@ -152,28 +152,9 @@ impl Table {
         let headers = dial.headers;
         let (body, endpoint, max_forwards) = (None, dial.endpoint, MAX_FORWARDS);
         let asked = Asked { party: None, from, to, headers, body, endpoint, max_forwards };
-        let mut new = Call {
-            id: call,
-            first: None,
-            with: With::Phones(Box::new(Ring::new(asked, targets, None))),
-            about,
-            answered: None,
-            ended: false,
-            by_operator: false,
-            service: Some(service),
-            former: Vec::new(),
-            partner: None,
-            far: None,
-            other: None,
-            dials: Vec::new(),
-            dialled_for: for_call,
-            referral: None,
-            refers: None,
-            leaves: None,
-            rang: false,
-            language: None,
-            hears_why: false,
-        };
+        let with = With::Phones(Box::new(Ring::new(asked, targets, None)));
+        let mut new = Call::new(call, None, with, about);
+        (new.service, new.dialled_for) = (Some(service), for_call);
         env.cx.timers.arm(env.cx.now + dial.rings_for, Alarm::RungOut(call, 0));
         new.ring(env);
         self.insert(new, env);

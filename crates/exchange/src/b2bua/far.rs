@@ -299,6 +299,7 @@ impl Table {
 impl Call {
     fn sit_with(&mut self, other: (u8, u64), room: u64, env: &mut Env<'_, '_>) {
         self.leave_far(env);
+        self.leave_several(env);
         self.far = Some(other);
         if let With::End(end) = &mut self.with {
             end.meet(room, env);

@@ -2,10 +2,12 @@
 //! room of their own. Each party keeps the session that it has, whatever that of the other is: its formats, its
 //! protection, its hold. So halves are connected and parted without a word to either.
 
-use offhook_sip::Status;
+use offhook_sip::{Request, Status};
+use offhook_sip_stack::transaction::ServerId;
+use offhook_sip_stack::usage::UsageId;
 
 use super::bridge::Change;
-use super::call::{CALLER, Call, NO_MEDIA, With};
+use super::call::{About, CALLER, Call, NO_MEDIA, With};
 use super::end::End;
 use super::leg::Leg;
 use super::verb::Calls;
@@ -13,6 +15,7 @@ use super::voice::Point;
 use super::{CallId, Env, Table};
 use crate::directory::AddressOfRecord;
 use crate::event::EndedBy;
+use crate::proxy::keys;
 
 impl Calls<'_, '_, '_> {
     /// The parties of two calls that have ends of ours, and have been answered, talk with each other from now on, whatever they
@@ -32,6 +35,7 @@ impl Calls<'_, '_, '_> {
         self.table.take_referred(call, self.env);
         let Some(one) = self.table.calls.get_mut(&call).filter(|one| one.is_half()) else { return false };
         let before = one.service.replace(self.service).filter(|before| *before != self.service);
+        one.leave_several(self.env);
         self.env.usages.points.extend(before.map(|before| (call, before, Point::Ended)));
         true
     }
@@ -64,6 +68,9 @@ impl Table {
         }
         let room = OURS | u64::from(env.cx.shard) << 48 | one.0;
         for (id, partner) in [(one, other), (other, one)] {
+            if let Some(call) = self.calls.get_mut(&id) {
+                call.leave_several(env);
+            }
             if let Some(call) = self.calls.get_mut(&id)
                 && let With::End(end) = &mut call.with
             {
@@ -115,11 +122,8 @@ impl Call {
         let stays = if stays_first { self.first.as_ref()? } else { &winner.leg };
         let usage = stays.usage;
         let trunk = if stays_first { self.about.trunk } else { winner.counted };
-        let mut end = Box::new(End::after(&self.about.call_id, (stays, trunk), passing.awaits(usage), env));
-        let (anchor, before) = (end.anchor, winner.anchor.take());
-        if let Some(anchor) = env.anchors.get_mut(anchor, &self.about.call_id) {
-            anchor.bridged = Some(self.id);
-        }
+        let end = Box::new(End::after(&self.about.call_id, (stays, trunk), passing.awaits(usage), env));
+        let before = winner.anchor.take();
         // What it counts as is what its party came or went by.
         if stays_first {
             winner.release(env.trunks);
@@ -128,10 +132,7 @@ impl Call {
             env.trunks.load.end(trunk);
         }
         let change = passing.change(usage);
-        let body = match &change {
-            Change::Answers(offer) => end.answer(offer, env),
-            Change::Offers | Change::IsAsked => end.offer(env),
-        };
+        let open = passing.into_requests();
         if let With::Phones(ring) = std::mem::replace(&mut self.with, With::End(end)) {
             for (number, branch) in ring.branches.into_iter().enumerate() {
                 if number == at && !stays_first {
@@ -142,8 +143,59 @@ impl Call {
             }
         }
         before.map(|before| env.anchors.close(before, env.cx));
-        env.anchors.answered_by_us(anchor, env.cx.now);
+        for (leg, server, request) in open {
+            self.respond_for_other(leg, server, &request, env);
+        }
+        self.come_to_end(change, env);
         let goes = super::usage(self.id, goes);
+        self.former.iter_mut().find(|leg| leg.usage == goes)
+    }
+
+    /// From two legs that talk with each other to two halves, which hear nobody yet: this one, and another with this number, whose
+    /// leg is the one that is returned.
+    pub(super) fn split(&mut self, other: CallId, env: &mut Env<'_, '_>) -> Option<(UsageId, Self)> {
+        let With::Phones(ring) = &self.with else { return None };
+        let at = ring.winner?;
+        // What it costs and counts as goes by who is at a trunk, and stays here.
+        let goes = if ring.is_trunk(at) { CALLER } else { at as u8 + 1 };
+        let before = super::usage(self.id, goes);
+        let (stale, change) = (ring.passing.awaits(before), ring.passing.change(before));
+        self.take_apart(goes, env)?;
+        let at = self.former.iter().position(|leg| leg.usage == before)?;
+        let mut leg = self.former.swap_remove(at);
+        leg.usage = super::usage(other, goes);
+        let end = Box::new(End::after(&self.about.call_id, (&leg, None), stale, env));
+        if let Some(anchor) = env.anchors.get_mut(end.anchor, &self.about.call_id) {
+            anchor.leg = Some(leg.invite.call_id().to_owned());
+        }
+        let about = About {
+            call_id: self.about.call_id.clone(),
+            from: self.about.from.clone(),
+            to: self.about.to.clone(),
+            started: self.about.started,
+            account: None,
+            trunk: None,
+            is_leg: true,
+            is_hidden: goes == CALLER && self.about.is_hidden,
+            called: None,
+        };
+        let mut half = Self::new(other, Some(leg), With::End(end), about);
+        (half.service, half.answered) = (self.service, self.answered);
+        half.come_to_end(change, env);
+        Some((before, half))
+    }
+
+    /// Its party comes to a session with the end of ours that it has from now on.
+    fn come_to_end(&mut self, change: Change, env: &mut Env<'_, '_>) {
+        let With::End(end) = &mut self.with else { return };
+        if let Some(anchor) = env.anchors.get_mut(end.anchor, &self.about.call_id) {
+            anchor.bridged = Some(self.id);
+        }
+        let body = match &change {
+            Change::Answers(offer) => end.answer(offer, env),
+            Change::Offers | Change::IsAsked => end.offer(env),
+        };
+        env.anchors.answered_by_us(end.anchor, env.cx.now);
         match body {
             Ok(body) => self.enter_first(env, |invite, stack| match change {
                 Change::Offers => invite.change(body, stack),
@@ -151,7 +203,15 @@ impl Call {
             }),
             Err(refusal) => self.hang_up(NO_MEDIA, (refusal.status, &refusal.reason), env),
         }
-        self.former.iter_mut().find(|leg| leg.usage == goes)
+    }
+
+    /// Answers a request of a leg for the one to which it was passed, and with whom it no longer talks.
+    fn respond_for_other(&mut self, leg: u8, server: ServerId, request: &Request, env: &mut Env<'_, '_>) {
+        let is_key = keys::pressed(request).is_some();
+        let status = if is_key { Status::OK } else { Status::TEMPORARILY_UNAVAILABLE };
+        if let Some(leg) = self.leg_mut(leg) {
+            leg.enter(env, |invite, stack| invite.respond(server, request, status, &[], stack));
+        }
     }
 
     /// Lets go those with whom its party talks, and who are being called for it.

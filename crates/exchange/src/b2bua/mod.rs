@@ -11,6 +11,7 @@ mod dial;
 mod end;
 mod far;
 mod halves;
+mod keys;
 mod leg;
 mod lines;
 mod moved;
@@ -46,6 +47,7 @@ use crate::trunks::Trunks;
 use call::Call;
 pub(crate) use dial::{Dial, ShownAs, Wanted};
 pub use far::Halves;
+pub(crate) use keys::LegId;
 pub(crate) use leg::{settings, settings_as};
 pub(crate) use pickup::PickUp;
 pub(crate) use refer::Refer;
@@ -65,6 +67,8 @@ pub(crate) struct Table {
     calls: BTreeMap<CallId, Box<Call>>,
     /// By our tag in it, the leg that a dialog is of.
     tags: HashMap<Box<str>, UsageId>,
+    /// Legs that are of another call than the one that they began in, by what they were there.
+    moved: HashMap<UsageId, UsageId>,
 }
 
 /// What the usages of all legs share.
@@ -77,6 +81,8 @@ pub(crate) struct Usages {
     pub(crate) unanswered: Vec<CallId>,
     /// For the services of these numbers.
     pub(crate) points: Vec<(CallId, usize, Point)>,
+    /// Keys that were pressed in calls between phones, for all services.
+    pub(crate) keyed: Vec<(LegId, char)>,
     /// Whom services want called.
     pub(crate) wanted: Vec<Wanted>,
     /// Of those, the calls for which the DNS is asked.
@@ -157,6 +163,7 @@ impl Table {
     /// Takes what the transaction layer has for a leg.
     pub(crate) fn receive(&mut self, usage: UsageId, event: TransactionEvent, env: &mut Env<'_, '_>) {
         env.usages.claims.settle(&event);
+        let usage = self.now(usage);
         let (call, leg) = place(usage);
         if let TransactionEvent::Request { request, .. } = &event {
             self.pressed(usage, request, env);
@@ -174,7 +181,7 @@ impl Table {
 
     /// Takes a due deadline of a leg.
     pub(crate) fn due(&mut self, owner: UsageOwner, deadline: Instant, env: &mut Env<'_, '_>) {
-        let (call, leg) = place(owner.usage);
+        let (call, leg) = place(self.now(owner.usage));
         if let Some(leg) = self.calls.get_mut(&call).and_then(|call| call.leg_mut(leg)) {
             leg.enter(env, |invite, stack| invite.timeout(owner.timer, deadline, stack));
         }
@@ -298,7 +305,7 @@ impl Table {
     fn settle_one(&mut self, touched: CallId, env: &mut Env<'_, '_>) {
         while !env.usages.events.is_empty() {
             for (usage, event) in std::mem::take(&mut env.usages.events) {
-                let (call, leg) = place(usage);
+                let (call, leg) = place(self.now(usage));
                 if let Some(call) = self.calls.get_mut(&call) {
                     call.event(leg, event, env);
                 }
@@ -315,8 +322,15 @@ impl Table {
             for leg in self.calls.remove(&touched).iter().flat_map(|call| call.legs()) {
                 self.tags.remove(leg.invite.local_tag());
             }
+            self.moved.retain(|_, now| place(*now).0 != touched);
             shrink(&mut self.tags);
+            shrink(&mut self.moved);
         }
+    }
+
+    /// What a usage is by now: its leg may be of another call than the one that it began in.
+    fn now(&self, usage: UsageId) -> UsageId {
+        self.moved.get(&usage).copied().unwrap_or(usage)
     }
 
     fn insert(&mut self, call: Call, env: &mut Env<'_, '_>) {
@@ -344,7 +358,8 @@ impl Table {
 
     /// Whether there is no call, and nothing that is left of one.
     pub(crate) fn is_idle(&self, usages: &Usages) -> bool {
-        self.calls.is_empty() && self.tags.is_empty() && usages.claims.is_empty() && usages.points.is_empty()
+        let is_empty = self.calls.is_empty() && self.tags.is_empty() && self.moved.is_empty();
+        is_empty && usages.claims.is_empty() && usages.points.is_empty()
     }
 }
 

@@ -1,13 +1,16 @@
 //! Recording two whom the exchange has connected: their ends meet in a room, of which one end keeps what both say, each on its
-//! own side. It lasts as long as they talk with each other; who is connected with somebody else begins another.
+//! own side. It lasts as long as they talk with each other; who is connected with somebody else begins another. Of several who meet,
+//! the caller is on the one side and all others are on the other.
 
 use bytes::Bytes;
 use offhook_media::voice::Order;
 use offhook_sip::NameAddr;
 
 use super::call::{CALLER, Call, With};
+use super::end::Kept;
 use super::far::Halves;
-use super::{CallId, Env, Table};
+use super::verb::Calls;
+use super::{CallId, Env, LegId, Table};
 use crate::directory::Record;
 use crate::event::Event;
 use crate::io::ShardMessage;
@@ -26,13 +29,59 @@ pub struct Other {
     pub since: u128,
 }
 
+impl Calls<'_, '_, '_> {
+    /// The parties of these calls, which the service has, meet in a room, at most so many, and are recorded if one of them always is,
+    /// or if that is to go on.
+    pub(crate) fn meet_several(&mut self, all: &[CallId], (room, most): (u64, u16), goes_on: bool) {
+        for call in all {
+            self.join(*call, room, false, most);
+            if let Some(one) = self.table.calls.get_mut(call) {
+                one.several = Some(room);
+            }
+        }
+        all.first().into_iter().for_each(|one| self.record_several(*one, goes_on));
+    }
+
+    /// Records those who meet in a room with this one, unless that is done.
+    pub(crate) fn record_several(&mut self, one: CallId, goes_on: bool) {
+        let (table, env) = (&mut *self.table, &mut *self.env);
+        let all = table.together(one);
+        let is_always = |call: &CallId| table.record_wish(*call, env) == Record::Always;
+        if (goes_on || all.iter().any(is_always)) && !all.iter().any(|call| table.keeps(*call)) {
+            table.begin_recording(one, env);
+        }
+    }
+
+    /// Whether what a leg and those it talks with say is recorded now; not while that is paused.
+    pub(crate) fn is_recorded(&self, at: LegId) -> bool {
+        let between = self.table.calls.get(&at.call).and_then(|one| one.anchor_of_phones());
+        between.is_some_and(|anchor| self.env.anchors.is_recorded(anchor))
+            || self
+                .table
+                .together(at.call)
+                .iter()
+                .any(|call| self.table.kept(*call).is_some_and(|kept| !kept.paused))
+    }
+}
+
 impl Table {
+    /// A call and those with whose parties its own talks here, the one that began first before the others.
+    fn together(&self, call: CallId) -> Vec<CallId> {
+        let Some(one) = self.calls.get(&call) else { return Vec::new() };
+        let mut all: Vec<&Call> = vec![one];
+        all.extend(one.partner.and_then(|partner| self.calls.get(&partner)).map(Box::as_ref));
+        let meets = |other: &&Call| one.several.is_some() && other.several == one.several && other.id != call;
+        if one.several.is_some() {
+            all.extend(self.calls.values().map(Box::as_ref).filter(meets).filter(|one| !one.has_ended()));
+        }
+        all.sort_by_key(|one| (one.about.started, !one.is_first(CALLER), one.id));
+        all.into_iter().map(|one| one.id).collect()
+    }
+
     /// Two were connected.
     pub(super) fn record_connected(&mut self, pair: [CallId; 2], env: &mut Env<'_, '_>) {
         if pair.iter().any(|call| self.record_wish(*call, env) == Record::Always) {
-            let [one, other] = pair;
-            let keeps = if self.since(one, env) <= self.since(other, env) { one } else { other };
-            self.begin_recording(keeps, env);
+            self.begin_recording(pair[0], env);
         }
     }
 
@@ -59,7 +108,7 @@ impl Table {
     /// A party has pressed a key.
     pub(super) fn recording_key(&mut self, call: CallId, key: char, env: &mut Env<'_, '_>) {
         let Some(one) = self.calls.get(&call) else { return };
-        let (partner, is_connected) = (one.partner, one.partner.is_some() || one.far.is_some());
+        let is_connected = one.partner.is_some() || one.far.is_some() || one.several.is_some();
         let record = self.record_wish(call, env);
         if !is_connected || record == Record::Never {
             return;
@@ -69,12 +118,11 @@ impl Table {
             Some(With::End(end)) => settings.wish(&mut end.keys, key),
             Some(With::Phones(_)) | None => None,
         };
-        let keeps = [Some(call), partner].into_iter().flatten().find(|one| self.keeps(*one));
+        let keeps = self.together(call).into_iter().find(|one| self.keeps(*one));
         match (asked, keeps) {
             (Some(Wish::Toggle), Some(keeps)) if record == Record::OnDemand => self.stop(keeps, env),
             (Some(Wish::Toggle), None) if record == Record::OnDemand => {
-                let first = partner.filter(|other| self.since(*other, env) < self.since(call, env));
-                self.begin_recording(first.unwrap_or(call), env);
+                self.begin_recording(call, env);
             }
             (Some(Wish::Pause), Some(keeps)) => self.pause(keeps, env),
             (Some(Wish::Toggle | Wish::Pause) | None, _) => {}
@@ -90,15 +138,17 @@ impl Table {
         }
     }
 
+    /// The one of those who talk with each other here that began first keeps what all say.
     fn begin_recording(&mut self, call: CallId, env: &mut Env<'_, '_>) {
-        let (Some(own), Some(one)) = (self.known_of(call, env), self.calls.get(&call)) else { return };
-        let other = match one.partner {
-            Some(partner) => self.known_of(partner, env),
-            None => one.other.as_deref().cloned(),
-        };
-        let right = other.as_ref().is_some_and(|other| other.since < own.since);
-        let (own, other) = (own.name, other.map(|other| other.name).unwrap_or_default());
-        let names = if right { [&other, &own] } else { [&own, &other] };
+        let all = self.together(call);
+        let Some((call, others)) = all.split_first() else { return };
+        let (Some(own), Some(one)) = (self.known_of(*call, env), self.calls.get(call)) else { return };
+        let far = one.other.as_deref().filter(|_| one.far.is_some());
+        let right = far.is_some_and(|far| far.since < own.since);
+        let names = others.iter().filter_map(|other| Some(self.calls.get(other)?.name()));
+        let others = names.chain(far.map(|far| far.name.clone())).collect::<Vec<_>>().join("+");
+        let names = if right { [&others, &own.name] } else { [&own.name, &others] };
+        let call = *call;
         let (unix, longest) = (env.cx.unix(), env.config.services.recording.longest);
         let most_ms = u32::try_from(longest.as_millis()).unwrap_or(u32::MAX);
         let Some(one) = self.calls.get_mut(&call) else { return };
@@ -126,25 +176,32 @@ impl Table {
         self.announce(call, if paused { Announced::Pauses } else { Announced::GoesOn }, env);
     }
 
-    /// Tells both parties.
+    /// Tells all parties.
     fn announce(&mut self, call: CallId, what: Announced, env: &mut Env<'_, '_>) {
-        let Some((partner, far)) = self.calls.get(&call).map(|one| (one.partner, one.far)) else { return };
-        let both = [Some(call), partner];
+        let Some(far) = self.calls.get(&call).map(|one| one.far) else { return };
+        let all = self.together(call);
         let holds = |call: &CallId| match self.calls.get(call).map(|one| &one.with) {
             Some(With::End(end)) => end.holds,
             Some(With::Phones(_)) | None => false,
         };
-        if both.iter().flatten().any(holds) {
+        if all.iter().any(holds) {
             return;
         }
-        both.into_iter().flatten().for_each(|call| self.mention(call, what, env));
+        all.into_iter().for_each(|call| self.mention(call, what, env));
         if let Some((shard, call)) = far {
             env.cx.out.shards.push((shard, ShardMessage::Halves(Halves::Announce { call, what })));
         }
     }
 
     fn keeps(&self, call: CallId) -> bool {
-        matches!(self.calls.get(&call).map(|one| &one.with), Some(With::End(end)) if end.kept.is_some())
+        self.kept(call).is_some()
+    }
+
+    fn kept(&self, call: CallId) -> Option<&Kept> {
+        match &self.calls.get(&call)?.with {
+            With::End(end) => end.kept.as_ref(),
+            With::Phones(_) => None,
+        }
     }
 
     /// When the party of a call wants to be recorded. What a trunk wants on demand, accounts demand.
@@ -172,6 +229,18 @@ impl Table {
 }
 
 impl Call {
+    /// It meets its others no longer.
+    pub(super) fn leave_several(&mut self, env: &mut Env<'_, '_>) {
+        if self.several.take().is_some()
+            && let With::End(end) = &mut self.with
+        {
+            end.keys.clear();
+            if end.kept.take().is_some() {
+                end.order(Order::RecordRoom(None), env);
+            }
+        }
+    }
+
     /// What its party is called: the user of its account, or the one that it called from or was called by.
     fn name(&self) -> String {
         if let Some(account) = self.first.as_ref().and_then(|leg| leg.account.as_ref()) {

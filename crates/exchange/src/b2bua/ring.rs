@@ -578,7 +578,7 @@ fn open_anchor(
     call_id: &str,
     env: &mut Env<'_, '_>,
 ) -> Option<u64> {
-    let recorded = target.concern.as_ref().is_some_and(|concern| concern.wants_anchor());
+    let recorded = target.concern.as_ref().is_some_and(|concern| concern.wants_anchor() || concern.codes);
     let terms = trunks.map(|trunk| env.terms(trunk));
     if env.config.anchor == AnchorPolicy::Never && !recorded && terms == [None, None] {
         return None;

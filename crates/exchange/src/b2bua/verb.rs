@@ -409,29 +409,7 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
     }
 
     fn call(&self, id: CallId, caller: Leg, with: With, about: About) -> Call {
-        let service = Some(self.service);
-        Call {
-            id,
-            first: Some(caller),
-            with,
-            about,
-            answered: None,
-            ended: false,
-            by_operator: false,
-            service,
-            former: Vec::new(),
-            partner: None,
-            far: None,
-            other: None,
-            dials: Vec::new(),
-            dialled_for: None,
-            referral: None,
-            refers: None,
-            leaves: None,
-            rang: false,
-            language: None,
-            hears_why: false,
-        }
+        Call { service: Some(self.service), ..Call::new(id, Some(caller), with, about) }
     }
 
     /// No call has come of it.
@@ -455,9 +433,11 @@ impl<'c, 'a, 'b> Calls<'c, 'a, 'b> {
     }
 }
 
-/// The same targets as those of an account's phones.
+/// The same targets as those of an account's phones, or of members of a group.
 fn of_account(mut targets: Vec<Target>, account: Option<&AddressOfRecord>) -> Vec<Target> {
-    targets.iter_mut().for_each(|target| target.account = account.cloned());
+    for target in &mut targets {
+        target.account = target.member.as_ref().map(|member| &member.account).or(account).cloned();
+    }
     targets
 }
 

@@ -4,21 +4,19 @@ use std::time::Duration;
 
 use offhook_media::command::{Heard, Order};
 use offhook_media::voice::{Clip, Closed, Lost, Recording};
-use offhook_sip::{Request, Status};
-use offhook_sip_stack::usage::UsageId;
+use offhook_sip::Status;
 
 use super::call::With;
 use super::end::End;
 use super::far::Halves;
 use super::verb::Calls;
-use super::{CallId, Env, Table, place};
+use super::{CallId, Env, Table};
 use crate::context::Alarm;
 use crate::directory::AddressOfRecord;
 use crate::event::Event;
 use crate::io::{FileRequest, ShardMessage};
 use crate::keep::Keep;
 use crate::proxy::anchor::{How, Supervise, room};
-use crate::proxy::keys;
 use crate::speech::{Language, Speech};
 
 /// A moment of a call at which the service that has it may do something.
@@ -93,14 +91,10 @@ impl Table {
         }
     }
 
-    /// A key that signalling brought, if the leg is of an end of ours.
-    pub(super) fn pressed(&mut self, usage: UsageId, request: &Request, env: &mut Env<'_, '_>) {
-        let (call, _) = place(usage);
+    /// A key that signalling brought, of one who has an end of ours.
+    pub(super) fn pressed_to_us(&mut self, call: CallId, key: char, env: &mut Env<'_, '_>) {
         let Some(one) = self.calls.get(&call) else { return };
-        let (With::End(_), Some(service)) = (&one.with, one.service) else { return };
-        let press = keys::pressed(request).and_then(|press| KEYS.chars().nth(press.event.into()));
-        let Some(key) = press else { return };
-        let partner = one.partner;
+        let (Some(service), partner) = (one.service, one.partner) else { return };
         env.usages.points.push((call, service, Point::Digit(key)));
         self.recording_key(call, key, env);
         if let Some(partner) = partner {
@@ -258,6 +252,4 @@ impl Calls<'_, '_, '_> {
     }
 }
 
-/// Keys by their event codes (RFC 4733 §3.2).
-const KEYS: &str = "0123456789*#ABCD";
 const UNWRITTEN: &str = "the recording could not be written any further";

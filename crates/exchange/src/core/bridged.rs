@@ -193,7 +193,8 @@ impl Core {
         let trunks = [asking.trunk, leaves].into_iter().flatten();
         let trunks = trunks.filter_map(|at| self.config.trunks.get(at));
         let wish = trunks.map(|trunk| trunk.record).max().unwrap_or_default();
-        if !self.directory.has_rights() && wish == Record::Never {
+        let codes = self.config.services.codes_in_all_calls;
+        if !self.directory.has_rights() && wish == Record::Never && !codes {
             return None;
         }
         let right = |account| self.directory.rights(account).map(|rights| rights.record).unwrap_or_default();
@@ -209,7 +210,7 @@ impl Core {
         let names = names.map(|name| name.map(|name| user(&name.uri)).unwrap_or_default());
         let accounts = [answers, called].map(|account| account.cloned());
         let languages = [speaker, called].map(|account| self.directory.language(account?));
-        Some(Arc::new(Concern { record, always, accounts, languages, names }))
+        Some(Arc::new(Concern { record, always, accounts, languages, names, codes }))
     }
 
     /// Sends a request on its way.
@@ -290,7 +291,10 @@ impl Core {
     }
 
     pub(crate) fn media(&mut self, report: Report, cx: &mut Context<'_>) {
+        let pressed = self.proxy.anchors.code_key(&report);
         if self.proxy.anchors.tapped(&report, &self.config, cx) {
+            let (bridged, mut env, _) = self.bridged(cx);
+            pressed.into_iter().for_each(|(call, side, key)| bridged.key_between(call, side, key, &mut env));
             return;
         }
         if let Report::Heard { stream, heard } = report {
@@ -346,6 +350,7 @@ impl Core {
             }
         }
         while !self.usages.points.is_empty()
+            || !self.usages.keyed.is_empty()
             || !self.usages.wanted.is_empty()
             || !self.usages.given.is_empty()
             || !self.usages.pickups.is_empty()
@@ -355,6 +360,10 @@ impl Core {
             for (call, service, point) in std::mem::take(&mut self.usages.points) {
                 let (bridged, mut env, services) = self.bridged(cx);
                 services.point(bridged, &mut env, (call, service, point));
+            }
+            for (leg, key) in std::mem::take(&mut self.usages.keyed) {
+                let (bridged, mut env, services) = self.bridged(cx);
+                services.keyed(bridged, &mut env, (leg, key));
             }
         }
         for (slot, taken) in std::mem::take(&mut self.usages.parked) {

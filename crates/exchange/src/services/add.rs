@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::keys::Pressed;
 use super::{Kind, Service, Settings};
-use crate::b2bua::{CallId, Calls, Dial, Dialled, Point, ShownAs};
+use crate::b2bua::{CallId, Calls, Dial, Dialled, LegId, Point, ShownAs};
 
 pub(super) const KIND: Kind = Kind {
     name: "add",
@@ -18,30 +18,28 @@ pub(super) const KIND: Kind = Kind {
 struct Add {
     code: Option<String>,
     pressed: Pressed,
-    /// Those who are called, and by whose call they were wanted.
-    wanted: BTreeMap<CallId, CallId>,
+    /// Those who are called, and by whose leg they were wanted.
+    wanted: BTreeMap<CallId, LegId>,
     /// The rooms in which calls of several meet.
     rooms: BTreeMap<CallId, u64>,
 }
 
 impl Add {
     /// Who was wanted has answered.
-    fn meet(&mut self, new: CallId, by: CallId, calls: &mut Calls<'_, '_, '_>) {
-        let mut all = vec![new];
-        let room = self.rooms.get(&by).copied().unwrap_or_else(|| {
-            all.extend(calls.part(by).into_iter().flat_map(|other| [by, other]));
-            ROOM | calls.unique(by)
+    fn meet(&mut self, new: CallId, by: LegId, calls: &mut Calls<'_, '_, '_>) {
+        let goes_on = calls.is_recorded(by);
+        let (mut all, known) = (vec![new], self.rooms.get(&by.call).copied());
+        let room = known.unwrap_or_else(|| {
+            all.extend(calls.halve(by).into_iter().flatten());
+            ROOM | calls.unique(by.call)
         });
         let others = self.rooms.values().filter(|one| **one == room).count();
         if others == 0 && all.len() == 1 || others >= usize::from(MOST) {
             return calls.hang_up(new);
         }
-        for call in all {
-            if calls.take(call) {
-                self.rooms.insert(call, room);
-                calls.join(call, room, false, MOST);
-            }
-        }
+        all.retain(|call| calls.take(*call));
+        self.rooms.extend(all.iter().map(|call| (*call, room)));
+        calls.meet_several(&all, (room, MOST), goes_on);
     }
 
     /// Somebody has gone: who is alone then goes too.
@@ -50,20 +48,25 @@ impl Add {
         let Some(room) = self.rooms.remove(&call) else { return };
         let left: Vec<_> =
             self.rooms.iter().filter(|(_, one)| **one == room).map(|(call, _)| *call).collect();
-        if let [last] = left[..] {
-            calls.hang_up(last);
+        match left[..] {
+            [last] => calls.hang_up(last),
+            // Who kept the recording may be the one who has gone.
+            [one, ..] => calls.record_several(one, false),
+            [] => {}
         }
     }
 }
 
 impl Service for Add {
-    fn keyed(&mut self, call: CallId, key: char, calls: &mut Calls<'_, '_, '_>) {
+    fn keyed(&mut self, leg: LegId, key: char, calls: &mut Calls<'_, '_, '_>) {
         let Some(code) = &self.code else { return };
-        let may = calls.partner(call).is_some() || self.rooms.contains_key(&call);
-        let Some(to) = self.pressed.key(call, key, code, may) else { return };
-        let Some(by) = calls.account(call) else { return };
-        let new = calls.originate(Dial::new(to, Some(by), ShownAs::Party(call)));
-        self.wanted.insert(new, call);
+        let may = calls.talks(leg) || self.rooms.contains_key(&leg.call);
+        let Some(to) = self.pressed.key(leg, key, code, may) else { return };
+        let Some(by) = calls.account_of_leg(leg) else { return };
+        let is_first = calls.first_leg(leg.call) == Some(leg);
+        let shown = if is_first { ShownAs::Party(leg.call) } else { ShownAs::Account(by.clone()) };
+        let new = calls.originate(Dial::new(to, Some(by), shown));
+        self.wanted.insert(new, leg);
     }
 
     fn configure(&mut self, settings: &Settings) {
@@ -73,7 +76,8 @@ impl Service for Add {
     fn over(&mut self, call: CallId, calls: &mut Calls<'_, '_, '_>) {
         self.pressed.forget(call);
         // Nobody needs to answer for one who has gone before all met.
-        let wanted: Vec<_> = self.wanted.iter().filter(|(_, by)| **by == call).map(|(new, _)| *new).collect();
+        let wanted: Vec<_> =
+            self.wanted.iter().filter(|(_, by)| by.call == call).map(|(new, _)| *new).collect();
         for new in wanted.into_iter().filter(|_| !self.rooms.contains_key(&call)) {
             self.wanted.remove(&new);
             calls.hang_up(new);

@@ -1,7 +1,7 @@
 //! A live call moves from one of one's phones to another, which dials a number for it.
 
-use super::{Kind, Service, Settings, Verdict, not_possible};
-use crate::b2bua::{CallId, Calls, Dialled, Endpoint, Point};
+use super::{Kind, Service, Settings, Verdict, connected_or_told};
+use crate::b2bua::{CallId, Calls, Endpoint, Point};
 
 pub(super) const KIND: Kind = Kind {
     name: "fetch",
@@ -29,16 +29,7 @@ impl Service for Fetch {
     }
 
     fn point(&mut self, call: CallId, point: Point, calls: &mut Calls<'_, '_, '_>) {
-        match point {
-            Point::Dialled(Dialled::Failed(_)) => calls.say(call, not_possible()),
-            Point::Played => calls.hang_up(call),
-            Point::Dialled(Dialled::Ringing | Dialled::Answered(_))
-            | Point::Digit(_)
-            | Point::Recorded(_)
-            | Point::Room(_)
-            | Point::Closed(_)
-            | Point::Ended => {}
-        }
+        connected_or_told(call, point, "fetch-none", calls);
     }
 
     fn configure(&mut self, settings: &Settings) {

@@ -1,8 +1,8 @@
 //! Call pickup (RFC 5359 §2.16): who hears a phone of its group ring takes the call at its own: `*8` whichever rings, `*8` and
 //! a number that of somebody.
 
-use super::{Kind, Service, Settings, Verdict, not_possible};
-use crate::b2bua::{CallId, Calls, Dialled, Endpoint, Point};
+use super::{Kind, Service, Settings, Verdict, connected_or_told};
+use crate::b2bua::{CallId, Calls, Endpoint, Point};
 use crate::refusal::Refusal;
 
 pub(super) const KIND: Kind = Kind {
@@ -18,16 +18,7 @@ struct Pickup {
 
 impl Service for Pickup {
     fn point(&mut self, call: CallId, point: Point, calls: &mut Calls<'_, '_, '_>) {
-        match point {
-            Point::Dialled(Dialled::Failed(_)) => calls.say(call, not_possible()),
-            Point::Played => calls.hang_up(call),
-            Point::Dialled(Dialled::Ringing | Dialled::Answered(_))
-            | Point::Digit(_)
-            | Point::Recorded(_)
-            | Point::Room(_)
-            | Point::Closed(_)
-            | Point::Ended => {}
-        }
+        connected_or_told(call, point, "pickup-none", calls);
     }
 
     fn configure(&mut self, settings: &Settings) {

@@ -1,11 +1,12 @@
 //! Transfer by keys, for phones that have no key for it (RFC 5359 §2.4 by other means): `*2`, a number, `#`. The exchange hears
-//! keys in calls whose parties both have ends of ours: those that were picked up, fetched, transferred or connected here.
+//! keys in calls whose parties both have ends of ours: those that were picked up, fetched, transferred or connected here; and in
+//! others where that is wanted ([`super::in_call_codes`]).
 
 use std::collections::BTreeMap;
 
 use super::keys::Pressed;
 use super::{Kind, Service, Settings};
-use crate::b2bua::{CallId, Calls, Dial, Dialled, Point, ShownAs};
+use crate::b2bua::{CallId, Calls, Dial, Dialled, LegId, Point, ShownAs};
 use crate::directory::AddressOfRecord;
 use crate::speech;
 
@@ -40,11 +41,11 @@ impl Service for Transfer {
         self.code.clone_from(&settings.transfer_code);
     }
 
-    fn keyed(&mut self, call: CallId, key: char, calls: &mut Calls<'_, '_, '_>) {
+    fn keyed(&mut self, by: LegId, key: char, calls: &mut Calls<'_, '_, '_>) {
         let Some(code) = &self.code else { return };
-        let may = calls.partner(call).is_some();
-        if let Some(to) = self.pressed.key(call, key, code, may) {
-            self.transfer(call, to, calls);
+        let may = calls.talks(by);
+        if let Some(to) = self.pressed.key(by, key, code, may) {
+            self.transfer(by, to, calls);
         }
     }
 
@@ -77,10 +78,9 @@ impl Service for Transfer {
 }
 
 impl Transfer {
-    fn transfer(&mut self, call: CallId, to: String, calls: &mut Calls<'_, '_, '_>) {
-        let Some(by) = calls.account(call) else { return };
-        let Some(other) = calls.part(call) else { return };
-        calls.hang_up(call);
+    fn transfer(&mut self, leg: LegId, to: String, calls: &mut Calls<'_, '_, '_>) {
+        let Some(by) = calls.account_of_leg(leg) else { return };
+        let Some(other) = calls.leave_other(leg) else { return };
         calls.play(other, speech::ringing());
         calls.dial(other, Dial::new(to, Some(by.clone()), ShownAs::Party(other)));
         self.calls.insert(other, Referred { by, comes_back: false });

@@ -468,6 +468,12 @@ pub const KEYS: &[Key] = &[
         "What is pressed in a call before a number and # to have a third party come to it; \"off\": nothing",
     ),
     key(
+        "services.in_call_codes.all_calls",
+        Kind::Flag,
+        "false",
+        "Whether the codes that are pressed in a call are heard in every call of an account, which then has legs of the exchange",
+    ),
+    key(
         "services.intercom.number",
         Kind::Text,
         "\"*80\"",

@@ -87,6 +87,8 @@ impl Meaning<'_> {
             pickup_number,
             fetch_number: self.dialled("services.fetch.number"),
             transfer_code,
+            codes_in_all_calls: self.written.value("services.in_call_codes.all_calls")
+                == Some(Value::Flag(true)),
             add_code,
             voicemail,
             intercom: self.dialled("services.intercom.number"),

@@ -12,7 +12,7 @@ use offhook_media::voice::{Clip, Heard};
 use offhook_sdp::{Direction, MediaKind, Sdp, remotes};
 
 use super::{Anchor, Anchors, Role};
-use crate::b2bua::agreed;
+use crate::b2bua::{CallId, agreed};
 use crate::config::Config;
 use crate::context::Context;
 use crate::directory::{AddressOfRecord, Record};
@@ -37,6 +37,8 @@ pub(crate) struct Concern {
     pub(crate) languages: [Option<Language>; 2],
     /// What they are called in the name of a file.
     pub(crate) names: [String; 2],
+    /// Whether the codes that are pressed in calls are heard, where the exchange has legs with both.
+    pub(crate) codes: bool,
 }
 
 /// What is known of a call for the sake of who may come between its parties.
@@ -63,7 +65,7 @@ pub(super) struct Tap {
 }
 
 impl Concern {
-    /// Whether a call has to go through us for it.
+    /// Whether a call has to go through us because it may be recorded.
     pub(crate) fn wants_anchor(&self) -> bool {
         self.always || self.record.iter().any(|one| *one != Record::Never)
     }
@@ -95,7 +97,8 @@ impl Anchors {
         let stream = stream.id;
         let recorded = tap.recorder.begins(tap.concern.as_deref());
         let music = if is_bridged { [tap.holds[1], tap.holds[0]] } else { [false; 2] };
-        let wanted = recorded || tap.listens_for_keys() || music.contains(&true) || tap.room.is_some();
+        let listens = tap.listens_for_keys() || is_bridged && tap.hears_codes();
+        let wanted = recorded || listens || music.contains(&true) || tap.room.is_some();
         if !wanted && tap.recorder.is_idle() {
             tap.leave(cx);
             if tap.concern.is_none() {
@@ -142,6 +145,37 @@ impl Anchors {
             _ => {}
         }
         true
+    }
+}
+
+impl Anchors {
+    /// A party of an anchor has pressed a key that is not in the sound; whether that may be of a code.
+    pub(crate) fn pressed(
+        &mut self,
+        number: u64,
+        side: SideName,
+        key: char,
+        config: &Config,
+        cx: &mut Context<'_>,
+    ) -> bool {
+        let Some(anchor) = self.anchors.get_mut(&number) else { return false };
+        let Some(tap) = &mut anchor.tap else { return false };
+        tap.key(side, key, (&anchor.call_id, number), config, cx);
+        tap.hears_codes()
+    }
+
+    /// Whether what its parties say is recorded now.
+    pub(crate) fn is_recorded(&self, number: u64) -> bool {
+        let tap = self.anchors.get(&number).and_then(|anchor| anchor.tap.as_ref());
+        tap.is_some_and(|tap| tap.recorder.is_running())
+    }
+
+    /// The bridged call, the party and the key that a report is about, if that may be of a code.
+    pub(crate) fn code_key(&self, report: &Report) -> Option<(CallId, SideName, char)> {
+        let Report::Tapped { stream, side, heard: Heard::Digit(key) } = report else { return None };
+        let anchor = self.anchors.get(&self.of_stream(*stream)?)?;
+        let hears = anchor.tap.as_ref().is_some_and(|tap| tap.hears_codes());
+        Some((anchor.bridged.filter(|_| hears)?, *side, *key))
     }
 }
 
@@ -279,9 +313,14 @@ impl Tap {
         self.room.map(|(room, _)| room)
     }
 
-    /// Whether a key of one of them may mean something.
+    /// Whether a key of one of them may mean something for a recording.
     fn listens_for_keys(&self) -> bool {
         self.concern.as_ref().is_some_and(|concern| concern.wants_anchor())
+    }
+
+    /// Whether their keys may be codes.
+    fn hears_codes(&self) -> bool {
+        self.concern.as_ref().is_some_and(|concern| concern.codes)
     }
 }
 

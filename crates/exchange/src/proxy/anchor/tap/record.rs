@@ -35,6 +35,11 @@ impl Recorder {
         self.file.is_none()
     }
 
+    /// Whether it records, and is not paused.
+    pub(super) fn is_running(&self) -> bool {
+        self.file.is_some() && !self.paused
+    }
+
     pub(super) fn is_untried(&self) -> bool {
         !self.begun
     }

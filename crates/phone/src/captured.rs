@@ -146,6 +146,36 @@ mod tests {
     use crate::pcap::Capture;
 
     #[test]
+    fn a_damaged_file_is_read_as_far_as_it_goes() {
+        let mut whole = Vec::new();
+        let mut capture = Capture::new(&mut whole).unwrap();
+        let message = b"OPTIONS sip:1001@pbx SIP/2.0\r\nCall-ID: one\r\nContent-Length: 0\r\n\r\n";
+        for ends in [["192.0.2.1:5060", "192.0.2.2:5060"], ["[2001:db8::1]:5060", "[2001:db8::2]:5060"]] {
+            let [from, to] = ends.map(|end| end.parse().unwrap());
+            capture.write(Duration::from_secs(1), from, to, message).unwrap();
+        }
+        let mut seed = 1_u64;
+        let mut dice = |below: usize| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) as usize % below
+        };
+        let mut read_whole = 0;
+        for _ in 0..20_000 {
+            let mut damaged = whole.clone();
+            for _ in 0..dice(4) {
+                let place = dice(damaged.len());
+                damaged[place] = dice(256) as u8;
+            }
+            damaged.truncate(dice(4 * whole.len()) + 1);
+            let Ok(found) = read(&damaged[..]) else { continue };
+            let messages: usize = found.calls.iter().map(|call| call.messages().count()).sum();
+            assert!(messages <= 2);
+            read_whole += usize::from(messages == 2);
+        }
+        assert!(read_whole > 1000, "{read_whole}: what is not damaged is there");
+    }
+
+    #[test]
     fn the_messages_of_a_file_are_told_apart_by_their_call_ids() {
         let mut file = Vec::new();
         let mut capture = Capture::new(&mut file).unwrap();

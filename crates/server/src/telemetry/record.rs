@@ -98,7 +98,7 @@ impl Call {
         Self {
             parties,
             from: from.len() as u32,
-            legs: targets as u32 + 1,
+            legs: u32::try_from(targets).unwrap_or(u32::MAX).saturating_add(1),
             started_at,
             answered_at: None,
             anchored: false,

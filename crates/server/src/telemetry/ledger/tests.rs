@@ -212,3 +212,36 @@ fn calls_that_nobody_answers_wait_until_the_next_second_or_until_there_are_many(
     ledger.write().unwrap();
     assert_eq!(fs::read_dir(folder.path().join(FOLDER)).unwrap().count(), 1);
 }
+
+#[test]
+fn a_damaged_ledger_is_read_as_far_as_it_goes() {
+    let (from, to) = ("<sip:a@b>".to_owned(), "<sip:c@d>".to_owned());
+    let most = Event::CallStarted { call: "b".into(), from, to, targets: u32::MAX as usize };
+    let leg = Event::LegEnded { call: "a".into(), leg: Box::new(CalledLeg::default()) };
+    let mut whole = Vec::new();
+    for event in [started("a"), most, leg, answered("a"), ended("a"), answered("b")] {
+        encode(&mut whole, at(1), &event);
+    }
+    let mut seed = 1_u64;
+    let mut dice = |below: usize| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) as usize % below
+    };
+    for _ in 0..20_000 {
+        let mut damaged = whole.clone();
+        for _ in 0..dice(4) {
+            let place = dice(damaged.len());
+            damaged[place] = dice(256) as u8;
+        }
+        damaged.truncate(dice(4 * damaged.len()) + 1);
+        let events: Vec<(Duration, Event)> = decode(&damaged).collect();
+        let mut again = Vec::new();
+        events.iter().for_each(|(unix, event)| encode(&mut again, *unix, event));
+        let copies: Vec<(Duration, Event)> = decode(&again).collect();
+        assert_eq!(format!("{copies:?}"), format!("{events:?}"), "what was understood is written as it was");
+        let mut records = Records::new(Path::new("/dev/null"));
+        events.into_iter().for_each(|(unix, event)| records.take(unix, event));
+        records.close_all(at(2));
+        assert!(records.without(&Default::default()) <= 2, "each that began has one record");
+    }
+}

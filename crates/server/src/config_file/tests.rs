@@ -243,8 +243,9 @@ fn the_sample_shows_every_key_with_its_default() {
         .collect();
     let objects = read(&uncommented.join("\n")).unwrap().objects;
     let lists: Vec<_> = objects.iter().map(|object| object.list).collect();
-    let expected =
-        ["account", "camera", "group", "menu", "page", "queue", "route", "schedule", "trunk", "trunk"];
+    let expected = [
+        "account", "camera", "group", "menu", "page", "queue", "route", "schedule", "trunk", "trunk", "trunk",
+    ];
     assert_eq!(lists, expected);
     for (list, keys, _) in OBJECTS {
         let shown =

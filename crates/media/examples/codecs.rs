@@ -3,6 +3,7 @@
 //! its millisecond of the twenty, as in a relay: work that comes in small pieces costs more than the same at one go.
 //!
 //! A transcoder cannot cost less than the codecs.
+#![allow(clippy::disallowed_methods)] // It measures.
 
 use offhook_media::codec::{Codec, by_word};
 use offhook_media::transcode::{Format, Numbers, Transcoder};
@@ -80,7 +81,6 @@ fn paced<C>(
     Ok(processor_time()? - before)
 }
 
-#[allow(clippy::disallowed_methods)] // It measures.
 fn now() -> Instant {
     Instant::now()
 }

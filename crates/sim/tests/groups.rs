@@ -381,3 +381,30 @@ fn only_those_who_are_allowed_get_through() {
     world.command(carol, Command::Hangup { call });
     nothing_is_left(&mut world);
 }
+
+#[test]
+fn what_an_account_says_of_its_calls_has_its_ladders() {
+    let usual = Answering::default;
+    let hours = HoursOf { schedule: "office".into(), otherwise: "carol".into() };
+    for (name, answering, rings) in [
+        ("do-not-disturb", Answering { do_not_disturb: true, ..usual() }, [0, 0]),
+        ("blocked", Answering { blocked: vec!["1001".into(), "alice".into()], ..usual() }, [0, 0]),
+        ("not-allowed", Answering { allowed: vec!["carol".into()], ..usual() }, [0, 0]),
+        ("rings-as-well", Answering { also: vec![Also { to: "carol".into(), after: 0 }], ..usual() }, [1, 1]),
+        ("out-of-hours", Answering { hours: Some(hours), ..usual() }, [0, 1]),
+    ] {
+        let closed = schedule(&["sat"], &[]);
+        let (mut world, [alice, bob, carol, _]) =
+            office(sales(Strategy::All), |config| config.services.schedules.push(closed));
+        let now = world.now();
+        world.office.answering(now, "bob", answering);
+        world.begin_ladder();
+        let call = world.call(alice, "bob");
+        world.pass(4 * SECOND);
+        world.command(alice, Command::Hangup { call });
+        world.pass(SECOND);
+        compare_with_saved(name, &world.ladder.draw(&["alice", "exchange", "bob", "carol"]));
+        assert_eq!([bob, carol].map(|phone| rang(&world, phone)), rings, "{name}");
+        nothing_is_left(&mut world);
+    }
+}

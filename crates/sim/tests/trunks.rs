@@ -271,3 +271,36 @@ fn a_carrier_without_a_leg_of_ours_sends_a_call_on_to_its_own_servers_only() {
         is_over(world);
     }
 }
+
+#[test]
+fn codes_work_in_a_call_that_has_left_by_a_line_which_it_keeps_until_its_end() {
+    for (keys, alice_stays) in [("*21002#", false), ("*41002#", true)] {
+        let mut world = World::new(9, |config| {
+            lines(config, &["provider.test"]);
+            config.services.codes_in_all_calls = true;
+        });
+        let alice = world.phone("alice", Some("1001"));
+        let bob = world.phone("bob", Some("1002"));
+        world.provider("provider.test");
+        for (phone, hz) in [(alice, 440.0), (bob, 1000.0)] {
+            world.phones[phone.0].sings = Some(hz);
+            world.register(phone);
+        }
+        let call = world.call(alice, NUMBER);
+        world.pass(5 * SECOND);
+        world.command(alice, Command::Dtmf { call, digits: keys.into() });
+        world.pass(9 * SECOND);
+        let is_up = |world: &World, phone: PhoneId| !world.phones[phone.0].ua.calls().is_empty();
+        assert_eq!((is_up(&world, alice), is_up(&world, bob)), (alice_stays, true), "{keys}");
+        if alice_stays {
+            world.phones[alice.0].must_hear(1000.0);
+            world.command(alice, Command::Hangup { call });
+            world.pass(SECOND);
+        }
+        // The line has the call as long as its party is in it, and gives it back then.
+        assert_eq!(reports(&mut world)[0].calls, 1, "{keys}");
+        let call = world.phones[bob.0].first_call();
+        world.command(bob, Command::Hangup { call });
+        is_over(world);
+    }
+}

@@ -51,6 +51,31 @@ def keys_transfer_the_other_side(lab, calls, called, target, presser):
     tone.prove(carol.recording, stays.hz, HEARD_SECONDS)
 
 
+@each([("pjsua2 asks a baresip by keys and leaves it to the one it talked with", Pjsua, Baresip, Baresip, 0),
+       ("baresip asks a pjsua2 by keys and leaves it to the one it talked with", Pjsua, Baresip, Pjsua, 1)], seconds=120)
+def keys_ask_before_they_transfer(lab, calls, called, target, presser):
+    exchange, (alice, bob, carol) = three(lab)
+    pair = [calls(lab, exchange, alice, "caller"), called(lab, exchange, bob, "callee")]
+    carol = target(lab, exchange, carol, "callee" if presser == 1 else "caller")
+    for phone in (*pair, carol):
+        phone.start()
+    pair[0].dial(f"sip:1002@{DOMAIN}")
+    pair[1].answered()
+    time.sleep(1)
+    asks, stays = pair[presser], pair[1 - presser]
+    asks.press("*61003#")
+    carol.answered()
+    time.sleep(TALK_SECONDS)
+    asks.hang_up()
+    time.sleep(TALK_SECONDS)
+    stays.hang_up()
+    for phone in (*pair, carol):
+        phone.stop()
+    tone.prove(asks.recording, carol.hz, HEARD_SECONDS)
+    tone.prove(stays.recording, carol.hz, HEARD_SECONDS, last=TALK_SECONDS + 1)
+    tone.prove(carol.recording, stays.hz, HEARD_SECONDS, last=TALK_SECONDS + 1)
+
+
 @case(seconds=150)
 def three_hear_each_other_after_keys(lab):
     exchange, (alice, bob, carol) = three(lab)

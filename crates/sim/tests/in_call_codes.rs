@@ -369,3 +369,88 @@ fn a_leg_that_is_of_another_call_by_now_keeps_its_session_alive() {
     world.pass(100 * SECOND);
     nothing_is_left(&mut world);
 }
+
+/// Alice or Bob asks Carol, whose habit this is, and the other one waits.
+fn asking(seed: u64, by: usize, habit: Habit) -> (World, [PhoneId; 3]) {
+    let (mut world, phones) = talking(seed, |_| {});
+    world.phones[phones[2].0].habit = habit;
+    press(&mut world, phones[by], "*61003#");
+    world.pass(9 * SECOND);
+    (world, [phones[by], phones[1 - by], phones[2]])
+}
+
+#[test]
+fn who_hangs_up_after_a_question_leaves_the_two_others_to_talk() {
+    for by in [0, 1] {
+        let (mut world, [asks, waits, carol]) = asking(16, by, Habit::Answer(SECOND));
+        hears(&world, asks, carol);
+        hears(&world, carol, asks);
+        hang_up(&mut world, asks);
+        world.pass(3 * SECOND);
+        if by == 0 {
+            let ladder = world.ladder.draw(&["alice", "exchange", "bob", "carol"]);
+            compare_with_saved("key-attended-transfer", &ladder);
+        }
+        assert!(world.phones[asks.0].ua.calls().is_empty());
+        hears(&world, waits, carol);
+        hears(&world, carol, waits);
+        nothing_is_left(&mut world);
+    }
+}
+
+#[test]
+fn all_is_as_it_was_when_nobody_is_there_to_be_asked_or_the_question_is_over() {
+    for by in [0, 1] {
+        for end in ["refuses", "hangs up", "*6#"] {
+            let habit = if end == "refuses" { Habit::Refuse(486) } else { Habit::Answer(SECOND) };
+            let (mut world, [asks, waits, carol]) = asking(17, by, habit);
+            match end {
+                "hangs up" => hang_up(&mut world, carol),
+                "*6#" => press(&mut world, asks, end),
+                _ => {}
+            }
+            world.pass(6 * SECOND);
+            assert!(world.phones[carol.0].ua.calls().is_empty(), "{end}");
+            hears(&world, asks, waits);
+            hears(&world, waits, asks);
+            nothing_is_left(&mut world);
+        }
+    }
+}
+
+#[test]
+fn who_asks_or_waits_may_go_before_an_answer() {
+    // Who asks goes: it was a transfer, which comes back if it fails.
+    let (mut world, [alice, bob, carol]) = asking(18, 0, Habit::Answer(20 * SECOND));
+    hang_up(&mut world, alice);
+    assert!(!world.phones[bob.0].ua.calls().is_empty(), "who waits goes on waiting");
+    world.pass(15 * SECOND);
+    hears(&world, bob, carol);
+    hears(&world, carol, bob);
+    nothing_is_left(&mut world);
+    let (mut world, [alice, bob, carol]) = asking(19, 0, Habit::Ignore);
+    hang_up(&mut world, alice);
+    world.pass(40 * SECOND);
+    assert!(world.phones[carol.0].ua.calls().is_empty());
+    hears(&world, bob, alice);
+    hears(&world, alice, bob);
+    nothing_is_left(&mut world);
+    // Who waits goes: the others talk, as soon as they can.
+    for habit in [Habit::Answer(SECOND), Habit::Answer(20 * SECOND)] {
+        let (mut world, [alice, bob, carol]) = asking(20, 0, habit);
+        hang_up(&mut world, bob);
+        world.pass(15 * SECOND);
+        hears(&world, alice, carol);
+        hears(&world, carol, alice);
+        hang_up(&mut world, carol);
+        assert!(world.phones[alice.0].ua.calls().is_empty(), "it is a call of two");
+        nothing_is_left(&mut world);
+    }
+    // Both go.
+    let (mut world, [alice, bob, carol]) = asking(21, 0, Habit::Answer(20 * SECOND));
+    hang_up(&mut world, bob);
+    hang_up(&mut world, alice);
+    world.pass(20 * SECOND);
+    assert!(world.phones[carol.0].ua.calls().is_empty());
+    nothing_is_left(&mut world);
+}

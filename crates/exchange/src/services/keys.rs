@@ -11,6 +11,11 @@ pub(super) struct Pressed(BTreeMap<LegId, String>);
 impl Pressed {
     /// One more key; returns the number that is complete with it. `may`: whether the code means anything in this call.
     pub(super) fn key(&mut self, by: LegId, key: char, code: &str, may: bool) -> Option<String> {
+        self.complete(by, key, code, may).filter(|number| !number.is_empty())
+    }
+
+    /// The same, where the code alone means something too.
+    pub(super) fn complete(&mut self, by: LegId, key: char, code: &str, may: bool) -> Option<String> {
         let pressed = self.0.entry(by).or_default();
         pressed.push(key);
         let number = pressed.strip_prefix(code);
@@ -24,7 +29,7 @@ impl Pressed {
         }
         let number = number.and_then(|number| number.strip_suffix('#'))?.to_owned();
         self.0.remove(&by);
-        Some(number).filter(|number| !number.is_empty())
+        Some(number)
     }
 
     /// A call is over.

@@ -10,6 +10,7 @@ mod click;
 mod clock;
 mod codes;
 mod conference;
+mod consult;
 mod echo;
 mod fetch;
 mod forward;
@@ -78,6 +79,7 @@ pub const SERVICES: &[Kind] = &[
     fetch::KIND,
     transfer::KIND,
     add::KIND,
+    consult::KIND,
     click::KIND,
     camera::KIND,
     recording::KIND,
@@ -119,7 +121,9 @@ pub struct Settings {
     pub add_code: Option<String>,
     /// What is pressed in a call to transfer the other party; `None`: nothing.
     pub transfer_code: Option<String>,
-    /// Whether these two, and those of recordings, are heard in calls between phones that would be forwarded otherwise.
+    /// What is pressed in a call to talk with somebody before the other party is transferred there; `None`: nothing.
+    pub consult_code: Option<String>,
+    /// Whether these three, and those of recordings, are heard in calls between phones that would be forwarded otherwise.
     pub codes_in_all_calls: bool,
     /// Of call park.
     pub park: ParkSettings,
@@ -161,6 +165,7 @@ impl Default for Settings {
             codes: CodeSettings::default(),
             conference: ConferenceSettings::default(),
             transfer_code: Some("*2".into()),
+            consult_code: Some("*6".into()),
             codes_in_all_calls: false,
             pickup_number: Some("*8".into()),
             fetch_number: Some("*71".into()),

@@ -462,6 +462,12 @@ pub const KEYS: &[Key] = &[
         "What is pressed in a call before a number and # to transfer the other party; \"off\": nothing",
     ),
     key(
+        "services.consult.code",
+        Kind::Text,
+        "\"*6\"",
+        "What is pressed in a call before a number and # to talk there before the other party is transferred; \"off\": nothing",
+    ),
+    key(
         "services.add.code",
         Kind::Text,
         "\"*4\"",

@@ -152,8 +152,13 @@ fn plain(text: &str) -> Option<u64> {
     text.parse().ok().filter(|number: &u64| number.to_string() == text)
 }
 
-const PRESSED: [&str; 4] =
-    ["services.transfer.code", "services.add.code", "services.recording.toggle", "services.recording.pause"];
+const PRESSED: [&str; 5] = [
+    "services.transfer.code",
+    "services.consult.code",
+    "services.add.code",
+    "services.recording.toggle",
+    "services.recording.pause",
+];
 
 #[cfg(test)]
 mod tests {

@@ -72,6 +72,7 @@ const CHANGEABLE: &[&str] = &[
     "services.call_back.*",
     "services.fetch.*",
     "services.add.*",
+    "services.consult.*",
     "services.conference.*",
     "services.park.*",
     "services.pickup.*",

@@ -63,6 +63,7 @@ impl Meaning<'_> {
             self.mistake("services.transfer.code", "this cannot be pressed".into(), help);
         }
         let add_code = self.keys("services.add.code");
+        let consult_code = self.keys("services.consult.code");
         let supervise = SuperviseSettings {
             listen: self.dialled("services.supervise.listen"),
             whisper: self.dialled("services.supervise.whisper"),
@@ -90,6 +91,7 @@ impl Meaning<'_> {
             codes_in_all_calls: self.written.value("services.in_call_codes.all_calls")
                 == Some(Value::Flag(true)),
             add_code,
+            consult_code,
             voicemail,
             intercom: self.dialled("services.intercom.number"),
             pages: self.pages(),

@@ -67,6 +67,26 @@ def a_message_comes_by_mail_over_tls_with_its_sound(lab):
     until(lambda: not waiting(exchange), 5, "nothing waits")
 
 
+@case(seconds=120)
+def a_message_that_is_forwarded_by_keys_is_in_both_mailboxes_and_comes_by_mail(lab):
+    server = MailServer(lab, lab.port()).start()
+    exchange = Exchange(lab, sets=sets(server, "mail.tls=off"))
+    alice, bob, carol = (exchange.add(user, number=number) for user, number in (
+        ("alice", "1001"), ("bob", "1002"), ("carol", "1003")))
+    exchange.start()
+    hz = leave_message(lab, exchange, bob)
+    until(lambda: len(server.mails) == 1, 20, "Alice has a mail")
+    folders = [exchange.data / "voicemail" / f"{user}@{DOMAIN}" for user in ("alice", "carol")]
+    Offhook(lab, exchange, alice, "callee").dial("*97", "--dtmf", ",1,,,,81003#", "--duration", "12s")
+    until(lambda: len(server.mails) == 2, 20, "Carol has a mail")
+    check(server.mails[1][0] == [f"carol@{DOMAIN}"], f"for {server.mails[1][0]}")
+    for folder, kind in zip(folders, ("old", "new")):
+        tone.prove(until(lambda: next(folder.glob(f"{kind}/*-1002.wav"), None), 5, f"{folder}"), hz, 2.5)
+    owner = Offhook(lab, exchange, carol, "callee")
+    owner.dial("*97", "--dtmf", ",1", "--record", owner.recording, "--duration", "15s")
+    tone.prove(owner.recording, hz, 2.5)
+
+
 @case(seconds=180)
 def a_mail_outlives_a_server_that_is_down_and_a_kill(lab):
     server = MailServer(lab, lab.port())

@@ -252,6 +252,8 @@ pub enum StoreRequest {
 pub enum FileRequest {
     /// Another name, from and to.
     Rename(String, String),
+    /// The same in another place as well, complete as soon as it is there: from and to.
+    Copy(String, String),
     /// No more of it.
     Remove(String),
 }

@@ -59,6 +59,11 @@ impl Message {
         Self { is_new: true, at, name: format!("{at:010}-{unique:x}-{caller}.wav") }
     }
 
+    /// The same in another mailbox, where nobody has heard it.
+    pub fn forwarded(&self) -> Self {
+        Self { is_new: true, ..self.clone() }
+    }
+
     /// Who left it: a number, or letters of a name.
     pub fn caller(&self) -> &str {
         self.name.trim_end_matches(".wav").splitn(3, '-').nth(2).unwrap_or_default()

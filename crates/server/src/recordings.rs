@@ -285,6 +285,7 @@ impl Recordings {
     fn change(&self, request: &FileRequest) -> Option<String> {
         let (done, file) = match request {
             FileRequest::Rename(from, to) => (self.rename(from, to), from),
+            FileRequest::Copy(from, to) => (self.copy(from, to), to),
             FileRequest::Remove(file) => (self.path(file).and_then(fs::remove_file), file),
         };
         match done {
@@ -305,6 +306,12 @@ impl Recordings {
             DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         }
         fs::rename(from, to)
+    }
+
+    fn copy(&self, from: &str, to: &str) -> io::Result<()> {
+        let temporary = self.place.join(TEMPORARY).join("copy");
+        fs::copy(self.path(from)?, &temporary)?;
+        self.put(&temporary, to)
     }
 
     fn load(&self, file: &str) -> Result<Arc<[i16]>, String> {
@@ -477,6 +484,12 @@ mod tests {
         assert_eq!(recordings.change(&rename).as_deref(), Some("a@b"));
         assert_eq!(recordings.list("a@b").1, ["old/0000000001-1-5.wav"]);
         assert_eq!(recordings.change(&rename), None, "it is not there any more");
+        let copy = |to: &str| FileRequest::Copy("a@b/old/0000000001-1-5.wav".into(), to.into());
+        assert_eq!(recordings.change(&copy("c@d/new/0000000001-1-5.wav")).as_deref(), Some("c@d"));
+        assert_eq!(recordings.list("c@d").1, ["new/0000000001-1-5.wav"]);
+        assert_eq!(recordings.change(&copy("a@b/../../elsewhere.wav")), None);
+        let remove = FileRequest::Remove("c@d/new/0000000001-1-5.wav".into());
+        assert_eq!(recordings.change(&remove).as_deref(), Some("c@d"));
         assert_eq!(recordings.change(&FileRequest::Remove("a@b/../../../etc/passwd".into())), None);
         let remove = FileRequest::Remove("a@b/old/0000000001-1-5.wav".into());
         assert_eq!(recordings.change(&remove).as_deref(), Some("a@b"));

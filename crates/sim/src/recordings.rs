@@ -76,6 +76,12 @@ impl Recordings {
                 self.files.insert(to, file);
                 Some(folder(&from))
             }
+            FileRequest::Copy(from, to) => {
+                let file = self.files.get(&from)?.clone();
+                let changed = folder(&to);
+                self.files.insert(to, file);
+                Some(changed)
+            }
             FileRequest::Remove(file) => {
                 self.files.remove(&file)?;
                 Some(folder(&file))

@@ -299,3 +299,60 @@ fn an_answered_call_and_one_that_is_given_up_leave_nothing() {
     assert!(files(&world).is_empty());
     nothing_is_left(&mut world);
 }
+
+#[test]
+fn a_message_is_forwarded_to_another_mailbox_which_has_to_be_there_and_have_room() {
+    let (mut world, alice, bob) = world(12, |config| config.services.voicemail.most = 2);
+    let carol = world.phone("carol", Some("1003"));
+    world.phones[carol.0].sings = Some(0.0);
+    world.register(carol);
+    leave(&mut world, bob, 2);
+    let call = world.call(alice, "*97");
+    world.pass(SECOND);
+    press(&mut world, alice, call, "1");
+    world.pass(8 * SECOND);
+    let of_carol = |world: &World| {
+        let all = world.office.recordings.files.keys();
+        all.filter(|file| file.starts_with("carol@example.com/new/")).count()
+    };
+    // Nobody has this number, and one's own mailbox has the message.
+    for number in ["89999#", "81001#", "8#", "81003*"] {
+        press(&mut world, alice, call, number);
+        world.pass(6 * SECOND);
+        assert_eq!((of_carol(&world), world.office.recordings.files.len()), (0, 1), "{number}");
+    }
+    press(&mut world, alice, call, "81003#");
+    world.pass(4 * SECOND);
+    assert_eq!((of_carol(&world), world.office.recordings.files.len()), (1, 2));
+    // What is said of a message can still be done with it.
+    press(&mut world, alice, call, "7");
+    world.pass(4 * SECOND);
+    assert_eq!((of_carol(&world), world.office.recordings.files.len()), (1, 1));
+    world.command(alice, Command::Hangup { call });
+    world.pass(SECOND);
+    let call = world.call(carol, "*97");
+    world.pass(2 * SECOND);
+    press(&mut world, carol, call, "1");
+    world.pass(12 * SECOND);
+    assert!(heard(&world, carol, 440.0, 12), "Bob's voice");
+    world.command(carol, Command::Hangup { call });
+    world.pass(SECOND);
+    // Carol's mailbox is full with another.
+    let leave_for_carol = world.call(bob, "*971003");
+    world.pass(SECOND);
+    press(&mut world, bob, leave_for_carol, "#");
+    world.pass(3 * SECOND);
+    world.command(bob, Command::Hangup { call: leave_for_carol });
+    world.pass(SECOND);
+    leave(&mut world, bob, 2);
+    let before = world.office.recordings.files.len();
+    let call = world.call(alice, "*97");
+    world.pass(SECOND);
+    press(&mut world, alice, call, "1");
+    world.pass(8 * SECOND);
+    press(&mut world, alice, call, "81003#");
+    world.pass(4 * SECOND);
+    assert_eq!(world.office.recordings.files.len(), before, "it is full");
+    world.command(alice, Command::Hangup { call });
+    nothing_is_left(&mut world);
+}

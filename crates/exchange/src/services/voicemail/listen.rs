@@ -5,7 +5,7 @@ use offhook_media::voice::{Clip, Recording};
 use super::Next;
 use crate::b2bua::{CallId, Calls, Point};
 use crate::io::FileRequest;
-use crate::mailbox::{Contents, GREETING};
+use crate::mailbox::{Contents, GREETING, folder};
 use crate::speech::Speech;
 
 /// One who hears its messages.
@@ -14,6 +14,8 @@ pub(super) struct Listening {
     step: Step,
     /// The files of the messages, in the order in which they are heard.
     files: Vec<String>,
+    /// The number that it enters.
+    number: String,
     /// How often it was asked without an answer.
     silent: u8,
 }
@@ -28,12 +30,14 @@ enum Step {
     BeforeGreeting,
     /// It says its greeting.
     Greets,
+    /// It enters to whom the message at this place is forwarded.
+    Forwards(usize),
 }
 
 impl Listening {
     pub(super) fn new(folder: String, contents: &Contents) -> Self {
         let files = contents.messages.iter().map(|one| one.file(&folder)).collect();
-        Self { folder, step: Step::Menu, files, silent: 0 }
+        Self { folder, step: Step::Menu, files, number: String::new(), silent: 0 }
     }
 
     pub(super) fn folder(&self) -> &str {
@@ -84,6 +88,13 @@ impl Listening {
                 self.menu(call, "voicemail-greeting-removed", calls);
             }
             (Step::Hears(at), Point::Digit(key)) => return self.pressed(call, (at, key), contents, calls),
+            (Step::Forwards(at), Point::Digit('#')) => return self.forward(call, at, contents, calls),
+            (Step::Forwards(at), Point::Digit('*')) => return self.hear(call, at, contents, calls),
+            (Step::Forwards(_), Point::Digit(key)) => {
+                if self.number.len() < LONGEST_NUMBER {
+                    self.number.push(key);
+                }
+            }
             (Step::BeforeGreeting, Point::Played) => self.greet(call, calls),
             (Step::Greets, Point::Digit(_)) => calls.stop_recording(call),
             (Step::Greets, Point::Recorded(outcome)) => {
@@ -92,12 +103,16 @@ impl Listening {
                     if outcome.is_ok() { "voicemail-greeting-saved" } else { "voicemail-not-recorded" };
                 self.menu(call, said, calls);
             }
-            (Step::Menu | Step::Hears(_), Point::Played) => {
+            (Step::Menu | Step::Hears(_) | Step::Forwards(_), Point::Played) => {
                 self.silent += 1;
                 if self.silent >= MOST_SILENT {
                     return Next::Go(self.speech().say("voicemail-goodbye"));
                 }
-                let menu = if self.step == Step::Menu { "voicemail-main-menu" } else { "voicemail-menu" };
+                let menu = match self.step {
+                    Step::Menu => "voicemail-main-menu",
+                    Step::Forwards(_) => "voicemail-forward-to",
+                    _ => "voicemail-menu",
+                };
                 calls.say(call, asked(self.speech().say(menu)));
             }
             (Step::Menu | Step::BeforeGreeting, Point::Digit(_))
@@ -128,6 +143,11 @@ impl Listening {
                 }
                 return self.hear_after(call, at, "voicemail-deleted", contents, calls);
             }
+            '8' => {
+                self.step = Step::Forwards(at);
+                self.number.clear();
+                calls.say(call, asked(self.speech().say("voicemail-forward-to")));
+            }
             '9' => return self.hear_after(call, at + 1, "voicemail-kept", contents, calls),
             '0' | '#' => return self.hear(call, at + 1, contents, calls),
             '*' => {
@@ -137,6 +157,37 @@ impl Listening {
             _ => {}
         }
         Next::Stay
+    }
+
+    /// A number is complete: who has it gets the message as well.
+    fn forward(
+        &mut self,
+        call: CallId,
+        at: usize,
+        contents: &Contents,
+        calls: &mut Calls<'_, '_, '_>,
+    ) -> Next {
+        let to = calls.account_of(&self.number).map(|account| folder(&account));
+        let file = self.files.get(at);
+        let message = contents.messages.iter().find(|one| Some(&one.file(&self.folder)) == file);
+        match (to.filter(|to| *to != self.folder), message) {
+            (Some(to), Some(message)) => {
+                Next::Forward { from: message.file(&self.folder), message: message.forwarded(), to }
+            }
+            _ => {
+                self.forwarded(call, false, calls);
+                Next::Stay
+            }
+        }
+    }
+
+    /// Tells whether that was done, and goes on with the message.
+    pub(super) fn forwarded(&mut self, call: CallId, done: bool, calls: &mut Calls<'_, '_, '_>) {
+        if let Step::Forwards(at) = self.step {
+            self.step = Step::Hears(at);
+        }
+        let word = if done { "voicemail-forwarded" } else { "voicemail-not-forwarded" };
+        calls.say(call, asked(self.speech().say(word).pause(300).say("voicemail-menu")));
     }
 
     fn hear(
@@ -217,3 +268,5 @@ fn asked(speech: Speech) -> Speech {
 
 /// Who was asked so often and pressed nothing is gone.
 const MOST_SILENT: u8 = 3;
+/// No number of a mailbox is longer.
+const LONGEST_NUMBER: usize = 40;

@@ -15,7 +15,8 @@ use offhook_media::voice::Clip;
 use super::{Kind, Service, Settings as All, Verdict, Why};
 use crate::b2bua::{CallId, Calls, Endpoint, Point};
 use crate::directory::{AddressOfRecord, Answering, RING_SECONDS};
-use crate::mailbox::{self, Contents, folder};
+use crate::io::FileRequest;
+use crate::mailbox::{self, Contents, Message, folder};
 use crate::speech::Speech;
 use deposit::Deposit;
 use listen::Listening;
@@ -66,6 +67,12 @@ enum Visit {
 enum Next {
     Stay,
     Go(Speech),
+    /// A file of a message is also to be this message in that folder.
+    Forward {
+        from: String,
+        message: Message,
+        to: String,
+    },
 }
 
 impl Voicemail {
@@ -227,9 +234,21 @@ impl Service for Voicemail {
                 listening.point(call, point, contents, calls)
             }
         };
-        if let Next::Go(speech) = next {
-            calls.say(call, speech);
-            self.visits.insert(call, Visit::Goes);
+        match next {
+            Next::Stay => {}
+            Next::Go(speech) => {
+                calls.say(call, speech);
+                self.visits.insert(call, Visit::Goes);
+            }
+            Next::Forward { from, message, to } => {
+                let has_room = self.boxes.get(&to).is_none_or(|one| one.messages.len() < self.settings.most);
+                if has_room {
+                    calls.file(FileRequest::Copy(from, message.file(&to)));
+                }
+                if let Some(Visit::Hears(listening)) = self.visits.get_mut(&call) {
+                    listening.forwarded(call, has_room, calls);
+                }
+            }
         }
     }
 

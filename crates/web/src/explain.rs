@@ -1,6 +1,6 @@
 //! What became of a call and why, in plain words, from the messages that passed.
 //!
-//! [`Facts`] is what the messages say, put together; the rules in [`RULES`] and [`REMARKS`] make findings of it. A rule
+//! `Facts` is what the messages say, put together; the rules in `RULES` and `REMARKS` make findings of it. A rule
 //! is a line of the table: when it holds, and its words.
 
 mod facts;

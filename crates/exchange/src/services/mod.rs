@@ -1,4 +1,4 @@
-//! Value-added services. Each is a file that implements [`Service`] and a line in [`SERVICES`].
+//! Value-added services. Each is a file that implements `Service` and a line in [`SERVICES`].
 
 mod add;
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Trunks as they are now: where their servers are, whether we are registered there, how many calls they have.
 //!
-//! One shard looks after a trunk ([`keeper`]) and tells the others what it knows of it; calls are begun and counted by all.
+//! One shard looks after a trunk (`keeper`) and tells the others what it knows of it; calls are begun and counted by all.
 
 mod keeper;
 mod line;

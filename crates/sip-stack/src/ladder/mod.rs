@@ -1,6 +1,6 @@
 //! SIP messages as a picture and in plain words, for people: each message is an arrow from one party to another.
 //!
-//! [`Reader`] says what a message between two parties is; [`line`] and [`Picture`] draw it.
+//! [`Reader`] says what a message between two parties is; `line` and [`Picture`] draw it.
 
 mod language;
 mod mask;

@@ -196,13 +196,13 @@ fn has_redundancy(payload: &[u8]) -> Option<bool> {
     Some(middle | side == 1)
 }
 
-/// Bits a second that speech takes with copies of the packets before. At 48 kHz as much as G.711 takes (RFC 7587 §3.1.1 has
+/// Bits a second that speech takes with copies of the packets before. At 48 kHz a little more than G.711 takes (RFC 7587 §3.1.1 has
 /// 28 to 40 kbit/s without copies).
 const fn bits_for(rate: u32) -> i32 {
     match rate {
         ..12_000 => 24_000,
         12_000..24_000 => 32_000,
-        24_000.. => 64_000,
+        24_000.. => 72_000,
     }
 }
 

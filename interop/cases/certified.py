@@ -2,10 +2,9 @@
 
 import subprocess
 
-from cases.lines import NUMBERS, OTHERS, OURS, ROUTE, THEIRS, talk_out, write
+from cases.lines import NUMBERS, OTHERS, OURS, ROUTE, THEIRS, talk_in, talk_out, write
 from harness.carrier import CertifiedCarrier
 from harness.cases import case
-from harness.conversation import converse
 from harness.exchange import Exchange
 from harness.failure import check
 from harness.phones.offhook import Offhook, result
@@ -61,11 +60,7 @@ def office_and_carrier(lab, name="carrier.test"):
 
 @case(seconds=90)
 def a_call_comes_in_from_a_kamailio_that_is_known_by_its_certificate(lab):
-    office, carrier, alice, bob = office_and_carrier(lab)
-    caller = Offhook(lab, carrier, bob, "caller", host=OTHER_LOOPBACK)
-    callee = Offhook(lab, office, alice, "callee")
-    # The Request-URI names the carrier's own domain.
-    converse(caller, callee, target=f"sip:{OURS}@{carrier.domain}")
+    talk_in(lab, *office_and_carrier(lab))
 
 
 @case(seconds=90)

@@ -29,23 +29,28 @@ def three(lab):
     return exchange, accounts
 
 
-@each(TRANSFERS, seconds=120)
-def keys_transfer_the_other_side(lab, calls, called, target, presser):
+def talking(lab, calls, called, target, presser):
+    """Who presses keys in a call, the other one of it, and who may come to it: started, and the first two talk."""
     exchange, (alice, bob, carol) = three(lab)
     pair = [calls(lab, exchange, alice, "caller"), called(lab, exchange, bob, "callee")]
     # Who stays and who comes must not sing alike.
-    carol = target(lab, exchange, carol, "callee" if presser == 1 else "caller")
-    for phone in (*pair, carol):
+    comes = target(lab, exchange, carol, "callee" if presser == 1 else "caller")
+    for phone in (*pair, comes):
         phone.start()
     pair[0].dial(f"sip:1002@{DOMAIN}")
     pair[1].answered()
     time.sleep(1)
-    stays = pair[1 - presser]
-    pair[presser].press("*21003#")
+    return pair[presser], pair[1 - presser], comes
+
+
+@each(TRANSFERS, seconds=120)
+def keys_transfer_the_other_side(lab, calls, called, target, presser):
+    goes, stays, carol = talking(lab, calls, called, target, presser)
+    goes.press("*21003#")
     carol.answered()
     time.sleep(TALK_SECONDS)
     stays.hang_up()
-    for phone in (*pair, carol):
+    for phone in (goes, stays, carol):
         phone.stop()
     tone.prove(stays.recording, carol.hz, HEARD_SECONDS, last=TALK_SECONDS + 1)
     tone.prove(carol.recording, stays.hz, HEARD_SECONDS)
@@ -54,22 +59,14 @@ def keys_transfer_the_other_side(lab, calls, called, target, presser):
 @each([("pjsua2 asks a baresip by keys and leaves it to the one it talked with", Pjsua, Baresip, Baresip, 0),
        ("baresip asks a pjsua2 by keys and leaves it to the one it talked with", Pjsua, Baresip, Pjsua, 1)], seconds=120)
 def keys_ask_before_they_transfer(lab, calls, called, target, presser):
-    exchange, (alice, bob, carol) = three(lab)
-    pair = [calls(lab, exchange, alice, "caller"), called(lab, exchange, bob, "callee")]
-    carol = target(lab, exchange, carol, "callee" if presser == 1 else "caller")
-    for phone in (*pair, carol):
-        phone.start()
-    pair[0].dial(f"sip:1002@{DOMAIN}")
-    pair[1].answered()
-    time.sleep(1)
-    asks, stays = pair[presser], pair[1 - presser]
+    asks, stays, carol = talking(lab, calls, called, target, presser)
     asks.press("*61003#")
     carol.answered()
     time.sleep(TALK_SECONDS)
     asks.hang_up()
     time.sleep(TALK_SECONDS)
     stays.hang_up()
-    for phone in (*pair, carol):
+    for phone in (asks, stays, carol):
         phone.stop()
     tone.prove(asks.recording, carol.hz, HEARD_SECONDS)
     tone.prove(stays.recording, carol.hz, HEARD_SECONDS, last=TALK_SECONDS + 1)

@@ -68,6 +68,13 @@ def office_and_carrier(lab, *more, first=()):
     return office, carrier, alice, bob
 
 
+def talk_in(lab, office, carrier, alice, bob):
+    """Bob, who is the carrier's, calls our number; the Request-URI names the carrier's own domain."""
+    caller = Offhook(lab, carrier, bob, "caller", host=OTHER_LOOPBACK)
+    callee = Offhook(lab, office, alice, "callee")
+    converse(caller, callee, target=f"sip:{OURS}@{carrier.domain}")
+
+
 def talk_out(lab, office, carrier, alice, bob):
     """Alice calls Bob's number, and both hear each other."""
     caller = Offhook(lab, office, alice, "caller")
@@ -114,10 +121,7 @@ def a_call_goes_out_under_our_number_to_a_kamailio_that_knows_us_by_our_address(
 
 @case(seconds=90)
 def a_call_comes_in_from_a_kamailio_that_knows_us_by_our_address(lab):
-    office, carrier, alice, bob = known_by_its_address(lab)
-    caller = Offhook(lab, carrier, bob, "caller", host=OTHER_LOOPBACK)
-    callee = Offhook(lab, office, alice, "callee")
-    converse(caller, callee, target=f"sip:{OURS}@{carrier.domain}")
+    talk_in(lab, *known_by_its_address(lab))
 
 
 @case(seconds=90)

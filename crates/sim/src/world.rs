@@ -309,6 +309,26 @@ impl World {
         self.office.kill_and_restart(self.now);
     }
 
+    /// All users hang up what they have.
+    pub fn hang_up_all(&mut self) {
+        for phone in 0..self.phones.len() {
+            for call in self.phones[phone].ua.calls() {
+                self.command(PhoneId(phone), Command::Hangup { call });
+            }
+        }
+    }
+
+    /// Lets time pass, after which no phone has a call any more, and the exchange keeps nothing.
+    ///
+    /// # Panics
+    /// If something is left.
+    pub fn nothing_is_left_after(&mut self, time: Duration) {
+        self.pass(time);
+        let now = self.now();
+        assert!(self.phones.iter().all(|phone| phone.ua.calls().is_empty()), "a phone still has a call");
+        assert!(self.office.is_idle(), "{:?}", self.office.status(now));
+    }
+
     /// Lets time pass, with all that happens in it.
     pub fn pass(&mut self, time: Duration) {
         let until = self.now + time;

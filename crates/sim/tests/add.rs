@@ -46,10 +46,7 @@ fn hang_up(world: &mut World, phone: PhoneId) {
 }
 
 fn nothing_is_left(world: &mut World) {
-    world.pass(240 * SECOND);
-    let now = world.now();
-    assert!(world.phones.iter().all(|phone| phone.ua.calls().is_empty()), "a phone still has a call");
-    assert!(world.office.is_idle(), "{:?}", world.office.status(now));
+    world.nothing_is_left_after(240 * SECOND);
 }
 
 #[test]

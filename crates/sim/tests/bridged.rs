@@ -37,10 +37,7 @@ fn both_hear(world: &World, alice: PhoneId, bob: PhoneId) {
 /// Everything is over and nothing is left, neither with us nor with them.
 fn nothing_is_left(world: &mut World) {
     world.link = Link::GOOD;
-    world.pass(240 * SECOND);
-    let now = world.now();
-    assert!(world.phones.iter().all(|phone| phone.ua.calls().is_empty()), "a phone still has a call");
-    assert!(world.office.is_idle(), "{:?}", world.office.status(now));
+    world.nothing_is_left_after(240 * SECOND);
 }
 
 fn ended_by(world: &World) -> Vec<EndedBy> {

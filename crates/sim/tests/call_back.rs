@@ -59,10 +59,7 @@ fn talk(world: &World, alice: PhoneId, bob: PhoneId) {
 }
 
 fn nothing_is_left(world: &mut World) {
-    world.pass(2 * MINUTE);
-    let now = world.now();
-    assert!(world.phones.iter().all(|phone| phone.ua.calls().is_empty()), "a phone still has a call");
-    assert!(world.office.is_idle(), "{:?}", world.office.status(now));
+    world.nothing_is_left_after(2 * MINUTE);
 }
 
 #[test]

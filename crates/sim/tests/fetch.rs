@@ -28,10 +28,7 @@ fn phones(seed: u64, shards: u8) -> (World, [PhoneId; 3]) {
 }
 
 fn nothing_is_left(world: &mut World) {
-    world.pass(240 * SECOND);
-    let now = world.now();
-    assert!(world.phones.iter().all(|phone| phone.ua.calls().is_empty()), "a phone still has a call");
-    assert!(world.office.is_idle(), "{:?}", world.office.status(now));
+    world.nothing_is_left_after(240 * SECOND);
 }
 
 #[test]

@@ -68,10 +68,7 @@ fn talks_with(world: &World, alice: PhoneId, other: PhoneId) {
 }
 
 fn nothing_is_left(world: &mut World) {
-    world.pass(240 * SECOND);
-    let now = world.now();
-    assert!(world.phones.iter().all(|phone| phone.ua.calls().is_empty()), "a phone still has a call");
-    assert!(world.office.is_idle(), "{:?}", world.office.status(now));
+    world.nothing_is_left_after(240 * SECOND);
     let ended = |one: &&Event| matches!(one, Event::CallEnded { .. } | Event::CallFailed { .. });
     let started = world.office.events.iter().filter(|one| matches!(one, Event::CallStarted { .. })).count();
     assert_eq!(started, world.office.events.iter().filter(ended).count(), "calls are counted once");

@@ -42,10 +42,7 @@ fn both_hear(world: &World, alice: PhoneId, bob: PhoneId) {
 }
 
 fn nothing_is_left(world: &mut World) {
-    world.pass(240 * SECOND);
-    let now = world.now();
-    assert!(world.phones.iter().all(|phone| phone.ua.calls().is_empty()), "a phone still has a call");
-    assert!(world.office.is_idle(), "{:?}", world.office.status(now));
+    world.nothing_is_left_after(240 * SECOND);
 }
 
 #[test]

@@ -35,11 +35,7 @@ fn callers(world: &World, phone: PhoneId) -> Vec<String> {
 }
 
 fn nothing_is_left(world: &mut World) {
-    for phone in 0..world.phones.len() {
-        for call in world.phones[phone].ua.calls() {
-            world.command(PhoneId(phone), Command::Hangup { call });
-        }
-    }
+    world.hang_up_all();
     world.pass(240 * SECOND);
     let now = world.now();
     assert!(

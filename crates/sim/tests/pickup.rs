@@ -30,15 +30,8 @@ fn three(seed: u64, shards: u8, together: bool) -> (World, [PhoneId; 3]) {
 }
 
 fn nothing_is_left(world: &mut World) {
-    for phone in 0..world.phones.len() {
-        for call in world.phones[phone].ua.calls() {
-            world.command(PhoneId(phone), Command::Hangup { call });
-        }
-    }
-    world.pass(240 * SECOND);
-    let now = world.now();
-    assert!(world.phones.iter().all(|phone| phone.ua.calls().is_empty()), "a phone still has a call");
-    assert!(world.office.is_idle(), "{:?}", world.office.status(now));
+    world.hang_up_all();
+    world.nothing_is_left_after(240 * SECOND);
 }
 
 #[test]

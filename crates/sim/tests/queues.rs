@@ -72,10 +72,7 @@ fn report(world: &mut World) -> QueueReport {
 }
 
 fn nothing_is_left(world: &mut World) {
-    world.pass(240 * SECOND);
-    let now = world.now();
-    assert!(world.phones.iter().all(|phone| phone.ua.calls().is_empty()), "a phone still has a call");
-    assert!(world.office.is_idle(), "{:?}", world.office.status(now));
+    world.nothing_is_left_after(240 * SECOND);
     assert_eq!(report(world).waiting, 0);
 }
 

@@ -74,8 +74,7 @@ impl Core {
             let says = address_of(&uri, party.transport.default_port());
             let Some(owner) = forward.owner else { return };
             // Nearly all calls end here, and cost nothing more.
-            let is_left =
-                !self.forwarding.to.is_empty() && self.forwarding.to.contains_key(&(owner, party.remote));
+            let is_left = self.forwarding.to.contains_key(&(owner, party.remote));
             if says == Some(party.remote) && !is_left {
                 return;
             }

@@ -71,8 +71,9 @@ impl Core {
     }
 
     /// The trunk by which a request for somebody here came, if it came by one. What it says of its sender is never looked
-    /// at: a trunk with addresses is known by these, one with a TLS name by its certificate, one with a password by our Contact, which nobody else has, or a number
-    /// of it, at the addresses of its servers. A carrier may have several trunks at the same addresses.
+    /// at: a trunk with addresses is known by these, one with a TLS name by its certificate, one with a password by our
+    /// Contact, which nobody else has, or a number of it, at the addresses of its servers. A carrier may have several trunks
+    /// at the same addresses.
     pub(super) fn trunk_of(&self, request: &Request, from: &Flow) -> Option<Came<'_>> {
         if self.config.trunks.is_empty() {
             return None;

@@ -22,6 +22,9 @@ pub(super) struct Shape<S> {
     /// What was said lately, in a ring.
     said: [f32; WINDOW],
     at: usize,
+    /// Empty between packets.
+    steps: Vec<[Step; WAYS]>,
+    next: Vec<Way<S>>,
 }
 
 #[derive(Clone, Debug)]
@@ -29,15 +32,23 @@ struct Way<S> {
     /// The newest first.
     errors: [f32; ORDER],
     cost: f32,
-    /// Its last code, and the number of the way that it goes on from.
-    step: (u8, u8),
     state: S,
+}
+
+/// One more sample on a way: the way that it goes on from, the code, and what comes of it.
+#[derive(Clone, Copy, Debug)]
+struct Step {
+    from: usize,
+    code: u8,
+    error: f32,
+    cost: f32,
 }
 
 impl<S: Clone> Shape<S> {
     pub(super) fn new(state: S) -> Self {
-        let way = Way { errors: [0.0; ORDER], cost: 0.0, step: (0, 0), state };
-        Shape { ways: vec![way], weights: [0.0; ORDER], said: [0.0; WINDOW], at: 0 }
+        let way = Way { errors: [0.0; ORDER], cost: 0.0, state };
+        let (steps, next) = (Vec::new(), Vec::new());
+        Shape { ways: vec![way], weights: [0.0; ORDER], said: [0.0; WINDOW], at: 0, steps, next }
     }
 
     /// Appends the codes of `samples` to `out`.
@@ -47,35 +58,56 @@ impl<S: Clone> Shape<S> {
         quantiser: &impl Quantiser<State = S>,
         out: &mut Vec<u8>,
     ) {
-        let mut steps = Vec::with_capacity(samples.len());
-        let mut next = Vec::with_capacity(2 * WAYS);
         for piece in samples.chunks(STEP) {
             self.listen(piece);
             for sample in piece {
-                for (number, way) in (0..).zip(&self.ways) {
-                    way.go_on(*sample, &self.weights, quantiser, number, &mut next);
-                }
-                next.sort_unstable_by(|one, other| one.cost.total_cmp(&other.cost));
-                next.truncate(WAYS);
-                for way in &mut next {
-                    quantiser.chosen(&mut way.state, way.step.0);
-                }
-                std::mem::swap(&mut self.ways, &mut next);
-                next.clear();
-                steps.push(std::array::from_fn::<_, WAYS, _>(|n| {
-                    self.ways.get(n).map_or((0, 0), |way| way.step)
-                }));
+                self.go_on(*sample, quantiser);
             }
         }
         let start = out.len();
         out.resize(start + samples.len(), 0);
         let mut way = 0;
-        for (code, step) in out[start..].iter_mut().zip(&steps).rev() {
-            (*code, way) = (step[way].0, usize::from(step[way].1));
+        for (code, steps) in out[start..].iter_mut().zip(&self.steps).rev() {
+            (*code, way) = (steps[way].code, steps[way].from);
         }
         // What is sent is decided.
+        self.steps.clear();
         self.ways.truncate(1);
         self.ways[0].cost = 0.0;
+    }
+
+    /// Takes the best steps of all ways.
+    fn go_on(&mut self, sample: i16, quantiser: &impl Quantiser<State = S>) {
+        let mut best = [Step { from: 0, code: 0, error: 0.0, cost: f32::INFINITY }; WAYS];
+        for (from, way) in self.ways.iter().enumerate() {
+            let pull: f32 = way.errors.iter().zip(&self.weights).map(|(error, weight)| error * weight).sum();
+            let aim = f32::from(sample) - pull;
+            // The cast saturates.
+            for (code, heard) in quantiser.nearest(&way.state, aim.round() as i16) {
+                let heard = f32::from(heard);
+                let cost = way.cost + (heard - aim).powi(2);
+                let place = best.iter().take_while(|better| better.cost <= cost).count();
+                if let Some(worse) = best.get_mut(place..)
+                    && !worse.is_empty()
+                {
+                    worse.rotate_right(1);
+                    worse[0] = Step { from, code, error: heard - f32::from(sample), cost };
+                }
+            }
+        }
+        for step in best {
+            let Way { errors: before, state, .. } = &self.ways[step.from];
+            let mut errors = [0.0; ORDER];
+            errors[1..].copy_from_slice(&before[..ORDER - 1]);
+            // Where the code has no place for the sound, as above its loudest, the error is not to be paid back.
+            errors[0] = if step.error.abs() > LARGEST { 0.0 } else { step.error };
+            let mut state = state.clone();
+            quantiser.chosen(&mut state, step.code);
+            self.next.push(Way { errors, cost: step.cost, state });
+        }
+        std::mem::swap(&mut self.ways, &mut self.next);
+        self.next.clear();
+        self.steps.push(best);
     }
 
     /// What the quantiser remembers, once a piece is encoded.
@@ -102,32 +134,6 @@ impl<S: Clone> Shape<S> {
         let r: [f32; ORDER + 1] = std::array::from_fn(|lag| product(&window[lag..], &window[..WINDOW - lag]));
         // In silence every error counts for itself.
         if r[0] < QUIET { [0.0; ORDER] } else { predictor(&r) }
-    }
-}
-
-impl<S: Clone> Way<S> {
-    /// Appends both ways to go on from here.
-    fn go_on(
-        &self,
-        sample: i16,
-        weights: &[f32; ORDER],
-        quantiser: &impl Quantiser<State = S>,
-        number: u8,
-        next: &mut Vec<Self>,
-    ) {
-        let pull: f32 = self.errors.iter().zip(weights).map(|(error, weight)| error * weight).sum();
-        let aim = f32::from(sample) - pull;
-        // The cast saturates.
-        for (code, heard) in quantiser.nearest(&self.state, aim.round() as i16) {
-            let heard = f32::from(heard);
-            let error = heard - f32::from(sample);
-            let mut errors = [0.0; ORDER];
-            errors[1..].copy_from_slice(&self.errors[..ORDER - 1]);
-            // Where the code has no place for the sound, as above its loudest, the error is not to be paid back.
-            errors[0] = if error.abs() > LARGEST { 0.0 } else { error };
-            let cost = self.cost + (heard - aim).powi(2);
-            next.push(Way { errors, cost, step: (code, number), state: self.state.clone() });
-        }
     }
 }
 
@@ -162,7 +168,7 @@ fn product(one: &[f32], other: &[f32]) -> f32 {
 }
 
 const ORDER: usize = 10;
-/// How many ways are pursued.
+/// How many ways are pursued: no more than the steps from one.
 const WAYS: usize = 2;
 const LANES: usize = 8;
 /// 20 ms.

@@ -2,11 +2,11 @@
 
 use super::{FAR, Playing, Playout, stretch};
 
-/// What is to be done to the length of the sound: at most so many samples, even where it does not fit well.
+/// What is to be done to the length of the sound: at most so many samples, and whether even where it does not fit well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {
     None,
-    Shrink { most: i64, force: bool },
+    Shrink { most: i64 },
     Stretch { most: i64, force: bool },
 }
 
@@ -31,9 +31,9 @@ impl Playout {
             Change::Stretch { most: if rest < shortest { frame } else { rest }, force: far }
         } else if slack >= target + frame + self.per_ms {
             // What is over is not worth a broken word: pauses and vowels take it away.
-            Change::Shrink { most: i64::MAX, force: false }
+            Change::Shrink { most: i64::MAX }
         } else if waste >= shortest {
-            Change::Shrink { most: waste, force: false }
+            Change::Shrink { most: waste }
         } else {
             Change::None
         };
@@ -47,8 +47,8 @@ impl Playout {
         let most = |samples: i64| usize::try_from(samples).unwrap_or(usize::MAX);
         let mut used = out.len();
         match change {
-            Change::Shrink { most: limit, force } => {
-                if let Some(less) = stretch::shrink(&self.queue, self.per_ms, most(limit), force, out) {
+            Change::Shrink { most: limit } => {
+                if let Some(less) = stretch::shrink(&self.queue, self.per_ms, most(limit), out) {
                     used += less;
                     self.counts.shrunk += less as u64;
                     playing.lag -= less as f64;

@@ -12,10 +12,9 @@ pub(super) fn shortest(per_ms: i64) -> i64 {
 }
 
 /// Fills `out` from more sound than it holds. Returns how many samples were left out; so many more than it
-/// holds are used up, at most `most`. `None`, and nothing done, where the sound does not fit itself well or is too short;
-/// `force` does it even badly.
-pub(super) fn shrink(sound: &[i16], per_ms: i64, most: usize, force: bool, out: &mut [i16]) -> Option<usize> {
-    let (lag, joint) = (best_lag(sound, per_ms, most, force)?, per_ms as usize * JOINT_MS);
+/// holds are used up, at most `most`. `None`, and nothing done, where the sound does not fit itself well or is too short.
+pub(super) fn shrink(sound: &[i16], per_ms: i64, most: usize, out: &mut [i16]) -> Option<usize> {
+    let (lag, joint) = (best_lag(sound, per_ms, most, false)?, per_ms as usize * JOINT_MS);
     let rest = sound.get(lag..lag + out.len()).filter(|rest| rest.len() > joint)?;
     out.copy_from_slice(rest);
     for n in 0..joint {
@@ -25,7 +24,7 @@ pub(super) fn shrink(sound: &[i16], per_ms: i64, most: usize, force: bool, out: 
 }
 
 /// Fills `out` from less sound than it holds; as much must be there. Returns how many samples were added; so
-/// many less than it holds are used up. `None` as with [`shrink`].
+/// many less than it holds are used up. `None` as with [`shrink`]; `force` does it even badly.
 pub(super) fn stretch(
     sound: &[i16],
     per_ms: i64,

@@ -36,14 +36,14 @@ impl Timing {
         if samples > 0 {
             self.packet = samples;
         }
-        let held_up = !self.recent.is_empty() && transit - self.base() > self.spread.max(10 * self.per_ms);
+        let late = transit - self.base();
+        let held_up = !self.recent.is_empty() && late > self.spread.max(10 * self.per_ms);
         // Packets that were held up together are one event, or a single stall would be taken for jitter.
         let together = matches!(self.last, Some((before, true)) if arrival - before < self.per_ms * TOGETHER);
         self.last = Some((arrival, held_up));
         if together && held_up {
             return;
         }
-        let late = transit - self.base();
         if held_up && (STALL..=LONGEST_STALL).contains(&(late / self.per_ms)) {
             self.stall = Some((arrival, late.max(self.after_stall(arrival))));
         }

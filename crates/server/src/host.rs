@@ -15,8 +15,10 @@ use crate::signal_thread::SignalThread;
 
 /// A shard with what its wakers wake; it may go from thread to thread.
 pub(crate) struct Station {
-    pub(crate) work: SignalThread,
-    pub(crate) poller: Poller,
+    work: SignalThread,
+    poller: Poller,
+    /// Whether it was called while the thread slept.
+    called: bool,
 }
 
 /// A signal thread and the shards that it runs now.
@@ -95,7 +97,7 @@ impl Host {
     /// When the system no longer lets it wait.
     pub(crate) fn run(mut self, mut poller: Poller) -> io::Result<()> {
         if self.roster.ways.len() == 1 {
-            let Some(Station { work, poller }) = self.stations.pop() else {
+            let Some(Station { work, poller, .. }) = self.stations.pop() else {
                 return Ok(());
             };
             return work.run(poller);
@@ -123,7 +125,7 @@ impl Host {
             let mut left =
                 self.stations.iter().map(|station| station.work.left(now)).min().unwrap_or_default();
             if let Some(rest) = pace.rest(now) {
-                clock::pause(rest.min(left));
+                clock::pause(rest);
                 left = Duration::ZERO;
             }
             for station in &self.stations {
@@ -134,6 +136,10 @@ impl Host {
             poller.wait(Some(left), &mut ready)?;
             let now = clock::now();
             meter.wakes(now);
+            for station in &mut self.stations {
+                // Before any of them has something for another, which need not be woken for it.
+                station.called = station.poller.wakes_up();
+            }
             for station in &mut self.stations {
                 if station.wakes_up(&ready) || station.work.left(now).is_zero() {
                     pace.note(station.work.turn(&poller, &mut batch, &ready)?);
@@ -202,6 +208,11 @@ impl Drop for Host {
 }
 
 impl Station {
+    /// A shard that is at work nowhere yet.
+    pub(crate) fn new(work: SignalThread, poller: Poller) -> Self {
+        Self { work, poller, called: false }
+    }
+
     /// Its tokens at the poller of its thread: one for each socket, the last for its wakers.
     fn tokens(&self) -> std::ops::RangeInclusive<u64> {
         let base = u64::from(self.work.number) << 16;
@@ -218,12 +229,12 @@ impl Station {
     }
 
     /// Whether one of its sockets is ready or somebody called it.
-    fn wakes_up(&self, ready: &[Ready]) -> bool {
+    fn wakes_up(&mut self, ready: &[Ready]) -> bool {
         let tokens = self.tokens();
         if ready.iter().any(|one| one.token == *tokens.end()) {
             self.poller.empty();
         }
-        self.poller.wakes_up() || ready.iter().any(|one| tokens.contains(&one.token))
+        self.called | self.poller.wakes_up() || ready.iter().any(|one| tokens.contains(&one.token))
     }
 }
 

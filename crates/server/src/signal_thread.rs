@@ -119,7 +119,8 @@ impl SignalThread {
             let now = clock::now();
             let mut left = self.left(now);
             if let Some(rest) = pace.rest(now) {
-                clock::pause(rest.min(left));
+                // Deadlines wait too: nearly each message sets one that would end a rest some time later.
+                clock::pause(rest);
                 left = Duration::ZERO;
             }
             poller.wait(Some(left), &mut ready)?;
@@ -150,11 +151,14 @@ impl SignalThread {
         self.udp.iter().try_for_each(|socket| poller.remove(socket))
     }
 
-    /// How long it may sleep at `now`.
+    /// How long it may sleep at `now`; several deadlines that lie close together wait for the last of them.
     pub(crate) fn left(&self, now: Instant) -> Duration {
         let tick = self.state.tick.unwrap_or(now);
         let deadline = self.shard.next_deadline().map_or(tick, |deadline| deadline.min(tick));
-        deadline.saturating_duration_since(now)
+        match deadline.saturating_duration_since(now) {
+            Duration::ZERO => Duration::ZERO,
+            left => left.max(CLOSE),
+        }
     }
 
     /// Whether it was told to end.
@@ -220,11 +224,14 @@ impl SignalThread {
                 Err(error) if is_passing(&error) => continue,
                 Err(error) => return Err(error),
             };
-            self.state.came += count;
             self.measures.datagrams_received.fetch_add(count as u64, Relaxed);
             let now = clock::now();
             let datagrams = batch.iter_owned().map(|one| (flow_of(&one), one.payload));
             self.others.sort(datagrams, &mut self.state.own);
+            if count > 0 {
+                // The others count what is theirs.
+                self.state.came += self.state.own.len().max(1);
+            }
             self.take_facts(now);
             let unix = self.epoch.unix(now);
             let mut own = std::mem::take(&mut self.state.own);
@@ -236,10 +243,11 @@ impl SignalThread {
                 self.shard.handle(now, Input::Datagram { flow, bytes }, &mut self.state.out);
             }
             self.state.own = own;
-            self.flush(poller);
             if count < batch.capacity() {
+                // What it led to leaves with what came from others.
                 return Ok(false);
             }
+            self.flush(poller);
         }
         Ok(ready.readable)
     }
@@ -517,3 +525,5 @@ const ROUNDS: usize = 8;
 /// After so many messages of a batch what they led to goes out: the first of a full batch need not wait for the last.
 const TOGETHER: usize = 16;
 const MOST_AT_ONCE: usize = 256;
+/// How late a deadline may be.
+const CLOSE: Duration = Duration::from_millis(2);

@@ -522,7 +522,7 @@ fn start_threads(
     let listeners = Listeners { media: media_files, shards: folders };
     let files = spawn("offhook-files", move || writer.run(&file_works, listeners))?;
     let (media, media_ended) = media.wake_up(media_thread);
-    let stations = works.into_iter().zip(pollers).map(|(work, poller)| Station { work, poller }).collect();
+    let stations = works.into_iter().zip(pollers).map(|(work, poller)| Station::new(work, poller)).collect();
     let hosts = Host::all(signal.iter().map(|thread| thread.waker.clone()).collect(), stations);
     let woken = signal.into_iter().zip(hosts).map(|(thread, host)| thread.wake_up(host));
     let (signal, mut ended): (Vec<_>, Vec<_>) = woken.unzip();

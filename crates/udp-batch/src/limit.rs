@@ -23,5 +23,10 @@ pub fn raise_open_files() -> io::Result<Option<u64>> {
     Ok(maximum)
 }
 
+/// How many files the process may have open; `None`: no limit.
+pub(crate) fn open_files() -> Option<u64> {
+    getrlimit(Resource::Nofile).current
+}
+
 /// Files that there is room for from the start; their places take 128 KiB in the kernel.
 const ROOM: i32 = 16_384;

@@ -7,6 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 #[cfg(target_os = "linux")]
+use socket2::SockFilter;
+
+#[cfg(target_os = "linux")]
 use crate::linux as system;
 #[cfg(not(target_os = "linux"))]
 use crate::portable as system;
@@ -33,9 +36,9 @@ pub struct SocketOptions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BufferSizes {
     /// For datagrams that wait to be received.
-    pub receive: usize,
+    pub receive: u32,
     /// For datagrams that wait to be sent.
-    pub send: usize,
+    pub send: u32,
 }
 
 /// A non-blocking UDP socket.
@@ -48,6 +51,7 @@ pub struct BatchSocket {
     /// Whether the kernel knows the socket as IPv6, so that it wants IPv4 addresses mapped.
     v6: bool,
     buffers: BufferSizes,
+    dscp: Option<u8>,
     dropped: AtomicU64,
 }
 
@@ -81,20 +85,53 @@ impl BatchSocket {
             mark(&socket, address.is_ipv6(), dscp);
         }
         socket.bind(&address.into())?;
-        Self::from_bound(socket.into())
+        Self::from_bound(socket.into(), options.dscp)
     }
 
-    fn from_bound(socket: UdpSocket) -> io::Result<Self> {
+    /// A second socket on the same port, of the address `local`, for one peer alone: what that peer sends comes to it
+    /// from then on, what others send stays with this one. The port stays closed to everybody else.
+    ///
+    /// # Errors
+    /// As `bind(2)` and `connect(2)`.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn twin(&self, local: IpAddr, peer: SocketAddr) -> io::Result<Self> {
+        let (address, peer) = (SocketAddr::new(local, self.local.port()), canonical(peer));
+        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+        socket.set_nonblocking(true)?;
+        system::prepare(&socket, address.is_ipv6(), false)?;
+        let options = SocketOptions {
+            receive_buffer: Some(self.buffers.receive as usize),
+            send_buffer: Some(self.buffers.send as usize),
+            ..SocketOptions::default()
+        };
+        set_buffers(&socket, &options);
+        // What comes before it is connected would pass for the peer's.
+        socket.attach_filter(&[SockFilter::new(BPF_RET, 0, 0, 0)])?;
+        let original = SockRef::from(&self.socket);
+        if let Some(dscp) = self.dscp {
+            mark(&socket, address.is_ipv6(), dscp);
+        }
+        original.set_reuse_address(true)?;
+        socket.set_reuse_address(true)?;
+        let bound = socket.bind(&address.into()).and_then(|()| socket.connect(&peer.into()));
+        original.set_reuse_address(false)?;
+        bound?;
+        socket.set_reuse_address(false)?;
+        socket.detach_filter()?;
+        Self::from_bound(socket.into(), self.dscp)
+    }
+
+    fn from_bound(socket: UdpSocket, dscp: Option<u8>) -> io::Result<Self> {
         let bound = socket.local_addr()?;
         let reference = SockRef::from(&socket);
         // Linux doubles what it is asked for, to count its own bookkeeping, and reports the double.
         let share = if cfg!(target_os = "linux") { 2 } else { 1 };
         let buffers = BufferSizes {
-            receive: reference.recv_buffer_size()? / share,
-            send: reference.send_buffer_size()? / share,
+            receive: (reference.recv_buffer_size()? / share) as u32,
+            send: (reference.send_buffer_size()? / share) as u32,
         };
         let (local, v6) = (canonical(bound), bound.is_ipv6());
-        Ok(Self { socket, local, v6, buffers, dropped: AtomicU64::new(0) })
+        Ok(Self { socket, local, v6, buffers, dscp, dropped: AtomicU64::new(0) })
     }
 
     /// The address it is bound to, with the real port.
@@ -235,6 +272,10 @@ impl std::os::fd::AsFd for BatchSocket {
         self.socket.as_fd()
     }
 }
+
+/// The instruction that ends a filter with how many octets to keep (`BPF_RET | BPF_K`).
+#[cfg(target_os = "linux")]
+const BPF_RET: u16 = 6;
 
 /// An address as upper layers see it: an IPv4 address mapped into IPv6 becomes IPv4 again.
 pub fn canonical(address: SocketAddr) -> SocketAddr {

@@ -9,6 +9,7 @@ mod buffers;
 mod plain;
 #[allow(unsafe_code)]
 mod ring;
+mod twin;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -17,6 +18,7 @@ use std::time::Duration;
 use crate::{BatchSocket, Poller};
 use plain::Plain;
 use ring::Ring;
+use twin::Twin;
 
 /// How a [`SocketSet`] reaches the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,7 +135,7 @@ impl SocketSet {
         }
     }
 
-    /// The next datagram of those for which [`SocketSet::wait`] returned; `None`: wait again.
+    /// The next datagram of those for which [`SocketSet::wait`] returned; `None`: wait again. Empty ones may be left out.
     #[allow(clippy::should_implement_trait)] // It lends what it returns, which an iterator cannot.
     pub fn next(&mut self) -> Option<Arrival<'_>> {
         match &mut self.way {
@@ -185,6 +187,10 @@ struct Line {
     generation: u32,
     /// The address of ours that its peer knows, where the socket is bound to all of them.
     known_as: Option<IpAddr>,
+    /// A mark of the address to which it passed on last, and how often in a row.
+    to: u32,
+    times: u32,
+    twin: Option<Box<Twin>>,
 }
 
 impl Lines {
@@ -193,8 +199,15 @@ impl Lines {
         if self.lines.len() <= place {
             self.lines.resize_with(place + 1, || None);
         }
-        self.generation = self.generation.wrapping_add(1) & GENERATIONS;
-        self.lines[place] = Some(Box::new(Line { socket, generation: self.generation, known_as: None }));
+        let generation = self.next_generation();
+        let line = Line { socket, generation, known_as: None, to: 0, times: 0, twin: None };
+        self.lines[place] = Some(Box::new(line));
+        generation
+    }
+
+    /// A number for another socket; 0 is nobody's.
+    fn next_generation(&mut self) -> u32 {
+        self.generation = (self.generation % GENERATIONS) + 1;
         self.generation
     }
 

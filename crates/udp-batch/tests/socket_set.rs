@@ -147,6 +147,87 @@ fn ipv6_passes() {
 }
 
 #[test]
+fn a_peer_of_long_standing_changes_nothing_for_others() {
+    for address in ["127.0.0.1:0", "0.0.0.0:0", "[::]:0"] {
+        each_way(Duration::ZERO, |set| {
+            let (a, b, moved, stranger) = (phone(), phone(), phone(), phone());
+            let (port_a, port_b) = (open(set, 0, address), open(set, 1, address));
+            let home = |port: SocketAddr| SocketAddr::new("127.0.0.1".parse().unwrap(), port.port());
+            let talk = |set: &mut SocketSet, a: &UdpSocket, times| {
+                for round in 0..times {
+                    eprintln!("{address} {round} {:?}", set.method());
+                    a.send_to(&[round, 1], home(port_a)).unwrap();
+                    b.send_to(&[round, 2], home(port_b)).unwrap();
+                    let to = [b.local_addr().unwrap(), a.local_addr().unwrap()];
+                    cross(set, 2, |token| Some((1 - token, to[token as usize])));
+                    assert_eq!(hear(&b), (vec![round, 1], home(port_b)));
+                    assert_eq!(hear(a), (vec![round, 2], home(port_a)));
+                }
+            };
+            for _ in 0..3 {
+                talk(set, &a, 100);
+                // Others are still heard there, and none of them can take the port.
+                stranger.send_to(b"hello", home(port_a)).unwrap();
+                assert_eq!(take(set, 1), [(0, stranger.local_addr().unwrap(), b"hello".to_vec(), false)]);
+                assert!(BatchSocket::bind(port_a, &SocketOptions::default()).is_err());
+                assert!(BatchSocket::bind(home(port_a), &SocketOptions::default()).is_err());
+                talk(set, &moved, 100);
+                for len in [1, LONGEST, LONGEST + 1, 20_000] {
+                    // An empty one may be left out, and silences nobody.
+                    moved.send_to(b"", home(port_a)).unwrap();
+                    moved.send_to(&vec![7; len], home(port_a)).unwrap();
+                    let mut got = Vec::new();
+                    while got.is_empty() {
+                        set.wait(Some(PATIENCE)).unwrap();
+                        while let Some(one) = set.next() {
+                            got.extend(
+                                (!one.payload.is_empty()).then_some((one.payload.len(), one.truncated)),
+                            );
+                        }
+                    }
+                    assert_eq!(got, [(len.min(LONGEST), len > LONGEST)]);
+                }
+            }
+            set.close(0);
+            assert!(BatchSocket::bind(home(port_a), &SocketOptions::default()).is_ok());
+        });
+    }
+}
+
+#[test]
+fn a_peer_that_comes_back_to_its_port_is_reached_again() {
+    each_way(Duration::ZERO, |set| {
+        let (a, mut b) = (phone(), phone());
+        let port = open(set, 0, "127.0.0.1:0");
+        let to = b.local_addr().unwrap();
+        for round in 0..200_u8 {
+            if round % 50 == 49 {
+                drop(b);
+                for _ in 0..5 {
+                    a.send_to(b"lost", port).unwrap();
+                    cross(set, 1, |_| Some((0, to)));
+                }
+                b = UdpSocket::bind(to).unwrap();
+                b.set_read_timeout(Some(PATIENCE)).unwrap();
+                // The news that nobody is there may cost one more.
+                a.send_to(&[round], port).unwrap();
+                cross(set, 1, |_| Some((0, to)));
+            }
+            a.send_to(&[round], port).unwrap();
+            cross(set, 1, |_| Some((0, to)));
+            let mut heard = hear(&b).0;
+            if round % 50 == 49 {
+                b.set_nonblocking(true).unwrap();
+                while b.recv(&mut [0; 9]).is_ok() {}
+                b.set_nonblocking(false).unwrap();
+                heard = vec![round];
+            }
+            assert_eq!(heard, [round]);
+        }
+    });
+}
+
+#[test]
 fn a_long_datagram_says_that_it_was_cut() {
     each_way(Duration::ZERO, |set| {
         let port = open(set, 0, "127.0.0.1:0");

@@ -38,6 +38,30 @@ pub(super) struct Buffers {
 #[derive(Debug)]
 pub(super) struct Taken(u16);
 
+/// Where in a slot the payload is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part {
+    at: usize,
+    pub(super) len: usize,
+}
+
+impl Part {
+    /// What a message brought that was received with its source.
+    pub(super) fn of_message(len: usize) -> Self {
+        Self { at: PAYLOAD_AT, len }
+    }
+
+    /// What a connected socket brought.
+    pub(super) fn alone(len: usize) -> Self {
+        Self { at: 0, len }
+    }
+
+    /// Where there is room for an address and control messages.
+    fn aside(self) -> usize {
+        if self.at == 0 { LONGEST } else { NAME_AT }
+    }
+}
+
 /// What `sendmsg(2)` needs beside the payload.
 #[repr(C)]
 struct Message {
@@ -146,16 +170,15 @@ impl Buffers {
         unsafe { slice::from_raw_parts(self.slot(slot), FILLED) }
     }
 
-    /// The first `len` bytes of the payload, and where they are.
-    pub(super) fn payload(&self, slot: &Taken, len: usize) -> &[u8] {
-        let filled = self.filled(slot);
-        filled.get(PAYLOAD_AT..PAYLOAD_AT + len.min(LONGEST)).unwrap_or_default()
+    /// The payload.
+    pub(super) fn payload(&self, slot: &Taken, part: Part) -> &[u8] {
+        self.filled(slot).get(part.at..part.at + part.len.min(LONGEST)).unwrap_or_default()
     }
 
-    /// Puts another payload in the place of the one that came; `false`: it does not fit, and nothing has changed.
-    pub(super) fn replace(&mut self, slot: &Taken, payload: &[u8]) -> bool {
+    /// Puts another payload in the place of the one that came; `None`: it does not fit, and nothing has changed.
+    pub(super) fn replace(&mut self, slot: &Taken, payload: &[u8]) -> Option<Part> {
         if payload.len() > LONGEST {
-            return false;
+            return None;
         }
         // SAFETY: the slot is ours and `self` is borrowed alone, so nobody reads or writes it; the part of it for the
         // payload has room for LONGEST bytes, and `payload` lies elsewhere, as a slot is never lent while it is changed.
@@ -163,28 +186,28 @@ impl Buffers {
             let place = self.slot(slot).add(PAYLOAD_AT);
             ptr::copy_nonoverlapping(payload.as_ptr(), place, payload.len());
         }
-        true
+        Some(Part { at: PAYLOAD_AT, len: payload.len() })
     }
 
-    /// Puts a destination where the source was, and returns it there.
-    pub(super) fn address(&mut self, slot: &Taken, to: &KernelAddress) -> *const libc::sockaddr {
-        self.write(slot, NAME_AT, to.bytes()).cast()
+    /// Puts a destination beside the payload, and returns it there.
+    pub(super) fn address(&mut self, slot: &Taken, part: Part, to: &KernelAddress) -> *const libc::sockaddr {
+        self.write(slot, part.aside(), to.bytes()).cast()
     }
 
     /// Puts a whole message for `sendmsg` into the slot, and returns it there.
     pub(super) fn message(
         &mut self,
         slot: &Taken,
-        len: usize,
+        at: Part,
         (to, to_len): (&KernelAddress, u32),
         (control, control_len): (&Control, usize),
     ) -> *const libc::msghdr {
-        let payload = self.payload(slot, len);
+        let payload = self.payload(slot, at);
         let part = libc::iovec { iov_base: payload.as_ptr().cast_mut().cast(), iov_len: payload.len() };
         let mut header = crate::linux::empty_message();
-        header.msg_name = self.write(slot, NAME_AT, to.bytes()).cast();
+        header.msg_name = self.write(slot, at.aside(), to.bytes()).cast();
         header.msg_namelen = to_len;
-        header.msg_control = self.write(slot, CONTROL_AT, control.bytes()).cast();
+        header.msg_control = self.write(slot, at.aside() + NAME_LEN, control.bytes()).cast();
         header.msg_controllen = control_len as _;
         header.msg_iovlen = 1;
         // SAFETY: the end of a slot that is ours, kept free for this, large enough and aligned.
@@ -235,8 +258,7 @@ const FORGET: u32 = 1_024;
 const SLOT: usize = 2_048;
 /// A slot begins with `struct io_uring_recvmsg_out`; then come name, control messages, payload.
 const NAME_AT: usize = 16;
-const CONTROL_AT: usize = NAME_AT + NAME_LEN;
-const PAYLOAD_AT: usize = CONTROL_AT + CONTROL_LEN;
+const PAYLOAD_AT: usize = NAME_AT + NAME_LEN + CONTROL_LEN;
 /// The part that the kernel fills.
 const FILLED: usize = PAYLOAD_AT + LONGEST;
 const ENTRIES: usize = SLOTS * size_of::<BufRingEntry>();

@@ -10,10 +10,12 @@ use std::time::Duration;
 use io_uring::types::{CancelBuilder, Fd, Fixed, RecvMsgOut, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
 
-use super::buffers::{Buffers, CONTROL_LEN, GROUP, NAME_LEN, Taken};
-use super::{Arrival, Lines};
+use super::buffers::{Buffers, CONTROL_LEN, GROUP, NAME_LEN, Part, Taken};
+use super::twin::Twin;
+use super::{Arrival, LONGEST, Lines};
 use crate::control::{Control, Notes};
 use crate::kernel_address::KernelAddress;
+use crate::limit::open_files;
 use crate::{BatchSocket, Poller, canonical};
 
 /// A request to a socket by its place in the ring's table, or else by its descriptor.
@@ -40,13 +42,18 @@ pub(super) struct Ring {
     pacing: Duration,
     /// Sockets of smaller numbers are in the ring's own table, where a request finds them for less.
     registered: u32,
+    /// Places in the table for twins that nobody has.
+    vacant: Vec<u32>,
+    /// Twins have no larger descriptors, so that the process keeps most of those it may have for other sockets.
+    largest: u64,
     /// Datagrams that came since the last wait.
     brought: usize,
     current: Option<Current>,
     /// Slots whose datagrams are queued to leave.
     leaving: Vec<Taken>,
-    /// Sockets whose lasting request has ended, with their generations: another may have the number by then.
-    unarmed: Vec<(u32, u32)>,
+    /// Sockets whose lasting request has ended, by what it was for, with their generations: another may have the number by
+    /// then.
+    unarmed: Vec<(u8, u32, u32)>,
 }
 
 /// The datagram that was returned last.
@@ -55,7 +62,7 @@ struct Current {
     slot: Taken,
     token: u32,
     source: SocketAddr,
-    len: usize,
+    part: Part,
     truncated: bool,
 }
 
@@ -73,6 +80,7 @@ impl Ring {
         };
         // Without the table, which needs as many descriptors to be allowed, all go by their descriptors.
         let table = REGISTERED.into_iter().find(|size| ring.submitter().register_files_sparse(*size).is_ok());
+        let registered = table.unwrap_or(0) / 2;
         let mut message = Box::new(crate::linux::empty_message());
         message.msg_namelen = NAME_LEN as u32;
         message.msg_controllen = CONTROL_LEN as _;
@@ -83,7 +91,9 @@ impl Ring {
             poller,
             lines: Lines::default(),
             pacing,
-            registered: table.unwrap_or(0),
+            registered,
+            vacant: (registered..2 * registered).rev().collect(),
+            largest: open_files().map_or(u64::MAX, |most| most / 4),
             brought: 0,
             current: None,
             leaving: Vec::new(),
@@ -98,26 +108,69 @@ impl Ring {
         self.close(token);
         let descriptor = socket.as_fd().as_raw_fd();
         self.lines.insert(token, socket);
-        self.register(token, descriptor).and_then(|()| self.arm(token)).inspect_err(|_| {
+        let registered = if token < self.registered { self.register(token, descriptor) } else { Ok(()) };
+        registered.and_then(|()| self.arm(RECEIVE, token)).inspect_err(|_| {
             self.lines.remove(token);
         })
     }
 
     pub(super) fn close(&mut self, token: u32) {
-        if self.lines.get(token).is_none() {
-            return;
-        }
+        self.disconnect(token);
+        let Some(generation) = self.lines.get(token).map(|line| line.generation) else { return };
+        let place = (token < self.registered).then_some(token);
+        self.forget(tag(RECEIVE, generation, token), place);
+        self.lines.remove(token);
+        self.complete();
+    }
+
+    /// Ends what is under way for a socket that is about to be closed.
+    fn forget(&mut self, request: u64, place: Option<u32>) {
         // What is queued names sockets by descriptors, which may soon mean other sockets.
         let _ = self.submit();
-        let Some(line) = self.lines.remove(token) else { return };
-        let request = CancelBuilder::user_data(tag(RECEIVE, line.generation, token));
         // There is none if it has just ended.
-        let _ = self.ring.submitter().register_sync_cancel(None, request);
-        let _ = self.register(token, NOBODY);
-        drop(line);
-        // The request lets go of the socket when it is completed, which happens in here.
+        let _ = self.ring.submitter().register_sync_cancel(None, CancelBuilder::user_data(request));
+        if let Some(place) = place {
+            let _ = self.register(place, NOBODY);
+        }
+    }
+
+    /// A request lets go of its socket when it is completed, which happens in here.
+    fn complete(&self) {
         // SAFETY: without an argument nothing is read or written but the rings.
         let _ = unsafe { self.ring.submitter().enter::<libc::sigset_t>(0, 0, GET_EVENTS, None) };
+    }
+
+    /// Gives the peer of a line a socket of its own, if there is one to be had.
+    fn connect(&mut self, token: u32, peer: SocketAddr) {
+        let Some(socket) = self.lines.get(token).and_then(|line| line.connected(peer)) else { return };
+        let descriptor = socket.as_fd().as_raw_fd();
+        if u64::try_from(descriptor).is_ok_and(|number| number > self.largest) {
+            return;
+        }
+        let Some(place) = self.vacant.pop() else { return };
+        if self.register(place, descriptor).is_err() {
+            return self.vacant.push(place);
+        }
+        let generation = self.lines.next_generation();
+        if let Some(line) = self.lines.get_mut(token) {
+            line.twin = Some(Box::new(Twin { socket, peer, place, generation }));
+        }
+        if self.arm(RECEIVE_TWIN, token).is_err() {
+            self.unarmed.push((RECEIVE_TWIN, token, generation));
+        }
+    }
+
+    /// Lets the peer of a line come to the line's own socket again.
+    fn disconnect(&mut self, token: u32) {
+        let twin = self.lines.get_mut(token).and_then(|line| {
+            line.times = 0;
+            line.twin.take()
+        });
+        let Some(twin) = twin else { return };
+        self.forget(tag(RECEIVE_TWIN, twin.generation, token), Some(twin.place));
+        self.vacant.push(twin.place);
+        drop(twin);
+        self.complete();
     }
 
     pub(super) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
@@ -126,9 +179,8 @@ impl Ring {
         self.buffers.note(std::mem::take(&mut self.brought));
         self.buffers.provide();
         let mut unarmed = std::mem::take(&mut self.unarmed);
-        unarmed.retain(|(token, generation)| {
-            self.lines.get(*token).is_some_and(|line| line.generation == *generation)
-                && self.arm(*token).is_err()
+        unarmed.retain(|(kind, token, generation)| {
+            generation_of(&self.lines, *kind, *token) == Some(*generation) && self.arm(*kind, *token).is_err()
         });
         self.unarmed = unarmed;
         let called = !self.poller.falls_asleep();
@@ -159,36 +211,55 @@ impl Ring {
                     // It fails only for want of memory; deadlines still end the waits.
                     let _ = self.watch_wakers();
                 }
-            } else if kind == RECEIVE {
+                continue;
+            }
+            // A datagram that did not leave is lost like any other.
+            if kind != SEND {
                 if completion.result() == -libc::ENOBUFS {
                     self.buffers.lacked();
                 }
-                if self.received(token, generation, completion.flags()).is_some() {
+                let len = usize::try_from(completion.result()).unwrap_or(0);
+                if self.received(kind, token, generation, len, completion.flags()).is_some() {
                     break;
                 }
             }
-            // Else it is a datagram that did not leave: it is lost like any other.
+            let failed = completion.result() < 0 && !PASSING.contains(&-completion.result());
+            if failed && kind != RECEIVE && generation_of(&self.lines, kind, token) == Some(generation) {
+                // The peer or the way to it is gone. The line's own socket hears of no such thing.
+                self.disconnect(token);
+            }
         }
         let current = self.current.as_ref()?;
-        let payload = self.buffers.payload(&current.slot, current.len);
+        let payload = self.buffers.payload(&current.slot, current.part);
         Some(Arrival { token: current.token, source: current.source, payload, truncated: current.truncated })
     }
 
     pub(super) fn pass_on(&mut self, token: u32, to: SocketAddr) {
-        let Some(Current { slot, len, .. }) = self.current.take() else { return };
+        let Some(Current { slot, part, .. }) = self.current.take() else { return };
+        if self.lines.get(token).is_some_and(|line| line.twin.is_some() && line.twin_to(to).is_none()) {
+            self.disconnect(token);
+        }
+        if self.lines.get_mut(token).is_some_and(|line| line.is_used_to(to)) {
+            self.connect(token, to);
+        }
         let line = self.lines.get(token).filter(|line| line.socket.reaches(to.ip()));
         let Some(line) = line else { return self.buffers.give_back(slot) };
         let (address, address_len) = KernelAddress::new(canonical(to), line.socket.is_v6());
         // Then it is sent or refused while it is submitted, and no later.
         let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-        let entry = if let Some(source) = line.source_towards(to) {
+        let mut generation = 0;
+        let entry = if let Some(twin) = line.twin_to(to) {
+            generation = twin.generation;
+            let payload = self.buffers.payload(&slot, part);
+            opcode::Send::new(Fixed(twin.place), payload.as_ptr(), payload.len() as u32).flags(flags).build()
+        } else if let Some(source) = line.source_towards(to) {
             let (control, control_len) = Control::from_source(source, line.socket.is_v6());
             let (to, control) = ((&address, address_len), (&control, control_len));
-            let message = self.buffers.message(&slot, len, to, control);
+            let message = self.buffers.message(&slot, part, to, control);
             by!(self, token, line, |socket| opcode::SendMsg::new(socket, message).flags(flags as u32).build())
         } else {
-            let to = self.buffers.address(&slot, &address);
-            let payload = self.buffers.payload(&slot, len);
+            let to = self.buffers.address(&slot, part, &address);
+            let payload = self.buffers.payload(&slot, part);
             by!(self, token, line, |socket| {
                 opcode::Send::new(socket, payload.as_ptr(), payload.len() as u32)
                     .flags(flags)
@@ -197,7 +268,7 @@ impl Ring {
                     .build()
             })
         };
-        let entry = entry.flags(squeue::Flags::SKIP_SUCCESS).user_data(tag(SEND, 0, token));
+        let entry = entry.flags(squeue::Flags::SKIP_SUCCESS).user_data(tag(SEND, generation, token));
         match self.push(&entry) {
             Ok(()) => self.leaving.push(slot),
             Err(_) => self.buffers.give_back(slot),
@@ -207,10 +278,9 @@ impl Ring {
     /// Puts another payload in the place of the datagram that was returned last, or lets that go.
     pub(super) fn change(&mut self, payload: &[u8]) {
         let Some(current) = &mut self.current else { return };
-        if self.buffers.replace(&current.slot, payload) {
-            current.len = payload.len();
-        } else {
-            self.let_go();
+        match self.buffers.replace(&current.slot, payload) {
+            Some(part) => current.part = part,
+            None => self.let_go(),
         }
     }
 
@@ -219,13 +289,21 @@ impl Ring {
     }
 
     /// Takes the datagram of a completion as the current one.
-    fn received(&mut self, token: u32, generation: u32, flags: u32) -> Option<()> {
+    fn received(&mut self, kind: u8, token: u32, generation: u32, len: usize, flags: u32) -> Option<()> {
         let slot = cqueue::buffer_select(flags).and_then(|slot| self.buffers.take(slot));
-        let line = self.lines.get_mut(token).filter(|line| line.generation == generation);
+        let is_ours = generation_of(&self.lines, kind, token) == Some(generation);
+        let line = self.lines.get_mut(token).filter(|_| is_ours);
         if line.is_some() && !cqueue::more(flags) {
-            self.unarmed.push((token, generation));
+            self.unarmed.push((kind, token, generation));
         }
         let slot = slot?;
+        if let Some(twin) = line.as_ref().and_then(|line| line.twin.as_ref()).filter(|_| kind == RECEIVE_TWIN)
+        {
+            self.brought += 1;
+            let (source, part, truncated) = (twin.peer, Part::alone(len), len > LONGEST);
+            self.current = Some(Current { slot, token, source, part, truncated });
+            return Some(());
+        }
         let Some((line, out)) = line.zip(RecvMsgOut::parse(self.buffers.filled(&slot), &self.message).ok())
         else {
             self.buffers.give_back(slot);
@@ -243,24 +321,30 @@ impl Ring {
             self.buffers.give_back(slot);
             return None;
         };
-        self.current = Some(Current { slot, token, source, len, truncated });
+        let part = Part::of_message(len);
+        self.current = Some(Current { slot, token, source, part, truncated });
         Some(())
     }
 
-    fn arm(&mut self, token: u32) -> io::Result<()> {
+    fn arm(&mut self, kind: u8, token: u32) -> io::Result<()> {
         let Some(line) = self.lines.get(token) else { return Ok(()) };
         let message = &raw const *self.message;
-        let request =
-            by!(self, token, line, |socket| opcode::RecvMsgMulti::new(socket, message, GROUP).build());
-        let request = request.user_data(tag(RECEIVE, line.generation, token));
-        self.push(&request)
+        let (request, generation) = match &line.twin {
+            Some(twin) if kind == RECEIVE_TWIN => {
+                (opcode::RecvMulti::new(Fixed(twin.place), GROUP).build(), twin.generation)
+            }
+            _ => {
+                let request =
+                    by!(self, token, line, |socket| opcode::RecvMsgMulti::new(socket, message, GROUP)
+                        .build());
+                (request, line.generation)
+            }
+        };
+        self.push(&request.user_data(tag(kind, generation, token)))
     }
 
-    /// Puts a descriptor into the ring's table, if the number has a place there.
+    /// Puts a descriptor into the ring's table.
     fn register(&self, token: u32, descriptor: RawFd) -> io::Result<()> {
-        if token >= self.registered {
-            return Ok(());
-        }
         self.ring.submitter().register_files_update(token, &[descriptor]).map(drop)
     }
 
@@ -339,6 +423,9 @@ fn is_passing(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN))
 }
 
+/// What a request may end with though its socket is well: no buffers, no room, or it was called off.
+const PASSING: [i32; 3] = [libc::ENOBUFS, libc::EAGAIN, libc::ECANCELED];
+
 /// What a request is for: its kind, and which socket of which number.
 fn tag(kind: u8, generation: u32, token: u32) -> u64 {
     u64::from(kind) << 56 | u64::from(generation) << 32 | u64::from(token)
@@ -348,9 +435,16 @@ fn untag(tag: u64) -> (u8, u32, u32) {
     ((tag >> 56) as u8, (tag >> 32) as u32 & super::GENERATIONS, tag as u32)
 }
 
+/// The number of the socket that such a request of a line names now: its twin's, unless it receives by its own.
+fn generation_of(lines: &Lines, kind: u8, token: u32) -> Option<u32> {
+    let line = lines.get(token)?;
+    if kind == RECEIVE { Some(line.generation) } else { Some(line.twin.as_ref()?.generation) }
+}
+
 const RECEIVE: u8 = 1;
 const SEND: u8 = 2;
 const WAKE: u8 = 3;
+const RECEIVE_TWIN: u8 = 4;
 
 /// `IORING_ENTER_GETEVENTS`.
 const GET_EVENTS: u32 = 1;

@@ -4,6 +4,7 @@
 //! gives the same hour again.
 
 mod dns;
+mod gestures;
 mod ladder;
 mod link;
 mod nat;

@@ -32,33 +32,13 @@ fn four_with(seed: u64, change: impl FnOnce(&mut Config)) -> (World, [PhoneId; 4
     (world, phones)
 }
 
-fn escaped(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
-}
-
-fn transfer(world: &mut World, by: PhoneId, to: &str) {
-    let (call, target) = (world.phones[by.0].first_call(), format!("sip:{to}@example.com").parse().unwrap());
-    world.command(by, Command::Transfer { call, target });
-}
-
-/// A phone's first call is connected with the one whom it calls now.
-fn attended(world: &mut World, by: PhoneId, to: &str) {
-    let call = world.phones[by.0].first_call();
-    let second = world.private_call(by, to);
-    world.pass(6 * SECOND);
-    let replaces = escaped(&world.phones[by.0].ua.replaces(second).unwrap());
-    let target = format!("sip:{to}@example.com?Replaces={replaces}").parse().unwrap();
-    world.command(by, Command::Transfer { call, target });
-    world.pass(5 * SECOND);
-}
-
 /// Alice and Carol talk, each in a half of her own; of some seeds these are of different shards.
 fn halves(seed: u64) -> (World, [PhoneId; 4]) {
     let (mut world, phones) = four(seed);
     let [alice, bob, carol, _] = phones;
     world.private_call(alice, "bob");
     world.pass(6 * SECOND);
-    attended(&mut world, bob, "carol");
+    world.attended_transfer(bob, "carol", true);
     world.phones[alice.0].must_hear(600.0);
     world.phones[carol.0].must_hear(440.0);
     (world, phones)
@@ -81,14 +61,14 @@ const SEEDS: std::ops::Range<u64> = 0..8;
 fn whose_partner_is_of_another_shard_transfers_it_blind() {
     for seed in SEEDS {
         let (mut world, [alice, bob, carol, _]) = halves(seed);
-        transfer(&mut world, carol, "bob");
+        world.transfer(carol, "bob");
         world.pass(8 * SECOND);
         assert_eq!(told(&world, carol), Some(200), "{seed}");
         assert!(world.phones[carol.0].ua.calls().is_empty(), "{seed}");
         world.phones[alice.0].must_hear(1000.0);
         world.phones[bob.0].must_hear(440.0);
         // And the other way, once more.
-        transfer(&mut world, alice, "carol");
+        world.transfer(alice, "carol");
         world.pass(8 * SECOND);
         assert!(world.phones[alice.0].ua.calls().is_empty(), "{seed}");
         world.phones[bob.0].must_hear(600.0);
@@ -106,13 +86,13 @@ fn such_a_transfer_that_fails_changes_nothing() {
     for seed in SEEDS {
         let (mut world, [alice, bob, carol, _]) = halves(seed);
         world.phones[bob.0].habit = Habit::Refuse(486);
-        transfer(&mut world, carol, "bob");
+        world.transfer(carol, "bob");
         world.pass(8 * SECOND);
         assert_eq!(told(&world, carol), Some(486), "{seed}");
         world.phones[alice.0].must_hear(600.0);
         world.phones[carol.0].must_hear(440.0);
         // A number of a service takes calls of its own shard.
-        transfer(&mut world, carol, "nobody");
+        world.transfer(carol, "nobody");
         world.pass(3 * SECOND);
         assert_eq!(told(&world, carol), Some(404), "{seed}");
         nothing_is_left(&mut world);
@@ -124,7 +104,7 @@ fn who_transfers_may_go_before_anybody_has_answered() {
     for (seed, answers) in SEEDS.flat_map(|seed| [(seed, true), (seed, false)]) {
         let (mut world, [alice, bob, carol, _]) = halves(seed);
         world.phones[bob.0].habit = if answers { Habit::Answer(10 * SECOND) } else { Habit::Ignore };
-        transfer(&mut world, carol, "bob");
+        world.transfer(carol, "bob");
         world.pass(SECOND);
         let call = world.phones[carol.0].first_call();
         world.command(carol, Command::Hangup { call });
@@ -146,7 +126,7 @@ fn who_transfers_may_go_before_anybody_has_answered() {
 fn an_attended_transfer_of_a_partner_in_another_shard_connects_the_two_others() {
     for seed in SEEDS {
         let (mut world, [alice, _, carol, dave]) = halves(seed);
-        attended(&mut world, carol, "dave");
+        world.attended_transfer(carol, "dave", true);
         assert_eq!(told(&world, carol), Some(200), "{seed}");
         assert!(world.phones[carol.0].ua.calls().is_empty(), "{seed}");
         world.phones[alice.0].must_hear(1500.0);
@@ -249,7 +229,7 @@ fn who_waits_in_a_slot_gives_its_place_to_a_phone_of_any_shard() {
         let (mut world, [alice, bob, carol, dave]) = four(seed);
         world.private_call(alice, "bob");
         world.pass(6 * SECOND);
-        transfer(&mut world, alice, "700");
+        world.transfer(alice, "700");
         world.pass(8 * SECOND);
         let waits = world.phones[bob.0].ua.calls();
         assert_eq!(waits.len(), 1, "{seed}");

@@ -32,11 +32,6 @@ fn talking(seed: u64, change: impl FnOnce(&mut Config)) -> (World, [PhoneId; 4])
     (world, phones)
 }
 
-fn press(world: &mut World, phone: PhoneId, digits: &str) {
-    let call = world.phones[phone.0].first_call();
-    world.command(phone, Command::Dtmf { call, digits: digits.into() });
-}
-
 /// A phone tells of a key by INFO, of which the user agent here knows only how to receive it.
 fn press_by_info(world: &mut World, phone: PhoneId, key: char, number: u32) {
     let call = world.phones[phone.0].first_call();
@@ -54,12 +49,6 @@ fn press_by_info(world: &mut World, phone: PhoneId, key: char, number: u32) {
         body.len()
     );
     world.forge(phone, text.into());
-}
-
-fn hang_up(world: &mut World, phone: PhoneId) {
-    let call = world.phones[phone.0].first_call();
-    world.command(phone, Command::Hangup { call });
-    world.pass(3 * SECOND);
 }
 
 fn keys(world: &World, phone: PhoneId) -> String {
@@ -81,7 +70,7 @@ fn either_party_of_a_call_transfers_the_other_by_keys() {
     for by in [0, 1] {
         let (mut world, phones) = talking(1, |_| {});
         let (goes, stays, carol) = (phones[by], phones[1 - by], phones[2]);
-        press(&mut world, goes, "*21003#");
+        world.press(goes, "*21003#");
         world.pass(9 * SECOND);
         let name = ["key-transfer-by-caller", "key-transfer-by-callee"][by];
         compare_with_saved(name, &world.ladder.draw(&["alice", "exchange", "bob", "carol"]));
@@ -89,7 +78,7 @@ fn either_party_of_a_call_transfers_the_other_by_keys() {
         hears(&world, stays, carol);
         hears(&world, carol, stays);
         // In a call that has ends of ours now, once more.
-        press(&mut world, carol, "*21004#");
+        world.press(carol, "*21004#");
         world.pass(9 * SECOND);
         hears(&world, stays, phones[3]);
         hears(&world, phones[3], stays);
@@ -103,7 +92,7 @@ fn a_transfer_to_somebody_busy_comes_back() {
         let (mut world, phones) = talking(2, |_| {});
         let (goes, stays) = (phones[by], phones[1 - by]);
         world.phones[phones[2].0].habit = Habit::Refuse(486);
-        press(&mut world, goes, "*21003#");
+        world.press(goes, "*21003#");
         world.pass(12 * SECOND);
         if by == 0 {
             let ladder = world.ladder.draw(&["alice", "exchange", "bob", "carol"]);
@@ -119,7 +108,7 @@ fn a_transfer_to_somebody_busy_comes_back() {
 fn a_transfer_to_oneself_or_to_the_one_who_is_transferred_ends_in_a_defined_state() {
     for to in ["1001", "1002"] {
         let (mut world, [alice, bob, ..]) = talking(3, |_| {});
-        press(&mut world, alice, &format!("*2{to}#"));
+        world.press(alice, &format!("*2{to}#"));
         world.pass(12 * SECOND);
         let partner = if to == "1001" { alice } else { bob };
         let calls = world.phones[partner.0].ua.calls().len();
@@ -135,7 +124,7 @@ fn a_third_party_comes_to_a_call_and_any_two_go_on() {
         let [alice, bob, carol, dora] = phones;
         // Who is silent is not in the way of what is heard of others.
         world.phones[phones[1 - by].0].sings = Some(0.0);
-        press(&mut world, phones[by], "*41003#");
+        world.press(phones[by], "*41003#");
         world.pass(9 * SECOND);
         if by == 0 {
             let ladder = world.ladder.draw(&["alice", "exchange", "bob", "carol"]);
@@ -144,13 +133,13 @@ fn a_third_party_comes_to_a_call_and_any_two_go_on() {
         hears(&world, phones[by], carol);
         hears(&world, carol, phones[by]);
         // The one who is called adds another, and each of the first two may go.
-        press(&mut world, phones[1 - by], "*41004#");
+        world.press(phones[1 - by], "*41004#");
         world.pass(9 * SECOND);
-        hang_up(&mut world, carol);
+        world.hang_up(carol);
         hears(&world, phones[by], dora);
         hears(&world, dora, phones[by]);
-        hang_up(&mut world, alice);
-        hang_up(&mut world, bob);
+        world.hang_up(alice);
+        world.hang_up(bob);
         assert!(world.phones[dora.0].ua.calls().is_empty(), "who is alone is done");
         nothing_is_left(&mut world);
     }
@@ -160,15 +149,15 @@ fn a_third_party_comes_to_a_call_and_any_two_go_on() {
 fn who_was_to_come_and_does_not_changes_nothing() {
     let (mut world, [alice, bob, carol, _]) = talking(5, |_| {});
     world.phones[carol.0].habit = Habit::Refuse(486);
-    press(&mut world, alice, "*41003#");
+    world.press(alice, "*41003#");
     world.pass(9 * SECOND);
     hears(&world, alice, bob);
     hears(&world, bob, alice);
     // Nor one who answers when the call is over.
     world.phones[carol.0].habit = Habit::Answer(10 * SECOND);
-    press(&mut world, bob, "*41003#");
+    world.press(bob, "*41003#");
     world.pass(4 * SECOND);
-    hang_up(&mut world, alice);
+    world.hang_up(alice);
     world.pass(20 * SECOND);
     assert!(world.phones[carol.0].ua.calls().is_empty());
     nothing_is_left(&mut world);
@@ -201,16 +190,16 @@ fn the_keys_of_recordings_work_as_in_other_calls_also_by_info() {
     let (mut world, [alice, bob, ..]) = talking(7, |_| {});
     let now = world.now();
     world.office.rights(now, "bob", Rights { record: Record::OnDemand, ..Rights::default() });
-    hang_up(&mut world, alice);
+    world.hang_up(alice);
     world.call(alice, "1002");
     world.pass(5 * SECOND);
-    press(&mut world, alice, "*1");
+    world.press(alice, "*1");
     world.pass(3 * SECOND);
     let told = |world: &World| {
         world.office.events.iter().filter(|event| matches!(event, Told::Recording { .. })).count()
     };
     assert_eq!(told(&world), 0, "Alice may not");
-    press(&mut world, bob, "*1");
+    world.press(bob, "*1");
     world.pass(4 * SECOND);
     assert_eq!(told(&world), 1);
     for (key, number) in [('*', 2001), ('1', 2002)] {
@@ -220,17 +209,17 @@ fn the_keys_of_recordings_work_as_in_other_calls_also_by_info() {
     let files = world.office.recordings.files.values().map(|(samples, rate)| samples.len() as u32 / rate);
     let seconds: Vec<u32> = files.collect();
     assert!(matches!(seconds[..], [3..=6]), "{seconds:?}");
-    hang_up(&mut world, alice);
+    world.hang_up(alice);
     nothing_is_left(&mut world);
 }
 
 #[test]
 fn what_is_no_code_reaches_the_other_side_once_and_changes_nothing() {
     let (mut world, [alice, bob, ..]) = talking(8, |_| {});
-    press(&mut world, alice, "*5*2#*244*");
+    world.press(alice, "*5*2#*244*");
     world.pass(8 * SECOND);
     assert_eq!(keys(&world, bob), "*5*2#*244*");
-    press(&mut world, bob, "#7");
+    world.press(bob, "#7");
     for (key, number) in [('8', 2001), ('*', 2002)] {
         press_by_info(&mut world, alice, key, number);
         world.pass(SECOND);
@@ -259,16 +248,16 @@ fn keys_of_a_machine_by_info_are_a_code_too() {
 fn both_may_press_at_once() {
     // Of two transfers the first counts: whom it has let go does not transfer.
     let (mut world, [alice, bob, carol, dora]) = talking(10, |_| {});
-    press(&mut world, alice, "*21003#");
-    press(&mut world, bob, "*21004#");
+    world.press(alice, "*21003#");
+    world.press(bob, "*21004#");
     world.pass(12 * SECOND);
     let up = [alice, bob, carol, dora].map(|phone| world.phones[phone.0].ua.calls().len());
     assert!(up == [0, 1, 1, 0] || up == [1, 0, 0, 1], "{up:?}");
     nothing_is_left(&mut world);
     // Of two who bring somebody, both do.
     let (mut world, [alice, bob, carol, dora]) = talking(11, |_| {});
-    press(&mut world, alice, "*41003#");
-    press(&mut world, bob, "*41004#");
+    world.press(alice, "*41003#");
+    world.press(bob, "*41004#");
     world.pass(12 * SECOND);
     for (one, silent) in [(carol, [alice, bob, dora]), (dora, [alice, bob, carol])] {
         silent.iter().for_each(|phone| world.phones[phone.0].sings = Some(0.0));
@@ -284,9 +273,9 @@ fn who_hangs_up_in_the_middle_of_a_code_leaves_nothing() {
     for by in [0, 1] {
         for code in ["*2100", "*410"] {
             let (mut world, phones) = talking(12, |_| {});
-            press(&mut world, phones[by], code);
+            world.press(phones[by], code);
             world.pass(SECOND);
-            hang_up(&mut world, phones[by]);
+            world.hang_up(phones[by]);
             world.pass(5 * SECOND);
             assert!(world.phones[phones[1 - by].0].ua.calls().is_empty(), "{code}");
             nothing_is_left(&mut world);
@@ -298,7 +287,7 @@ fn who_hangs_up_in_the_middle_of_a_code_leaves_nothing() {
 fn without_the_setting_calls_stay_forwarded_and_keys_the_phones_own() {
     let (mut world, [alice, bob, carol, _]) =
         talking(13, |config| config.services.codes_in_all_calls = false);
-    press(&mut world, alice, "*21003#");
+    world.press(alice, "*21003#");
     world.pass(9 * SECOND);
     assert_eq!(keys(&world, bob), "*21003#");
     hears(&world, alice, bob);
@@ -321,11 +310,11 @@ fn members_of_a_group_may_press_codes_too() {
         hours: None,
     };
     let (mut world, [alice, bob, carol, _]) = talking(14, |config| config.services.groups = vec![group]);
-    hang_up(&mut world, alice);
+    world.hang_up(alice);
     world.call(alice, "600");
     world.pass(5 * SECOND);
     hears(&world, alice, bob);
-    press(&mut world, bob, "*21003#");
+    world.press(bob, "*21003#");
     world.pass(9 * SECOND);
     hears(&world, alice, carol);
     hears(&world, carol, alice);
@@ -336,7 +325,7 @@ fn members_of_a_group_may_press_codes_too() {
 fn a_leg_that_is_of_another_call_by_now_keeps_its_session_alive() {
     let (mut world, [alice, bob, carol, _]) = talking(15, |_| {});
     world.phones[alice.0].sings = Some(0.0);
-    press(&mut world, alice, "*41003#");
+    world.press(alice, "*41003#");
     world.pass(9 * SECOND);
     // On hold nothing is heard, and so nothing but its timer keeps a session up: it is refreshed after half of its interval (RFC 4028 §10).
     let all = [alice, bob, carol];
@@ -356,7 +345,7 @@ fn a_leg_that_is_of_another_call_by_now_keeps_its_session_alive() {
     world.pass(4 * SECOND);
     hears(&world, bob, carol);
     hears(&world, carol, bob);
-    hang_up(&mut world, alice);
+    world.hang_up(alice);
     hears(&world, bob, carol);
     // Until registrations have been refreshed.
     world.pass(100 * SECOND);
@@ -367,7 +356,7 @@ fn a_leg_that_is_of_another_call_by_now_keeps_its_session_alive() {
 fn asking(seed: u64, by: usize, habit: Habit) -> (World, [PhoneId; 3]) {
     let (mut world, phones) = talking(seed, |_| {});
     world.phones[phones[2].0].habit = habit;
-    press(&mut world, phones[by], "*61003#");
+    world.press(phones[by], "*61003#");
     world.pass(9 * SECOND);
     (world, [phones[by], phones[1 - by], phones[2]])
 }
@@ -378,7 +367,7 @@ fn who_hangs_up_after_a_question_leaves_the_two_others_to_talk() {
         let (mut world, [asks, waits, carol]) = asking(16, by, Habit::Answer(SECOND));
         hears(&world, asks, carol);
         hears(&world, carol, asks);
-        hang_up(&mut world, asks);
+        world.hang_up(asks);
         world.pass(3 * SECOND);
         if by == 0 {
             let ladder = world.ladder.draw(&["alice", "exchange", "bob", "carol"]);
@@ -398,8 +387,8 @@ fn all_is_as_it_was_when_nobody_is_there_to_be_asked_or_the_question_is_over() {
             let habit = if end == "refuses" { Habit::Refuse(486) } else { Habit::Answer(SECOND) };
             let (mut world, [asks, waits, carol]) = asking(17, by, habit);
             match end {
-                "hangs up" => hang_up(&mut world, carol),
-                "*6#" => press(&mut world, asks, end),
+                "hangs up" => world.hang_up(carol),
+                "*6#" => world.press(asks, end),
                 _ => {}
             }
             world.pass(6 * SECOND);
@@ -415,14 +404,14 @@ fn all_is_as_it_was_when_nobody_is_there_to_be_asked_or_the_question_is_over() {
 fn who_asks_or_waits_may_go_before_an_answer() {
     // Who asks goes: it was a transfer, which comes back if it fails.
     let (mut world, [alice, bob, carol]) = asking(18, 0, Habit::Answer(20 * SECOND));
-    hang_up(&mut world, alice);
+    world.hang_up(alice);
     assert!(!world.phones[bob.0].ua.calls().is_empty(), "who waits goes on waiting");
     world.pass(15 * SECOND);
     hears(&world, bob, carol);
     hears(&world, carol, bob);
     nothing_is_left(&mut world);
     let (mut world, [alice, bob, carol]) = asking(19, 0, Habit::Ignore);
-    hang_up(&mut world, alice);
+    world.hang_up(alice);
     world.pass(40 * SECOND);
     assert!(world.phones[carol.0].ua.calls().is_empty());
     hears(&world, bob, alice);
@@ -431,18 +420,18 @@ fn who_asks_or_waits_may_go_before_an_answer() {
     // Who waits goes: the others talk, as soon as they can.
     for habit in [Habit::Answer(SECOND), Habit::Answer(20 * SECOND)] {
         let (mut world, [alice, bob, carol]) = asking(20, 0, habit);
-        hang_up(&mut world, bob);
+        world.hang_up(bob);
         world.pass(15 * SECOND);
         hears(&world, alice, carol);
         hears(&world, carol, alice);
-        hang_up(&mut world, carol);
+        world.hang_up(carol);
         assert!(world.phones[alice.0].ua.calls().is_empty(), "it is a call of two");
         nothing_is_left(&mut world);
     }
     // Both go.
     let (mut world, [alice, bob, carol]) = asking(21, 0, Habit::Answer(20 * SECOND));
-    hang_up(&mut world, bob);
-    hang_up(&mut world, alice);
+    world.hang_up(bob);
+    world.hang_up(alice);
     world.pass(20 * SECOND);
     assert!(world.phones[carol.0].ua.calls().is_empty());
     nothing_is_left(&mut world);

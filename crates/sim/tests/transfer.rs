@@ -22,11 +22,6 @@ fn three(seed: u64) -> (World, [PhoneId; 3]) {
     (world, phones)
 }
 
-fn transfer(world: &mut World, by: PhoneId, to: &str) {
-    let (call, target) = (world.phones[by.0].first_call(), format!("sip:{to}@example.com").parse().unwrap());
-    world.command(by, Command::Transfer { call, target });
-}
-
 /// What a phone was told of its transfer.
 fn told(world: &World, phone: PhoneId) -> Vec<u16> {
     let code = |event: &Event| if let Event::Transfer { code, .. } = event { Some(*code) } else { None };
@@ -46,7 +41,7 @@ fn either_party_transfers_the_other_blind() {
         world.private_call(alice, "bob");
         world.pass(6 * SECOND);
         let (goes, stays, hz) = [(alice, bob, 1000.0), (bob, alice, 440.0)][by];
-        transfer(&mut world, goes, "carol");
+        world.transfer(goes, "carol");
         world.pass(8 * SECOND);
         compare_with_saved(["transfer-by-caller", "transfer-by-callee"][by], &world.ladder.draw(&ALL));
         assert_eq!(told(&world, goes), [202, 100, 180, 200]);
@@ -54,7 +49,7 @@ fn either_party_transfers_the_other_blind() {
         world.phones[stays.0].must_hear(600.0);
         world.phones[carol.0].must_hear(hz);
         // And once more, in a call that has no other legs.
-        transfer(&mut world, carol, ["alice", "bob"][by]);
+        world.transfer(carol, ["alice", "bob"][by]);
         world.pass(8 * SECOND);
         world.phones[stays.0].must_hear([440.0, 1000.0][by]);
         world.phones[goes.0].must_hear(hz);
@@ -71,7 +66,7 @@ fn who_hangs_up_at_once_leaves_the_other_with_a_tone_until_somebody_answers() {
         world.private_call(alice, "bob");
         world.pass(6 * SECOND);
         let (goes, stays, hz) = [(alice, bob, 1000.0), (bob, alice, 440.0)][by];
-        transfer(&mut world, goes, "carol");
+        world.transfer(goes, "carol");
         world.pass(SECOND);
         let call = world.phones[goes.0].first_call();
         world.command(goes, Command::Hangup { call });
@@ -95,7 +90,7 @@ fn a_transfer_that_fails_leaves_the_call_as_it_was() {
         world.phones[carol.0].habit = habit;
         world.private_call(alice, "bob");
         world.pass(6 * SECOND);
-        transfer(&mut world, bob, to);
+        world.transfer(bob, to);
         world.pass(40 * SECOND);
         assert_eq!(told(&world, bob).last(), Some(&code), "{to}");
         world.phones[alice.0].must_hear(1000.0);
@@ -111,7 +106,7 @@ fn a_transfer_that_fails_when_the_phone_has_gone_ends_the_call() {
     world.phones[carol.0].habit = Habit::Ignore;
     world.private_call(alice, "bob");
     world.pass(6 * SECOND);
-    transfer(&mut world, bob, "carol");
+    world.transfer(bob, "carol");
     world.pass(SECOND);
     let call = world.phones[bob.0].first_call();
     world.command(bob, Command::Hangup { call });
@@ -127,7 +122,7 @@ fn the_one_who_is_transferred_may_hang_up_meanwhile() {
     world.phones[carol.0].habit = Habit::Ignore;
     let placed = world.private_call(alice, "bob");
     world.pass(6 * SECOND);
-    transfer(&mut world, bob, "carol");
+    world.transfer(bob, "carol");
     world.pass(SECOND);
     world.command(alice, Command::Hangup { call: placed });
     world.pass(5 * SECOND);
@@ -169,7 +164,7 @@ fn a_transfer_to_the_echo_test_or_to_oneself_ends_in_a_defined_state() {
     let [alice, bob, _] = phones;
     world.private_call(alice, "bob");
     world.pass(6 * SECOND);
-    transfer(&mut world, bob, "bob");
+    world.transfer(bob, "bob");
     world.pass(8 * SECOND);
     assert!(!told(&world, bob).is_empty());
     nothing_is_left(&mut world);

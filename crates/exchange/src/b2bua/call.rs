@@ -41,6 +41,8 @@ pub(super) struct Call {
     pub(super) partner: Option<CallId>,
     /// The same in another shard: that, and the number of the call there.
     pub(super) far: Option<(u8, u64)>,
+    /// Whether that one stands in for it: see [`super::lend`].
+    pub(super) lent: bool,
     /// What is known of that one.
     pub(super) other: Option<Box<Other>>,
     /// The room in which it meets several others.
@@ -105,6 +107,7 @@ impl Call {
             former: Vec::new(),
             partner: None,
             far: None,
+            lent: false,
             other: None,
             several: None,
             dials: Vec::new(),
@@ -144,6 +147,14 @@ impl Call {
     pub(super) fn leg_mut(&mut self, number: u8) -> Option<&mut Leg> {
         let usage = super::usage(self.id, number);
         self.legs_mut().find(|leg| leg.usage == usage)
+    }
+
+    /// The account whose phone its party is.
+    pub(super) fn account(&self) -> Option<&AddressOfRecord> {
+        match &self.first {
+            Some(first) => first.account.as_ref(),
+            None => self.other.as_ref().filter(|_| self.is_stand_in())?.account.as_ref(),
+        }
     }
 
     /// Whether a leg is the first.
@@ -367,8 +378,7 @@ impl Call {
         match self.answered {
             Some(_) => env.active.members.call_over(|| [from.as_bytes(), to]),
             None => {
-                let caller = self.first.as_ref().and_then(|leg| leg.account.as_ref());
-                env.active.members.called_in_vain(caller, to, status);
+                env.active.members.called_in_vain(self.account(), to, status);
             }
         }
         if let Some(trunk) = self.about.trunk.take() {

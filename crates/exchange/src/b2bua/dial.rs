@@ -246,6 +246,9 @@ impl Call {
 
     /// As whom others see its party.
     pub(super) fn shown(&self) -> Option<NameAddr> {
+        if let Some(other) = self.other.as_ref().filter(|_| self.is_stand_in()) {
+            return other.shown.clone();
+        }
         let remote = self.first.as_ref()?.invite.remote()?;
         match self.about.is_hidden {
             true => Some(anonymous()),

@@ -14,10 +14,12 @@ use offhook_sip::{Name, Status};
 use offhook_sip_stack::usage::Body;
 use rand::RngExt as _;
 
+use super::far::Halves;
 use super::leg::Leg;
 use super::verb::Endpoint;
 use super::voice::Point;
 use super::{Env, agreed};
+use crate::io::ShardMessage;
 use crate::proxy::Target;
 use crate::proxy::anchor::Role;
 use crate::proxy::protection::Manner;
@@ -55,6 +57,8 @@ pub(super) struct End {
     pub(super) kept: Option<Kept>,
     /// The last keys of its party that may mean something to recordings.
     pub(super) keys: String,
+    /// The half of another shard for which it stands, and by which one here.
+    pub(super) stands_for: Option<[(u8, u64); 2]>,
 }
 
 /// A recording of two who are connected.
@@ -110,6 +114,20 @@ impl End {
         let manner = Manner::after(refused, party.flow.transport, said, policy).unwrap_or(Manner::Plain);
         let anchor = env.anchors.open_end(call_id, party, manner, env.config, env.cx);
         env.anchors.hold_to(anchor, [terms, None]);
+        Self::at(anchor, call_id, endpoint, env)
+    }
+
+    /// An end that stands for that of a half of another shard, and has no media here.
+    pub(super) fn standing_in(far: (u8, u64), here: (u8, u64), call_id: &str, env: &mut Env<'_, '_>) -> Self {
+        let anchor = env.anchors.number();
+        // What is said late of orders of others is not about its own.
+        let first = (here.1 as u32) << 8;
+        let (playing, recording) = (first, first);
+        let stands_for = Some([far, here]);
+        Self { stands_for, playing, recording, ..Self::at(anchor, call_id, Endpoint::Voice, env) }
+    }
+
+    fn at(anchor: u64, call_id: &str, endpoint: Endpoint, env: &mut Env<'_, '_>) -> Self {
         Self {
             anchor,
             call_id: call_id.to_owned(),
@@ -128,6 +146,7 @@ impl End {
             stale: false,
             kept: None,
             keys: String::new(),
+            stands_for: None,
         }
     }
 
@@ -242,7 +261,7 @@ impl End {
     }
 
     /// Ends what is being said, of which nobody hears any more.
-    fn hush(&mut self, env: &mut Env<'_, '_>) {
+    pub(super) fn hush(&mut self, env: &mut Env<'_, '_>) {
         self.mention(Vec::new(), env);
     }
 
@@ -284,6 +303,10 @@ impl End {
 
     /// Gives it an order, now or when the session is agreed on.
     pub(super) fn order(&mut self, order: Order, env: &mut Env<'_, '_>) {
+        if let Some([(shard, call), by]) = self.stands_for {
+            let order = Halves::Order { call, by, order };
+            return env.cx.out.shards.push((shard, ShardMessage::Halves(order)));
+        }
         match self.speaks {
             Some(at) => env.anchors.order(self.anchor, at, order, env.cx),
             None => self.waiting.push(order),

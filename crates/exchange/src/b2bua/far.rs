@@ -1,6 +1,7 @@
 //! Halves of calls in different shards: their ends meet in a room, which is a place in media and not in a shard, and each shard
 //! tells the other when its own half is over.
 
+use offhook_media::command::{Heard, Order};
 use offhook_sip::{Replaces, Status};
 
 use super::call::{Call, With};
@@ -117,6 +118,33 @@ pub enum Halves {
         /// The key.
         key: char,
     },
+    /// The receiver's call is lent to the shard of the one that it is connected with: see [`super::lend`].
+    Lend {
+        /// The receiver's call.
+        call: u64,
+        /// The one that it is connected with, and its shard.
+        from: (u8, u64),
+        /// The one that stands in for it there.
+        to: (u8, u64),
+    },
+    /// What the end of a call that is lent is to do.
+    Order {
+        /// The receiver's call.
+        call: u64,
+        /// The one that stands in for it, and its shard.
+        by: (u8, u64),
+        /// What.
+        order: Order,
+    },
+    /// What the end of a call that is lent has heard.
+    Heard {
+        /// The one that stands in for it, which is the receiver's.
+        call: u64,
+        /// The one that is lent, and its shard.
+        by: (u8, u64),
+        /// What.
+        heard: Heard,
+    },
     /// What the other call wants of a recording.
     Wish {
         /// The receiver's call.
@@ -124,7 +152,7 @@ pub enum Halves {
         /// The other, and its shard.
         by: (u8, u64),
         /// What is known of it.
-        other: Other,
+        other: Box<Other>,
     },
     /// The other party is to be told of a recording.
     Announce {
@@ -137,6 +165,8 @@ pub enum Halves {
     Over {
         /// The receiver's call.
         call: u64,
+        /// The one that is over, and its shard.
+        by: (u8, u64),
         /// The value of a Reason header.
         reason: Option<String>,
     },
@@ -182,10 +212,13 @@ impl Table {
             Halves::Met { call, with, room } => self.met(CallId(call), with, room, env),
             Halves::Key { call, key } => self.press(CallId(call), key, env),
             Halves::Wish { call, by, other } => self.far_wish(CallId(call), by, other, env),
-            Halves::Announce { call, what } => self.mention(CallId(call), what, env),
-            Halves::Over { call, reason } => {
+            Halves::Lend { call, from, to } => self.lend(CallId(call), from, to, env),
+            Halves::Order { call, by, order } => self.ordered(CallId(call), by, order, env),
+            Halves::Heard { call, by, heard } => self.heard_far(CallId(call), by, heard, env),
+            Halves::Announce { call, what } => self.announced(CallId(call), what, env),
+            Halves::Over { call, by, reason } => {
                 let call = CallId(call);
-                if let Some(one) = self.calls.get_mut(&call) {
+                if let Some(one) = self.calls.get_mut(&call).filter(|one| one.far == Some(by)) {
                     one.far = None;
                     env.usages.let_go.push((call, reason));
                 }
@@ -207,6 +240,9 @@ impl Table {
 
     /// Lets a call sit with one of another shard, and tells that whether it does.
     fn sit(&mut self, by: (u8, u64), call: CallId, room: Option<u64>, env: &mut Env<'_, '_>) {
+        if room.is_some() && self.give_back(call, by, env) {
+            return self.settle(call, env);
+        }
         if let Some((one, room)) = self.calls.get_mut(&call).zip(room) {
             one.sit_with(by, room, env);
             env.usages.let_go.extend(std::mem::take(&mut one.dials).into_iter().map(|dial| (dial, None)));
@@ -270,6 +306,9 @@ impl Table {
             self.transferred(call, env);
             return self.settle(call, env);
         }
+        if room.is_some() && self.give_back(call, with, env) {
+            return self.settle(call, env);
+        }
         self.take_referred(call, env);
         // One whose partner has handed over its place meets the next.
         let one = self.calls.get_mut(&call).filter(|one| one.can_sit());
@@ -287,7 +326,8 @@ impl Table {
                 None => env.usages.let_go.push((call, Some(GONE.to_owned()))),
             },
             (None, Some(_)) => {
-                let over = Halves::Over { call: with.1, reason: None };
+                let by = (env.cx.shard, call.0);
+                let over = Halves::Over { call: with.1, by, reason: None };
                 env.cx.out.shards.push((with.0, ShardMessage::Halves(over)));
             }
             (None, None) => {}
@@ -307,14 +347,14 @@ impl Call {
     }
 
     /// Whether its party may sit with that of another shard, in place of whom it sits with.
-    fn can_sit(&self) -> bool {
+    pub(super) fn can_sit(&self) -> bool {
         !self.ended && self.answered.is_some() && self.partner.is_none() && matches!(self.with, With::End(_))
     }
 
     /// Its party no longer sits with that of another shard, which is returned, and which is not told.
-    fn leave_far(&mut self, env: &mut Env<'_, '_>) -> Option<(u8, u64)> {
+    pub(super) fn leave_far(&mut self, env: &mut Env<'_, '_>) -> Option<(u8, u64)> {
         let far = self.far.take()?;
-        self.other = None;
+        (self.other, self.lent) = (None, false);
         if let With::End(end) = &mut self.with {
             end.part(env);
         }
@@ -324,10 +364,11 @@ impl Call {
     /// Tells the other shard that it is over here.
     pub(super) fn let_far_go(&mut self, reason: Option<&str>, env: &mut Env<'_, '_>) {
         if let Some((shard, call)) = self.far.take() {
-            let over = Halves::Over { call, reason: reason.map(str::to_owned) };
+            let by = (env.cx.shard, self.id.0);
+            let over = Halves::Over { call, by, reason: reason.map(str::to_owned) };
             env.cx.out.shards.push((shard, ShardMessage::Halves(over)));
         }
     }
 }
 
-const GONE: &str = "SIP;cause=404;text=\"The other party has gone\"";
+pub(super) const GONE: &str = "SIP;cause=404;text=\"The other party has gone\"";

@@ -42,7 +42,7 @@ impl Calls<'_, '_, '_> {
 
     /// The account whose phone the party of a call is.
     pub(crate) fn account(&self, call: CallId) -> Option<AddressOfRecord> {
-        self.table.calls.get(&call)?.first.as_ref()?.account.clone()
+        self.table.calls.get(&call)?.account().cloned()
     }
 
     /// The call whose party talks with that of this one.
@@ -65,6 +65,12 @@ impl Table {
                 self.calls.get_mut(&id).map(|call| std::mem::take(&mut call.dials)).unwrap_or_default();
             let others = dials.into_iter().filter(|dial| ![one, other].contains(dial));
             env.usages.let_go.extend(others.map(|dial| (dial, Some(ELSEWHERE.to_owned()))));
+        }
+        for (id, partner) in [(one, other), (other, one)] {
+            if let Some(call) = self.calls.get_mut(&id).filter(|call| call.is_stand_in()) {
+                call.leave_several(env);
+                return self.give_back(id, (env.cx.shard, partner.0), env);
+            }
         }
         let room = OURS | u64::from(env.cx.shard) << 48 | one.0;
         for (id, partner) in [(one, other), (other, one)] {
@@ -108,7 +114,8 @@ impl Table {
 impl Call {
     /// Whether its party has an end of ours and may be connected with another.
     pub(super) fn is_half(&self) -> bool {
-        !self.ended && self.answered.is_some() && self.far.is_none() && matches!(self.with, With::End(_))
+        let is_here = self.far.is_none() || self.is_stand_in();
+        !self.ended && self.answered.is_some() && is_here && matches!(self.with, With::End(_))
     }
 
     /// From two legs that talk with each other to one with an end of ours, to which it is invited; returns the other,

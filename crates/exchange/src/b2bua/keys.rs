@@ -22,19 +22,31 @@ pub(crate) struct LegId {
 impl Calls<'_, '_, '_> {
     /// The leg of a call that has an end of ours.
     pub(crate) fn first_leg(&self, call: CallId) -> Option<LegId> {
-        let (call, leg) = place(self.table.calls.get(&call)?.first.as_ref()?.usage);
-        Some(LegId { call, leg })
+        let one = self.table.calls.get(&call)?;
+        let (call, leg) = match &one.first {
+            Some(first) => place(first.usage),
+            None => (call, CALLER),
+        };
+        (one.first.is_some() || one.is_stand_in()).then_some(LegId { call, leg })
     }
 
     /// The account whose phone a leg is with.
     pub(crate) fn account_of_leg(&self, at: LegId) -> Option<AddressOfRecord> {
-        self.table.calls.get(&at.call)?.leg(at.leg)?.account.clone()
+        let one = self.table.calls.get(&at.call)?;
+        match one.leg(at.leg) {
+            Some(leg) => leg.account.clone(),
+            None => one.account().filter(|_| one.is_stand_in()).cloned(),
+        }
     }
 
     /// Whether a leg is with somebody who talks with another party, and no phone has begun to transfer either.
     pub(crate) fn talks(&self, at: LegId) -> bool {
         let one = self.table.calls.get(&at.call).filter(|one| !one.has_ended());
-        let other = one.and_then(|one| one.other_call(at.leg));
+        let other = one.and_then(|one| {
+            // Of one of another shard has to be known who it is.
+            let far = one.talks_far().filter(|_| one.other.is_some() && one.is_first(at.leg));
+            one.other_call(at.leg).or(far.map(|_| at.call))
+        });
         let is_free = |call: &CallId| {
             self.table.calls.get(call).is_some_and(|one| one.refers.is_none() && one.referral.is_none())
         };
@@ -44,7 +56,11 @@ impl Calls<'_, '_, '_> {
     /// A leg goes, and leaves the party that it talks with in a call that has an end of ours, which is returned.
     pub(crate) fn leave_other(&mut self, at: LegId) -> Option<CallId> {
         let LegId { call, leg } = at;
-        let other = if self.talks(at) { self.table.release((call, leg), self.env) } else { None };
+        if !self.talks(at) {
+            return None;
+        }
+        let far = self.table.borrow(call, self.env);
+        let other = far.or_else(|| self.table.release((call, leg), self.env));
         let one = self.table.calls.get_mut(&call).filter(|_| other.is_some())?;
         one.leave(leg, self.env);
         self.table.settle(call, self.env);
@@ -58,6 +74,9 @@ impl Calls<'_, '_, '_> {
         }
         if let Some(other) = self.part(at.call) {
             return Some([at.call, other]);
+        }
+        if let Some(stand_in) = self.table.borrow(at.call, self.env) {
+            return Some([at.call, stand_in]);
         }
         let other = self.table.next();
         let (before, half) = self.table.calls.get_mut(&at.call)?.split(other, self.env)?;

@@ -13,6 +13,7 @@ mod far;
 mod halves;
 mod keys;
 mod leg;
+mod lend;
 mod lines;
 mod moved;
 mod numbers;

@@ -11,7 +11,7 @@ use super::end::Kept;
 use super::far::Halves;
 use super::verb::Calls;
 use super::{CallId, Env, LegId, Table};
-use crate::directory::Record;
+use crate::directory::{AddressOfRecord, Record};
 use crate::event::Event;
 use crate::io::ShardMessage;
 use crate::locality::user_of;
@@ -25,6 +25,14 @@ pub struct Other {
     pub record: Record,
     /// What its party is called in the name of a file.
     pub name: String,
+    /// Its Call-ID.
+    pub call_id: String,
+    /// The account whose phone its party is.
+    pub account: Option<AddressOfRecord>,
+    /// As whom others see that.
+    pub shown: Option<NameAddr>,
+    /// Whether its shard records both now; not while that is paused.
+    pub is_recording: bool,
     /// When its call began, in Unix milliseconds.
     pub since: u128,
 }
@@ -34,6 +42,7 @@ impl Calls<'_, '_, '_> {
     /// or if that is to go on.
     pub(crate) fn meet_several(&mut self, all: &[CallId], (room, most): (u64, u16), goes_on: bool) {
         for call in all {
+            self.with_end(*call, |end, env| end.hush(env));
             self.join(*call, room, false, most);
             if let Some(one) = self.table.calls.get_mut(call) {
                 one.several = Some(room);
@@ -55,7 +64,9 @@ impl Calls<'_, '_, '_> {
     /// Whether what a leg and those it talks with say is recorded now; not while that is paused.
     pub(crate) fn is_recorded(&self, at: LegId) -> bool {
         let between = self.table.calls.get(&at.call).and_then(|one| one.anchor_of_phones());
-        between.is_some_and(|anchor| self.env.anchors.is_recorded(anchor))
+        let far = self.table.calls.get(&at.call).and_then(|one| one.other.as_deref());
+        far.is_some_and(|far| far.is_recording)
+            || between.is_some_and(|anchor| self.env.anchors.is_recorded(anchor))
             || self
                 .table
                 .together(at.call)
@@ -87,19 +98,19 @@ impl Table {
 
     /// The same of two of different shards: each tells the other what it wants, and both come to the same of that.
     pub(super) fn tell_wish(&mut self, call: CallId, env: &mut Env<'_, '_>) {
-        let Some((shard, far)) = self.calls.get(&call).and_then(|one| one.far) else { return };
-        let Some(other) = self.known_of(call, env) else { return };
+        let Some((shard, far)) = self.calls.get(&call).and_then(|one| one.talks_far()) else { return };
+        let Some(other) = self.known_of(call, env).map(Box::new) else { return };
         let wish = Halves::Wish { call: far, by: (env.cx.shard, call.0), other };
         env.cx.out.shards.push((shard, ShardMessage::Halves(wish)));
     }
 
     /// What another shard has said of the one that a call is connected with.
-    pub(super) fn far_wish(&mut self, call: CallId, by: (u8, u64), other: Other, env: &mut Env<'_, '_>) {
+    pub(super) fn far_wish(&mut self, call: CallId, by: (u8, u64), other: Box<Other>, env: &mut Env<'_, '_>) {
         let Some(own) = self.known_of(call, env) else { return };
         let Some(one) = self.calls.get_mut(&call).filter(|one| one.far == Some(by)) else { return };
         let is_wanted = [own.record, other.record].contains(&Record::Always);
         let is_first = (own.since, env.cx.shard) < (other.since, by.0);
-        one.other = Some(Box::new(other));
+        one.other = Some(other);
         if is_wanted && is_first {
             self.begin_recording(call, env);
         }
@@ -108,7 +119,7 @@ impl Table {
     /// A party has pressed a key.
     pub(super) fn recording_key(&mut self, call: CallId, key: char, env: &mut Env<'_, '_>) {
         let Some(one) = self.calls.get(&call) else { return };
-        let is_connected = one.partner.is_some() || one.far.is_some() || one.several.is_some();
+        let is_connected = one.partner.is_some() || one.talks_far().is_some() || one.several.is_some();
         let record = self.record_wish(call, env);
         if !is_connected || record == Record::Never {
             return;
@@ -143,7 +154,7 @@ impl Table {
         let all = self.together(call);
         let Some((call, others)) = all.split_first() else { return };
         let (Some(own), Some(one)) = (self.known_of(*call, env), self.calls.get(call)) else { return };
-        let far = one.other.as_deref().filter(|_| one.far.is_some());
+        let far = one.other.as_deref().filter(|_| one.talks_far().is_some());
         let right = far.is_some_and(|far| far.since < own.since);
         let names = others.iter().filter_map(|other| Some(self.calls.get(other)?.name()));
         let others = names.chain(far.map(|far| far.name.clone())).collect::<Vec<_>>().join("+");
@@ -176,9 +187,17 @@ impl Table {
         self.announce(call, if paused { Announced::Pauses } else { Announced::GoesOn }, env);
     }
 
+    /// The other shard tells of a recording.
+    pub(super) fn announced(&mut self, call: CallId, what: Announced, env: &mut Env<'_, '_>) {
+        if let Some(other) = self.calls.get_mut(&call).and_then(|one| one.other.as_mut()) {
+            other.is_recording = matches!(what, Announced::Begins | Announced::GoesOn);
+        }
+        self.mention(call, what, env);
+    }
+
     /// Tells all parties.
     fn announce(&mut self, call: CallId, what: Announced, env: &mut Env<'_, '_>) {
-        let Some(far) = self.calls.get(&call).map(|one| one.far) else { return };
+        let Some(far) = self.calls.get(&call).map(|one| one.talks_far()) else { return };
         let all = self.together(call);
         let holds = |call: &CallId| match self.calls.get(call).map(|one| &one.with) {
             Some(With::End(end)) => end.holds,
@@ -210,21 +229,29 @@ impl Table {
         let partner = one.partner.and_then(|partner| self.calls.get(&partner));
         let trunks = [Some(one.as_ref()), partner.map(Box::as_ref)].into_iter().flatten();
         let trunks = trunks.filter_map(|one| env.config.trunks.get(one.about.trunk?));
-        let by_trunk = trunks.map(|trunk| trunk.record).max().unwrap_or_default();
-        match one.first.as_ref().and_then(|leg| leg.account.as_ref()) {
+        let elsewhere = one.other.iter().filter(|_| one.is_stand_in()).map(|other| other.record);
+        let by_trunk = trunks.map(|trunk| trunk.record).chain(elsewhere).max().unwrap_or_default();
+        match one.account() {
             Some(account) => env.directory.rights(account).map_or(by_trunk, |one| one.record.max(by_trunk)),
             None if by_trunk == Record::Always => by_trunk,
             None => Record::Never,
         }
     }
 
-    fn since(&self, call: CallId, env: &Env<'_, '_>) -> u128 {
-        self.calls.get(&call).map_or(u128::MAX, |one| env.cx.epoch.unix(one.about.started).as_millis())
-    }
-
     fn known_of(&self, call: CallId, env: &Env<'_, '_>) -> Option<Other> {
-        let name = self.calls.get(&call)?.name();
-        Some(Other { record: self.record_wish(call, env), name, since: self.since(call, env) })
+        let one = self.calls.get(&call)?;
+        if let Some(other) = one.other.as_deref().filter(|_| one.is_stand_in()) {
+            return Some(other.clone());
+        }
+        Some(Other {
+            record: self.record_wish(call, env),
+            name: one.name(),
+            call_id: one.about.call_id.clone(),
+            account: one.account().cloned(),
+            shown: one.shown(),
+            is_recording: false,
+            since: env.cx.epoch.unix(one.about.started).as_millis(),
+        })
     }
 }
 
@@ -243,8 +270,11 @@ impl Call {
 
     /// What its party is called: the user of its account, or the one that it called from or was called by.
     fn name(&self) -> String {
-        if let Some(account) = self.first.as_ref().and_then(|leg| leg.account.as_ref()) {
+        if let Some(account) = self.account() {
             return account.user().to_owned();
+        }
+        if let Some(other) = self.other.as_ref().filter(|_| self.is_stand_in()) {
+            return other.name.clone();
         }
         let said = if self.is_first(CALLER) { &self.about.from } else { &self.about.to };
         let parsed = NameAddr::parse(Bytes::copy_from_slice(said.as_bytes()));

@@ -107,7 +107,7 @@ impl Table {
             Uri::Other(_) => return Err(Status::UNSUPPORTED_URI_SCHEME.into()),
         };
         // Whose partner is of another shard stands in for it here.
-        let far = call.far.filter(|_| call.is_first(refer.leg)).map(|_| call.id);
+        let far = call.talks_far().filter(|_| call.is_first(refer.leg)).map(|_| call.id);
         let stays = call.other_call(refer.leg).or(far).ok_or(Status::FORBIDDEN)?;
         let busy = |id: &CallId| self.calls.get(id).is_none_or(|one| one.referral.is_some() || one.ended);
         if busy(&stays) || call.refers.is_some() {

@@ -61,10 +61,9 @@ impl Table {
                     let account = leg.account.as_ref();
                     account.is_some_and(|account| accounts.contains(account)) && leg.invite.is_established()
                 };
-                one.legs()
-                    .filter(is_its)
-                    .map(|leg| place(leg.usage).1)
-                    .find(|leg| one.other_call(*leg).is_some() || one.far.is_some() && one.is_first(*leg))
+                one.legs().filter(is_its).map(|leg| place(leg.usage).1).find(|leg| {
+                    one.other_call(*leg).is_some() || one.talks_far().is_some() && one.is_first(*leg)
+                })
             };
             let found = up.filter_map(|one| Some((one.answered?, one.id, leg(one)?)));
             return found.max_by_key(|(answered, id, _)| (*answered, id.0)).map(|(_, id, leg)| (id, leg));
@@ -80,8 +79,9 @@ impl Table {
         let is_meant = leg.invite.owns(&replaces.call_id, &replaces.to_tag)
             && leg.invite.is_established()
             && leg.invite.dialog().is_some_and(|dialog| dialog.id().remote_tag == *replaces.from_tag);
-        let has_other =
-            one.other_call(number).is_some() || one.far.is_some() || self.is_with_service((call, number));
+        let has_other = one.other_call(number).is_some()
+            || one.talks_far().is_some()
+            || self.is_with_service((call, number));
         let is_its = leg.account.as_ref().is_some_and(|account| accounts.contains(account)) && has_other;
         (is_meant && is_its).then_some((call, number))
     }
@@ -202,6 +202,9 @@ impl Halves {
             | Self::Met { .. }
             | Self::Key { .. }
             | Self::Wish { .. }
+            | Self::Lend { .. }
+            | Self::Order { .. }
+            | Self::Heard { .. }
             | Self::Announce { .. }
             | Self::Over { .. } => None,
         }

@@ -61,6 +61,9 @@ impl Table {
     /// An end of ours has something to say, which is for the service of its call.
     pub(crate) fn heard(&mut self, call: CallId, heard: Heard, env: &mut Env<'_, '_>) {
         let Some(one) = self.calls.get_mut(&call).filter(|one| !one.has_ended()) else { return };
+        if one.tell_stand_in(&heard, env) {
+            return;
+        }
         let (With::End(end), Some(service)) = (&mut one.with, one.service) else { return };
         if let Heard::Recorded { order, outcome } = heard
             && let Some(kept) = end.ended(order)
@@ -73,10 +76,8 @@ impl Table {
         if let (Point::Digit(key), Some(partner), true) = (&point, one.partner, is_event) {
             self.press(partner, *key, env);
         }
-        let far = self.calls.get(&call).and_then(|one| one.far).filter(|_| is_event);
-        if let (Point::Digit(key), Some((shard, call))) = (&point, far) {
-            let pressed = Halves::Key { call, key: *key };
-            env.cx.out.shards.push((shard, ShardMessage::Halves(pressed)));
+        if let (Point::Digit(key), true) = (&point, is_event) {
+            self.press_far(call, *key, env);
         }
         if let Point::Digit(key) = point {
             self.recording_key(call, key, env);
@@ -91,14 +92,25 @@ impl Table {
         }
     }
 
+    /// The same of one of another shard.
+    fn press_far(&self, call: CallId, key: char, env: &mut Env<'_, '_>) {
+        let far = self.calls.get(&call).and_then(|one| one.talks_far());
+        let pressed = far.map(|(shard, call)| (shard, ShardMessage::Halves(Halves::Key { call, key })));
+        env.cx.out.shards.extend(pressed);
+    }
+
     /// A key that signalling brought, of one who has an end of ours.
     pub(super) fn pressed_to_us(&mut self, call: CallId, key: char, env: &mut Env<'_, '_>) {
         let Some(one) = self.calls.get(&call) else { return };
+        if one.tell_stand_in(&Heard::Digit(key), env) {
+            return;
+        }
         let (Some(service), partner) = (one.service, one.partner) else { return };
         env.usages.points.push((call, service, Point::Digit(key)));
         self.recording_key(call, key, env);
-        if let Some(partner) = partner {
-            self.press(partner, key, env);
+        match partner {
+            Some(partner) => self.press(partner, key, env),
+            None => self.press_far(call, key, env),
         }
     }
 }
@@ -107,7 +119,7 @@ impl Table {
     /// The language of a party's account, or else the one that a service has found, or that of the exchange.
     pub(super) fn language(&self, call: CallId, env: &Env<'_, '_>) -> Language {
         let one = self.calls.get(&call);
-        let account = one.and_then(|one| one.first.as_ref()?.account.as_ref());
+        let account = one.and_then(|one| one.account());
         let own = account.and_then(|account| env.directory.language(account));
         own.or_else(|| one?.language).unwrap_or(env.config.services.language)
     }
@@ -244,7 +256,7 @@ impl Calls<'_, '_, '_> {
         self.join(call, room, how == How::Listen, 2);
     }
 
-    fn with_end(&mut self, call: CallId, work: impl FnOnce(&mut End, &mut Env<'_, '_>)) {
+    pub(super) fn with_end(&mut self, call: CallId, work: impl FnOnce(&mut End, &mut Env<'_, '_>)) {
         let one = self.table.calls.get_mut(&call).filter(|one| !one.has_ended());
         if let Some(With::End(end)) = one.map(|one| &mut one.with) {
             work(end, self.env);

@@ -479,7 +479,7 @@ impl Anchors {
         self.anchors.is_empty() && self.lease.lent() == 0
     }
 
-    fn number(&mut self) -> u64 {
+    pub(crate) fn number(&mut self) -> u64 {
         self.issued += 1;
         u64::from(self.shard) << 56 | self.issued
     }

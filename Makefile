@@ -18,7 +18,8 @@ help:
 	@echo 'make test     unit tests, 256 simulated seeds, limits of the hot paths, real phones'
 	@echo 'make interop  real phones only  (ONLY=part-of-a-name)'
 	@echo 'make check    what has to pass before a commit'
-	@echo 'make bench    cost beside Kamailio and rtpengine  (ONLY=reg,call), and parsing beside other SIP crates'
+	@echo 'make bench    cost beside Kamailio and rtpengine  (ONLY=reg,call), voice quality beside other phones'
+	@echo '              (ONLY=quality for all of it), and parsing beside other SIP crates'
 	@echo 'make fuzz     every fuzz target for SECONDS_EACH=60 seconds'
 
 run:

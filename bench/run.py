@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures Offhook beside Kamailio and rtpengine on this machine:  bench/run.py --offhook FILE [--only reg,call]
 
-Each row runs Kamailio and Offhook in turn, A B A B …; the figures are medians of the rounds.
+Each row runs Kamailio and Offhook in turn, A B A B …; the figures are medians of the rounds. The row `quality` is about phones.
 """
 
 import argparse
@@ -20,8 +20,11 @@ from harness.growth import codecs, floor
 from harness.peers import Kamailio, Offhook
 from harness.process import Failed
 from harness.rows import ROWS, overload
+from quality import measure, table
 
 EXCHANGES = (Kamailio, Offhook)
+# How phones sound: in a whole run a short form of it, all of it when it is chosen.
+QUALITY = "quality"
 
 
 class Bench:
@@ -31,6 +34,7 @@ class Bench:
         self.options, self.folder = options, Path(folder)
         self.figures = {kind.name: {} for kind in EXCHANGES}
         self.failures, self.rounds, self.seconds = [], [], {}
+        self.voices, self.voice_troubles = [], []
 
     def one(self, name, kind, row, *more):
         """Runs a row once; a failure costs this figure and no other."""
@@ -83,18 +87,43 @@ class Bench:
             if best:
                 self.one("overload", kind, overload, int(statistics.median(best)))
 
+    def quality(self, whole):
+        """How phones sound over a bad network; a round is a seed of it."""
+        print(QUALITY, flush=True)
+        begun, seeds = time.monotonic(), self.options.rounds if whole else None
+        try:
+            self.voices, self.voice_troubles = measure.measured(self.options.offhook, self.folder / QUALITY, seeds)
+        except (Failed, OSError, ValueError) as error:
+            self.failures.append(f"{QUALITY}: {type(error).__name__} {error}"[:300])
+            print(f"  failed: {self.failures[-1]}", flush=True)
+        self.seconds[QUALITY] = time.monotonic() - begun
+
     def write(self):
-        """The page and the data, into the folder of results."""
+        """The pages and the data, into the folder of results."""
         now = datetime.datetime.now().strftime("%Y-%m-%d-%H%M")
         folder = Path(self.options.results)
         self.figures["Offhook"].update(report.parsed(folder / f"parse-{now[:10]}.md"))
-        page = report.page(self.figures, now, self.failures, self.seconds)
         folder.mkdir(parents=True, exist_ok=True)
+        if list(self.seconds) == [QUALITY]:
+            self.write_quality(folder, now)
+            return
+        page = report.page(self.figures, now, self.failures, self.seconds)
+        if self.voices:
+            page += "\n" + table.page(self.voices, self.voice_troubles)
         (folder / f"{now}.md").write_text(page)
         (folder / f"{now}.json").write_text(report.data(self.figures, now, self.failures, self.rounds) + "\n")
         for name, picture in pictures(self.rounds).items():
             (folder / f"{now}-{name}.svg").write_text(picture)
         print(f"\n{page}\nwritten to {folder}/{now}.md")
+
+    def write_quality(self, folder, now):
+        """A page of its own, when nothing else was measured."""
+        page = "\n".join([f"# Voice quality beside pjsua2 and baresip, {now}", "",
+                          table.page(self.voices, self.failures + self.voice_troubles), *report.machine(), "",
+                          f"Seconds: {self.seconds[QUALITY]:.0f}.", ""])
+        (folder / f"{QUALITY}-{now}.md").write_text(page)
+        (folder / f"{QUALITY}-{now}.json").write_text(table.data(self.voices, now))
+        print(f"\n{page}\nwritten to {folder}/{QUALITY}-{now}.md")
 
 
 def main():
@@ -104,20 +133,23 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--offhook", required=True, type=Path, help="the release build")
     parser.add_argument("--results", default=Path(__file__).parent / "results")
-    parser.add_argument("--only", default="", help=f"rows, with commas: {', '.join(ROWS)}")
+    parser.add_argument("--only", default="", help=f"rows, with commas: {', '.join([*ROWS, QUALITY])}")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     options.offhook = options.offhook.resolve()
     Offhook.binary = options.offhook
-    names = [name for name in options.only.split(",") if name] or [
-        name for name, row in ROWS.items() if row.default]
-    if unknown := [name for name in names if name not in ROWS]:
-        parser.error(f"no such rows: {', '.join(unknown)}; there are {', '.join(ROWS)}")
+    chosen = [name for name in options.only.split(",") if name]
+    names = chosen or [*(name for name, row in ROWS.items() if row.default), QUALITY]
+    if unknown := [name for name in names if name not in (*ROWS, QUALITY)]:
+        parser.error(f"no such rows: {', '.join(unknown)}; there are {', '.join([*ROWS, QUALITY])}")
     with tempfile.TemporaryDirectory(prefix="offhook-bench-") as folder:
         bench = Bench(options, folder)
         try:
             for name in names:
-                bench.row(name)
+                if name == QUALITY:
+                    bench.quality(whole=bool(chosen))
+                else:
+                    bench.row(name)
         finally:
             bench.write()
 

@@ -5,7 +5,6 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 target=${CARGO_TARGET_DIR:-target}
-venv=$target/venv
 export DEBIAN_FRONTEND=noninteractive
 
 # The C compiler builds SQLite and, with cmake, libopus; ALSA is the sound of the phone.
@@ -18,15 +17,17 @@ command -v npm >/dev/null || interop_packages="$interop_packages nodejs npm"
 guard_packages="valgrind python3"
 # What `make bench` measures beside Offhook, and SIPp for the cross-check.
 peer_packages="kamailio rtpengine-daemon sip-tester python3"
+# What its row of voice quality needs: a phone, speech, networks, and what builds the score (P.862) for Python.
+voice_packages="baresip-core espeak-ng iproute2 util-linux python3-dev"
 
 main() {
   [ $# -gt 0 ] || { echo "usage: $0 build|test|interop|bench|fuzz|deny …" >&2; exit 2; }
   for step in "$@"; do
     case $step in
       build)        packages $build_packages ;;
-      test)         packages $build_packages $interop_packages $guard_packages; python_environment; browser_modules ;;
-      interop)      packages $build_packages $interop_packages; python_environment; browser_modules ;;
-      bench)        packages $build_packages $peer_packages ;;
+      test)         packages $build_packages $interop_packages $guard_packages; phones_environment; browser_modules ;;
+      interop)      packages $build_packages $interop_packages; phones_environment; browser_modules ;;
+      bench)        packages $build_packages $peer_packages $voice_packages; quality_environment ;;
       fuzz)         packages $build_packages g++; cargo_tool cargo-fuzz ;;
       deny)         cargo_tool cargo-deny ;;
       *) echo "$0: what is \"$step\"?" >&2; exit 2 ;;
@@ -70,17 +71,24 @@ as_root() {
   fi
 }
 
-# The phones that Python drives, in an environment of their own under the build directory.
+# The phones that Python drives.
+phones_environment() { python_environment "$target/venv" 'aiosmtpd, numpy, pjsua2' interop/requirements.txt; }
+
+# What scores a voice, and a phone.
+quality_environment() { python_environment "$target/quality" 'av, numpy, pesq, pjsua2' bench/quality/requirements.txt; }
+
+# python_environment FOLDER MODULES REQUIREMENTS : an environment of Python under the build directory.
 python_environment() {
-  if "$venv/bin/python" -c 'import aiosmtpd, numpy, pjsua2' 2>/dev/null; then return; fi
+  local folder=$1 modules=$2 requirements=$3
+  if "$folder/bin/python" -c "import $modules" 2>/dev/null; then return; fi
   local python=python3
   if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
     packages python3 python3-venv
     python=/usr/bin/python3
   fi
-  echo "preparing $venv"
-  "$python" -m venv --clear "$venv"
-  local pip=("$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r interop/requirements.txt)
+  echo "preparing $folder"
+  "$python" -m venv --clear "$folder"
+  local pip=("$folder/bin/python" -m pip install --quiet --disable-pip-version-check -r "$requirements")
   "${pip[@]}" || { sleep 5; "${pip[@]}"; }
 }
 

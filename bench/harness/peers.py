@@ -181,7 +181,8 @@ def wait_for_answer(exchange, within=20):
 def versions():
     """What the peers say they are."""
     found = {}
-    for name in ("kamailio", "rtpengine-daemon", "sip-tester"):
+    for name in ("kamailio", "rtpengine-daemon", "sip-tester", "baresip-core"):
         asked = subprocess.run(["dpkg-query", "-W", "-f=${Version}", name], capture_output=True, text=True)
         found[name] = asked.stdout or "?"
-    return found
+    wanted = (HERE / "quality" / "requirements.txt").read_text().split()
+    return found | dict(line.split("==") for line in wanted if line.startswith("pjsua2"))

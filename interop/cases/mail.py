@@ -87,6 +87,37 @@ def a_message_that_is_forwarded_by_keys_is_in_both_mailboxes_and_comes_by_mail(l
     tone.prove(owner.recording, hz, 2.5)
 
 
+@case(seconds=120)
+def a_message_that_is_forwarded_by_command_is_in_both_mailboxes_and_comes_by_mail(lab):
+    server = MailServer(lab, lab.port()).start()
+    exchange = Exchange(lab, sets=sets(server, "mail.tls=off", "services.voicemail.most=1"))
+    alice, bob, carol = (exchange.add(user, number=number) for user, number in (
+        ("alice", "1001"), ("bob", "1002"), ("carol", "1003")))
+    exchange.start()
+    hz = leave_message(lab, exchange, bob)
+    until(lambda: len(server.mails) == 1, 20, "Alice has a mail")
+    message = next((exchange.data / "voicemail" / f"alice@{DOMAIN}").glob("new/*.wav")).stem
+    forward = ("voicemail", "forward", alice.address, message)
+    exchange.command(*forward, "1009", status=4)
+    exchange.command(*forward, f"sip:nobody@{DOMAIN}", status=4)
+    exchange.command("voicemail", "forward", alice.address, "1800000000-1-1002", "1003", status=4)
+    exchange.command(*forward, "1003")
+    until(lambda: len(server.mails) == 2, 20, "Carol has a mail")
+    check(server.mails[1][0] == [f"carol@{DOMAIN}"], f"for {server.mails[1][0]}")
+    exchange.command(*forward, carol.address, status=5)
+    # One more message is more than Carol's mailbox holds.
+    exchange.command("voicemail", "delete", alice.address, message)
+    leave_message(lab, exchange, bob)
+    folder = exchange.data / "voicemail" / f"alice@{DOMAIN}"
+    other = next(folder.glob("new/*.wav")).stem
+    exchange.command("voicemail", "forward", alice.address, other, "1003", status=5)
+    owner = Offhook(lab, exchange, carol, "callee")
+    owner.dial("*97", "--dtmf", ",1", "--record", owner.recording, "--duration", "15s")
+    tone.prove(owner.recording, hz, 2.5)
+    exchange.kill()
+    exchange.command("voicemail", "forward", alice.address, other, bob.address, status=3)
+
+
 @case(seconds=180)
 def a_mail_outlives_a_server_that_is_down_and_a_kill(lab):
     server = MailServer(lab, lab.port())

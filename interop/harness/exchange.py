@@ -81,12 +81,12 @@ class Exchange:
         self.command(*words, *(["--number", number] if number else []))
         return account
 
-    def command(self, *words):
-        """Runs a server command on this exchange's data, and returns what it printed."""
+    def command(self, *words, status=0):
+        """Runs a server command on this exchange's data, which ends with this status, and returns what it printed."""
         argv = [self.lab.binary, *words, "-c", self.settings, "--data", self.data]
         process = self.lab.run(f"offhook-{words[0]}", self.place.words(argv))
-        status = process.wait(20)
-        check(status == 0, f"offhook {' '.join(words)} ended with {status}: {process.said()}")
+        ended = process.wait(20)
+        check(ended == status, f"offhook {' '.join(words)} ended with {ended}: {process.said()}")
         return process.out.read_text()
 
     def start(self):

@@ -132,7 +132,7 @@ enum Command {
     /// What may be dialled that is no phone
     #[command(after_help = "Example: offhook services --json")]
     Services(services::Services),
-    /// Messages of voicemail: list, save, delete
+    /// Messages of voicemail: list, save, forward, delete
     #[command(subcommand)]
     Voicemail(voicemail::Voicemail),
     /// Conference rooms: list, show, mute, kick, lock, record

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use clap::Subcommand;
+use serde_json::json;
 
 use crate::account::Flags;
 use crate::api::{Api, segment};
@@ -49,6 +50,20 @@ pub(crate) enum Voicemail {
         /// The standard greeting
         #[arg(long)]
         standard: bool,
+        #[command(flatten)]
+        common: Flags,
+    },
+    /// Leaves a message in the mailbox of another account too, as a new one; that of the first stays as it is
+    #[command(
+        after_help = "Example: offhook voicemail forward sip:alice@example.com 1800000000-1-1002 sip:bob@example.com"
+    )]
+    Forward {
+        /// Whose
+        address: String,
+        /// Which, as `list` shows it
+        id: String,
+        /// An account, or the number of one
+        to: String,
         #[command(flatten)]
         common: Flags,
     },
@@ -100,6 +115,10 @@ impl Voicemail {
                     }
                     None => _ = api.send("DELETE", &path, Vec::new())?,
                 }
+            }
+            Self::Forward { address, id, to, common } => {
+                let path = format!("{}/{}/forward", path(&address), segment(&id));
+                Api::of_running(&common.place)?.ask("POST", &path, Some(&json!({ "to": to })))?;
             }
             Self::Delete { address, id, common } => {
                 let path = format!("{}/{}", path(&address), segment(&id));

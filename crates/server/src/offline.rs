@@ -12,7 +12,7 @@ use crate::lines::LineDesk;
 use crate::running::AtRest;
 use crate::start::{StartError, new_runtime, settle_realm, store_options, token};
 use crate::stored::Stored;
-use crate::voicemail::{self, Mailboxes};
+use crate::voicemail::Mailboxes;
 use crate::{Settings, clock};
 
 /// A store that no server uses, with the same API as a server.
@@ -52,13 +52,14 @@ async fn open(settings: &Settings, warnings: &mut Vec<String>) -> Result<Site, S
         directory.apply(delta);
     }
     let lines = Arc::new(LineDesk::new(Arc::new(settings.clone()), None));
+    let voicemail = Mailboxes::new(Arc::clone(&lines), None);
     let records = Stored { store, realm, shards: None, numbers: settings.numbers, lines, mail: None };
     Ok(Site {
         token: token()?.into(),
         exchange: Arc::new(AtRest { directory }),
         records: Arc::new(records),
         certificates: Arc::new(Certificates::of(settings)),
-        voicemail: Arc::new(Mailboxes { place: voicemail::place(&settings.data_dir), files: None }),
+        voicemail: Arc::new(voicemail),
         recordings: Arc::new(settings.call_recordings()),
     })
 }

@@ -42,6 +42,8 @@ enum Work {
     Sound(Request),
     Change(FileRequest),
     Changed(String),
+    /// From, to, and who is told whether that is done.
+    Copy(String, String, Sender<io::Result<()>>),
     Stop,
 }
 
@@ -71,6 +73,16 @@ impl Files {
     /// Changes a file.
     pub(crate) fn change(&self, request: FileRequest) {
         let _ = self.work.send(Work::Change(request));
+    }
+
+    /// Keeps a file in another place as well, and waits until that is done.
+    ///
+    /// # Errors
+    /// When it is not there, or cannot be written.
+    pub(crate) fn copy(&self, from: String, to: String) -> io::Result<()> {
+        let (done, answer) = channel();
+        let _ = self.work.send(Work::Copy(from, to, done));
+        answer.recv().unwrap_or_else(|_| Err(io::Error::other("the exchange is stopping")))
     }
 
     /// A folder was changed by others.
@@ -162,6 +174,12 @@ impl Recordings {
                 }
                 Ok(Work::Change(request)) => self.change(&request).into_iter().collect(),
                 Ok(Work::Changed(folder)) => vec![folder],
+                Ok(Work::Copy(from, to, done)) => {
+                    let copied = self.copy(&from, &to);
+                    let changed = copied.is_ok().then(|| folder_of(&to));
+                    let _ = done.send(copied);
+                    changed.into_iter().collect()
+                }
                 Err(RecvTimeoutError::Timeout) => Vec::new(),
                 Ok(Work::Stop) | Err(RecvTimeoutError::Disconnected) => break,
             };

@@ -173,6 +173,7 @@ pub(crate) fn start(mut settings: Settings) -> Result<Server, StartError> {
         reloading,
         cameras: (settings.services.cameras.clone(), cameras),
     };
+    let voicemail = Mailboxes::new(Arc::clone(&lines), Some(threads.recordings.clone()));
     let records = Stored {
         store: store.clone(),
         realm,
@@ -186,10 +187,7 @@ pub(crate) fn start(mut settings: Settings) -> Result<Server, StartError> {
         exchange: Arc::new(exchange),
         records: Arc::new(records),
         certificates: Arc::new(shown.clone()),
-        voicemail: Arc::new(Mailboxes {
-            place: voicemail::place(&settings.data_dir),
-            files: Some(threads.recordings.clone()),
-        }),
+        voicemail: Arc::new(voicemail),
         recordings: Arc::new(settings.call_recordings()),
     };
     let (web_end, told) = watch::channel(false);

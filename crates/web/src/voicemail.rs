@@ -24,6 +24,12 @@ pub trait Voicemail: Send + Sync {
     /// When there is no such message, or it cannot be deleted.
     fn remove(&self, account: &str, id: &str) -> Result<(), Problem>;
 
+    /// Leaves a message in the mailbox of another account too, where nobody has heard it; that waits for the disk.
+    ///
+    /// # Errors
+    /// When there is no such message, the other mailbox is the same, has it already or is full, or no exchange runs.
+    fn forward(&self, account: &str, id: &str, to: &str) -> Result<(), Problem>;
+
     /// Greets callers of an account's mailbox with this sound: a file of any kind and rate that is known.
     ///
     /// # Errors

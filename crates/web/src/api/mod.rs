@@ -51,6 +51,7 @@ pub(crate) fn routes() -> Router<Site> {
                 .delete(voicemail::remove_greeting),
         )
         .route("/accounts/{address}/voicemail/{id}", get(voicemail::sound).delete(voicemail::remove))
+        .route("/accounts/{address}/voicemail/{id}/forward", post(voicemail::forward))
         .route("/bans", get(bans::list).post(bans::add))
         .route("/bans/{address}", get(bans::show).delete(bans::remove))
         .route("/numbers", get(numbers::list).post(numbers::add))

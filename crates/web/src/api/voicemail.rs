@@ -7,8 +7,10 @@ use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::input::Input;
 use crate::{Problem, Site};
 
 pub(crate) async fn list(
@@ -32,6 +34,31 @@ pub(crate) async fn remove(
     Path((address, id)): Path<(String, String)>,
 ) -> Result<StatusCode, Problem> {
     site.voicemail.remove(&address, &id)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// To whom a message is forwarded: an account or a number.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Forwarding {
+    to: String,
+}
+
+pub(crate) async fn forward(
+    State(site): State<Site>,
+    Path((address, id)): Path<(String, String)>,
+    Input(Forwarding { to }): Input<Forwarding>,
+) -> Result<StatusCode, Problem> {
+    let to = if to.contains('@') {
+        site.records.account(to).await?.address
+    } else {
+        let named = site.records.numbers().await?.into_iter().find(|one| one.number == to);
+        let account = named.and_then(|one| one.account);
+        account.ok_or_else(|| Problem::not_found(format!("{to} is no account's number")))?
+    };
+    let voicemail = Arc::clone(&site.voicemail);
+    let forwarded = tokio::task::spawn_blocking(move || voicemail.forward(&address, &id, &to)).await;
+    forwarded.map_err(|error| Problem::failed(error.to_string()))??;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -57,6 +57,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     op("delete", "/accounts/{address}/voicemail/greeting", No, Nothing, "Removes the greeting of a mailbox"),
     op("get", "/accounts/{address}/voicemail/{id}", No, Of("audio/wav"), "A message as it was spoken"),
     op("delete", "/accounts/{address}/voicemail/{id}", No, Nothing, "Removes a message"),
+    op("post", "/accounts/{address}/voicemail/{id}/forward", Json("Forwarding"), Nothing, "Leaves a message in the mailbox of another account too, named by address or number"),
     op("get", "/bans", No, List("bans"), "Addresses that are not listened to"),
     op("post", "/bans", Json("NewBan"), Object, "Bans an address"),
     op("get", "/bans/{address}", No, Object, "Why an address is banned, and for how long"),

@@ -93,6 +93,7 @@ const SCHEMAS: &[Schema] = &[
         ("calls", CountOrNull), ("minutes_per_day", CountOrNull), ("money_per_day", TextOrNull),
     ]),
     ("NewBan", &["address"], &[("address", Text), ("seconds", Count), ("reason", Text)]),
+    ("Forwarding", &["to"], &[("to", Text)]),
     ("NewNumber", &["number"], &[("number", Text), ("account", TextOrNull)]),
     ("NumberRange", &["first", "last"], &[("first", Text), ("last", Text)]),
     ("NewNumberRequest", &["account"], &[("account", Text), ("number", TextOrNull)]),

@@ -87,6 +87,33 @@ fn a_websocket_for_sip_is_taken_on_any_path() {
 }
 
 #[test]
+fn a_message_of_a_megabyte_by_websocket_closes_it_with_the_reason_and_others_go_on() {
+    let data = tempfile::tempdir().unwrap();
+    let server = server(data.path(), &[]);
+    let url = server.urls()[0].replace("http:", "ws:");
+    let address = url.trim_start_matches("ws://").to_owned();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let connect = || async {
+            let mut request = format!("{url}/").into_client_request().unwrap();
+            request.headers_mut().insert("sec-websocket-protocol", "sip".parse().unwrap());
+            let stream = tokio::net::TcpStream::connect(&address).await.unwrap();
+            tokio_tungstenite::client_async(request, stream).await.unwrap().0
+        };
+        let (mut large, mut other) = (connect().await, connect().await);
+        let message = OPTIONS.replace("\r\n\r\n", &format!("\r\nX: {}\r\n\r\n", "x".repeat(66_000)));
+        large.send(Message::text(message)).await.unwrap();
+        let closed = large.next().await.unwrap().unwrap();
+        let Message::Close(Some(frame)) = closed else { panic!("{closed:?}") };
+        assert_eq!(u16::from(frame.code), 1009, "too big (RFC 6455 §7.4.1)");
+        other.send(Message::text(OPTIONS)).await.unwrap();
+        let answer = other.next().await.unwrap().unwrap().into_text().unwrap();
+        assert!(answer.starts_with("SIP/2.0 200 OK\r\n"), "{answer}");
+    });
+    server.stop();
+}
+
+#[test]
 fn a_websocket_for_something_else_is_refused_with_a_reason_and_http_goes_on() {
     let data = tempfile::tempdir().unwrap();
     let server = server(data.path(), &[]);

@@ -103,6 +103,30 @@ fn a_message_of_a_megabyte_is_refused_in_words_before_it_has_come() {
     server.stop();
 }
 
+#[test]
+fn the_largest_datagram_is_read_to_its_end_and_answered_as_any_other() {
+    let data = tempfile::tempdir().unwrap();
+    let server = server(data.path(), &[]);
+    let mut wire = Udp::to(&server);
+    let large = wire.request("MESSAGE", "sip:alice@example.com", "large", 1, "");
+    let head = large
+        .replace("Content-Length: 0\r\n\r\n", "Content-Type: text/plain\r\nContent-Length: 60000\r\n\r\n");
+    let body = "x".repeat(60_000);
+    let padding = LARGEST - head.len() - body.len() - "X: \r\n".len();
+    let large = head.replace("Content-Type", &format!("X: {}\r\nContent-Type", "y".repeat(padding))) + &body;
+    assert_eq!(large.len(), LARGEST);
+    // Who sends it has not said who it is.
+    assert!([401, 407].contains(&wire.ask(&large).status().code()));
+    // One that claims to be larger than its datagram is cut off: what is missing never comes (RFC 3261 §18.3).
+    let cut = large.replace("Content-Length: 60000", "Content-Length: 99999").replace("large", "cut00");
+    assert_eq!(wire.ask(&cut).status().code(), 400);
+    answers_options(&mut wire);
+    server.stop();
+}
+
+/// What a UDP datagram over IPv4 holds.
+const LARGEST: usize = 65_507;
+
 fn answers_options<W: Wire>(wire: &mut W) {
     let request = wire.request("OPTIONS", "sip:example.com", "options", 1, "");
     assert_eq!(wire.ask(&request).status().code(), 200);

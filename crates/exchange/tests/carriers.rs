@@ -28,17 +28,7 @@ fn bench(counted: bool) -> Bench {
             max_calls: counted.then_some(2),
             ..Trunk::new("carrier", server, TrunkAuth::Address)
         });
-        config.plan.rules.push(Rule {
-            name: "out".into(),
-            patterns: Vec::new(),
-            callers: Vec::new(),
-            domains: Vec::new(),
-            from: Vec::new(),
-            windows: Vec::new(),
-            to: Destination::Trunk(Choice::only("carrier")),
-            strip: 0,
-            prepend: String::new(),
-        });
+        config.plan.rules.push(Rule::new("out", Destination::Trunk(Choice::only("carrier"))));
     });
     bench.pass(Duration::from_millis(1));
     if counted {

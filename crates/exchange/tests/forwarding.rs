@@ -245,15 +245,9 @@ fn with_carrier(config: &mut Config) {
     config.trunks.push(Trunk { networks, ..Trunk::new("carrier", server, TrunkAuth::Address) });
     config.plan.numbering = Numbering::of(Country::of("DE").unwrap());
     config.plan.rules.push(Rule {
-        name: "all".into(),
         patterns: vec![Pattern::parse("*").unwrap()],
         callers: vec!["bob@example.com".into()],
-        domains: Vec::new(),
-        from: Vec::new(),
-        windows: Vec::new(),
-        to: Destination::Trunk(Choice::only("carrier")),
-        strip: 0,
-        prepend: String::new(),
+        ..Rule::new("all", Destination::Trunk(Choice::only("carrier")))
     });
     config.strangers = Strangers::Allow;
 }

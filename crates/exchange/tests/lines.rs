@@ -45,17 +45,8 @@ fn trunk(name: &str, password: &str) -> Trunk {
 fn lines(trunks: Vec<Trunk>) -> Lines {
     let mut plan = Plan::empty();
     plan.numbering = Numbering::of(Country::of("DE").unwrap());
-    plan.rules.extend(trunks.first().map(|trunk| Rule {
-        name: "out".into(),
-        patterns: Vec::new(),
-        callers: Vec::new(),
-        domains: Vec::new(),
-        from: Vec::new(),
-        windows: Vec::new(),
-        to: Destination::Trunk(Choice::only(&trunk.name)),
-        strip: 0,
-        prepend: String::new(),
-    }));
+    plan.rules
+        .extend(trunks.first().map(|trunk| Rule::new("out", Destination::Trunk(Choice::only(&trunk.name)))));
     Lines { plan, trunks }
 }
 

@@ -16,17 +16,7 @@ use offhook_sip::{Name, Status, Uri};
 const CARRIER: &str = "198.51.100.9:5060";
 
 fn rule(name: &str, pattern: &str, to: Destination) -> Rule {
-    Rule {
-        name: name.into(),
-        patterns: vec![Pattern::parse(pattern).unwrap()],
-        callers: Vec::new(),
-        domains: Vec::new(),
-        from: Vec::new(),
-        windows: Vec::new(),
-        to,
-        strip: 0,
-        prepend: String::new(),
-    }
+    Rule { patterns: vec![Pattern::parse(pattern).unwrap()], ..Rule::new(name, to) }
 }
 
 /// Germany, a carrier that is known by its address, and all numbers go there.

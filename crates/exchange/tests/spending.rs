@@ -26,17 +26,7 @@ fn with_rates(config: &mut Config) {
     let Ok(Uri::Sip(server)) = "sip:198.51.100.9".parse() else { panic!("a URI") };
     config.trunks.push(Trunk::new("carrier", server, TrunkAuth::Address));
     config.plan.numbering = Numbering::of(Country::of("DE").unwrap());
-    config.plan.rules.push(Rule {
-        name: "all".into(),
-        patterns: Vec::new(),
-        callers: Vec::new(),
-        domains: Vec::new(),
-        from: Vec::new(),
-        windows: Vec::new(),
-        to: Destination::Trunk(Choice::only("carrier")),
-        strip: 0,
-        prepend: String::new(),
-    });
+    config.plan.rules.push(Rule::new("all", Destination::Trunk(Choice::only("carrier"))));
     let table = "prefix,per_minute,connection,increments,currency\n+49,0.60,0,1/1,EUR\n";
     config.rates = Arc::new(Rates::parse(table).unwrap());
     config.limits.money_per_day = Some(Money(300_000));

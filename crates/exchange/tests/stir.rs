@@ -63,17 +63,7 @@ fn bench(signing: &Signing, policy: Policy, change: impl FnOnce(&mut Config)) ->
             numbers: vec!["+49301234567".into(), "+49301234568".into()],
             ..Trunk::new("carrier", server, TrunkAuth::Address)
         });
-        config.plan.rules.push(Rule {
-            name: "out".into(),
-            patterns: Vec::new(),
-            callers: Vec::new(),
-            domains: Vec::new(),
-            from: Vec::new(),
-            windows: Vec::new(),
-            to: Destination::Trunk(Choice::only("carrier")),
-            strip: 0,
-            prepend: String::new(),
-        });
+        config.plan.rules.push(Rule::new("out", Destination::Trunk(Choice::only("carrier"))));
         config.stir.policy = policy;
         config.stir.authorities = Arc::clone(&signing.authorities);
         change(config);

@@ -27,17 +27,7 @@ fn bench(srtp: Option<SrtpPolicy>, codecs: &[Codec], change: impl FnOnce(&mut Co
             media: Some(Arc::new(MediaTerms { srtp, codecs: codecs.to_vec() })),
             ..Trunk::new("carrier", server, TrunkAuth::Address)
         });
-        config.plan.rules.push(Rule {
-            name: "out".into(),
-            patterns: Vec::new(),
-            callers: Vec::new(),
-            domains: Vec::new(),
-            from: Vec::new(),
-            windows: Vec::new(),
-            to: Destination::Trunk(Choice::only("carrier")),
-            strip: 0,
-            prepend: String::new(),
-        });
+        config.plan.rules.push(Rule::new("out", Destination::Trunk(Choice::only("carrier"))));
         change(config);
     });
     bench.pass(Duration::from_millis(1));

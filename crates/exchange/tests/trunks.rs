@@ -52,17 +52,7 @@ fn trunk() -> Trunk {
 }
 
 fn to(choices: Vec<Choice>) -> Rule {
-    Rule {
-        name: "out".into(),
-        patterns: vec![Pattern::parse("+*").unwrap()],
-        callers: Vec::new(),
-        domains: Vec::new(),
-        from: Vec::new(),
-        windows: Vec::new(),
-        to: Destination::Trunk(choices),
-        strip: 0,
-        prepend: String::new(),
-    }
+    Rule { patterns: vec![Pattern::parse("+*").unwrap()], ..Rule::new("out", Destination::Trunk(choices)) }
 }
 
 fn with(trunks: Vec<Trunk>, change: impl FnOnce(&mut Config)) -> Bench {

@@ -3,8 +3,10 @@
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
+use offhook_exchange::route::{Choice, Destination, Pattern, Rule, Trunk, TrunkAccount, TrunkAuth};
 use offhook_sip::digest::{self, Algorithm, Parts, Qop};
-use offhook_sip::{Message, Method, Name, Request, Response, Status};
+use offhook_sip::{Message, Method, Name, Request, Response, Status, Uri};
+use offhook_sip_stack::auth::Password;
 
 /// One server of a provider. Each answer takes no time; nothing is sent again.
 #[derive(Debug)]
@@ -53,6 +55,33 @@ pub struct Sound {
 impl Provider {
     /// The customer's user name, and its password.
     pub const USER: (&'static str, &'static str) = ("t0815", "secret");
+
+    /// The exchange's trunk to the one of this name, as its customer.
+    pub fn trunk(name: &str) -> Trunk {
+        let server = |uri: String| match uri.parse() {
+            Ok(Uri::Sip(uri)) => uri,
+            _ => unreachable!("a plain URI"),
+        };
+        let (username, password) = Self::USER;
+        let account = TrunkAccount {
+            username: username.into(),
+            auth_username: None,
+            password: Password::new(password),
+            realm: None,
+            registrar: server(format!("sip:{name}")),
+            expires: Some(600),
+            from_username: false,
+        };
+        Trunk::new(name, server(format!("sip:{name}:5060")), TrunkAuth::Password(Box::new(account)))
+    }
+
+    /// The rule by which calls to numbers outside leave by these trunks, tried in this order.
+    pub fn outside(names: &[&str]) -> Rule {
+        let choice =
+            |(at, name): (usize, &&str)| Choice { trunk: (*name).into(), priority: at as u32, weight: 1 };
+        let to = Destination::Trunk(names.iter().enumerate().map(choice).collect());
+        Rule { patterns: Pattern::parse("+*").into_iter().collect(), ..Rule::new("outside", to) }
+    }
 
     pub(crate) fn new(name: &str, ip: IpAddr) -> Self {
         let address = SocketAddr::new(ip, 5060);

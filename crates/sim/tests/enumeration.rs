@@ -15,27 +15,16 @@ const SECOND: Duration = Duration::from_secs(1);
 const DIALLED: &str = "sip:030-1234567@example.com";
 const NUMBER: &str = "+49301234567";
 
-fn rule(name: &str, to: Destination) -> Rule {
-    Rule {
-        name: name.into(),
-        patterns: Vec::new(),
-        callers: Vec::new(),
-        domains: Vec::new(),
-        from: Vec::new(),
-        windows: Vec::new(),
-        to,
-        strip: 0,
-        prepend: String::new(),
-    }
-}
-
 /// Numbers are looked for in two trees; what neither knows goes to Carol.
 fn plan(config: &mut Config) {
     config.anchor = AnchorPolicy::Always;
     config.plan.numbering = Numbering::of(Country::of("DE").unwrap());
-    config.plan.rules.push(rule("own", Destination::Enum("own.test".into())));
-    config.plan.rules.push(rule("world", Destination::Enum("e164.arpa".into())));
-    config.plan.rules.push(rule("rest", Destination::Account(AddressOfRecord::new("carol", "example.com"))));
+    config.plan.rules.push(Rule::new("own", Destination::Enum("own.test".into())));
+    config.plan.rules.push(Rule::new("world", Destination::Enum("e164.arpa".into())));
+    config
+        .plan
+        .rules
+        .push(Rule::new("rest", Destination::Account(AddressOfRecord::new("carol", "example.com"))));
 }
 
 /// Alice, Carol, and Bob, who stands for the server of other.example.

@@ -6,51 +6,21 @@ use std::time::Duration;
 
 use offhook_exchange::config::Config;
 use offhook_exchange::event::Event;
+use offhook_exchange::route::Numbering;
 use offhook_exchange::route::countries::Country;
-use offhook_exchange::route::{Choice, Destination, Numbering, Rule, Trunk, TrunkAccount, TrunkAuth};
 use offhook_exchange::spending::{Money, Rates};
 use offhook_sim::{PhoneId, Provider, World};
-use offhook_sip::{SipUri, Uri};
-use offhook_sip_stack::auth::Password;
 use offhook_ua::Command;
 
 const SECOND: Duration = Duration::from_secs(1);
 const NUMBER: &str = "sip:030-987654@example.com";
 
-fn uri(text: &str) -> SipUri {
-    match text.parse() {
-        Ok(Uri::Sip(uri)) => uri,
-        other => panic!("{other:?}"),
-    }
-}
-
 /// A provider, a minute to which costs 0.60, and 0.30 for an account to spend on a day.
 fn limited(config: &mut Config, shards: u8) {
     config.shards = shards;
-    let (username, password) = Provider::USER;
-    let account = TrunkAccount {
-        username: username.into(),
-        auth_username: None,
-        password: Password::new(password),
-        realm: None,
-        registrar: uri("sip:provider.test"),
-        expires: Some(600),
-        from_username: false,
-    };
-    let auth = TrunkAuth::Password(Box::new(account));
-    config.trunks.push(Trunk::new("provider.test", uri("sip:provider.test:5060"), auth));
+    config.trunks.push(Provider::trunk("provider.test"));
     config.plan.numbering = Numbering::of(Country::of("DE").unwrap());
-    config.plan.rules.push(Rule {
-        name: "outside".into(),
-        patterns: Vec::new(),
-        callers: Vec::new(),
-        domains: Vec::new(),
-        from: Vec::new(),
-        windows: Vec::new(),
-        to: Destination::Trunk(Choice::only("provider.test")),
-        strip: 0,
-        prepend: String::new(),
-    });
+    config.plan.rules.push(Provider::outside(&["provider.test"]));
     let table = "prefix,per_minute,connection,increments,currency\n+49,0.60,0,1/1,EUR\n";
     config.rates = Arc::new(Rates::parse(table).unwrap());
     config.limits.money_per_day = Some(Money(300_000));

@@ -6,13 +6,9 @@ use std::time::Duration;
 
 use offhook_exchange::config::{Config, SrtpPolicy};
 use offhook_exchange::route::countries::Country;
-use offhook_exchange::route::{
-    Choice, Destination, MediaTerms, Numbering, Pattern, Rule, Trunk, TrunkAccount, TrunkAuth,
-};
+use offhook_exchange::route::{MediaTerms, Numbering, Trunk};
 use offhook_sdp::Codec;
 use offhook_sim::{Manners, Provider, Sound, World};
-use offhook_sip::{SipUri, Uri};
-use offhook_sip_stack::auth::Password;
 use offhook_ua::Command;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -39,41 +35,13 @@ fn codec(codec: Codec, manners: Manners) -> Line {
     Line { terms: Some(MediaTerms { srtp: None, codecs: vec![codec] }), manners }
 }
 
-fn server(name: &str) -> SipUri {
-    let Ok(Uri::Sip(uri)) = format!("sip:{name}:5060").parse() else { panic!("{name}") };
-    uri
-}
-
 fn add(config: &mut Config, lines: &[Line]) {
     config.plan.numbering = Numbering::of(Country::of("DE").unwrap());
     for (name, line) in NAMES.iter().zip(lines) {
-        let (username, password) = Provider::USER;
-        let account = TrunkAccount {
-            username: username.into(),
-            auth_username: None,
-            password: Password::new(password),
-            realm: None,
-            registrar: server(name),
-            expires: Some(600),
-            from_username: false,
-        };
         let media = line.terms.clone().map(Arc::new);
-        let auth = TrunkAuth::Password(Box::new(account));
-        config.trunks.push(Trunk { media, ..Trunk::new(name, server(name), auth) });
+        config.trunks.push(Trunk { media, ..Provider::trunk(name) });
     }
-    let choice =
-        |(at, name): (usize, &&str)| Choice { trunk: (*name).into(), priority: at as u32, weight: 1 };
-    config.plan.rules.push(Rule {
-        name: "outside".into(),
-        patterns: vec![Pattern::parse("+*").unwrap()],
-        callers: Vec::new(),
-        domains: Vec::new(),
-        from: Vec::new(),
-        windows: Vec::new(),
-        to: Destination::Trunk(NAMES.iter().take(lines.len()).enumerate().map(choice).collect()),
-        strip: 0,
-        prepend: String::new(),
-    });
+    config.plan.rules.push(Provider::outside(&NAMES[..lines.len()]));
 }
 
 /// Alice calls a number by these lines. What the providers were offered, as profile and formats, and what she was told.

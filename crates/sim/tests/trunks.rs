@@ -7,56 +7,20 @@ use offhook_exchange::command::TrunkReport;
 use offhook_exchange::config::Config;
 use offhook_exchange::directory::{Answering, Record, Rights};
 use offhook_exchange::route::countries::Country;
-use offhook_exchange::route::{
-    Choice, Destination, Numbering, Pattern, Rule, Trunk, TrunkAccount, TrunkAuth,
-};
+use offhook_exchange::route::{Numbering, Trunk, TrunkAuth};
 use offhook_exchange::trunks::TrunkRegistration;
 use offhook_media::tone::analyse;
 use offhook_sim::{Manners, PhoneId, Provider, World, compare_with_saved};
-use offhook_sip::{SipUri, Uri};
-use offhook_sip_stack::auth::Password;
 use offhook_ua::Command;
 
 const SECOND: Duration = Duration::from_secs(1);
 const NUMBER: &str = "sip:030-987654@example.com";
 
-fn uri(text: &str) -> SipUri {
-    match text.parse() {
-        Ok(Uri::Sip(uri)) => uri,
-        other => panic!("{other:?}"),
-    }
-}
-
 /// Lines of these providers, tried in this order.
 fn lines(config: &mut Config, providers: &[&str]) {
     config.plan.numbering = Numbering::of(Country::of("DE").unwrap());
-    for name in providers {
-        let (username, password) = Provider::USER;
-        let account = TrunkAccount {
-            username: username.into(),
-            auth_username: None,
-            password: Password::new(password),
-            realm: None,
-            registrar: uri(&format!("sip:{name}")),
-            expires: Some(600),
-            from_username: false,
-        };
-        let auth = TrunkAuth::Password(Box::new(account));
-        config.trunks.push(Trunk::new(name, uri(&format!("sip:{name}:5060")), auth));
-    }
-    let choice =
-        |(at, name): (usize, &&str)| Choice { trunk: (*name).into(), priority: at as u32, weight: 1 };
-    config.plan.rules.push(Rule {
-        name: "outside".into(),
-        patterns: vec![Pattern::parse("+*").unwrap()],
-        callers: Vec::new(),
-        domains: Vec::new(),
-        from: Vec::new(),
-        windows: Vec::new(),
-        to: Destination::Trunk(providers.iter().enumerate().map(choice).collect()),
-        strip: 0,
-        prepend: String::new(),
-    });
+    config.trunks.extend(providers.iter().map(|name| Provider::trunk(name)));
+    config.plan.rules.push(Provider::outside(providers));
 }
 
 /// Alice is registered, and so are the exchange's lines, as far as these manners let it.
@@ -243,8 +207,7 @@ fn a_carrier_without_a_leg_of_ours_sends_a_call_on_to_its_own_servers_only() {
             lines(config, &["one.test"]);
             // The third has an address that is not the carrier's.
             let networks = ["198.51.100.1/32", "198.51.100.2/32"].map(|one| one.parse().unwrap()).to_vec();
-            config.trunks[0] =
-                Trunk { networks, ..Trunk::new("one.test", uri("sip:one.test:5060"), TrunkAuth::Address) };
+            config.trunks[0] = Trunk { networks, auth: TrunkAuth::Address, ..Provider::trunk("one.test") };
         });
         let alice = world.phone("alice", None);
         for (name, manners) in [

@@ -294,6 +294,21 @@ impl Plan {
 }
 
 impl Rule {
+    /// One for all calls, which go there as they were dialled.
+    pub fn new(name: &str, to: Destination) -> Self {
+        Self {
+            name: name.into(),
+            patterns: Vec::new(),
+            callers: Vec::new(),
+            domains: Vec::new(),
+            from: Vec::new(),
+            windows: Vec::new(),
+            to,
+            strip: 0,
+            prepend: String::new(),
+        }
+    }
+
     /// What a rule makes of a number.
     fn changed(&self, number: &Number) -> String {
         let left: String = number.as_str().chars().skip(self.strip).collect();

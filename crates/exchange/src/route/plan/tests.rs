@@ -3,15 +3,8 @@ use super::*;
 
 fn rule(name: &str, patterns: &[&str], to: Destination) -> Rule {
     Rule {
-        name: name.into(),
         patterns: patterns.iter().map(|one| Pattern::parse(one).unwrap()).collect(),
-        callers: Vec::new(),
-        domains: Vec::new(),
-        from: Vec::new(),
-        windows: Vec::new(),
-        to,
-        strip: 0,
-        prepend: String::new(),
+        ..Rule::new(name, to)
     }
 }
 

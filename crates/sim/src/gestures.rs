@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use offhook_ua::Command;
+use offhook_ua::{CallId, Command};
 
 use crate::{PhoneId, World};
 
@@ -22,26 +22,32 @@ impl World {
 
     /// A phone transfers its first call to a user of the exchange (RFC 3515).
     pub fn transfer(&mut self, phone: PhoneId, to: &str) {
-        self.refer(phone, &format!("sip:{to}@example.com"));
+        let call = self.phones[phone.0].first_call();
+        self.refer(phone, call, &format!("sip:{to}@example.com"));
     }
 
     /// The same to whom it calls now and talks with before (RFC 5589 §7.2); `hidden`: as one that wants to be.
-    ///
-    /// # Panics
-    /// If it is not answered within six seconds.
     pub fn attended_transfer(&mut self, phone: PhoneId, to: &str, hidden: bool) {
+        let first = self.phones[phone.0].first_call();
         let second = if hidden { self.private_call(phone, to) } else { self.call(phone, to) };
         self.pass(Duration::from_secs(6));
+        self.refer_to_partner(phone, first, second, to);
+        self.pass(Duration::from_secs(5));
+    }
+
+    /// A phone wants the party of its first call to take its place in the second, which is with that user.
+    ///
+    /// # Panics
+    /// If the second has not been answered.
+    pub fn refer_to_partner(&mut self, phone: PhoneId, first: CallId, second: CallId, to: &str) {
         let Some(replaces) = self.phones[phone.0].ua.replaces(second) else {
             panic!("{to} has not answered")
         };
         let replaces: String = replaces.bytes().map(|byte| format!("%{byte:02X}")).collect();
-        self.refer(phone, &format!("sip:{to}@example.com?Replaces={replaces}"));
-        self.pass(Duration::from_secs(5));
+        self.refer(phone, first, &format!("sip:{to}@example.com?Replaces={replaces}"));
     }
 
-    fn refer(&mut self, phone: PhoneId, target: &str) {
-        let call = self.phones[phone.0].first_call();
+    fn refer(&mut self, phone: PhoneId, call: CallId, target: &str) {
         let target = target.parse().unwrap_or_else(|_| unreachable!("a plain URI"));
         self.command(phone, Command::Transfer { call, target });
     }

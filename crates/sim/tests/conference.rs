@@ -234,6 +234,33 @@ fn other_numbers_are_no_rooms() {
 }
 
 #[test]
+fn a_key_has_the_room_recorded_and_ends_that() {
+    let (mut world, phones) = world(10, |_| {});
+    let [alice, bob, carol] = phones;
+    world.begin_ladder();
+    let call = world.call(alice, "3000");
+    world.call(bob, "3000");
+    world.pass(6 * SECOND);
+    press(&mut world, alice, call, "*9");
+    world.pass(5 * SECOND);
+    press(&mut world, alice, call, "*9");
+    world.pass(2 * SECOND);
+    let files = &world.office.recordings.files;
+    assert_eq!(files.len(), 1, "it is complete");
+    let (file, (sound, rate)) = files.iter().next().unwrap();
+    assert!(file.contains("_conference_3000_"), "{file}");
+    assert!((4..=6).contains(&(sound.len() / *rate as usize)), "{}", sound.len());
+    // What is said afterwards is in no file.
+    world.call(carol, "3000");
+    world.pass(4 * SECOND);
+    world.hang_up_all();
+    world.pass(2 * SECOND);
+    assert_eq!(world.office.recordings.files.len(), 1);
+    compare_with_saved("conference-recorded", &world.ladder.draw(&["alice", "exchange", "bob", "carol"]));
+    nothing_is_left(&mut world);
+}
+
+#[test]
 fn an_operator_mutes_sends_away_and_has_a_room_recorded_whatever_the_shards() {
     for (seed, shards) in [(11, 1), (12, 4)] {
         let (mut world, phones) = world(seed, |config| config.shards = shards);

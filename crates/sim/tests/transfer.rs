@@ -145,11 +145,11 @@ fn an_attended_transfer_connects_the_two_others() {
         let second = world.private_call(goes, "carol");
         world.pass(6 * SECOND);
         world.phones[carol.0].must_hear([440.0, 1000.0][by]);
-        let replaces = world.phones[goes.0].ua.replaces(second).unwrap();
-        let replaces: String = replaces.bytes().map(|byte| format!("%{byte:02X}")).collect();
-        let target = format!("sip:carol@example.com?Replaces={replaces}").parse().unwrap();
-        world.command(goes, Command::Transfer { call, target });
+        world.begin_ladder();
+        world.refer_to_partner(goes, call, second, "carol");
         world.pass(5 * SECOND);
+        let name = ["attended-transfer-by-caller", "attended-transfer-by-callee"][by];
+        compare_with_saved(name, &world.ladder.draw(&ALL));
         assert_eq!(told(&world, goes), [202, 100, 200]);
         assert!(world.phones[goes.0].ua.calls().is_empty(), "{by}");
         world.phones[stays.0].must_hear(600.0);

@@ -1,8 +1,9 @@
 //! One session with a camera, from DESCRIBE until something ends it.
 
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 use offhook_media::camera::{Coding, Feed, LARGEST_PICTURE};
 use retina::client::{
     Demuxed, Described, InitialTimestampPolicy, PlayOptions, Session, SessionOptions, SetupOptions, Stream,
@@ -41,11 +42,13 @@ impl Keeper {
                 timeout(SET_UP, self.open()).await.map_err(|_| "it does not answer".to_owned())??;
             self.take(&mut session, &mut had).await
         };
+        // Some descriptions that are none make their reader panic; what a camera says may end its session and nothing else.
+        let session = AssertUnwindSafe(session).catch_unwind();
         let ended = tokio::select! {
             () = unwanted(wanted) => return Over::Unwanted,
             ended = session => ended,
         };
-        let Err(why) = ended;
+        let Err(why) = ended.unwrap_or_else(|_| Err("what it says cannot be read".to_owned()));
         Over::Failed { why, had }
     }
 

@@ -4,6 +4,8 @@
 //! within the RTSP connection, so nothing but that has to be let through. Where a camera sends us elsewhere, we do not go.
 
 mod fetch;
+#[doc(hidden)]
+pub mod fuzz;
 mod source;
 
 use std::collections::BTreeMap;

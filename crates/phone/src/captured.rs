@@ -143,6 +143,7 @@ const MOST_WORDS: usize = 4_096;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fuzz;
     use crate::pcap::Capture;
 
     #[test]
@@ -167,6 +168,7 @@ mod tests {
                 damaged[place] = dice(256) as u8;
             }
             damaged.truncate(dice(4 * whole.len()) + 1);
+            fuzz::pcap(&damaged);
             let Ok(found) = read(&damaged[..]) else { continue };
             let messages: usize = found.calls.iter().map(|call| call.messages().count()).sum();
             assert!(messages <= 2);

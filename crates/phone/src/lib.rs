@@ -14,6 +14,8 @@ mod echo;
 mod exit;
 mod failure;
 mod flags;
+#[doc(hidden)]
+pub mod fuzz;
 mod ice;
 pub mod ladder;
 mod language;

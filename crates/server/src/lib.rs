@@ -53,4 +53,6 @@ pub use settings::{
     read_rates,
 };
 pub use start::StartError;
+#[doc(hidden)]
+pub use telemetry::fuzz;
 pub use telemetry::{LogFormat, call_records, start_log};

@@ -1,5 +1,7 @@
 //! What happened, as logs, measures and call records. The only place that turns events into words.
 
+#[doc(hidden)]
+pub mod fuzz;
 mod ledger;
 mod log;
 mod measures;

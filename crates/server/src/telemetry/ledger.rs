@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use offhook_exchange::event::Event;
 
-pub(super) use entry::encode;
+pub(super) use entry::{decode, encode};
 pub(crate) use recovery::recover;
 
 /// The ledger of one signal thread.

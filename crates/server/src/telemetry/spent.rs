@@ -107,7 +107,8 @@ pub(crate) fn spent(data_dir: &Path, today: i32) -> io::Result<BTreeMap<(Address
         let path = entry?.path();
         let day = path.file_stem().and_then(|stem| stem.to_str()?.parse::<i32>().ok());
         match day {
-            Some(day) if day >= today - 1 => sum(&fs::read_to_string(&path)?, day, &mut all),
+            // A line that was cut off may end within a character.
+            Some(day) if day >= today - 1 => sum(&String::from_utf8_lossy(&fs::read(&path)?), day, &mut all),
             // One that cannot be removed does no harm.
             Some(_) => drop(fs::remove_file(&path)),
             None => {}
@@ -117,7 +118,7 @@ pub(crate) fn spent(data_dir: &Path, today: i32) -> io::Result<BTreeMap<(Address
 }
 
 /// Each call counts once, and a line that was cut off not at all.
-fn sum(text: &str, day: i32, all: &mut BTreeMap<(AddressOfRecord, i32), Spent>) {
+pub(super) fn sum(text: &str, day: i32, all: &mut BTreeMap<(AddressOfRecord, i32), Spent>) {
     let mut seen = HashSet::new();
     for line in text.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok()) {
         let Some((user, host)) = line.account.rsplit_once('@') else { continue };
@@ -154,11 +155,37 @@ mod tests {
         }
         lines.flush();
         let torn = data.path().join(FOLDER).join("10.ndjson");
-        OpenOptions::new().append(true).open(&torn).unwrap().write_all(b"{\"id\":\"e\"").unwrap();
+        OpenOptions::new()
+            .append(true)
+            .open(&torn)
+            .unwrap()
+            .write_all(b"{\"id\":\"e\",\"account\":\"\xe5")
+            .unwrap();
         let all = super::spent(data.path(), 10).unwrap();
         assert_eq!(all[&(alice.clone(), 10)], Spent { seconds: 120, money: Money(3) });
         assert_eq!(all[&(alice, 9)].money, Money(4));
         assert_eq!(all.len(), 2);
         assert!(!data.path().join(FOLDER).join("8.ndjson").exists());
+    }
+
+    #[test]
+    fn a_damaged_file_of_what_was_spent_is_summed_as_far_as_it_goes() {
+        let line = r#"{"id":"a","started_at":7,"account":"alice@example.com","seconds":60,"money":18446744073709551615}"#;
+        let whole =
+            [line, &line.replace("\"a\"", "\"b\""), &line.replace("alice", "bob")].join("\n").into_bytes();
+        let mut seed = 1_u64;
+        let mut dice = |below: usize| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) as usize % below
+        };
+        for _ in 0..5_000 {
+            let mut damaged = whole.clone();
+            for _ in 0..dice(4) {
+                let place = dice(damaged.len());
+                damaged[place] = dice(256) as u8;
+            }
+            damaged.truncate(dice(4 * whole.len()) + 1);
+            super::super::fuzz::spent(&damaged);
+        }
     }
 }

@@ -79,7 +79,7 @@ pub(in super::super) fn encode(out: &mut Vec<u8>, unix: Duration, event: &Event)
 }
 
 /// The events in these octets, up to the first that is not whole. What is not understood is passed over.
-pub(super) fn decode(octets: &[u8]) -> impl Iterator<Item = (Duration, Event)> {
+pub(in super::super) fn decode(octets: &[u8]) -> impl Iterator<Item = (Duration, Event)> {
     let mut rest = Reader(octets);
     let entries = std::iter::from_fn(move || {
         let length = rest.take(4)?.try_into().ok().map(u32::from_le_bytes)?;

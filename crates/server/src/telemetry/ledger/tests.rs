@@ -6,7 +6,7 @@ use offhook_exchange::spending::{Money, Price};
 use offhook_sip::Status;
 use serde_json::Value;
 
-use super::super::{Records, call_records};
+use super::super::{Records, call_records, fuzz};
 use super::entry::decode;
 use super::*;
 
@@ -234,14 +234,6 @@ fn a_damaged_ledger_is_read_as_far_as_it_goes() {
             damaged[place] = dice(256) as u8;
         }
         damaged.truncate(dice(4 * damaged.len()) + 1);
-        let events: Vec<(Duration, Event)> = decode(&damaged).collect();
-        let mut again = Vec::new();
-        events.iter().for_each(|(unix, event)| encode(&mut again, *unix, event));
-        let copies: Vec<(Duration, Event)> = decode(&again).collect();
-        assert_eq!(format!("{copies:?}"), format!("{events:?}"), "what was understood is written as it was");
-        let mut records = Records::new(Path::new("/dev/null"));
-        events.into_iter().for_each(|(unix, event)| records.take(unix, event));
-        records.close_all(at(2));
-        assert!(records.without(&Default::default()) <= 2, "each that began has one record");
+        fuzz::ledger(&damaged);
     }
 }

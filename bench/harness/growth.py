@@ -121,13 +121,13 @@ def known(binary, path):
     return True
 
 
-def floor(binary, calls_up, seconds=3):
+def floor(binary, calls_up, seconds=2):
     """Microseconds that the system takes to pass a packet on, with as many sockets and packets as so many calls have."""
     # Two streams for a call, fifty packets a second each.
     return example(binary, "relay_floor", 2 * calls_up, 100 * calls_up, seconds)
 
 
-def codecs(binary, calls_up=50, seconds=3):
+def codecs(binary, calls_up=50, seconds=2):
     """Microseconds that the codecs take for a packet between Opus and PCMU, in as many calls and at the pace of the row."""
     return example(binary, "codecs", seconds, calls_up)
 

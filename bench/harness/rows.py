@@ -184,7 +184,7 @@ def relayed_sound(count):
     """Both directions of `count` calls, 50 packets a second each."""
     def row(kind, folder, binary):
         with kind(folder, "media") as exchange:
-            flags = calls(count, count, "--held", "--rtp", "--settle", "1s", "--watch", "3s")
+            flags = calls(count, count, "--held", "--rtp", "--settle", "1s", "--watch", "2s")
             run = load(exchange, flags, f"rtp{count}", binary)
         sound = run.result["rtp"]
         return {f"rtp{count}": run.cpu("watch", "watched") * MICRO / max(sound["received"], 1),
@@ -197,7 +197,7 @@ def bridged_sound(need, count):
     """Both directions of `count` calls whose callers do not speak as the callees do."""
     def row(kind, folder, binary):
         with kind(folder, need) as exchange:
-            flags = calls(count, count, "--held", "--rtp", "--speech", need, "--settle", "1s", "--watch", "3s")
+            flags = calls(count, count, "--held", "--rtp", "--speech", need, "--settle", "1s", "--watch", "2s")
             run = load(exchange, flags, need, binary)
         sound = run.result["rtp"]
         return {need: run.cpu("watch", "watched") * MICRO / max(sound["received"], 1),

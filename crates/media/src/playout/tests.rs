@@ -192,6 +192,16 @@ fn after_a_stall_of_the_network_the_delay_comes_down_again() {
 }
 
 #[test]
+fn the_second_packet_that_others_overtake_comes_in_time() {
+    // The delay of others is 30 ms; two of six hundred come after the one behind them.
+    let network = |n: usize| Some(if [400, 520].contains(&n) { 60.0 } else { 30.0 });
+    let outcome = line(speech(8000 * 20, 7), network).run();
+    assert!(count(&outcome.played[395..410], Played::Concealed) > 0, "the first is missed");
+    assert_eq!(count(&outcome.played[500..600], Played::Concealed), 0);
+    assert!(*outcome.delays.last().unwrap() <= 45, "{:?}", outcome.delays.last());
+}
+
+#[test]
 fn a_longer_way_is_followed_up_and_down() {
     let outcome =
         line(speech(8000 * 60, 6), |n| Some(if (800..1800).contains(&n) { 130.0 } else { 30.0 })).run();

@@ -96,7 +96,7 @@ const MAX_PACKET: i64 = 60;
 const LEAP: i64 = 2000;
 /// Packets that come so close to each other were held up together.
 const TOGETHER: i64 = 5;
-/// So late is a stall, up to where waiting for the next would be worse than its gap.
-const STALL: i64 = 60;
+/// So late is a stall, be it of one packet that others overtook, up to where waiting for the next would be worse than its gap.
+const STALL: i64 = 15;
 const LONGEST_STALL: i64 = 200;
 const STALL_REMEMBERED: i64 = 8_000;

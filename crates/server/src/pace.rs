@@ -16,8 +16,8 @@ pub(crate) struct Pace {
     window: Instant,
     /// In this window so far.
     messages: usize,
-    /// Whether the window before had a rate at which resting pays.
-    pays: bool,
+    /// How many windows in a row had a rate at which resting pays.
+    fitting: u32,
     /// Since the last rest was asked for.
     came: bool,
 }
@@ -25,7 +25,7 @@ pub(crate) struct Pace {
 impl Pace {
     /// Begins at `now`, with nothing known.
     pub(crate) fn new(now: Instant) -> Self {
-        Self { window: now, messages: 0, pays: false, came: false }
+        Self { window: now, messages: 0, fitting: 0, came: false }
     }
 
     /// So many messages were fetched.
@@ -41,14 +41,17 @@ impl Pace {
         if passed >= WINDOW {
             // A window may have lasted longer, when the thread slept.
             let messages = self.messages as u128 * WINDOW.as_micros() / passed.as_micros().max(1);
-            self.pays = (SELDOM..OFTEN).contains(&messages);
+            self.fitting = if (SELDOM..OFTEN).contains(&messages) { self.fitting + 1 } else { 0 };
             (self.window, self.messages) = (now, 0);
         }
-        (std::mem::take(&mut self.came) && self.pays).then_some(REST)
+        (std::mem::take(&mut self.came) && self.fitting >= STEADY).then_some(REST)
     }
 }
 
 const WINDOW: Duration = Duration::from_millis(10);
+/// Windows in a row. Who is busy all the time sees one with few messages now and then, before those that were held up come all
+/// at once: a rest is the last thing they need.
+const STEADY: u32 = 5;
 /// Messages in a window below which nearly every one has a wake-up of its own anyway.
 const SELDOM: u128 = 15;
 /// Messages in a window from which on they come together by themselves.
@@ -78,8 +81,8 @@ mod tests {
     fn resting_is_for_rates_between_a_call_now_and_then_and_a_full_thread() {
         let millisecond = Duration::from_millis(1);
         assert_eq!(rests(1, millisecond), 0);
-        assert_eq!(rests(4, millisecond), 91);
-        assert_eq!(rests(14, millisecond), 91);
+        assert_eq!(rests(4, millisecond), 51);
+        assert_eq!(rests(14, millisecond), 51);
         assert_eq!(rests(16, millisecond), 0);
         assert_eq!(rests(0, millisecond), 0);
     }
@@ -89,12 +92,17 @@ mod tests {
         #[allow(clippy::disallowed_methods, reason = "a moment to begin with; nothing depends on it")]
         let start = Instant::now();
         let mut pace = Pace::new(start);
-        pace.note(40);
-        assert_eq!(pace.rest(start + WINDOW), Some(REST));
-        assert_eq!(pace.rest(start + WINDOW + REST), None);
-        pace.note(40);
-        assert_eq!(pace.rest(start + 2 * WINDOW), Some(REST));
-        pace.note(40);
-        assert_eq!(pace.rest(start + Duration::from_secs(1)), None);
+        let mut after = |windows: u32, messages| {
+            pace.note(messages);
+            pace.rest(start + windows * WINDOW)
+        };
+        let steady = [1, 2, 3, 4, 5, 6].map(|windows| after(windows, 40).is_some());
+        assert_eq!(steady, [false, false, false, false, true, true]);
+        assert_eq!(after(6, 0), None);
+        assert_eq!(after(7, 40), Some(REST));
+        assert_eq!(after(100, 40), None, "a long sleep");
+        let busy =
+            [101, 102, 103, 104, 105].map(|windows| after(windows, if windows == 103 { 40 } else { 230 }));
+        assert_eq!(busy, [None; 5], "one with few among many");
     }
 }

@@ -42,7 +42,7 @@ pub(super) struct Taken(u16);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Part {
     at: usize,
-    pub(super) len: usize,
+    len: usize,
 }
 
 impl Part {
@@ -198,16 +198,16 @@ impl Buffers {
     pub(super) fn message(
         &mut self,
         slot: &Taken,
-        at: Part,
+        place: Part,
         (to, to_len): (&KernelAddress, u32),
         (control, control_len): (&Control, usize),
     ) -> *const libc::msghdr {
-        let payload = self.payload(slot, at);
+        let payload = self.payload(slot, place);
         let part = libc::iovec { iov_base: payload.as_ptr().cast_mut().cast(), iov_len: payload.len() };
         let mut header = crate::linux::empty_message();
-        header.msg_name = self.write(slot, at.aside(), to.bytes()).cast();
+        header.msg_name = self.write(slot, place.aside(), to.bytes()).cast();
         header.msg_namelen = to_len;
-        header.msg_control = self.write(slot, at.aside() + NAME_LEN, control.bytes()).cast();
+        header.msg_control = self.write(slot, place.aside() + NAME_LEN, control.bytes()).cast();
         header.msg_controllen = control_len as _;
         header.msg_iovlen = 1;
         // SAFETY: the end of a slot that is ours, kept free for this, large enough and aligned.

@@ -236,15 +236,18 @@ impl Ring {
 
     pub(super) fn pass_on(&mut self, token: u32, to: SocketAddr) {
         let Some(Current { slot, part, .. }) = self.current.take() else { return };
-        if self.lines.get(token).is_some_and(|line| line.twin.is_some() && line.twin_to(to).is_none()) {
-            self.disconnect(token);
-        }
-        if self.lines.get_mut(token).is_some_and(|line| line.is_used_to(to)) {
-            self.connect(token, to);
+        if let Some(line) = self.lines.get_mut(token) {
+            let is_used_to = line.is_used_to(to);
+            if line.twin.is_some() && line.twin_to(to).is_none() {
+                self.disconnect(token);
+            }
+            if is_used_to {
+                self.connect(token, to);
+            }
         }
         let line = self.lines.get(token).filter(|line| line.socket.reaches(to.ip()));
         let Some(line) = line else { return self.buffers.give_back(slot) };
-        let (address, address_len) = KernelAddress::new(canonical(to), line.socket.is_v6());
+        let address = || KernelAddress::new(canonical(to), line.socket.is_v6());
         // Then it is sent or refused while it is submitted, and no later.
         let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
         let mut generation = 0;
@@ -254,10 +257,12 @@ impl Ring {
             opcode::Send::new(Fixed(twin.place), payload.as_ptr(), payload.len() as u32).flags(flags).build()
         } else if let Some(source) = line.source_towards(to) {
             let (control, control_len) = Control::from_source(source, line.socket.is_v6());
+            let (address, address_len) = address();
             let (to, control) = ((&address, address_len), (&control, control_len));
             let message = self.buffers.message(&slot, part, to, control);
             by!(self, token, line, |socket| opcode::SendMsg::new(socket, message).flags(flags as u32).build())
         } else {
+            let (address, address_len) = address();
             let to = self.buffers.address(&slot, part, &address);
             let payload = self.buffers.payload(&slot, part);
             by!(self, token, line, |socket| {

@@ -7,6 +7,17 @@ use offhook_ua::{CallId, Command};
 use crate::{PhoneId, World};
 
 impl World {
+    /// Registered phones of users with these names and numbers, each of which sings a tone of its own, in Hz.
+    pub fn singers<const N: usize>(&mut self, users: [(&str, &str); N], hz: [f32; N]) -> [PhoneId; N] {
+        let mut hz = hz.into_iter();
+        users.map(|(name, number)| {
+            let phone = self.phone(name, Some(number));
+            self.phones[phone.0].sings = hz.next();
+            self.register(phone);
+            phone
+        })
+    }
+
     /// A user presses keys in its first call.
     pub fn press(&mut self, phone: PhoneId, digits: &str) {
         let call = self.phones[phone.0].first_call();

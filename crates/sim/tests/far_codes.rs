@@ -20,13 +20,7 @@ const SEEDS: u64 = 4;
 fn halves(seed: u64) -> Option<(World, [PhoneId; 5])> {
     let mut world = World::new(seed, |config| config.shards = SHARDS);
     let all = [("alice", "1001"), ("bob", "1002"), ("carol", "1003"), ("dave", "1004"), ("eve", "1005")];
-    let mut hz = HZ.into_iter();
-    let phones = all.map(|(name, number)| {
-        let phone = world.phone(name, Some(number));
-        world.phones[phone.0].sings = hz.next();
-        world.register(phone);
-        phone
-    });
+    let phones = world.singers(all, HZ);
     let [alice, bob, carol, ..] = phones;
     world.private_call(alice, "bob");
     world.pass(6 * SECOND);

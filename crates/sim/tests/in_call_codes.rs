@@ -19,13 +19,7 @@ fn talking(seed: u64, change: impl FnOnce(&mut Config)) -> (World, [PhoneId; 4])
         change(config);
     });
     let all = [("alice", "1001"), ("bob", "1002"), ("carol", "1003"), ("dora", "1004")];
-    let mut hz = HZ.into_iter();
-    let phones = all.map(|(name, number)| {
-        let phone = world.phone(name, Some(number));
-        world.phones[phone.0].sings = hz.next();
-        world.register(phone);
-        phone
-    });
+    let phones = world.singers(all, HZ);
     world.begin_ladder();
     world.call(phones[0], "1002");
     world.pass(5 * SECOND);

@@ -50,9 +50,8 @@ check:
 
 bench:
 	@scripts/install.sh bench
-	$(CARGO) build --release --package offhook
-	$(CARGO) build --release --package offhook-udp-batch --example relay_floor
-	$(CARGO) build --release --package offhook-media --example codecs
+	$(CARGO) build --release --package offhook --package offhook-udp-batch --package offhook-media \
+	  --bin offhook --example relay_floor --example codecs
 	@[ -n '$(ONLY)' ] || $(MAKE) --no-print-directory bench-parse
 	@python3 bench/run.py --offhook '$(TARGET_DIR)/release/offhook' --only '$(ONLY)' $(ARGS)
 

@@ -25,6 +25,7 @@ from quality import measure, table
 EXCHANGES = (Kamailio, Offhook)
 # How phones sound: in a whole run a short form of it, all of it when it is chosen.
 QUALITY = "quality"
+LAST_OF_MAIN = "memory"
 
 
 class Bench:
@@ -35,6 +36,8 @@ class Bench:
         self.figures = {kind.name: {} for kind in EXCHANGES}
         self.failures, self.rounds, self.seconds = [], [], {}
         self.voices, self.voice_troubles = [], []
+        today = datetime.date.today().isoformat()
+        self.figures["Offhook"].update(report.parsed(Path(options.results) / f"parse-{today}.md"))
 
     def one(self, name, kind, row, *more):
         """Runs a row once; a failure costs this figure and no other."""
@@ -98,11 +101,14 @@ class Bench:
             print(f"  failed: {self.failures[-1]}", flush=True)
         self.seconds[QUALITY] = time.monotonic() - begun
 
+    def half(self):
+        """Prints what there is: the main lines of a whole run, of which the rest takes as long again."""
+        print("\n" + "\n".join(report.table(self.figures)) + "\n", flush=True)
+
     def write(self):
         """The pages and the data, into the folder of results."""
         now = datetime.datetime.now().strftime("%Y-%m-%d-%H%M")
         folder = Path(self.options.results)
-        self.figures["Offhook"].update(report.parsed(folder / f"parse-{now[:10]}.md"))
         folder.mkdir(parents=True, exist_ok=True)
         if list(self.seconds) == [QUALITY]:
             self.write_quality(folder, now)
@@ -150,6 +156,8 @@ def main():
                     bench.quality(whole=bool(chosen))
                 else:
                     bench.row(name)
+                if name == LAST_OF_MAIN and not chosen:
+                    bench.half()
         finally:
             bench.write()
 

@@ -73,18 +73,22 @@ TABLE = [
 
 def page(figures, date, failures, seconds):
     """The whole page. `figures`: name of the exchange, then key, then a value for each round; `seconds`: what each row took."""
-    rows = [row for line in TABLE if (row := table_row(line, figures))]
     out = [f"# Offhook beside Kamailio and rtpengine, {date}", "",
            "Medians of the rounds, in brackets the smallest and the largest. Processor time is that of the whole process "
            "tree; memory is PSS.", "",
-           "| | Kamailio, with rtpengine for RTP | Offhook | ratio | bar | goal | |", "|---|--:|--:|--:|--:|--:|---|",
-           *rows, ""]
+           *table(figures), ""]
     troubles = [f"- {trouble}" for trouble in failures + bad_shares(figures)]
     if troubles:
         out += ["What did not go as it should:", "", *troubles, ""]
     took = ", ".join(f"{name} {value:.0f}" for name, value in seconds.items())
     out += machine() + ["", f"Seconds: {sum(seconds.values()):.0f} for all rows ({took}).", "", "The loads, as last run:", "", "```", *COMMANDS.values(), "```"]
     return "\n".join(out) + "\n"
+
+
+def table(figures):
+    """The lines of what was measured, with a head."""
+    return ["| | Kamailio, with rtpengine for RTP | Offhook | ratio | bar | goal | |", "|---|--:|--:|--:|--:|--:|---|",
+            *(row for line in TABLE if (row := table_row(line, figures)))]
 
 
 def table_row(line, figures):

@@ -50,6 +50,8 @@ def forwarded_calls(kind, folder, binary):
 # Calls a second where the search of the first round begins, and where that of a later one does: a step below what the one
 # before found.
 FIRST, FOUND = 2500, {}
+# A call that takes longer was not carried.
+PATIENCE = ("--patience", "2s")
 
 
 def highest_rate(kind, folder, binary):
@@ -59,7 +61,7 @@ def highest_rate(kind, folder, binary):
         load(exchange, calls(1000, 1000), "warm", binary, weigh=False)
         misses = 0
         while misses < 2:
-            run = load(exchange, calls(rate * 3, rate, "--patience", "5s"), "max", binary, weigh=False)
+            run = load(exchange, calls(rate * 3, rate, *PATIENCE), "max", binary, weigh=False)
             good = run.bad_share < BAD and run.result["rate"] > 0.97 * rate
             steps.append({"rate": rate, "bad": run.bad_share, **run.cores()})
             # A rate that failed gets a second chance: others use the machine too.
@@ -86,7 +88,7 @@ def overload(kind, folder, binary, best):
         # A new one each time: what was too much for the one before is not all forgotten.
         with kind(folder, "plain") as exchange:
             load(exchange, calls(1000, 1000), "warm", binary, weigh=False)
-            run = load(exchange, calls(best * SUSTAINED, best), "sustained", binary, weigh=False)
+            run = load(exchange, calls(best * SUSTAINED, best, *PATIENCE), "sustained", binary, weigh=False)
         if run.bad_share < 10 * BAD or best < 100:
             break
         best = int(best / 1.25)
@@ -171,7 +173,7 @@ def carried(kind, folder, binary, more):
     while True:
         with kind(folder, "plain") as exchange:
             load(exchange, calls(1000, 1000, *more), "warm", binary, weigh=False)
-            run = load(exchange, calls(rate * 3, rate, "--patience", "5s", *more), "carried", binary, weigh=False)
+            run = load(exchange, calls(rate * 3, rate, *PATIENCE, *more), "carried", binary, weigh=False)
         if run.bad_share >= BAD or run.result["rate"] <= 0.97 * rate:
             if best or rate < 100:
                 return best or rate
@@ -276,7 +278,7 @@ class Row:
     ours_alone: bool = False
 
 
-# By the name that ONLY chooses.
+# By the name that ONLY chooses. A whole run prints its table once after `memory`: what comes before are its main lines.
 ROWS = {
     "start": Row(start_and_idle),
     "call": Row(forwarded_calls),
@@ -284,15 +286,15 @@ ROWS = {
     "regauth": Row(proven_registrations),
     "rtp100": Row(relayed_sound(100)),
     "rtp400": Row(relayed_sound(400)),
+    "max": Row(highest_rate),
+    # Memory hardly varies between rounds, and takes long to settle.
+    "memory": Row(memory, rounds=1, together=True),
     "sdes": Row(bridged_sound("sdes", 100)),
     "dtls": Row(bridged_sound("dtls", 100)),
     "opus": Row(bridged_sound("opus", 50)),
     "conference": Row(conference, rounds=1, ours_alone=True),
     "tcp": Row(connections),
-    "max": Row(highest_rate),
     "bridged": Row(bridged_calls, rounds=1, ours_alone=True),
-    # Memory hardly varies between rounds, and takes long to settle.
-    "memory": Row(memory, rounds=1, together=True),
     "bad": Row(growth.bad_input, rounds=1),
     "threads": Row(growth.threads),
     "growth": Row(growth.bindings(growth.BINDINGS[:2]), rounds=1),

@@ -194,7 +194,7 @@ const JOINT_MS: usize = 5;
 /// At full loudness …
 const STEADY_MS: usize = 15;
 /// … and silent after this.
-const FADED_MS: usize = 80;
+const FADED_MS: usize = 160;
 /// What is mirrored where there is no pitch.
 const MIRROR_MS: usize = 15;
 /// Sound behind a gap that is worth looking at.

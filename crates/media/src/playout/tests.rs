@@ -183,6 +183,31 @@ fn a_burst_of_losses_fades_to_silence_and_sound_returns_in_time() {
 }
 
 #[test]
+fn what_one_stall_held_up_is_heard_whole_and_at_its_own_speed_at_any_phase() {
+    // Packets 400 to 407 come together, 150 ms late and less.
+    let stall =
+        |n: usize| Some(30.0 + if (400..408).contains(&n) { 150.0 - (n - 400) as f64 * 20.0 } else { 0.0 });
+    let sound = speech(8000 * 12, 4);
+    for phase in 0..40 {
+        let mut line = line(sound.clone(), stall);
+        line.phase = f64::from(phase) / 2.0;
+        let Outcome { heard, played, measures, .. } = line.run();
+        let first = played[300..].iter().position(|played| *played == Played::Concealed).unwrap() + 300;
+        let resumed = first + count(&played[300..500], Played::Concealed);
+        assert!((140..=160).contains(&measures.concealed_ms), "{phase} {measures:?}");
+        assert_eq!(
+            (measures.late, measures.discarded, measures.stretched_ms),
+            (0, 0, 0),
+            "{phase} {measures:?}"
+        );
+        // But for the joint, nothing of it is missing, nor is any of it changed.
+        let joint = 40;
+        let behind = 400 * FRAME + joint..470 * FRAME;
+        assert_eq!(heard[resumed * FRAME + joint..][..behind.len()], sound[behind], "{phase} {measures:?}");
+    }
+}
+
+#[test]
 fn after_a_stall_of_the_network_the_delay_comes_down_again() {
     // Packets 500 to 520 are held up and come together, once.
     let stall = |n: usize| Some(if (500..520).contains(&n) { 30.0 + (520 - n) as f64 * 20.0 } else { 30.0 });

@@ -72,9 +72,11 @@ impl Timing {
     /// How long such a packet should wait at `now`, in samples. `lossy`: until the next one is there too, so that a loss
     /// is known and its neighbour can help.
     pub(super) fn target(&self, now: i64, lossy: bool) -> i64 {
-        let margin = MARGIN * self.per_ms;
         let next = if lossy { self.packet.min(MAX_PACKET * self.per_ms) } else { 0 };
-        (self.spread.max(self.after_stall(now)) + margin + next)
+        let stall = self.after_stall(now);
+        // A long one has brought the delay to what it took by itself: more would stretch the word that it broke.
+        let margin = if stall > LONG_STALL * self.per_ms { 1 } else { MARGIN };
+        ((self.spread + MARGIN * self.per_ms).max(stall + margin * self.per_ms) + next)
             .clamp(MIN_TARGET * self.per_ms, MAX_TARGET * self.per_ms)
     }
 
@@ -99,4 +101,6 @@ const TOGETHER: i64 = 5;
 /// So late is a stall, be it of one packet that others overtook, up to where waiting for the next would be worse than its gap.
 const STALL: i64 = 15;
 const LONGEST_STALL: i64 = 200;
+/// Nothing is left to be played after it.
+const LONG_STALL: i64 = 60;
 const STALL_REMEMBERED: i64 = 8_000;

@@ -249,8 +249,8 @@ pub(super) const NAME_LEN: usize = KernelAddress::LEN;
 /// Room for control messages.
 pub(super) const CONTROL_LEN: usize = Control::LEN;
 
-/// Slots in all, a power of two. A megabyte, of which only what was used is occupied.
-const SLOTS: usize = 512;
+/// Slots in all, a power of two. Half a megabyte, of which only what was used is occupied.
+const SLOTS: usize = 256;
 /// The kernel has no fewer.
 const FEW: usize = 64;
 /// After as many waits it is forgotten how many slots were wanted: a second under load.

@@ -150,7 +150,7 @@ impl Core {
             return cx.event(Event::Dropped { from: flow.remote, reason: DropReason::Banned });
         }
         match Message::parse(bytes.clone()) {
-            Ok(Message::Request(request)) if self.overload.is_too_much(&request, cx.rng) => {
+            Ok(Message::Request(request)) if self.overload.is_too_much(&request, &self.config, cx.rng) => {
                 let retry_after = RETRY_AFTER.start + cx.rng.random::<u32>() % RETRY_AFTER.len() as u32;
                 self.transactions.receive_or_refuse(request, flow, retry_after, &mut cx.sip());
             }

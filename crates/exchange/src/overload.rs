@@ -3,12 +3,16 @@
 
 use std::time::{Duration, Instant};
 
-use offhook_sip::{Method, Request};
+use offhook_sip::{Method, Request, Uri};
 use rand::RngExt as _;
 
 use offhook_sip_stack::Rng;
 
+use crate::config::Config;
+use crate::directory::AddressOfRecord;
 use crate::event::Event;
+use crate::locality::user_of;
+use crate::route::Asked;
 
 /// Watches how long messages wait and says which new calls are to be refused.
 #[derive(Debug)]
@@ -59,22 +63,31 @@ impl Overload {
     }
 
     /// Whether this request, if it is new, is one too many.
-    pub(crate) fn is_too_much(&mut self, request: &Request, rng: &mut Rng) -> bool {
+    pub(crate) fn is_too_much(&mut self, request: &Request, config: &Config, rng: &mut Rng) -> bool {
         let too_much = self.share > 0
             && *request.method() == Method::Invite
             && request.to_tag().is_none()
-            && !is_emergency(request)
-            && u16::from(rng.random::<u8>()) < self.share;
+            && u16::from(rng.random::<u8>()) < self.share
+            && !is_emergency(request, config);
         self.refused += u64::from(too_much);
         too_much
     }
 }
 
-/// An emergency call, by the numbers that stand for it nearly everywhere.
-fn is_emergency(request: &Request) -> bool {
-    let uri = request.uri_bytes();
-    let starts = |with: &[u8; 8]| uri.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with));
-    [b"sip:112@", b"sip:911@"].iter().any(|one| starts(one))
+/// Whether help is called, by a number that stands for it where the caller says to be. Who that is, is asked for after.
+fn is_emergency(request: &Request, config: &Config) -> bool {
+    let Ok(uri) = request.uri() else { return false };
+    if host_of(&uri).is_some_and(|host| !config.serves(&host)) {
+        return false;
+    }
+    let from = request.from().ok();
+    let caller = from.and_then(|from| Some(AddressOfRecord::new(&user_of(&from.uri)?, &host_of(&from.uri)?)));
+    let (plan, domains) = (&config.plan, &config.domains);
+    plan.is_emergency(&Asked { uri: &uri, caller: caller.as_ref(), trunk: None, at: 0, domains })
+}
+
+fn host_of(uri: &Uri) -> Option<String> {
+    if let Uri::Sip(uri) = uri { Some(uri.host().to_string()) } else { None }
 }
 
 /// A queue that has stood for so long does not empty by itself. Far below T1 (500 ms), after which all would come again.
@@ -95,12 +108,28 @@ mod tests {
     use offhook_sip::Message;
     use rand::SeedableRng as _;
 
+    use crate::config::Key;
+    use crate::route::Numbering;
+
     use super::*;
 
+    /// Help is called by 112, and by 133 where Vienna dials.
+    fn config() -> Config {
+        let mut config = Config::new(vec!["example.com".into()], Key([1; 32]));
+        let numbering = |number: &str| Numbering { emergency: vec![number.into()], ..Numbering::default() };
+        config.plan.numbering = numbering("112");
+        config.plan.numbering_of.push((AddressOfRecord::new("vienna", "example.com"), numbering("133")));
+        config
+    }
+
     fn request(line: &str, to: &str) -> Request {
+        request_of("sip:a@b", line, to)
+    }
+
+    fn request_of(from: &str, line: &str, to: &str) -> Request {
         let method = line.split(' ').next().unwrap();
         let text = format!(
-            "{line} SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\nTo: {to}\r\n\
+            "{line} SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK1\r\nFrom: <{from}>;tag=1\r\nTo: {to}\r\n\
              Call-ID: 1\r\nCSeq: 1 {method}\r\n\r\n"
         );
         match Message::parse(Bytes::from(text)).unwrap() {
@@ -115,9 +144,10 @@ mod tests {
         let start = Instant::now();
         let mut rng = Rng::from_seed([1; 32]);
         let mut overload = Overload::new();
-        let invite = request("INVITE sip:bob@example.com", "<sip:b@c>");
-        let mut refused =
-            |overload: &mut Overload| (0..1_000).filter(|_| overload.is_too_much(&invite, &mut rng)).count();
+        let (invite, config) = (request("INVITE sip:bob@example.com", "<sip:b@c>"), config());
+        let mut refused = |overload: &mut Overload| {
+            (0..1_000).filter(|_| overload.is_too_much(&invite, &config, &mut rng)).count()
+        };
         overload.waited(Duration::from_millis(39), start);
         assert_eq!(refused(&mut overload), 0);
         for step in 0..8 {
@@ -158,16 +188,25 @@ mod tests {
     #[test]
     fn only_new_calls_are_turned_away() {
         let mut rng = Rng::from_seed([1; 32]);
-        let mut overload = Overload { share: 256, ..Overload::new() };
+        let (mut overload, config) = (Overload { share: 256, ..Overload::new() }, config());
         for (line, to, expected) in [
             ("INVITE sip:bob@example.com", "<sip:b@c>", true),
             ("INVITE sip:bob@example.com", "<sip:b@c>;tag=2", false),
             ("BYE sip:bob@example.com", "<sip:b@c>;tag=2", false),
             ("REGISTER sip:example.com", "<sip:b@c>", false),
             ("INVITE sip:112@example.com", "<sip:b@c>", false),
+            ("INVITE sips:112@example.com", "<sip:b@c>", false),
+            ("INVITE tel:112;phone-context=example.com", "<sip:b@c>", false),
+            ("INVITE sip:1-12@example.com;user=phone", "<sip:b@c>", false),
+            ("INVITE sip:112@example.org", "<sip:b@c>", true),
             ("INVITE sip:1120@example.com", "<sip:b@c>", true),
+            ("INVITE sip:133@example.com", "<sip:b@c>", true),
         ] {
-            assert_eq!(overload.is_too_much(&request(line, to), &mut rng), expected, "{line}");
+            assert_eq!(overload.is_too_much(&request(line, to), &config, &mut rng), expected, "{line}");
         }
+        let vienna =
+            |to| request_of("sip:vienna@example.com", &format!("INVITE sip:{to}@example.com"), "<sip:b@c>");
+        assert!(!overload.is_too_much(&vienna("133"), &config, &mut rng));
+        assert!(overload.is_too_much(&vienna("112"), &config, &mut rng));
     }
 }

@@ -3,6 +3,7 @@
 //! Nothing here waits or reads a clock, so an hour of calls over a bad network takes a moment, and the same seed
 //! gives the same hour again.
 
+mod backlog;
 mod dns;
 mod gestures;
 mod ladder;

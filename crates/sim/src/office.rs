@@ -437,6 +437,13 @@ impl Office {
         }
     }
 
+    /// For so long its shards have had messages waiting.
+    pub(crate) fn waited(&mut self, now: Instant, waited: Duration) {
+        for shard in 0..self.shards.len() {
+            self.input(now, shard, Input::Waited(waited));
+        }
+    }
+
     /// How the exchange is.
     pub fn status(&mut self, now: Instant) -> Status {
         match self.ask_each(now, &Command::Status).into_iter().reduce(Answer::and) {

@@ -17,6 +17,7 @@ use offhook_ua::{
 };
 use rand::{RngExt as _, SeedableRng as _};
 
+use crate::backlog::Backlog;
 use crate::ladder::{Fate, Said};
 use crate::office::Sent;
 use crate::{Habit, Ladder, Link, Nat, Office, Phone, PhoneId, Provider};
@@ -40,6 +41,8 @@ pub struct World {
     now: Instant,
     start: Instant,
     nats: Vec<Nat>,
+    /// What waits at an exchange that needs time for its work.
+    backlog: Option<Backlog<Datagram>>,
     /// What is under way, by the time of its arrival.
     wires: BTreeMap<(Instant, u64), Datagram>,
     /// What users are about to do.
@@ -71,6 +74,7 @@ impl World {
             now,
             start: now,
             nats: Vec::new(),
+            backlog: None,
             wires: BTreeMap::new(),
             plans: BTreeMap::new(),
             mishaps: Vec::new(),
@@ -145,6 +149,12 @@ impl World {
         self.providers.push(Provider::new(name, ip));
         self.office.dns.address(name, ip);
         self.providers.len() - 1
+    }
+
+    /// The exchange needs so much time from now on for each SIP message that comes, and as much for each that it sends. For
+    /// `room` that wait there is room.
+    pub fn slow_exchange(&mut self, cost: Duration, room: usize) {
+        self.backlog = Some(Backlog::new(cost, room, self.now));
     }
 
     /// The ladder begins here.
@@ -344,7 +354,8 @@ impl World {
         let plans = self.plans.keys().next().map(|(at, _)| *at);
         let phones = self.phones.iter().filter(|phone| !phone.dead);
         let phones = phones.flat_map(|phone| [phone.ua.next_deadline(), phone.next_frame]).flatten().min();
-        [wires, plans, phones, self.office.next_deadline()].into_iter().flatten().min()
+        let backlog = self.backlog.as_ref().and_then(Backlog::next);
+        [wires, plans, phones, backlog, self.office.next_deadline()].into_iter().flatten().min()
     }
 
     /// Everything that is due at this moment, once.
@@ -353,6 +364,7 @@ impl World {
             let datagram = entry.remove();
             self.deliver(datagram);
         }
+        self.take_waiting();
         while let Some(entry) = self.plans.first_entry().filter(|entry| entry.key().0 <= self.now) {
             let (phone, command) = entry.remove();
             self.command(phone, command);
@@ -373,6 +385,26 @@ impl World {
     }
 
     fn deliver(&mut self, datagram: Datagram) {
+        match &mut self.backlog {
+            Some(backlog) if datagram.to == self.office.address => backlog.push(datagram),
+            _ => self.hand_over(datagram),
+        }
+    }
+
+    /// The exchange takes what has waited for long enough.
+    fn take_waiting(&mut self) {
+        while let Some((Datagram { from, to, bytes }, waited)) =
+            self.backlog.as_mut().and_then(|backlog| backlog.take(self.now))
+        {
+            self.office.waited(self.now, waited);
+            let sent = self.office.datagram(self.now, from, to, bytes);
+            let messages = sent.iter().filter(|one| one.from == to).count();
+            self.backlog.as_mut().into_iter().for_each(|backlog| backlog.done(self.now, messages));
+            self.send_all(sent);
+        }
+    }
+
+    fn hand_over(&mut self, datagram: Datagram) {
         let Datagram { from, to, bytes } = datagram;
         if to.ip() == self.office.address.ip() {
             let sent = self.office.datagram(self.now, from, to, bytes);

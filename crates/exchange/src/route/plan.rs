@@ -184,6 +184,11 @@ impl Plan {
         self.numbering(asked.caller).read(asked.uri, is_ours)
     }
 
+    /// Whether help is called, as its caller dials.
+    pub fn is_emergency(&self, asked: &Asked<'_>) -> bool {
+        self.number(asked).is_ok_and(|number| self.numbering(asked.caller).is_emergency(&number))
+    }
+
     /// Where a call goes that is for no account by itself, and why.
     pub fn decide(&self, asked: &Asked<'_>) -> Verdict {
         let number = self.number(asked);

@@ -161,7 +161,7 @@ impl Core {
                     self.transaction(event, cx);
                 }
             }
-            Err(error) if error.kind == ParseErrorKind::Empty => {}
+            Err(error) if crate::keep_alive::take(&error, &bytes, &flow, &mut cx.out.sip) => {}
             Err(error) => match RejectedRequest::salvage(&bytes, error) {
                 Some(rejected) => self.reject(&rejected, &flow, cx),
                 None => {

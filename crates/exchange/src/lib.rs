@@ -17,6 +17,7 @@ mod identity;
 mod inquiries;
 pub mod io;
 pub mod keep;
+mod keep_alive;
 mod locality;
 pub mod mailbox;
 pub mod message;

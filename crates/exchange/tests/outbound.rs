@@ -6,12 +6,16 @@ mod bench;
 use bench::call::{ALICE, invite};
 use bench::{Bench, raw, register, reply, request};
 use offhook_exchange::config::{Authentication, Config, Listener};
+use offhook_exchange::event::Event;
 use offhook_exchange::io::{Input, StoreRequest};
+use offhook_media::stun::{self, Class, Method, Writer};
 use offhook_sip::{Message, Name, Request, Response};
 use offhook_sip_stack::{ConnectionId, Flow, Transport};
 
 const BROWSER: &str = "198.51.100.7:50001";
 const DESK: &str = "198.51.100.8:50002";
+/// RFC 8489 §14.2
+const XOR_MAPPED_ADDRESS: u16 = 0x0020;
 const DEVICE: &str = "+sip.instance=\"<urn:uuid:00000000-0000-1000-8000-000000000001>\"";
 
 fn open(config: &mut Config) {
@@ -128,6 +132,44 @@ fn outbound_is_granted_on_connections_and_kept_to_flows() {
 
     let plain = enrol(&mut bench, way(Transport::Wss, BROWSER, 1), 4, &contact(";reg-id=1"));
     assert_eq!(plain.require().count(), 0, "it does not know what that means");
+}
+
+#[test]
+fn over_udp_it_is_granted_too_for_there_are_questions_by_stun_answered() {
+    let mut bench = Bench::with(open);
+    let phone = "198.51.100.8:50002";
+    let headers = format!("{}Supported: path, outbound\n", contact(";reg-id=1").replace("ws", "udp"));
+    bench.send(phone, &register("bob", "198.51.100.8:50002", &headers));
+    let answer = bench.response(phone);
+    assert_eq!(answer.require().collect::<Vec<_>>(), ["outbound"]);
+    assert_eq!(raw(&answer, Name::FlowTimer), "29");
+
+    let udp = Flow {
+        transport: Transport::Udp,
+        local: "192.0.2.1:5060".parse().unwrap(),
+        remote: phone.parse().unwrap(),
+        connection: None,
+    };
+    let asked = Writer::new(Class::Request, Method::Binding, [7; 12]);
+    let ask = |bench: &mut Bench, bytes: Vec<u8>| {
+        bench.input(Input::Datagram { flow: udp, bytes: bytes.into() });
+        std::mem::take(&mut bench.sent)
+    };
+    let told = ask(&mut bench, asked.finish());
+    assert_eq!(told[0].0, udp);
+    let told = stun::Message::parse(&told[0].1).unwrap();
+    assert_eq!((told.class(), told.transaction()), (Class::Success, [7; 12]));
+    assert_eq!(told.address(XOR_MAPPED_ADDRESS), Ok(Some(udp.remote)));
+
+    let unknown = Writer::new(Class::Request, Method::Binding, [8; 12]).number(0x7000, 1);
+    let told = ask(&mut bench, unknown.finish());
+    assert_eq!(stun::Message::parse(&told[0].1).unwrap().class(), Class::Error);
+    let indication = Writer::new(Class::Indication, Method::Binding, [9; 12]);
+    assert!(ask(&mut bench, indication.finish()).is_empty());
+    let others = Writer::new(Class::Request, Method::Allocate, [9; 12]);
+    assert!(ask(&mut bench, others.finish()).is_empty());
+    let is_dropped = |event: &Event| matches!(event, Event::Dropped { .. });
+    assert_eq!(bench.events.iter().filter(|event| is_dropped(event)).count(), 1, "signs of life are none");
 }
 
 #[test]

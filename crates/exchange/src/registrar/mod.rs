@@ -78,7 +78,7 @@ pub(crate) fn register(
 #[derive(Default)]
 pub(crate) struct Granted {
     /// Whether the phone's flows are kept apart (RFC 5626).
-    pub(crate) outbound: bool,
+    pub(crate) outbound: Option<u32>,
     /// For each binding, its two GRUUs (RFC 5627), if the phone asks for them.
     pub(crate) gruus: Vec<Option<[String; 2]>>,
 }
@@ -100,9 +100,9 @@ pub(crate) fn accepted(
         }
         answer = answer.header(Name::Contact, contact);
     }
-    if granted.outbound {
+    if let Some(flow_timer) = granted.outbound {
         // RFC 5626 §6
-        answer = answer.header(Name::Require, "outbound").header(Name::FlowTimer, outbound::FLOW_TIMER);
+        answer = answer.header(Name::Require, "outbound").header(Name::FlowTimer, flow_timer);
     }
     if request.has(Name::Path) && request.supports("path") {
         answer = answer.copy(Name::Path, request).header(Name::Supported, "path");

@@ -5,18 +5,18 @@ use offhook_sip_stack::Flow;
 
 use crate::refusal::Refusal;
 
-/// Whether a registration is one of flows that the phone keeps open (§6). Over UDP it is not: that would take STUN on
-/// the port for SIP, which is not spoken here, and a phone would take its flow for broken.
+/// Within how many seconds a phone is to show that its flow is alive, if its registration is one of flows that it keeps
+/// open (§6): by an empty line over a stream (§4.4.1), by STUN over UDP (§4.4.2), as often as it would by itself.
 ///
 /// # Errors
 /// 439 if there is a proxy next to the phone that does not know of this (§6).
-pub(crate) fn is_wanted(request: &Request, flow: &Flow) -> Result<bool, Refusal> {
+pub(crate) fn is_wanted(request: &Request, flow: &Flow) -> Result<Option<u32>, Refusal> {
     let contacts = request.contacts().ok();
     let mut contacts = contacts.iter().flat_map(|contacts| contacts.list());
     let asks = request.supports("outbound")
         && contacts.any(|one| one.instance().is_some() && one.reg_id().is_some());
-    if !asks || !flow.transport.is_reliable() {
-        return Ok(false);
+    if !asks {
+        return Ok(None);
     }
     // The last one is next to the phone.
     let first_hop = request.paths().last();
@@ -25,8 +25,9 @@ pub(crate) fn is_wanted(request: &Request, flow: &Flow) -> Result<bool, Refusal>
         Some(Err(_)) => false,
         None => request.vias().count() == 1,
     };
-    if knows { Ok(true) } else { Err(Status::FIRST_HOP_LACKS_OUTBOUND_SUPPORT.into()) }
+    match flow.transport.is_reliable() {
+        _ if !knows => Err(Status::FIRST_HOP_LACKS_OUTBOUND_SUPPORT.into()),
+        true => Ok(Some(120)),
+        false => Ok(Some(29)),
+    }
 }
-
-/// Seconds within which a phone shows that its flow is alive (§4.4.1: what it would choose by itself).
-pub(crate) const FLOW_TIMER: u32 = 120;

@@ -41,7 +41,7 @@ pub(crate) struct Bench {
     pub(crate) asked: Option<Request>,
     /// How many of `media` the relay has seen.
     reported: usize,
-    sent: Vec<(Flow, Bytes)>,
+    pub(crate) sent: Vec<(Flow, Bytes)>,
 }
 
 impl Bench {

@@ -192,16 +192,26 @@ impl Switchboard {
         door: &OpenDoor,
         mut knocked: io::Result<(TcpStream, SocketAddr)>,
     ) -> io::Result<()> {
-        for _ in 0..AT_ONCE {
-            match knocked {
-                Ok((stream, remote)) => self.turn_away_or_accept(door, stream, canonical(remote)),
-                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-                Err(error) => return Err(error),
-            }
+        for _ in 1..AT_ONCE {
+            self.let_one_in(door, knocked)?;
             match door.at_once().await {
                 Poll::Ready(next) => knocked = next,
-                Poll::Pending => break,
+                Poll::Pending => return Ok(()),
             }
+        }
+        // The last is let in too: it was taken.
+        self.let_one_in(door, knocked)
+    }
+
+    fn let_one_in(
+        &mut self,
+        door: &OpenDoor,
+        knocked: io::Result<(TcpStream, SocketAddr)>,
+    ) -> io::Result<()> {
+        match knocked {
+            Ok((stream, remote)) => self.turn_away_or_accept(door, stream, canonical(remote)),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(error) => return Err(error),
         }
         Ok(())
     }

@@ -373,6 +373,21 @@ async fn too_many_connections_are_turned_away_until_one_closes() {
 }
 
 #[tokio::test]
+async fn of_a_crowd_that_waits_at_the_door_everyone_is_let_in() {
+    let listener = bind_tcp("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = listener.local_addr().unwrap();
+    // The system takes them before anybody looks.
+    let crowd: Vec<_> = (0..300).map(|_| std::net::TcpStream::connect(address).unwrap()).collect();
+    let (inlet, inputs) = Inlet::new(64, || {});
+    let streams = Streams::start(vec![Door::tcp(listener)], None, StreamLimits::default(), inlet).unwrap();
+    let mut server = Server { streams, inputs, address };
+    for _ in &crowd {
+        server.opened().await;
+    }
+    assert_eq!(server.streams.counts().accepted, crowd.len() as u64);
+}
+
+#[tokio::test]
 async fn no_connection_is_opened_beyond_the_limit() {
     let mut server = Server::start(StreamLimits { connections: 1, ..StreamLimits::default() });
     let _peer = TcpStream::connect(server.address).await.unwrap();

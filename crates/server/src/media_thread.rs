@@ -165,6 +165,9 @@ impl MediaThread {
         }
         self.out.cameras.drain(..).for_each(|ask| self.cameras.ask(ask));
         for report in self.out.reports.drain(..) {
+            if let Report::Closed { counters, .. } = &report {
+                self.measures.media_ended(counters);
+            }
             if let Some(shard) = self.reports.get_mut(usize::from(report.stream().shard())) {
                 shard.put(report);
             }

@@ -23,10 +23,13 @@ impl LogFormat {
     }
 }
 
+/// Whatever a stranger's handshake holds that DTLS does not know is not worth a line each.
+const USUAL: &str = "info,rtc_dtls=error";
+
 /// Starts to write the log to stderr. `OFFHOOK_LOG` chooses what (`info`, `offhook_server=debug`). A second start in
 /// one process changes nothing.
 pub fn start_log(format: LogFormat) {
-    let filter = EnvFilter::try_from_env("OFFHOOK_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_env("OFFHOOK_LOG").unwrap_or_else(|_| EnvFilter::new(USUAL));
     let builder =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     let colour =

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use offhook_exchange::command::Status;
 use offhook_exchange::event::{DropReason, EndedBy, Event};
+use offhook_media::command::Counters;
 use offhook_media::turn;
 use offhook_net::StreamCounts;
 
@@ -25,6 +26,8 @@ pub(crate) struct Measures {
     pub(crate) messages_sent: AtomicU64,
     pub(crate) sends_failed: AtomicU64,
     pub(crate) media_packets: AtomicU64,
+    /// By why: the order of `MEDIA_REFUSED`.
+    media_refused: [AtomicU64; 4],
     pub(crate) relayed_streams: AtomicU64,
     pub(crate) notes_dropped: AtomicU64,
     calls_turned_away: AtomicU64,
@@ -42,6 +45,9 @@ pub(crate) struct Measures {
     dropped: Mutex<BTreeMap<DropReason, u64>>,
     calls_ended: [AtomicU64; 4],
 }
+
+/// No media; from a source that is not the phone's; with a wrong tag or connectivity check; a copy of one that came before.
+const MEDIA_REFUSED: [&str; 4] = ["malformed", "foreign", "forged", "replayed"];
 
 /// Counters of 3xx, 4xx, 5xx and 6xx.
 #[derive(Debug, Default)]
@@ -79,6 +85,14 @@ impl Measures {
         }
     }
 
+    /// Counts what was dropped of what came for a stream that has ended.
+    pub(crate) fn media_ended(&self, sides: &[Counters; 2]) {
+        for side in sides {
+            let dropped = [side.malformed, side.foreign, side.unauthentic, side.replayed];
+            self.media_refused.iter().zip(dropped).for_each(|(counter, n)| add(counter, n));
+        }
+    }
+
     /// All measures, with those of the shard if it answers.
     pub(crate) fn text(
         &self,
@@ -103,6 +117,15 @@ impl Measures {
         text.counter("messages_sent_total", "SIP messages sent", &self.messages_sent);
         text.counter("sends_failed_total", "SIP messages that could not be sent", &self.sends_failed);
         text.counter("media_packets_received_total", "Media packets received", &self.media_packets);
+        text.head(
+            "media_packets_refused_total",
+            "Media packets dropped, of streams that have ended",
+            "counter",
+        );
+        for (reason, count) in MEDIA_REFUSED.iter().zip(&self.media_refused) {
+            let labels = format!("{{reason=\"{reason}\"}}");
+            text.line("media_packets_refused_total", &labels, count.load(Relaxed) as f64);
+        }
         text.counter("notes_dropped_total", "Log lines dropped for want of room", &self.notes_dropped);
         text.counter("calls_turned_away_total", "New calls refused for overload", &self.calls_turned_away);
         text.counter("authentication_failures_total", "Wrong credentials", &self.authentication_failures);
@@ -238,4 +261,21 @@ impl Text {
 
 fn add(counter: &AtomicU64, n: u64) {
     counter.fetch_add(n, Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_dropped_of_media_is_told_by_its_reason() {
+        let measures = Measures::default();
+        let forger = Counters { foreign: 5, unauthentic: 3, ..Counters::default() };
+        measures.media_ended(&[forger, Counters { replayed: 2, unauthentic: 1, ..Counters::default() }]);
+        let text = measures.text(None, StreamCounts::default(), None, None);
+        for (reason, count) in [("malformed", 0), ("foreign", 5), ("forged", 4), ("replayed", 2)] {
+            let line = format!("offhook_media_packets_refused_total{{reason=\"{reason}\"}} {count}\n");
+            assert!(text.contains(&line), "{text}");
+        }
+    }
 }

@@ -54,8 +54,8 @@ const WINDOW: Duration = Duration::from_millis(10);
 const STEADY: u32 = 5;
 /// Messages in a window below which nearly every one has a wake-up of its own anyway.
 const SELDOM: u128 = 15;
-/// Messages in a window from which on they come together by themselves.
-const OFTEN: u128 = 150;
+/// Messages in a window from which on a wake-up serves more than one by itself, and a rest is not worth what each would wait.
+const OFTEN: u128 = 80;
 /// What a message may wait on its way through.
 const REST: Duration = Duration::from_millis(2);
 
@@ -82,8 +82,8 @@ mod tests {
         let millisecond = Duration::from_millis(1);
         assert_eq!(rests(1, millisecond), 0);
         assert_eq!(rests(4, millisecond), 51);
-        assert_eq!(rests(14, millisecond), 51);
-        assert_eq!(rests(16, millisecond), 0);
+        assert_eq!(rests(7, millisecond), 51);
+        assert_eq!(rests(8, millisecond), 0);
         assert_eq!(rests(0, millisecond), 0);
     }
 

@@ -4,6 +4,23 @@ use std::time::{Duration, Instant};
 
 use crate::clock;
 
+/// How many messages a look brought.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Came {
+    /// In all.
+    pub(crate) messages: usize,
+    /// Without those that register somebody: nobody waits for a tone meanwhile.
+    pub(crate) of_calls: usize,
+}
+
+impl Came {
+    /// Counts a message.
+    pub(crate) fn count(&mut self, message: &[u8]) {
+        self.messages += 1;
+        self.of_calls += usize::from(!message.starts_with(b"REGISTER "));
+    }
+}
+
 impl Default for Pace {
     fn default() -> Self {
         Self::new(clock::now())
@@ -15,7 +32,7 @@ impl Default for Pace {
 pub(crate) struct Pace {
     window: Instant,
     /// In this window so far.
-    messages: usize,
+    came_in: Came,
     /// How many windows in a row had a rate at which resting pays.
     fitting: u32,
     /// Since the last rest was asked for.
@@ -25,13 +42,14 @@ pub(crate) struct Pace {
 impl Pace {
     /// Begins at `now`, with nothing known.
     pub(crate) fn new(now: Instant) -> Self {
-        Self { window: now, messages: 0, fitting: 0, came: false }
+        Self { window: now, came_in: Came::default(), fitting: 0, came: false }
     }
 
     /// So many messages were fetched.
-    pub(crate) fn note(&mut self, messages: usize) {
-        self.messages += messages;
-        self.came |= messages > 0;
+    pub(crate) fn note(&mut self, came: Came) {
+        self.came_in.messages += came.messages;
+        self.came_in.of_calls += came.of_calls;
+        self.came |= came.messages > 0;
     }
 
     /// How long to rest at `now`, if at all: not if the last look found nothing, for then the thread sleeps until something
@@ -40,9 +58,11 @@ impl Pace {
         let passed = now.saturating_duration_since(self.window);
         if passed >= WINDOW {
             // A window may have lasted longer, when the thread slept.
-            let messages = self.messages as u128 * WINDOW.as_micros() / passed.as_micros().max(1);
-            self.fitting = if (SELDOM..OFTEN).contains(&messages) { self.fitting + 1 } else { 0 };
-            (self.window, self.messages) = (now, 0);
+            let in_a_window = |came: usize| came as u128 * WINDOW.as_micros() / passed.as_micros().max(1);
+            let messages = in_a_window(self.came_in.messages);
+            let fits = (SELDOM..OFTEN).contains(&messages) && in_a_window(self.came_in.of_calls) < BUSY;
+            self.fitting = if fits { self.fitting + 1 } else { 0 };
+            (self.window, self.came_in) = (now, Came::default());
         }
         (std::mem::take(&mut self.came) && self.fitting >= STEADY).then_some(REST)
     }
@@ -54,8 +74,10 @@ const WINDOW: Duration = Duration::from_millis(10);
 const STEADY: u32 = 5;
 /// Messages in a window below which nearly every one has a wake-up of its own anyway.
 const SELDOM: u128 = 15;
-/// Messages in a window from which on a wake-up serves more than one by itself, and a rest is not worth what each would wait.
-const OFTEN: u128 = 80;
+/// Messages in a window from which on they come together by themselves.
+const OFTEN: u128 = 150;
+/// Those of calls from which on, fourteen hundred calls a second, a call is not to wait for what its rests would save.
+const BUSY: u128 = 95;
 /// What a message may wait on its way through.
 const REST: Duration = Duration::from_millis(2);
 
@@ -63,15 +85,20 @@ const REST: Duration = Duration::from_millis(2);
 mod tests {
     use super::*;
 
+    /// Messages, all of calls or none.
+    fn came(messages: usize, calls: bool) -> Came {
+        Came { messages, of_calls: if calls { messages } else { 0 } }
+    }
+
     /// How many of the looks within a tenth of a second, each of which finds so many messages, end in a rest.
-    fn rests(messages: usize, every: Duration) -> usize {
+    fn rests(messages: usize, calls: bool, every: Duration) -> usize {
         #[allow(clippy::disallowed_methods, reason = "a moment to begin with; nothing depends on it")]
         let start = Instant::now();
         let mut pace = Pace::new(start);
         let looks = Duration::from_millis(100).as_micros() / every.as_micros();
         (1..=looks as u32)
             .filter(|look| {
-                pace.note(messages);
+                pace.note(came(messages, calls));
                 pace.rest(start + every * *look).is_some()
             })
             .count()
@@ -80,11 +107,14 @@ mod tests {
     #[test]
     fn resting_is_for_rates_between_a_call_now_and_then_and_a_full_thread() {
         let millisecond = Duration::from_millis(1);
-        assert_eq!(rests(1, millisecond), 0);
-        assert_eq!(rests(4, millisecond), 51);
-        assert_eq!(rests(7, millisecond), 51);
-        assert_eq!(rests(8, millisecond), 0);
-        assert_eq!(rests(0, millisecond), 0);
+        for calls in [true, false] {
+            assert_eq!(rests(0, calls, millisecond), 0);
+            assert_eq!(rests(1, calls, millisecond), 0);
+            assert_eq!(rests(4, calls, millisecond), 51);
+            assert_eq!(rests(9, calls, millisecond), 51);
+        }
+        assert_eq!([10, 14, 16].map(|messages| rests(messages, true, millisecond)), [0, 0, 0]);
+        assert_eq!([10, 14, 16].map(|messages| rests(messages, false, millisecond)), [51, 51, 0]);
     }
 
     #[test]
@@ -93,7 +123,7 @@ mod tests {
         let start = Instant::now();
         let mut pace = Pace::new(start);
         let mut after = |windows: u32, messages| {
-            pace.note(messages);
+            pace.note(came(messages, true));
             pace.rest(start + windows * WINDOW)
         };
         let steady = [1, 2, 3, 4, 5, 6].map(|windows| after(windows, 40).is_some());

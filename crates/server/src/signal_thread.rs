@@ -27,7 +27,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::keeps::Wanted;
 use crate::others::{FromOthers, Others};
-use crate::pace::Pace;
+use crate::pace::{Came, Pace};
 use crate::recordings::{Files, Shown};
 use crate::shards::{Mailbox, Post, Reports};
 use crate::telemetry::{Ledger, Measures, Notes};
@@ -100,8 +100,8 @@ pub(crate) struct State {
     peak: Peak,
     /// The token of its first socket at the poller of the thread that runs it.
     base: u64,
-    /// How many messages came in this turn.
-    came: usize,
+    /// What came in this turn.
+    came: Came,
     /// When it is time for what is done each second.
     tick: Option<Instant>,
 }
@@ -166,7 +166,7 @@ impl SignalThread {
         self.state.over
     }
 
-    /// Does what there is to do when these sockets of all the thread's are ready. Returns how many messages came.
+    /// Does what there is to do when these sockets of all the thread's are ready. Returns what came.
     ///
     /// # Errors
     /// When the system does not let it receive.
@@ -175,8 +175,8 @@ impl SignalThread {
         poller: &Poller,
         batch: &mut ReceiveBatch,
         ready: &[Ready],
-    ) -> io::Result<usize> {
-        self.state.came = 0;
+    ) -> io::Result<Came> {
+        self.state.came = Came::default();
         self.tell_behind();
         self.state.left = false;
         for one in ready {
@@ -228,10 +228,9 @@ impl SignalThread {
             let now = clock::now();
             let datagrams = batch.iter_owned().map(|one| (flow_of(&one), one.payload));
             self.others.sort(datagrams, &mut self.state.own);
-            if count > 0 {
-                // The others count what is theirs.
-                self.state.came += self.state.own.len().max(1);
-            }
+            // The others count what is theirs; but something came.
+            self.state.came.messages += usize::from(count > 0 && self.state.own.is_empty());
+            self.state.own.iter().for_each(|(_, bytes)| self.state.came.count(bytes));
             self.take_facts(now);
             let unix = self.epoch.unix(now);
             let mut own = std::mem::take(&mut self.state.own);
@@ -271,9 +270,9 @@ impl SignalThread {
             self.take_facts(now);
             for input in messages {
                 left = left.saturating_sub(1);
-                self.state.came += 1;
                 // Who handed it over has kept it.
                 if let Input::Datagram { flow, bytes } = &input {
+                    self.state.came.count(bytes);
                     self.recorder.message(unix, Way::Received, flow, bytes);
                 }
                 self.shard.handle(now, input, &mut self.state.out);

@@ -77,13 +77,17 @@ def decoded(codec, packets, rate):
         decoder.layout = "mono"
     clock = 48_000 if codec == "opus" else 8000
     pieces, base = [], None
+    plain = packets[0][1][1] & 127 if packets else None
+    if plain not in TYPES[codec]:
+        raise ValueError(f"payload type {plain} instead of {codec}")
     for now, packet in packets:
-        if packet[1] & 127 not in TYPES[codec]:
-            raise ValueError(f"payload type {packet[1] & 127} instead of {codec}")
+        head = 12 + 4 * (packet[0] & 15)
+        # What has another type than the first carries that behind a copy of the packet before it (RFC 2198).
+        own_sound = packet[head:] if packet[1] & 127 == plain else without_copies(packet[head:])
         stamp = int.from_bytes(packet[4:8])
         base = stamp if base is None else base
         first = ((stamp - base) % 2**32) * own // clock
-        for frame in decoder.decode(av.Packet(packet[12 + 4 * (packet[0] & 15):])):
+        for frame in decoder.decode(av.Packet(own_sound)):
             samples = frame.to_ndarray()
             samples = samples[0] if frame.format.is_planar else samples.reshape(-1)[::frame.layout.nb_channels]
             pieces.append((now, first, samples * (32767.0 if samples.dtype.kind == "f" else 1.0)))
@@ -93,6 +97,15 @@ def decoded(codec, packets, rate):
         sound[first:first + len(samples)] = samples
     line = [(now, first * rate // own, len(samples) * rate // own) for now, first, samples in pieces]
     return resampled(sound, own, rate), line
+
+
+def without_copies(payload):
+    """The packet's own sound, of redundant sound."""
+    at = before = 0
+    while payload[at] & 128:
+        before += int.from_bytes(payload[at + 2:at + 4]) & 1023
+        at += 4
+    return payload[at + 1 + before:]
 
 
 def place(sound, passage):

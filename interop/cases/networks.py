@@ -69,6 +69,29 @@ def through_turn_where_the_direct_way_is_shut(lab, phone):
 
 
 @case(seconds=90)
+def of_our_phones_each_packet_brings_what_was_lost_before_it(lab):
+    exchange = Exchange(lab, host=OUTSIDE)
+    alice, bob = exchange.add("alice"), exchange.add("bob")
+    exchange.start()
+    place, ports = behind(lab, 1), exchange.media_ports
+    for chain, end in (("INPUT", "sport"), ("OUTPUT", "dport")):
+        place.run(f"{lab.tool('iptables')} -w -A {chain} -p udp --{end} {ports.start}:{ports.stop - 1} "
+                  "-m statistic --mode nth --every 10 -j DROP")
+    caller = Offhook(lab, exchange, alice, "caller", place=place)
+    callee = Offhook(lab, exchange, bob, "callee", place=Place(OUTSIDE))
+    callee.start()
+    calling = caller.begin_talking(bob.address, "--duration", "8s")
+    calling.wait(30)
+    callee.answering.wait(15)
+    for phone, process in ((caller, calling), (callee, callee.answering)):
+        found = result(process)
+        check(found["exit_code"] == 0 and found["lost"] > 20, f"{phone.name}: {found}")
+        check(found["restored"] > found["lost"] / 2, f"{phone.name}: {found}")
+    tone.prove(caller.recording, callee.hz, HEARD_SECONDS)
+    tone.prove(callee.recording, caller.hz, HEARD_SECONDS)
+
+
+@case(seconds=90)
 def two_of_our_phones_behind_symmetric_nats_find_each_other_through_turn(lab):
     relay = Relay(lab, anchor="never")
     bob = relay.exchange.add("bob")

@@ -102,6 +102,7 @@ fn settings(payload: Payload) -> Settings {
         event_send: Some(events),
         event_receive: Some(events),
         noise_receive: None,
+        redundancy: None,
         remote_rtp: None,
         remote_rtcp: None,
         signalled_from: None,

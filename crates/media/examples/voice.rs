@@ -1,12 +1,13 @@
 //! A voice over a bad network in virtual time, for tuning the playout without waiting for real time:
 //!
 //! ```text
-//! cargo run -p offhook-media --example voice -- CODEC IN.wav ARRIVALS OUT.wav [PHASE_MS [PTIME_MS]]
+//! cargo run -p offhook-media --example voice -- CODEC IN.wav ARRIVALS OUT.wav [PHASE_MS [PTIME_MS [redundant]]]
 //! ```
 //!
 //! `IN.wav` has the codec's rate. `ARRIVALS` has a line for each packet: when it comes, in ms after the microphone
 //! was opened (packet n is complete at (n + 1) · ptime), or `-`. `OUT.wav` is what the ear hears from that moment
-//! on, sample for sample. What the playout did is printed.
+//! on, sample for sample. What the playout did is printed. With `redundant`, for 15 s after a packet that was lost each carries
+//! the one before it.
 
 use offhook_media::codec::by_word;
 use offhook_media::playout::{Playout, Received};
@@ -17,11 +18,12 @@ use std::time::{Duration, Instant};
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [codec, input, arrivals, output, rest @ ..] = arguments.as_slice() else {
-        return Err("voice CODEC IN.wav ARRIVALS OUT.wav [PHASE_MS [PTIME_MS]]".into());
+        return Err("voice CODEC IN.wav ARRIVALS OUT.wav [PHASE_MS [PTIME_MS [redundant]]]".into());
     };
     let format = by_word(codec).ok_or("no such codec")?;
     let phase: f64 = rest.first().map_or(Ok(7.0), |text| text.parse())?;
     let ptime: u32 = rest.get(1).map_or(Ok(20), |text| text.parse())?;
+    let redundant = rest.get(2).is_some_and(|word| word == "redundant");
     let reader = hound::WavReader::open(input)?;
     if reader.spec().sample_rate != format.sample_rate {
         return Err(format!("expected a rate of {}", format.sample_rate).into());
@@ -32,8 +34,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let size = format.samples_in(ptime);
     let units = u64::from(ptime) * u64::from(format.clock_rate) / 1000;
     let mut encoder = (format.make)();
-    let mut flying: Vec<(f64, u32, Vec<u8>)> = Vec::new();
-    let mut lost = 0;
+    let mut flying = Vec::new();
+    let (mut lost, mut before, mut last_lost) = (0, Vec::new(), None);
     let (mut copies, mut octets) = (0, 0);
     for (n, piece) in sound.chunks_exact(size).enumerate() {
         let mut payload = Vec::new();
@@ -43,9 +45,18 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         octets += payload.len();
         match arrivals.get(n).copied().flatten() {
-            Some(at) => flying.push((at, (n as u64 * units) as u32, payload)),
-            None => lost += 1,
+            Some(at) => {
+                let protected =
+                    redundant && last_lost.is_some_and(|lost| n - lost < (15_000 / ptime) as usize);
+                let copy = if protected { std::mem::take(&mut before) } else { Vec::new() };
+                flying.push((at, (n as u64 * units) as u32, payload.clone(), copy));
+            }
+            None => {
+                lost += 1;
+                last_lost = Some(n);
+            }
         }
+        before = payload;
         // The receiver reports every five seconds what it lost.
         if n % 250 == 249 {
             encoder.expect_loss(lost as f32 * 100.0 / 250.0);
@@ -60,9 +71,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut heard = vec![0i16; (phase * f64::from(format.sample_rate) / 1000.0) as usize];
     for tick in 0..sound.len() / frame {
         let now = phase + tick as f64 * 20.0;
-        while let Some((at, timestamp, payload)) = flying.next_if(|packet| packet.0 <= now) {
+        while let Some((at, timestamp, payload, copy)) = flying.next_if(|packet| packet.0 <= now) {
             let packet = Received { payload_type: 0, ssrc: 1, timestamp, payload: &payload };
-            playout.push(start + Duration::from_secs_f64(at / 1000.0), packet);
+            let at = start + Duration::from_secs_f64(at / 1000.0);
+            playout.push(at, packet);
+            if let Some(timestamp) = timestamp.checked_sub(units as u32).filter(|_| !copy.is_empty()) {
+                playout.push_copy(at, Received { timestamp, payload: &copy, ..packet });
+            }
         }
         let begin = heard.len();
         heard.resize(begin + frame, 0);

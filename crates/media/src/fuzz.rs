@@ -7,6 +7,7 @@ use crate::command::{
 use crate::relay::{Config, Input, Outbox, Relay};
 use crate::stun::attribute::USERNAME;
 use crate::stun::{Answer, Binding, Integrity, Key, Writer};
+use offhook_rtp::redundancy;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,20 @@ pub fn stun(bytes: &[u8]) {
     let answer = Answer::Error(420, binding.unknown).write(binding.transaction, Some(&key));
     // An answer is no request.
     assert!(Binding::parse(&answer).is_none());
+}
+
+/// Takes the payload of redundant sound apart: what it has is no more than there was, and put together again is the same.
+pub fn redundant(bytes: &[u8]) {
+    let Some(blocks) = redundancy::read(bytes) else { return };
+    let blocks: Vec<_> = blocks.collect();
+    assert!(blocks.iter().map(|block| block.payload.len()).sum::<usize>() < bytes.len());
+    if let [before @ .., own] = &blocks[..]
+        && before.len() < 2
+    {
+        let mut again = Vec::new();
+        redundancy::write(before.first().copied(), (own.payload_type, own.payload), &mut again);
+        assert_eq!(again, bytes);
+    }
 }
 
 /// Packs what a camera sends: whatever it is, no packet is longer than it may be, and what is packed is not more than there was.
@@ -103,6 +118,7 @@ mod tests {
         fn arbitrary_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
             stun(&bytes);
             picture(&bytes);
+            redundant(&bytes);
             secured(epoch(), &bytes);
         }
     }

@@ -80,6 +80,7 @@ impl Report {
             heard_hz: heard_hz(self.outcome.heard.as_ref()),
             loss_percent: media.as_ref().map(|media| tenth(media.loss_percent)),
             srtp: media.as_ref().and_then(srtp),
+            restored: media.as_ref().map_or(0, |media| media.playout.copies),
             unauthentic: media.as_ref().map_or(0, |media| media.unauthentic),
             why: self.why.as_ref().map(|why| why.0.as_str()),
             call_id: Some(&self.outcome.call_id),
@@ -175,6 +176,7 @@ pub(crate) fn failed(failure: &Failure) -> String {
         heard_hz: None,
         loss_percent: None,
         srtp: None,
+        restored: 0,
         unauthentic: 0,
         why: None,
         call_id: None,
@@ -311,6 +313,8 @@ struct Record<'a> {
     mos: Option<f64>,
     heard_hz: Option<f64>,
     loss_percent: Option<f64>,
+    /// Of those lost, what a later packet brought.
+    restored: u64,
     srtp: Option<String>,
     unauthentic: u64,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -6,6 +6,7 @@
 pub mod comfort_noise;
 pub mod packet;
 pub mod quality;
+pub mod redundancy;
 pub mod rtcp;
 pub mod sequence;
 pub mod srtp;

@@ -61,6 +61,16 @@ impl Codec {
         Self { fmtp: Some("0-16".into()), ..Self::new(payload_type, "telephone-event", clock_rate) }
     }
 
+    /// Packets that carry what the ones before them did, of formats under these numbers (RFC 2198 §5).
+    #[must_use]
+    pub fn redundancy(payload_type: u8, clock_rate: u32, channels: u8, of: &[u8]) -> Self {
+        let mut numbers: Vec<String> = of.iter().map(u8::to_string).collect();
+        if let [only] = &numbers[..] {
+            numbers.push(only.clone());
+        }
+        Self { channels, fmtp: Some(numbers.join("/")), ..Self::new(payload_type, "red", clock_rate) }
+    }
+
     /// The format that a static payload type stands for without an `a=rtpmap` (RFC 3551 tables 4 and 5).
     #[must_use]
     pub fn of_static(payload_type: u8) -> Option<Self> {
@@ -81,6 +91,12 @@ impl Codec {
     #[must_use]
     pub fn is_telephone_event(&self) -> bool {
         self.name.eq_ignore_ascii_case("telephone-event")
+    }
+
+    /// Whether packets of it carry what the ones before them did.
+    #[must_use]
+    pub fn is_redundancy(&self) -> bool {
+        self.name.eq_ignore_ascii_case("red")
     }
 
     /// Whether it only accompanies another format: events, comfort noise, redundancy.

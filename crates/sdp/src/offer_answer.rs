@@ -272,7 +272,8 @@ fn in_common(offered: &[Codec], ours: &[Codec]) -> Vec<Codec> {
             common.push(Codec {
                 payload_type: codec.payload_type,
                 name: codec.name.clone(),
-                fmtp: own.fmtp.clone(),
+                // It names other formats by the offer's numbers.
+                fmtp: if codec.is_redundancy() { codec.fmtp.clone() } else { own.fmtp.clone() },
                 ..*own
             });
         }
@@ -302,6 +303,18 @@ fn renumbered(ours: &[Codec], used: &[Codec]) -> Vec<Codec> {
             None => (96..=127).find(|number| !taken(*number, &codecs)),
         };
         codecs.extend(number.map(|payload_type| Codec { payload_type, ..own.clone() }));
+    }
+    let numbers: Vec<(u8, u8)> = ours
+        .iter()
+        .filter_map(|own| Some((own.payload_type, codecs.iter().find(|one| one.matches(own))?.payload_type)))
+        .collect();
+    for codec in codecs.iter_mut().filter(|codec| codec.is_redundancy()) {
+        let renamed = |number: &str| {
+            let known = |(own, _): &&(u8, u8)| number.parse() == Ok(*own);
+            numbers.iter().find(known).map_or_else(|| number.to_owned(), |(_, new)| new.to_string())
+        };
+        codec.fmtp =
+            codec.fmtp.as_ref().map(|list| list.split('/').map(renamed).collect::<Vec<_>>().join("/"));
     }
     codecs
 }

@@ -76,8 +76,8 @@ const STEADY: u32 = 5;
 const SELDOM: u128 = 15;
 /// Messages in a window from which on they come together by themselves.
 const OFTEN: u128 = 150;
-/// Those of calls from which on, fourteen hundred calls a second, a call is not to wait for what its rests would save.
-const BUSY: u128 = 95;
+/// Those of calls from which on, some 1,600 calls a second, a call is not to wait for what its rests would save.
+const BUSY: u128 = 110;
 /// What a message may wait on its way through.
 const REST: Duration = Duration::from_millis(2);
 
@@ -111,10 +111,10 @@ mod tests {
             assert_eq!(rests(0, calls, millisecond), 0);
             assert_eq!(rests(1, calls, millisecond), 0);
             assert_eq!(rests(4, calls, millisecond), 51);
-            assert_eq!(rests(9, calls, millisecond), 51);
+            assert_eq!(rests(10, calls, millisecond), 51);
         }
-        assert_eq!([10, 14, 16].map(|messages| rests(messages, true, millisecond)), [0, 0, 0]);
-        assert_eq!([10, 14, 16].map(|messages| rests(messages, false, millisecond)), [51, 51, 0]);
+        assert_eq!([11, 14, 16].map(|messages| rests(messages, true, millisecond)), [0, 0, 0]);
+        assert_eq!([11, 14, 16].map(|messages| rests(messages, false, millisecond)), [51, 51, 0]);
     }
 
     #[test]

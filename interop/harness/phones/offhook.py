@@ -69,9 +69,9 @@ class Offhook:
         """Runs `offhook call`."""
         return self.run([self.lab.binary, "call", target, *words, *self.words])
 
-    def begin_talking(self, target):
+    def begin_talking(self, target, *words):
         """Runs `offhook call` with sound, until somebody hangs up."""
-        return self.begin(target, *self._sound(), "--expect-audio", f"tone:{self.hears}")
+        return self.begin(target, *self._sound(), "--expect-audio", f"tone:{self.hears}", *words)
 
     def over(self):
         """Waits until the call that came in has ended; every expectation has to be met."""

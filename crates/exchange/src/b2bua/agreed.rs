@@ -1,7 +1,7 @@
 //! What offer and answer have come to, as an end of ours that speaks and listens needs it.
 
 use offhook_media::codec::{self, Wishes, by_name};
-use offhook_media::session::{EventFormat, Payload, Protection, Settings};
+use offhook_media::session::{EventFormat, Payload, Protection, Redundancy, Settings};
 use offhook_sdp::offer_answer::{Format, Side, agreed};
 use offhook_sdp::{MediaKind, Negotiated, Sdp};
 
@@ -20,6 +20,7 @@ pub(super) fn settings(agreed: &Negotiated) -> Settings {
         event_send: event.map(|one| EventFormat { payload_type: one.send, clock_rate: clock_rate(one) }),
         event_receive: event
             .map(|one| EventFormat { payload_type: one.receive, clock_rate: clock_rate(one) }),
+        redundancy: agreed.redundancy().map(|one| Redundancy { send: one.send, receive: one.receive }),
         noise_receive: agreed.others.iter().find(is_noise).map(|noise| noise.receive),
         remote_rtp: None,
         remote_rtcp: None,

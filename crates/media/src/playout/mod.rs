@@ -54,8 +54,10 @@ pub struct Measures {
     pub duplicates: u64,
     /// Packets dropped because too many waited.
     pub discarded: u64,
-    /// Packets recovered from the copy in their successor.
+    /// Packets recovered from the rough copy in their successor.
     pub recovered: u64,
+    /// Packets that were missing, of which a later one brought a true copy.
+    pub copies: u64,
     /// Milliseconds made up for missing packets.
     pub concealed_ms: u64,
     /// Milliseconds added by stretching.
@@ -97,6 +99,8 @@ struct Counts {
 #[derive(Debug)]
 struct Stored {
     payload_type: u8,
+    /// It came with its successor.
+    is_copy: bool,
     payload: Vec<u8>,
 }
 
@@ -191,15 +195,40 @@ impl Playout {
             && timestamp < playing.position
         {
             self.counts.measures.late += 1;
-            // So it was not lost.
-            self.passed.retain(|(end, _)| *end <= timestamp || *end > timestamp + 2 * kind.samples as i64);
+            return self.was_not_lost(timestamp, kind.samples as i64);
+        }
+        let payload = packet.payload.iter().copied().take(LONGEST_PAYLOAD).collect();
+        let stored = Stored { payload_type: packet.payload_type, is_copy: false, payload };
+        match self.waiting.insert(timestamp, stored) {
+            Some(Stored { is_copy: true, .. }) => self.was_not_lost(timestamp, kind.samples as i64),
+            Some(_) => self.counts.measures.duplicates += 1,
+            None => self.limit(),
+        }
+    }
+
+    /// Takes a copy, which came at `now` with a later packet (RFC 2198), of one that may have been lost.
+    pub fn push_copy(&mut self, now: Instant, packet: Received<'_>) {
+        let State::Playing(playing) = self.state else { return };
+        let Some(kind) = self.decoders.kind(packet.payload_type, packet.payload) else { return };
+        let timestamp = self.clock.whole(packet.timestamp, kind.clock_rate);
+        if kind.is_noise || timestamp < playing.position || self.waiting.contains_key(&timestamp) {
             return;
         }
         let payload = packet.payload.iter().copied().take(LONGEST_PAYLOAD).collect();
-        let stored = Stored { payload_type: packet.payload_type, payload };
-        if self.waiting.insert(timestamp, stored).is_some() {
-            self.counts.measures.duplicates += 1;
-        }
+        self.waiting.insert(timestamp, Stored { payload_type: packet.payload_type, is_copy: true, payload });
+        self.limit();
+        self.counts.measures.copies += 1;
+        // There are losses: the next copy is to come in time as well.
+        let clock = self.clock.now(now);
+        self.pass(timestamp + kind.samples as i64, clock);
+    }
+
+    /// A packet of so many samples that was taken for lost has come.
+    fn was_not_lost(&mut self, timestamp: i64, samples: i64) {
+        self.passed.retain(|(end, _)| *end <= timestamp || *end > timestamp + 2 * samples);
+    }
+
+    fn limit(&mut self) {
         if self.waiting.len() > MAX_WAITING {
             self.waiting.pop_first();
             self.counts.measures.discarded += 1;

@@ -11,7 +11,9 @@ mod sender;
 mod settings;
 mod statistics;
 
-pub use settings::{Component, Event, EventFormat, Identity, Outbox, Payload, Settings, Transmit};
+pub use settings::{
+    Component, Event, EventFormat, Identity, Outbox, Payload, Redundancy, Settings, Transmit,
+};
 pub use settings::{DtlsRole, Fingerprint, IceCredentials, InsecureReason, Protection};
 pub use statistics::Statistics;
 
@@ -22,6 +24,7 @@ use crate::secure::keyring::Protocol;
 use control::Control;
 use guard::Guard;
 use offhook_rtp::packet::{Kind, Packet};
+use offhook_rtp::redundancy::{self, Block};
 use offhook_rtp::sequence::{Arrival, ReceiveStatistics};
 use offhook_rtp::srtp::SrtpError;
 use offhook_rtp::telephone_event::{EventReceiver, Heard, digit_of};
@@ -296,18 +299,39 @@ impl MediaSession {
     }
 
     fn media(&mut self, now: Instant, packet: &Packet<'_>, out: &mut Outbox) {
+        let gaps = self.received.gaps();
         let arrival = self.received.receive(&packet.header(), packet.payload().len(), now);
-        let (payload_type, timestamp) = (packet.payload_type(), packet.timestamp());
+        if self.received.gaps() > gaps {
+            // What loses in one direction mostly does in the other, and the other side's report takes seconds.
+            self.sender.protect(now);
+        }
         if arrival == Arrival::Duplicate || !self.settings.receives {
             return;
         }
+        let (payload_type, ssrc, timestamp) = (packet.payload_type(), packet.ssrc(), packet.timestamp());
+        let whole = Received { payload_type, ssrc, timestamp, payload: packet.payload() };
+        if self.settings.redundancy.is_none_or(|redundancy| redundancy.receive != payload_type) {
+            return self.sound(now, whole, out);
+        }
+        for Block { payload_type, earlier, payload } in redundancy::read(whole.payload).into_iter().flatten()
+        {
+            let one = Received { payload_type, timestamp: timestamp.wrapping_sub(earlier), payload, ..whole };
+            match earlier {
+                0 => self.sound(now, one, out),
+                _ => self.playout.push_copy(now, one),
+            }
+        }
+    }
+
+    /// What one packet says by itself.
+    fn sound(&mut self, now: Instant, received: Received<'_>, out: &mut Outbox) {
+        let Received { payload_type, timestamp, payload, .. } = received;
         if self.settings.event_receive.is_some_and(|event| event.payload_type == payload_type) {
             self.last_event_packet = Some(now);
-            self.heard(out, |events, heard| events.receive(timestamp, packet.payload(), heard));
+            self.heard(out, |events, heard| events.receive(timestamp, payload, heard));
         } else {
             self.heard(out, |events, heard| events.audio(timestamp, heard));
-            let (ssrc, payload) = (packet.ssrc(), packet.payload());
-            self.playout.push(now, Received { payload_type, ssrc, timestamp, payload });
+            self.playout.push(now, received);
         }
     }
 
@@ -315,6 +339,9 @@ impl MediaSession {
         self.control.receive(now, bytes, &mut self.received, out);
         if let Some(peer) = self.control.peer() {
             self.sender.expect_loss(f32::from(peer.fraction_lost) * 100.0 / 256.0);
+            if peer.fraction_lost > 0 {
+                self.sender.protect(now);
+            }
         }
     }
 

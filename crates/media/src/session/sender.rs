@@ -6,6 +6,7 @@ use crate::resample::Resampler;
 use crate::tone::Tone;
 use crate::{SAMPLE_RATE, dtmf};
 use offhook_rtp::packet::{Header, PacketBuilder};
+use offhook_rtp::redundancy::{self, Block};
 use offhook_rtp::telephone_event::{EventSender, event_of};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -29,6 +30,12 @@ pub(super) struct Sender {
     /// Said, but not enough for a packet yet.
     pending: Vec<i16>,
     encoded: Vec<u8>,
+    /// Under which payload type a packet may carry the one before it.
+    redundancy: Option<u8>,
+    /// Until when each does.
+    protected: Option<Instant>,
+    /// The sound that was sent last: its payload type, its timestamp and its payload.
+    before: Option<(u8, u32, Vec<u8>)>,
     /// The next packet begins a talk spurt.
     marker: bool,
     keys: VecDeque<(char, Duration)>,
@@ -67,6 +74,9 @@ impl Sender {
             samples_per_packet: SAMPLE_RATE as usize / 50,
             pending: Vec::new(),
             encoded: Vec::new(),
+            redundancy: None,
+            protected: None,
+            before: None,
             marker: true,
             keys: VecDeque::new(),
             key: Key::None,
@@ -88,6 +98,8 @@ impl Sender {
             encoder.wish(&settings.wishes);
         }
         self.payload = settings.send;
+        self.redundancy = settings.redundancy.map(|redundancy| redundancy.send);
+        self.before = None;
         self.event = settings.event_send;
         if let Some(Payload { format, .. }) = settings.send {
             (self.rate, self.clock_rate) = (format.sample_rate, format.clock_rate);
@@ -113,6 +125,11 @@ impl Sender {
         if let Some(encoder) = &mut self.encoder {
             encoder.expect_loss(percent);
         }
+    }
+
+    /// Packets are being lost: each carries the one before it for some time, where that is agreed.
+    pub(super) fn protect(&mut self, now: Instant) {
+        self.protected = Some(now + PROTECTED);
     }
 
     /// Takes 20 ms; `to` is `None` while nothing may be sent.
@@ -230,8 +247,39 @@ impl Sender {
         }
         self.pending.clear();
         let marker = std::mem::take(&mut self.marker);
-        self.send(now, (payload.payload_type, timestamp, marker), &encoded, to, out);
+        self.send_sound(now, (payload.payload_type, timestamp, marker), &encoded, to, out);
         self.encoded = encoded;
+    }
+
+    /// Sends sound, with that of the packet before where it is worth its room.
+    fn send_sound(
+        &mut self,
+        now: Instant,
+        (payload_type, timestamp, marker): (u8, u32, bool),
+        encoded: &[u8],
+        to: SocketAddr,
+        out: &mut Outbox,
+    ) {
+        let Some(redundant) = self.redundancy else {
+            return self.send(now, (payload_type, timestamp, marker), encoded, to, out);
+        };
+        let before = self.before.take();
+        if self.protected.is_some_and(|until| now < until) {
+            let block = before.as_ref().map(|(payload_type, at, payload)| Block {
+                payload_type: *payload_type,
+                earlier: timestamp.wrapping_sub(*at),
+                payload,
+            });
+            let mut both = Vec::with_capacity(encoded.len() * 2 + 8);
+            redundancy::write(block, (payload_type, encoded), &mut both);
+            self.send(now, (redundant, timestamp, marker), &both, to, out);
+        } else {
+            self.send(now, (payload_type, timestamp, marker), encoded, to, out);
+        }
+        let mut kept = before.map_or_else(Vec::new, |(.., payload)| payload);
+        kept.clear();
+        kept.extend_from_slice(encoded);
+        self.before = Some((payload_type, timestamp, kept));
     }
 
     fn send(
@@ -280,6 +328,8 @@ impl Sender {
     }
 }
 
+/// As long as two reports of the other side take at most, and a little more.
+const PROTECTED: Duration = Duration::from_secs(15);
 const MAX_KEYS: usize = 256;
 /// Q.24 asks for 40 ms; networks like more.
 const SHORTEST_KEY: Duration = Duration::from_millis(40);

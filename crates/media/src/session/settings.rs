@@ -19,6 +19,15 @@ pub struct Payload {
     pub format: &'static Format,
 }
 
+/// Payload types of redundant sound (RFC 2198).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Redundancy {
+    /// The other side's.
+    pub send: u8,
+    /// Ours.
+    pub receive: u8,
+}
+
 /// What offer and answer agreed for one m-line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -34,6 +43,8 @@ pub struct Settings {
     pub event_receive: Option<EventFormat>,
     /// The payload type under which comfort noise may come.
     pub noise_receive: Option<u8>,
+    /// Under which payload types packets may carry what the packet before them did, if both sides know how.
+    pub redundancy: Option<Redundancy>,
     /// Where the other side receives RTP.
     pub remote_rtp: Option<SocketAddr>,
     /// Where it receives RTCP; `None`: one port above.

@@ -53,17 +53,19 @@ impl Statistics {
         let (send, receive) = (session.settings.send, session.settings.receive.first().copied());
         let codec = send.or(receive).map_or("", |payload| payload.format.name);
         let late = playout.late + playout.discarded;
-        let missing = (received.lost() + late) as f64;
-        let loss_percent = match received.expected() {
+        let percent = |packets: u64| match received.expected() {
             0 => 0.0,
-            expected => (missing * 100.0 / expected as f64).min(100.0) as f32,
+            expected => (packets as f64 * 100.0 / expected as f64).min(100.0) as f32,
         };
+        let missing = received.lost() + late;
         let round_trip = session.control.round_trip();
         // One way: half the network's round trip, the jitter buffer and one packet.
         let delay =
             round_trip.map_or(0.0, |time| time.as_secs_f32() * 500.0) + playout.delay_ms as f32 + 20.0;
+        // Of what is there by a copy nobody hears that it was lost.
+        let unheard = percent(missing.saturating_sub(playout.copies));
         let impairment = Impairment::of(receive.or(send).map_or("", |payload| payload.format.name));
-        let mos = quality::mos(impairment, delay, loss_percent, received.burst_ratio());
+        let mos = quality::mos(impairment, delay, unheard, received.burst_ratio());
         let peer = session.control.peer();
         let clock_rate = send.map_or(SAMPLE_RATE, |payload| payload.format.clock_rate);
         let protected = session.guard.suite();
@@ -77,7 +79,7 @@ impl Statistics {
             unauthentic: session.unauthentic,
             srtp: protected.map(|(suite, _)| suite),
             dtls: protected.is_some_and(|(_, dtls)| dtls),
-            loss_percent,
+            loss_percent: percent(missing),
             jitter_ms: received.jitter_ms(),
             max_jitter_ms: received.max_jitter_ms(),
             round_trip,

@@ -30,6 +30,7 @@ fn settings(remote: &str) -> Settings {
         event_send: Some(EVENT),
         event_receive: Some(EVENT),
         noise_receive: Some(13),
+        redundancy: None,
         remote_rtp: Some(address(remote)),
         remote_rtcp: None,
         signalled_from: Some(address(remote).ip()),
@@ -211,6 +212,52 @@ fn loss_is_counted_concealed_and_felt_in_the_mos() {
     assert!(statistics.playout.concealed_ms > 400);
     assert!(statistics.mos < Some(4.2) && statistics.mos > Some(2.5), "{statistics:?}");
     assert_eq!(pair.hz(0), 700.0);
+}
+
+/// Both sides take redundant sound.
+fn redundant() -> Pair {
+    let both =
+        |remote| Settings { redundancy: Some(Redundancy { send: 97, receive: 97 }), ..settings(remote) };
+    Pair::new(both(B), both(A))
+}
+
+#[test]
+fn what_was_lost_comes_again_with_the_packet_behind_it() {
+    let (mut plain, mut pair) = (Pair::ready(), redundant());
+    assert!(headers(&pair.run(5000), 0).iter().all(|header| header.payload_type == 8), "nothing is lost");
+    plain.run(5000);
+    (plain.loss, pair.loss) = (0.1, 0.1);
+    plain.run(30_000);
+    pair.run(30_000);
+    let [before, now] = [&plain, &pair].map(|pair| pair.ends[0].session.statistics());
+    assert!(now.lost > 100 && now.playout.copies * 4 > now.lost * 3, "{now:?}");
+    assert!(now.playout.concealed_ms * 4 < before.playout.concealed_ms, "{now:?} {before:?}");
+    assert_eq!([pair.hz(0), pair.hz(1)], [700.0, 440.0]);
+    pair.loss = 0.0;
+    pair.run(40_000);
+    assert!(headers(&pair.run(1000), 0).iter().all(|header| header.payload_type == 8), "it costs no more");
+}
+
+#[test]
+fn what_overtook_is_not_taken_for_lost() {
+    let mut playout = Playout::new(epoch(), 8000, [(8, by_name("PCMA", 8000).unwrap())], None);
+    let mut frame = [0; 160];
+    let at = |n: u32| epoch() + Duration::from_millis(u64::from(n) * 20);
+    let packet = |n: u32| Received { payload_type: 8, ssrc: 1, timestamp: n * 160, payload: &[0xd5; 160] };
+    for n in 0..50 {
+        // The tenth comes with the eleventh, and then by itself.
+        if n != 10 {
+            playout.push(at(n), packet(n));
+        }
+        if n == 11 {
+            playout.push_copy(at(n), packet(10));
+            playout.push_copy(at(n), packet(9));
+            playout.push(at(n), packet(10));
+        }
+        playout.pull(at(n), &mut frame);
+    }
+    let measures = playout.measures();
+    assert_eq!((measures.duplicates, measures.discarded), (0, 0), "{measures:?}");
 }
 
 #[test]

@@ -196,11 +196,17 @@ impl ReceiveStatistics {
         self.to_ms(self.jitter.max)
     }
 
+    /// Runs of missing packets, as seen when the next packet came.
+    #[must_use]
+    pub fn gaps(&self) -> u64 {
+        self.before.gaps + self.sequence.gaps()
+    }
+
     /// BurstR of ITU-T G.107: how much longer the runs of lost packets are than independent losses would make
     /// them; 1.0 without loss.
     #[must_use]
     pub fn burst_ratio(&self) -> f32 {
-        let gaps = self.before.gaps + self.sequence.gaps();
+        let gaps = self.gaps();
         if self.lost() == 0 || gaps == 0 {
             return 1.0;
         }

@@ -47,6 +47,18 @@ pub struct Negotiated {
 }
 
 impl Negotiated {
+    /// Packets that carry what the one before them did, of the format that is sent (RFC 2198 §5).
+    #[must_use]
+    pub fn redundancy(&self) -> Option<&Format> {
+        let of_the_same = |format: &&Format| {
+            let list = format.remote_fmtp.as_deref().unwrap_or_default();
+            format.codec.is_redundancy()
+                && format.codec.clock_rate == self.codec.codec.clock_rate
+                && list.split('/').any(|number| number.trim().parse() == Ok(self.codec.send))
+        };
+        self.others.iter().find(of_the_same)
+    }
+
     /// The format that an arriving payload type stands for, events included.
     #[must_use]
     pub fn received(&self, payload_type: u8) -> Option<&Format> {

@@ -1,13 +1,13 @@
 //! `Sound`: the session description and the media of one call.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use offhook_media::codec::{self, Wishes, by_name, by_word};
 use offhook_media::session::{self, InsecureReason, Protection as Agreed};
 use offhook_media::session::{
-    Component, EventFormat, Identity, MediaSession, Outbox, Payload, Settings, Statistics,
+    Component, EventFormat, Identity, MediaSession, Outbox, Payload, Redundancy, Settings, Statistics,
 };
 use offhook_rtp::{ComfortNoise, NtpTime};
 use offhook_sdp::offer_answer::{self, Capabilities, Negotiated, Stream};
@@ -404,6 +404,9 @@ fn settings(stream: Option<&Negotiated>, peer: IpAddr) -> Settings {
         receive,
         event_send: event.map(|event| event_format(event.send, event)),
         event_receive: event.map(|event| event_format(event.receive, event)),
+        redundancy: stream
+            .and_then(Negotiated::redundancy)
+            .map(|found| Redundancy { send: found.send, receive: found.receive }),
         noise_receive: Some(noise.map_or(ComfortNoise::PAYLOAD_TYPE, |noise| noise.receive)),
         remote_rtp: stream.and_then(|stream| stream.remote_rtp),
         remote_rtcp: stream.and_then(|stream| stream.remote_rtcp),
@@ -417,7 +420,7 @@ fn settings(stream: Option<&Negotiated>, peer: IpAddr) -> Settings {
     }
 }
 
-/// The configured codecs that we have, and telephone events in the clock of each of them (RFC 4733 §2.1).
+/// The configured codecs that we have, redundancy for those of each clock (RFC 2198 §5), and telephone events in the clock of each of them (RFC 4733 §2.1).
 fn codecs(config: &Config) -> Vec<Codec> {
     let mut codecs: Vec<Codec> = Vec::new();
     let mut dynamic = (96..=127u8).filter(|number| !TELEPHONE_EVENTS.contains(number));
@@ -430,6 +433,12 @@ fn codecs(config: &Config) -> Vec<Codec> {
                 ..Codec::new(number, format.name, format.clock_rate)
             });
         }
+    }
+    let kinds: BTreeSet<(u32, u8)> = codecs.iter().map(|codec| (codec.clock_rate, codec.channels)).collect();
+    for (clock_rate, channels) in kinds {
+        let of_it = codecs.iter().filter(|one| (one.clock_rate, one.channels) == (clock_rate, channels));
+        let numbers: Vec<u8> = of_it.map(|one| one.payload_type).collect();
+        codecs.extend(dynamic.next().map(|number| Codec::redundancy(number, clock_rate, channels, &numbers)));
     }
     let mut clocks: Vec<u32> = codecs.iter().map(|codec| codec.clock_rate).collect();
     clocks.sort_unstable();

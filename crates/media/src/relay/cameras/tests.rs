@@ -77,6 +77,7 @@ fn agreed() -> Order {
         event_send: None,
         event_receive: None,
         noise_receive: None,
+        redundancy: None,
         remote_rtp: None,
         remote_rtcp: None,
         signalled_from: None,

@@ -24,6 +24,7 @@ fn settings(codec: &str, events: bool) -> Settings {
         event_send: Some(EVENT).filter(|_| events),
         event_receive: Some(EVENT).filter(|_| events),
         noise_receive: None,
+        redundancy: None,
         remote_rtp: None,
         remote_rtcp: None,
         signalled_from: None,

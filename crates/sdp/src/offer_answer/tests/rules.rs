@@ -156,6 +156,33 @@ fn the_feedback_profile_is_answered_in_kind() {
 }
 
 #[test]
+fn redundancy_is_agreed_for_the_format_that_is_sent() {
+    let mut ours = g711();
+    ours.push(Codec::redundancy(98, 8000, 1, &[0, 8]));
+    let local = phone("192.0.2.1:5000", ours.clone());
+    assert!(offer(&local).to_string().contains("a=rtpmap:98 red/8000\r\na=fmtp:98 0/8\r\n"));
+    let red = "a=rtpmap:63 red/8000\r\na=fmtp:63 8/8\r\n";
+    let (reply, streams) = answer(&offered("8 63", red), &local).expect("accepted");
+    assert!(reply.to_string().contains("RTP/AVP 8 63\r\n") && reply.to_string().contains(red), "{reply}");
+    let numbers = |stream: &Negotiated| stream.redundancy().map(|one| (one.send, one.receive));
+    assert_eq!(numbers(&streams[0]), Some((63, 63)));
+    for (formats, not) in [("0 63", "of another format"), ("0", "none")] {
+        let (_, streams) = answer(&offered(formats, red), &local).expect("accepted");
+        assert_eq!(numbers(&streams[0]), None, "{not}");
+    }
+    let (_, streams) = answer(&offered("63 0", "a=rtpmap:63 red/8000\r\n"), &local).expect("accepted");
+    assert_eq!((streams[0].codec.send, numbers(&streams[0])), (0, None), "it says of nothing");
+
+    let dynamic = vec![Codec::opus(96), Codec::redundancy(97, 48_000, 2, &[96])];
+    let local = phone("192.0.2.1:5000", dynamic);
+    let theirs = "a=rtpmap:111 opus/48000/2\r\na=rtpmap:97 red/48000/2\r\na=fmtp:97 111/111\r\n";
+    let (first, streams) = answer(&offered("111 97", theirs), &local).expect("accepted");
+    assert_eq!(numbers(&streams[0]), Some((97, 97)));
+    let again = reoffer(&first, &local).to_string();
+    assert!(again.contains("a=fmtp:97 111/111\r\n"), "by the numbers of the session: {again}");
+}
+
+#[test]
 fn multiplexing_needs_both() {
     let mut local = phone("192.0.2.1:5000", g711());
     let muxed = offered("0", "a=rtcp-mux\r\n");

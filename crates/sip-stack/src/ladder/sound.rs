@@ -8,7 +8,7 @@ use super::reader::shortened;
 /// The first sound stream of a session description.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sound {
-    /// Its codecs, the preferred one first, in lower case; telephone events are none.
+    /// Its codecs, the preferred one first, in lower case; telephone events and redundancy are none.
     pub codecs: Vec<String>,
     /// Whether it is encrypted.
     pub encrypted: bool,
@@ -44,7 +44,7 @@ pub fn sound(body: &[u8]) -> Option<Sound> {
         stream.lines().find_map(map)
     };
     let name = |number: &&str| mapped(number).or_else(|| fixed(number)).map(|name| shortened(&name));
-    let codecs = formats.iter().filter_map(name).filter(|name| name != "telephone-event").collect();
+    let codecs = formats.iter().filter_map(name).filter(|name| !NO_CODECS.contains(&name.as_str())).collect();
     let direction = |line: &str| {
         ["sendonly", "recvonly", "inactive"]
             .into_iter()
@@ -55,6 +55,8 @@ pub fn sound(body: &[u8]) -> Option<Sound> {
         ip.and_then(|ip| ip.parse().ok()).zip(port.ok()).map(|(ip, port)| SocketAddr::new(ip, port));
     Some(Sound { codecs, encrypted, direction: lines.find_map(direction), address })
 }
+
+const NO_CODECS: [&str; 2] = ["telephone-event", "red"];
 
 /// The codec that the first sound stream in a body prefers, in lower case. Costs less than [`sound`].
 pub fn first_codec(body: &[u8]) -> Option<String> {
@@ -100,8 +102,8 @@ mod tests {
 
     #[test]
     fn the_first_codec_is_the_first_of_all() {
-        let sdp = "v=0\r\nc=IN IP4 192.0.2.1\r\nm=audio 4000/2 RTP/AVP 9 96 101\r\na=rtpmap:96 opus/48000/2\r\n\
-                   a=rtpmap:101 telephone-event/8000\r\nm=video 4002 RTP/AVP 97\r\na=rtpmap:97 H264/90000\r\n";
+        let sdp = "v=0\r\nc=IN IP4 192.0.2.1\r\nm=audio 4000/2 RTP/AVP 9 96 97 101\r\na=rtpmap:96 opus/48000/2\r\n\
+                   a=rtpmap:97 red/48000/2\r\na=rtpmap:101 telephone-event/8000\r\nm=video 4002 RTP/AVP 97\r\na=rtpmap:97 H264/90000\r\n";
         for body in [
             sdp.to_owned(),
             sdp.replace(" 9 96", " 96 9"),
@@ -112,6 +114,7 @@ mod tests {
             let all = sound(body.as_bytes()).map(|sound| sound.codecs).unwrap_or_default();
             assert_eq!(first_codec(body.as_bytes()), all.first().cloned(), "{body}");
         }
+        assert_eq!(sound(sdp.as_bytes()).unwrap().codecs, ["g722", "opus"]);
         assert_eq!(sound(sdp.as_bytes()).unwrap().address, Some("192.0.2.1:4000".parse().unwrap()));
     }
 }

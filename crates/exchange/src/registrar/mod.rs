@@ -77,7 +77,7 @@ pub(crate) fn register(
 /// What the answer to a REGISTER says besides the bindings.
 #[derive(Default)]
 pub(crate) struct Granted {
-    /// Whether the phone's flows are kept apart (RFC 5626).
+    /// The seconds of Flow-Timer, if the phone's flows are kept apart (RFC 5626).
     pub(crate) outbound: Option<u32>,
     /// For each binding, its two GRUUs (RFC 5627), if the phone asks for them.
     pub(crate) gruus: Vec<Option<[String; 2]>>,

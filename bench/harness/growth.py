@@ -26,7 +26,7 @@ def bindings(sizes):
                 filled = load(exchange, registrations(size, 10_000), f"fill {size}", binary, weigh=False).result
                 held = exchange.pss()
                 # The lesser of two: in one, the exchange may still write down the bindings that it acknowledged before.
-                flags = registrations(6000, 2000, users=size)
+                flags = registrations(4000, 2000, users=size)
                 renewed = [load(exchange, flags, f"renew {size}", binary, weigh=False) for _ in range(2)]
                 called = [load(exchange, calls(3000, 1000), f"call among {size}", binary, weigh=False) for _ in range(2)]
                 curve.append({"bindings": filled["completed"], "reg": min(map(per_unit, renewed)),

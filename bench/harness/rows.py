@@ -211,7 +211,7 @@ def conference(kind, folder, binary, speakers=100):
     """All in one room: each is decoded, and hears the loudest others, encoded for it alone."""
     with kind(folder, "plain", sets=["services.conference.rooms=3000", f"services.conference.most={speakers}"]) as exchange:
         flags = [f"sip:3000@{DOMAIN}", "--account", f"sip:u@{DOMAIN}", "--users", speakers, "--calls", speakers,
-                 "--rate", "50/s", "--held", "--rtp", "--settle", "5s", "--watch", "10s"]
+                 "--rate", "50/s", "--held", "--rtp", "--settle", "4s", "--watch", "6s"]
         run = load(exchange, flags, "conference", binary)
     sound, seconds = run.result["rtp"], run.looks["watched"].at - run.looks["watch"].at
     if sound["received"] < 0.9 * sound["sent"]:

@@ -76,11 +76,11 @@ def of_our_phones_each_packet_brings_what_was_lost_before_it(lab):
     place, ports = behind(lab, 1), exchange.media_ports
     for chain, end in (("INPUT", "sport"), ("OUTPUT", "dport")):
         place.run(f"{lab.tool('iptables')} -w -A {chain} -p udp --{end} {ports.start}:{ports.stop - 1} "
-                  "-m statistic --mode nth --every 10 -j DROP")
+                  "-m statistic --mode nth --every 10 --packet 0 -j DROP")
     caller = Offhook(lab, exchange, alice, "caller", place=place)
     callee = Offhook(lab, exchange, bob, "callee", place=Place(OUTSIDE))
     callee.start()
-    calling = caller.begin_talking(bob.address, "--duration", "8s")
+    calling = caller.begin_talking(bob.address, "--duration", "8s", "--codec", "g722")
     calling.wait(30)
     callee.answering.wait(15)
     for phone, process in ((caller, calling), (callee, callee.answering)):

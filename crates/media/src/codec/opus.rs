@@ -18,7 +18,7 @@ const fn format(sample_rate: u32, make: fn() -> Box<dyn Codec>) -> Format {
         sample_rate,
         payload_type: None,
         packet_ms: &[10, 20, 40, 60],
-        parameters: Some("useinbandfec=1;usedtx=0"),
+        parameters: Some("useinbandfec=1"),
         make,
     }
 }

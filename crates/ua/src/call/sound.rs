@@ -1,6 +1,6 @@
 //! `Sound`: the session description and the media of one call.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -93,8 +93,8 @@ impl Sound {
             port,
             paths: Paths::new(config, address, now, rng),
             codecs: codecs(config),
-            // RFC 8866 §5.2 wants it unique and numeric; 63 bits fit everyone's parser.
-            session_id: rng.random::<u64>() >> 1,
+            // RFC 8866 §5.2 wants it unique and numeric. Short, for a request of more than 1,300 octets may not go by UDP.
+            session_id: rng.random::<u64>() >> 32,
             identity,
             local: None,
             offered: None,
@@ -349,7 +349,7 @@ impl Sound {
     }
 
     fn capabilities(&self, one_port: bool) -> Capabilities {
-        let version = self.local.as_ref().map_or(self.session_id, |local| local.origin().version);
+        let version = self.local.as_ref().map_or(1, |local| local.origin().version);
         let mut stream = Stream::audio(self.paths.address(), self.codecs.clone());
         if self.held_by_us {
             stream.direction = Direction::SendRecv.held();
@@ -420,7 +420,8 @@ fn settings(stream: Option<&Negotiated>, peer: IpAddr) -> Settings {
     }
 }
 
-/// The configured codecs that we have, redundancy for those of each clock (RFC 2198 §5), and telephone events in the clock of each of them (RFC 4733 §2.1).
+/// The configured codecs that we have, redundancy for those without any of their own (RFC 2198 §5), and telephone events
+/// in the clock of each of them (RFC 4733 §2.1).
 fn codecs(config: &Config) -> Vec<Codec> {
     let mut codecs: Vec<Codec> = Vec::new();
     let mut dynamic = (96..=127u8).filter(|number| !TELEPHONE_EVENTS.contains(number));
@@ -434,11 +435,10 @@ fn codecs(config: &Config) -> Vec<Codec> {
             });
         }
     }
-    let kinds: BTreeSet<(u32, u8)> = codecs.iter().map(|codec| (codec.clock_rate, codec.channels)).collect();
-    for (clock_rate, channels) in kinds {
-        let of_it = codecs.iter().filter(|one| (one.clock_rate, one.channels) == (clock_rate, channels));
-        let numbers: Vec<u8> = of_it.map(|one| one.payload_type).collect();
-        codecs.extend(dynamic.next().map(|number| Codec::redundancy(number, clock_rate, channels, &numbers)));
+    let plain = codecs.iter().filter(|codec| codec.clock_rate == TELEPHONY && codec.channels == 1);
+    let plain: Vec<u8> = plain.map(|codec| codec.payload_type).collect();
+    if !plain.is_empty() {
+        codecs.extend(dynamic.next().map(|number| Codec::redundancy(number, TELEPHONY, 1, &plain)));
     }
     let mut clocks: Vec<u32> = codecs.iter().map(|codec| codec.clock_rate).collect();
     clocks.sort_unstable();
@@ -447,6 +447,9 @@ fn codecs(config: &Config) -> Vec<Codec> {
     codecs.extend(clocks.into_iter().zip(TELEPHONE_EVENTS).map(event));
     codecs
 }
+
+/// The clock of G.711 and G.722, in Hz.
+const TELEPHONY: u32 = 8000;
 
 /// The payload types for telephone events; everybody uses the first for the clock of telephony.
 const TELEPHONE_EVENTS: [u8; 2] = [101, 102];

@@ -101,16 +101,20 @@ fn whoever_holds_the_line_hears_nothing_until_it_is_resumed() {
 }
 
 #[test]
-fn lost_sound_is_counted_and_costs_quality() {
-    let mut wire = Wire::pair();
-    let (call, _) = wire.established();
-    wire.loss = 0.05;
-    wire.pass(Duration::from_secs(20));
-    wire.loss = 0.0;
-    wire.command(0, Command::Hangup { call });
-    wire.pass(Duration::from_secs(1));
-    let report = wire.last_report(1);
-    assert!(report.loss_percent > 2.0 && report.loss_percent < 9.0, "{report:?}");
-    assert!(report.mos.unwrap() < 4.2, "{report:?}");
-    wire.assert_nothing_left();
+fn lost_sound_is_counted_and_comes_again_and_much_of_it_costs_quality() {
+    for (loss, mos) in [(0.05, 4.2..4.5), (0.3, 1.0..4.0)] {
+        let mut wire = Wire::pair();
+        let (call, _) = wire.established();
+        wire.loss = loss;
+        wire.pass(Duration::from_secs(20));
+        wire.loss = 0.0;
+        wire.command(0, Command::Hangup { call });
+        wire.pass(Duration::from_secs(1));
+        let report = wire.last_report(1);
+        let share = f64::from(report.loss_percent) / 100.0 / loss;
+        assert!(share > 0.5 && share < 1.8, "{report:?}");
+        assert!(report.playout.copies * 2 > report.lost, "{report:?}");
+        assert!(mos.contains(&report.mos.unwrap()), "{report:?}");
+        wire.assert_nothing_left();
+    }
 }

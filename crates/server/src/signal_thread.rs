@@ -230,7 +230,6 @@ impl SignalThread {
             self.others.sort(datagrams, &mut self.state.own);
             // The others count what is theirs; but something came.
             self.state.came.messages += usize::from(count > 0 && self.state.own.is_empty());
-            self.state.own.iter().for_each(|(_, bytes)| self.state.came.count(bytes));
             self.take_facts(now);
             let unix = self.epoch.unix(now);
             let mut own = std::mem::take(&mut self.state.own);
@@ -238,6 +237,7 @@ impl SignalThread {
                 if before % TOGETHER == TOGETHER - 1 {
                     self.flush(poller);
                 }
+                self.state.came.count(&bytes);
                 self.recorder.message(unix, Way::Received, &flow, &bytes);
                 self.shard.handle(now, Input::Datagram { flow, bytes }, &mut self.state.out);
             }
@@ -274,6 +274,8 @@ impl SignalThread {
                 if let Input::Datagram { flow, bytes } = &input {
                     self.state.came.count(bytes);
                     self.recorder.message(unix, Way::Received, flow, bytes);
+                } else {
+                    self.state.came.messages += 1;
                 }
                 self.shard.handle(now, input, &mut self.state.out);
             }

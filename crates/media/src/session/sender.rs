@@ -34,8 +34,8 @@ pub(super) struct Sender {
     redundancy: Option<u8>,
     /// Until when each does.
     protected: Option<Instant>,
-    /// The sound that was sent last: its payload type, its timestamp and its payload.
-    before: Option<(u8, u32, Vec<u8>)>,
+    /// The timestamp and the payload of the sound that was sent last, of the same codec.
+    before: Option<(u32, Vec<u8>)>,
     /// The next packet begins a talk spurt.
     marker: bool,
     keys: VecDeque<(char, Duration)>,
@@ -265,8 +265,8 @@ impl Sender {
         };
         let before = self.before.take();
         if self.protected.is_some_and(|until| now < until) {
-            let block = before.as_ref().map(|(payload_type, at, payload)| Block {
-                payload_type: *payload_type,
+            let block = before.as_ref().map(|(at, payload)| Block {
+                payload_type,
                 earlier: timestamp.wrapping_sub(*at),
                 payload,
             });
@@ -276,10 +276,10 @@ impl Sender {
         } else {
             self.send(now, (payload_type, timestamp, marker), encoded, to, out);
         }
-        let mut kept = before.map_or_else(Vec::new, |(.., payload)| payload);
+        let mut kept = before.map_or_else(Vec::new, |(_, payload)| payload);
         kept.clear();
         kept.extend_from_slice(encoded);
-        self.before = Some((payload_type, timestamp, kept));
+        self.before = Some((timestamp, kept));
     }
 
     fn send(

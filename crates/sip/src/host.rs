@@ -4,6 +4,7 @@ use crate::{Text, lex};
 use bytes::Bytes;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::ops::Range;
 
 /// A host: a name or an address. Names compare without regard to case.
 #[derive(Clone, Debug)]
@@ -20,7 +21,7 @@ impl Host {
     /// Reads a name, a dotted IPv4 address or a bracketed IPv6 address.
     pub fn parse(text: &str) -> Option<Host> {
         let (found, end) = scan_host(text.as_bytes(), 0).ok()?;
-        (end == text.len()).then(|| found.of(&Bytes::copy_from_slice(text.as_bytes())))
+        (end == text.len()).then(|| found.of(&Bytes::copy_from_slice(text.as_bytes()), 0))
     }
 
     /// The address, if it is one. An IPv4-mapped IPv6 address stays IPv6; see `IpAddr::to_canonical`.
@@ -102,7 +103,7 @@ impl HostPort {
     pub fn parse(text: &str) -> Option<HostPort> {
         let (found, port, end) = scan_host_port(text.as_bytes(), 0).ok()?;
         (end == text.len())
-            .then(|| HostPort { host: found.of(&Bytes::copy_from_slice(text.as_bytes())), port })
+            .then(|| HostPort { host: found.of(&Bytes::copy_from_slice(text.as_bytes()), 0), port })
     }
 }
 
@@ -164,34 +165,64 @@ impl Digits {
     }
 }
 
-/// A host that was found in bytes, not yet taken out of them.
+/// A host that was found in bytes, not yet taken out of them. Its callers see to it that `u32` counts them.
+///
+/// Words of one size, since it is passed on several times: a processor waits where a value is read in larger
+/// pieces than it has just been written in.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum HostFound {
-    Name(usize, usize),
-    V4(Ipv4Addr),
-    V6(Ipv6Addr),
+pub(crate) struct HostFound {
+    kind: HostKind,
+    start: u32,
+    end: u32,
+    v4: u32,
+}
+
+#[repr(u32)]
+#[derive(Clone, Copy, Debug)]
+enum HostKind {
+    Name,
+    V4,
+    V6,
 }
 
 impl HostFound {
-    /// The host, sharing the bytes it was found in.
-    pub(crate) fn of(self, bytes: &Bytes) -> Host {
-        match self {
-            HostFound::Name(start, end) => Host::Name(Text::found(bytes.slice(start..end.min(bytes.len())))),
-            HostFound::V4(ip) => Host::V4(ip),
-            HostFound::V6(ip) => Host::V6(ip),
+    #[inline]
+    fn new(kind: HostKind, start: usize, end: usize, v4: u32) -> HostFound {
+        HostFound { kind, start: start as u32, end: end as u32, v4 }
+    }
+
+    /// Where its text starts, with the bracket of an IPv6 address, and ends.
+    pub(crate) fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+
+    /// The host, sharing the bytes, in a part of which it was found that starts at `base`.
+    #[inline]
+    pub(crate) fn of(self, bytes: &Bytes, base: usize) -> Host {
+        let range = base + self.start as usize..base + self.end as usize;
+        match self.kind {
+            HostKind::Name => Host::Name(Text::found(bytes.slice(range))),
+            HostKind::V4 => Host::V4(self.v4.into()),
+            HostKind::V6 => Host::V6(v6(&bytes[range]).unwrap_or(Ipv6Addr::UNSPECIFIED)),
         }
     }
 }
 
+fn v6(bracketed: &[u8]) -> Option<Ipv6Addr> {
+    let text = bracketed.strip_prefix(b"[")?.strip_suffix(b"]")?;
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
 /// Finds the host that starts at `from` and where it ends.
+#[inline(always)]
 pub(crate) fn scan_host(bytes: &[u8], from: usize) -> Result<(HostFound, usize), usize> {
     if bytes.get(from) == Some(&b'[') {
-        let end = from + memchr::memchr(b']', &bytes[from..]).ok_or(from)?;
-        let text = std::str::from_utf8(&bytes[from + 1..end]).map_err(|_| from)?;
-        return Ok((HostFound::V6(text.parse().map_err(|_| from)?), end + 1));
+        let end = from + memchr::memchr(b']', &bytes[from..]).ok_or(from)? + 1;
+        v6(&bytes[from..end]).ok_or(from)?;
+        return Ok((HostFound::new(HostKind::V6, from, end, 0), end));
     }
     if let Some((ip, end)) = scan_ipv4(bytes, from) {
-        return Ok((HostFound::V4(ip), end));
+        return Ok((HostFound::new(HostKind::V4, from, end, ip), end));
     }
     let end = lex::host(bytes, from);
     let text = &bytes[from.min(end)..end];
@@ -199,14 +230,14 @@ pub(crate) fn scan_host(bytes: &[u8], from: usize) -> Result<(HostFound, usize),
     if text.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.') {
         return Err(from);
     }
-    Ok((HostFound::Name(from, end), end))
+    Ok((HostFound::new(HostKind::Name, from, end, 0), end))
 }
 
 /// Four decimal numbers without leading zeros, which some would read as octal, and where they end.
-fn scan_ipv4(bytes: &[u8], from: usize) -> Option<(Ipv4Addr, usize)> {
-    let mut octets = [0; 4];
+fn scan_ipv4(bytes: &[u8], from: usize) -> Option<(u32, usize)> {
+    let mut ip = 0;
     let mut at = from;
-    for (index, octet) in octets.iter_mut().enumerate() {
+    for index in 0..4 {
         if index > 0 {
             if *bytes.get(at)? != b'.' {
                 return None;
@@ -222,10 +253,10 @@ fn scan_ipv4(bytes: &[u8], from: usize) -> Option<(Ipv4Addr, usize)> {
         if at == start || (bytes[start] == b'0' && at > start + 1) {
             return None;
         }
-        *octet = u8::try_from(number).ok()?;
+        ip = ip << 8 | u32::from(u8::try_from(number).ok()?);
     }
     // What goes on is another kind of host, or none.
-    (lex::host(bytes, at) == at).then(|| (octets.into(), at))
+    (lex::host(bytes, at) == at).then_some((ip, at))
 }
 
 /// Finds `host [":" port]`, with white space around the colon only if a port follows.

@@ -134,14 +134,21 @@ fn skip_some_lws(bytes: &[u8], from: usize) -> usize {
 
 /// `range` without the white space at both its ends.
 pub(crate) fn trim(bytes: &[u8], range: Range<usize>) -> Range<usize> {
-    let (mut start, mut end) = (range.start, range.end.min(bytes.len()));
+    let Range { mut start, end } = range;
+    let end = end.min(bytes.len());
     while start < end && is_lws(bytes[start]) {
         start += 1;
     }
-    while end > start && is_lws(bytes[end - 1]) {
+    trim_end(bytes, start..end)
+}
+
+/// `range` without the white space at its end.
+pub(crate) fn trim_end(bytes: &[u8], range: Range<usize>) -> Range<usize> {
+    let mut end = range.end;
+    while end > range.start && is_lws(bytes[end - 1]) {
         end -= 1;
     }
-    start..end
+    range.start..end
 }
 
 pub(crate) fn trimmed(bytes: &[u8]) -> &[u8] {

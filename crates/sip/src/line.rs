@@ -1,6 +1,7 @@
 //! Cuts the header section into logical lines, folds included.
 
 use crate::{Name, lex};
+use std::ops::Range;
 
 /// Where one header field stands in a message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,7 +30,11 @@ impl FieldSpan {
     }
 
     pub(crate) fn value<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
-        &bytes[self.value as usize..self.value_end as usize]
+        &bytes[self.value_range()]
+    }
+
+    pub(crate) fn value_range(&self) -> Range<usize> {
+        self.value as usize..self.value_end as usize
     }
 
     pub(crate) fn line<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
@@ -75,6 +80,7 @@ impl<'a> Lines<'a> {
         Lines { bytes, at, bare_lf: false }
     }
 
+    #[inline(always)]
     pub(crate) fn next(&mut self) -> Line {
         let (bytes, start) = (self.bytes, self.at);
         match bytes[start.min(bytes.len())..] {
@@ -91,25 +97,21 @@ impl<'a> Lines<'a> {
         if end.stray_cr {
             return Line::Bad(start);
         }
-        let line = &bytes[start..end.text];
-        let Some(colon) = line.iter().position(|byte| *byte == b':') else { return Line::Bad(start) };
-        let mut name_text = &line[..colon];
-        while let [before @ .., last] = name_text
-            && lex::is_lws(*last)
-        {
-            name_text = before;
-        }
-        let name = Name::parse(name_text);
-        // A known name is a token; another must prove it.
-        if name == Name::Other && !lex::is_token(name_text) {
-            return Line::Bad(start);
-        }
-        let value = lex::trim(bytes, start + colon + 1..end.text);
+        let (name, colon) = match Name::leading(bytes, start) {
+            Some((name, colon)) if name != Name::Other && colon < end.text => (name, colon),
+            Some((name, colon)) if colon < end.text && lex::token(bytes, start) == colon => (name, colon),
+            _ => match unusual_name(bytes, start..end.text) {
+                Some(found) => found,
+                None => return Line::Bad(start),
+            },
+        };
+        let value = lex::trim(bytes, colon + 1..end.text);
         Line::Field(FieldSpan::of(name, start, value.start, value.end, end.next))
     }
 
     /// Finds the line end that no fold follows. A CR without LF is never one: what another element might take
     /// for two lines must not pass as one.
+    #[inline]
     fn logical_end(&mut self, start: usize) -> Option<LineEnd> {
         let bytes = self.bytes;
         let (mut from, mut stray_cr) = (start, false);
@@ -131,6 +133,15 @@ impl<'a> Lines<'a> {
             }
         }
     }
+}
+
+/// The name that is very long or has white space before the colon, and where the colon is.
+fn unusual_name(bytes: &[u8], line: Range<usize>) -> Option<(Name, usize)> {
+    let colon = line.start + bytes[line.clone()].iter().position(|byte| *byte == b':')?;
+    let name_text = &bytes[lex::trim_end(bytes, line.start..colon)];
+    let name = Name::parse(name_text);
+    // A known name is a token; another must prove it.
+    (name != Name::Other || lex::is_token(name_text)).then_some((name, colon))
 }
 
 struct LineEnd {

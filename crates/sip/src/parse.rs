@@ -40,7 +40,7 @@ pub(crate) fn message(bytes: Bytes, limits: &Limits) -> Result<Message, ParseErr
         return Err(ParseError::new(Kind::TooLarge, limits.message));
     }
     let start = start_line(&bytes)?;
-    let mut found = Found::default();
+    let mut found = Found::new();
     let mut lines = Lines::new(&bytes, start.fields_at);
     let head_end = found.read(&mut lines, limits.fields)?;
     let bare_lf = lines.bare_lf;
@@ -160,32 +160,34 @@ fn status_line(line: &[u8]) -> Result<(Status, Range<usize>), ParseError> {
 /// The header fields as they are read, most of the time without an allocation.
 struct Found {
     fields: Fields,
-    /// The first field of each mandatory or structural header, and whether there is a second.
-    once: [Option<FieldSpan>; ONCE.len()],
-    via: Option<FieldSpan>,
-    twice: Option<FieldSpan>,
+    /// The first field of each header in [`CHECKED`] by its place in the list, or `ABSENT`.
+    first: [u32; CHECKED.len()],
+    /// The first that may not be there again, or `ABSENT`.
+    twice: u32,
 }
 
-/// Headers that may be there only once, in the order in which they are checked.
-const ONCE: [Name; 6] =
-    [Name::CSeq, Name::CallId, Name::From, Name::To, Name::MaxForwards, Name::ContentLength];
+/// The headers that are mandatory or structural. All but Via may be there only once.
+const CHECKED: [Name; 7] =
+    [Name::CSeq, Name::CallId, Name::From, Name::To, Name::Via, Name::MaxForwards, Name::ContentLength];
 
-impl Default for Found {
-    fn default() -> Found {
-        Found { fields: Fields::default(), once: [None; ONCE.len()], via: None, twice: None }
-    }
-}
+const ABSENT: u32 = u32::MAX;
 
 impl Found {
+    fn new() -> Found {
+        Found { fields: Fields::default(), first: [ABSENT; CHECKED.len()], twice: ABSENT }
+    }
+
     /// Reads all header fields and returns where the body starts.
+    #[inline]
     fn read(&mut self, lines: &mut Lines<'_>, limit: usize) -> Result<usize, ParseError> {
         loop {
             match lines.next() {
                 Line::Field(field) => {
-                    if self.fields.len() >= limit {
+                    let index = self.fields.len();
+                    if index >= limit {
                         return Err(ParseError::new(Kind::TooManyFields, field.start as usize));
                     }
-                    self.note(field);
+                    self.note(field.name, index as u32);
                     self.fields.push(field);
                 }
                 Line::End(body) => return Ok(body),
@@ -195,36 +197,28 @@ impl Found {
         }
     }
 
-    fn note(&mut self, field: FieldSpan) {
-        let index = match field.name {
-            Name::Via => {
-                self.via.get_or_insert(field);
-                return;
-            }
-            Name::CSeq => 0,
-            Name::CallId => 1,
-            Name::From => 2,
-            Name::To => 3,
-            Name::MaxForwards => 4,
-            Name::ContentLength => 5,
-            _ => return,
-        };
-        match self.once[index] {
-            None => self.once[index] = Some(field),
-            Some(_) => self.twice = self.twice.or(Some(field)),
+    #[inline]
+    fn note(&mut self, name: Name, index: u32) {
+        let Some(place) = CHECKED.iter().position(|checked| *checked == name) else { return };
+        let first = &mut self.first[place];
+        if *first == ABSENT {
+            *first = index;
+        } else if name != Name::Via {
+            self.twice = self.twice.min(index);
         }
     }
 
     /// Checks the mandatory headers and returns where the message ends.
     fn check(&self, bytes: &[u8], kind: &StartKind, body: usize) -> Result<usize, ParseError> {
-        if let Some(field) = self.twice {
+        let fields = self.fields.as_slice();
+        if let Some(field) = fields.get(self.twice as usize) {
             return Err(ParseError::new(Kind::Duplicate(field.name), field.start as usize));
         }
-        let [cseq, call_id, from, to, max_forwards, content_length] = self.once;
+        let [cseq, call_id, from, to, via, max_forwards, content_length] =
+            self.first.map(|index| fields.get(index as usize).copied());
         let mandatory =
             |field: Option<FieldSpan>, name| field.ok_or(ParseError::new(Kind::Missing(name), body));
-        let cseq = mandatory(cseq, Name::CSeq)?;
-        check_cseq(bytes, cseq, kind)?;
+        check_cseq(bytes, mandatory(cseq, Name::CSeq)?, kind)?;
         let call_id = mandatory(call_id, Name::CallId)?;
         if !is_call_id(call_id.value(bytes)) {
             return Err(malformed(call_id, 0));
@@ -232,8 +226,7 @@ impl Found {
         for field in [mandatory(from, Name::From)?, mandatory(to, Name::To)?] {
             name_addr::scan(field.value(bytes)).map_err(|at| malformed(field, at))?;
         }
-        let via = mandatory(self.via, Name::Via)?;
-        check_via(bytes, via)?;
+        check_via(bytes, mandatory(via, Name::Via)?)?;
         if let Some(field) = max_forwards {
             match lex::number(field.value(bytes)) {
                 Some(0..=255) => {}

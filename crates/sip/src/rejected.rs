@@ -45,7 +45,7 @@ impl RejectedRequest {
             bare_lf,
         };
         let top = headers.value_ranges(Name::Via).find(|range| !range.is_empty())?;
-        let via = via::scan_head(&headers.bytes[top.clone()]).ok()?.of(&headers.bytes.slice(top));
+        let via = via::scan_head(&headers.bytes[top.clone()]).ok()?.of(&headers.bytes, top);
         Some(RejectedRequest { request: Request { headers, method }, via, error })
     }
 

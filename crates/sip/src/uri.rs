@@ -159,16 +159,19 @@ impl UriFound {
 }
 
 /// Checks that all the bytes are one URI.
+#[inline(always)]
 pub(crate) fn scan(bytes: &[u8]) -> Result<UriFound, usize> {
-    match bytes {
-        [b's' | b'S', b'i' | b'I', b'p' | b'P', b':', ..] => return sip::scan(bytes, 4).map(UriFound::Sip),
-        [b's' | b'S', b'i' | b'I', b'p' | b'P', b's' | b'S', b':', ..] => {
-            return sip::scan(bytes, 5).map(UriFound::Sip);
-        }
-        [b't' | b'T', b'e' | b'E', b'l' | b'L', b':', ..] => {
-            return tel::scan(bytes, 4).map(|()| UriFound::Tel);
-        }
-        _ => {}
+    let sip_at = match bytes {
+        [b's' | b'S', b'i' | b'I', b'p' | b'P', b':', ..] => 4,
+        [b's' | b'S', b'i' | b'I', b'p' | b'P', b's' | b'S', b':', ..] => 5,
+        _ => return scan_other(bytes),
+    };
+    sip::scan(bytes, sip_at).map(UriFound::Sip)
+}
+
+fn scan_other(bytes: &[u8]) -> Result<UriFound, usize> {
+    if let [b't' | b'T', b'e' | b'E', b'l' | b'L', b':', ..] = bytes {
+        return tel::scan(bytes, 4).map(|()| UriFound::Tel);
     }
     let colon = memchr::memchr(b':', bytes).ok_or(bytes.len())?;
     let scheme = &bytes[..colon];

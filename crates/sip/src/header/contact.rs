@@ -1,8 +1,8 @@
 //! Contact (RFC 3261 §20.10, RFC 5626).
 
-use super::name_addr::{self, NameAddr};
+use super::name_addr::NameAddr;
 use super::params::Params;
-use super::{DEFAULT_EXPIRES, expiry};
+use super::{DEFAULT_EXPIRES, expiry, name_addr};
 use crate::{Headers, Name, ParseError, ParseErrorKind, Uri};
 use std::borrow::Cow;
 use std::fmt;
@@ -88,16 +88,25 @@ impl fmt::Display for Contact {
 }
 
 pub(crate) fn read(headers: &Headers) -> Result<Contacts, ParseError> {
-    let star = headers.values(Name::Contact).any(|value| value == b"*");
-    if star {
-        let alone = headers.values(Name::Contact).nth(1).is_none();
-        let at = headers.span(Name::Contact).map_or(0, |field| field.value as usize);
-        let mixed = ParseError::new(ParseErrorKind::Malformed(Name::Contact), at);
-        return if alone { Ok(Contacts::Star) } else { Err(mixed) };
-    }
-    let contacts = headers.each(Name::Contact, |bytes| {
-        let found = name_addr::scan(&bytes)?;
-        Ok(Contact { address: found.of(&bytes) })
+    let contacts = headers.each(Name::Contact, |bytes, at| {
+        Ok(match &bytes[at.clone()] {
+            b"*" => None,
+            _ => Some(Contact { address: name_addr(bytes, at)? }),
+        })
     });
-    contacts.collect::<Result<_, _>>().map(Contacts::List)
+    let (mut list, mut stars) = (Vec::new(), 0);
+    for contact in contacts {
+        match contact? {
+            Some(contact) => list.push(contact),
+            None => stars += 1,
+        }
+    }
+    match stars {
+        0 => Ok(Contacts::List(list)),
+        1 if list.is_empty() => Ok(Contacts::Star),
+        _ => {
+            let at = headers.span(Name::Contact).map_or(0, |field| field.value as usize);
+            Err(ParseError::new(ParseErrorKind::Malformed(Name::Contact), at))
+        }
+    }
 }

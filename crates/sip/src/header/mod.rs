@@ -27,12 +27,14 @@ pub(crate) const DEFAULT_EXPIRES: u32 = 3600;
 impl Headers {
     /// The topmost Via.
     pub fn via(&self) -> Result<Via, ParseError> {
-        self.vias().next().unwrap_or(Err(ParseError::new(Kind::Missing(Name::Via), self.body as usize)))
+        let field = self.must(Name::Via)?.value_range();
+        let top = lex::Values::new(&self.bytes[field.clone()]).next().unwrap_or(0..0);
+        self.read(Name::Via, field.start + top.start..field.start + top.end, via)
     }
 
     /// All Vias, topmost first.
     pub fn vias(&self) -> impl Iterator<Item = Result<Via, ParseError>> {
-        self.each(Name::Via, |bytes| via::scan(&bytes).map(|found| found.of(&bytes)))
+        self.each(Name::Via, via)
     }
 
     /// From.
@@ -150,12 +152,12 @@ impl Headers {
 
     /// Content-Type.
     pub fn content_type(&self) -> Result<Option<MediaType>, ParseError> {
-        self.one(Name::ContentType, media_type::read)
+        self.one(Name::ContentType, |bytes, at| media_type::read(bytes.slice(at)))
     }
 
     /// Accept's media ranges.
     pub fn accept(&self) -> impl Iterator<Item = Result<MediaType, ParseError>> {
-        self.each(Name::Accept, media_type::read)
+        self.each(Name::Accept, |bytes, at| media_type::read(bytes.slice(at)))
     }
 
     /// Require's option tags.
@@ -198,22 +200,22 @@ impl Headers {
 
     /// Credentials in Authorization or Proxy-Authorization.
     pub fn credentials(&self, name: Name) -> impl Iterator<Item = Result<Credentials, ParseError>> {
-        self.each_field(name, |bytes| Credentials::parse(bytes).map_err(|error| error.at))
+        self.each_field(name, |bytes, at| Credentials::parse(bytes.slice(at)).map_err(|error| error.at))
     }
 
     /// Challenges in WWW-Authenticate or Proxy-Authenticate.
     pub fn challenges(&self, name: Name) -> impl Iterator<Item = Result<Challenge, ParseError>> {
-        self.each_field(name, |bytes| Challenge::parse(bytes).map_err(|error| error.at))
+        self.each_field(name, |bytes, at| Challenge::parse(bytes.slice(at)).map_err(|error| error.at))
     }
 
     /// Session-Expires (RFC 4028).
     pub fn session_expires(&self) -> Result<Option<SessionExpires>, ParseError> {
-        self.one(Name::SessionExpires, |bytes| session_timer::read(&bytes))
+        self.one(Name::SessionExpires, |bytes, at| session_timer::read(&bytes[at]))
     }
 
     /// Min-SE in seconds (RFC 4028).
     pub fn min_se(&self) -> Result<Option<u32>, ParseError> {
-        self.one(Name::MinSe, |bytes| session_timer::read(&bytes).map(|read| read.seconds))
+        self.one(Name::MinSe, |bytes, at| session_timer::read(&bytes[at]).map(|read| read.seconds))
     }
 
     /// RSeq (RFC 3262).
@@ -223,12 +225,12 @@ impl Headers {
 
     /// RAck (RFC 3262).
     pub fn rack(&self) -> Result<Option<RAck>, ParseError> {
-        self.one(Name::RAck, |bytes| reliable::read(&bytes).ok_or(0))
+        self.one(Name::RAck, |bytes, at| reliable::read(&bytes[at]).ok_or(0))
     }
 
     /// Replaces (RFC 3891).
     pub fn replaces(&self) -> Result<Option<Replaces>, ParseError> {
-        self.one(Name::Replaces, |bytes| Replaces::parse(bytes).map_err(|error| error.at))
+        self.one(Name::Replaces, |bytes, at| Replaces::parse(bytes.slice(at)).map_err(|error| error.at))
     }
 
     /// Refer-To (RFC 3515).
@@ -243,12 +245,12 @@ impl Headers {
 
     /// Event (RFC 6665).
     pub fn event(&self) -> Result<Option<Event>, ParseError> {
-        self.one(Name::Event, event::read_event)
+        self.one(Name::Event, |bytes, at| event::read_event(bytes.slice(at)))
     }
 
     /// Subscription-State (RFC 6665).
     pub fn subscription_state(&self) -> Result<Option<SubscriptionState>, ParseError> {
-        self.one(Name::SubscriptionState, event::read_state)
+        self.one(Name::SubscriptionState, |bytes, at| event::read_state(bytes.slice(at)))
     }
 
     /// Timestamp as written.
@@ -265,44 +267,35 @@ impl Headers {
         self.span(name).ok_or(ParseError::new(Kind::Missing(name), self.body as usize))
     }
 
-    fn mandatory<T>(&self, name: Name, read: fn(Bytes) -> Result<T, usize>) -> Result<T, ParseError> {
+    fn mandatory<T>(&self, name: Name, read: impl Read<T>) -> Result<T, ParseError> {
         let field = self.must(name)?;
-        self.read(name, field.value as usize..field.value_end as usize, read)
+        self.read(name, field.value_range(), read)
     }
 
     /// The first field of a header that has one value.
-    fn one<T>(&self, name: Name, read: fn(Bytes) -> Result<T, usize>) -> Result<Option<T>, ParseError> {
+    fn one<T>(&self, name: Name, read: impl Read<T>) -> Result<Option<T>, ParseError> {
         let field = self.span(name);
-        field.map(|field| self.read(name, field.value as usize..field.value_end as usize, read)).transpose()
+        field.map(|field| self.read(name, field.value_range(), read)).transpose()
     }
 
     /// Every value of a header that is a comma-separated list.
     pub(crate) fn each<T>(
         &self,
         name: Name,
-        read: fn(Bytes) -> Result<T, usize>,
+        read: impl Read<T>,
     ) -> impl Iterator<Item = Result<T, ParseError>> {
-        self.value_ranges(name).map(move |range| self.read(name, range, read))
+        self.value_ranges(name).map(move |range| self.read(name, range, &read))
     }
 
     /// Every field of a header whose commas do not separate values (RFC 3261 §7.3.1).
-    fn each_field<T>(
-        &self,
-        name: Name,
-        read: fn(Bytes) -> Result<T, usize>,
-    ) -> impl Iterator<Item = Result<T, ParseError>> {
-        self.spans(name)
-            .map(move |field| self.read(name, field.value as usize..field.value_end as usize, read))
+    fn each_field<T>(&self, name: Name, read: impl Read<T>) -> impl Iterator<Item = Result<T, ParseError>> {
+        self.spans(name).map(move |field| self.read(name, field.value_range(), &read))
     }
 
-    fn read<T>(
-        &self,
-        name: Name,
-        range: Range<usize>,
-        read: fn(Bytes) -> Result<T, usize>,
-    ) -> Result<T, ParseError> {
+    #[inline]
+    fn read<T>(&self, name: Name, range: Range<usize>, read: impl Read<T>) -> Result<T, ParseError> {
         let base = range.start;
-        read(self.bytes.slice(range)).map_err(|at| ParseError::new(Kind::Malformed(name), base + at))
+        read(&self.bytes, range).map_err(|at| ParseError::new(Kind::Malformed(name), base + at))
     }
 
     fn number(&self, name: Name) -> Result<Option<u32>, ParseError> {
@@ -324,8 +317,19 @@ impl Headers {
     }
 }
 
-fn name_addr(bytes: Bytes) -> Result<NameAddr, usize> {
-    name_addr::scan(&bytes).map(|found| found.of(&bytes))
+/// Reads a value from its place in the message's bytes, or says how far into it something is wrong.
+pub(crate) trait Read<T>: Fn(&Bytes, Range<usize>) -> Result<T, usize> {}
+
+impl<T, F: Fn(&Bytes, Range<usize>) -> Result<T, usize>> Read<T> for F {}
+
+fn via(bytes: &Bytes, at: Range<usize>) -> Result<Via, usize> {
+    let found = via::scan(&bytes[at.clone()])?;
+    Ok(found.of(bytes, at))
+}
+
+pub(crate) fn name_addr(bytes: &Bytes, at: Range<usize>) -> Result<NameAddr, usize> {
+    let found = name_addr::scan(&bytes[at.clone()])?;
+    Ok(found.of(bytes, at))
 }
 
 /// Delta-seconds, if they are that and fit.

@@ -6,6 +6,7 @@ use crate::{Name, ParseError, ParseErrorKind, Uri, lex};
 use bytes::Bytes;
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 
 /// A URI with an optional display name and header parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,9 +49,10 @@ impl NameAddr {
 
     /// Reads one value, in brackets or bare. In the bare form parameters belong to the header (§20.10).
     pub fn parse(value: Bytes) -> Result<NameAddr, ParseError> {
-        let value = value.slice(lex::trim(&value, 0..value.len()));
-        let found = scan(&value).map_err(|at| ParseError::new(ParseErrorKind::Malformed(Name::Other), at))?;
-        Ok(found.of(&value))
+        let part = lex::trim(&value, 0..value.len());
+        let found = scan(&value[part.clone()])
+            .map_err(|at| ParseError::new(ParseErrorKind::Malformed(Name::Other), part.start + at))?;
+        Ok(found.of(&value, part))
     }
 
     /// The display name as meant: quotes and escapes undone. Empty if there is none.
@@ -111,11 +113,14 @@ pub(crate) struct NameAddrFound {
 }
 
 impl NameAddrFound {
-    pub(crate) fn of(self, bytes: &Bytes) -> NameAddr {
+    /// The value, sharing the bytes, in a part of which it was found.
+    #[inline]
+    pub(crate) fn of(self, bytes: &Bytes, part: Range<usize>) -> NameAddr {
+        let base = part.start;
         NameAddr {
-            display_name: bytes.slice(..self.display_name),
-            uri: self.found.of(bytes.slice(self.uri.0..self.uri.1)),
-            params: Params::found(bytes.slice(self.params..)),
+            display_name: bytes.slice(base..base + self.display_name),
+            uri: self.found.of(bytes.slice(base + self.uri.0..base + self.uri.1)),
+            params: Params::found(bytes.slice(base + self.params..part.end)),
         }
     }
 }
@@ -128,22 +133,38 @@ pub(crate) fn scan(bytes: &[u8]) -> Result<NameAddrFound, usize> {
 }
 
 /// Reads display name and URI, and not the parameters.
+#[inline]
 pub(crate) fn scan_address(bytes: &[u8]) -> Result<NameAddrFound, usize> {
+    let Places { display_name, uri, params } = places(bytes)?;
+    let found = uri::scan(&bytes[uri.0..uri.1]).map_err(|at| uri.0 + at)?;
+    Ok(NameAddrFound { display_name, uri, found, params })
+}
+
+/// Where the parts of a value stand.
+struct Places {
+    /// Where it ends.
+    display_name: usize,
+    uri: (usize, usize),
+    /// Where they start.
+    params: usize,
+}
+
+fn places(bytes: &[u8]) -> Result<Places, usize> {
     if bytes.first() == Some(&b'"') {
         let end = lex::quoted_end(bytes, 0).ok_or(0usize)?;
         let open = lex::skip_lws(bytes, end);
-        return if bytes.get(open) == Some(&b'<') { scan_brackets(bytes, end, open) } else { Err(open) };
+        return if bytes.get(open) == Some(&b'<') { in_brackets(bytes, end, open) } else { Err(open) };
     }
     // A colon before any bracket can only be that of a bare URI's scheme.
     match memchr::memchr2(b'<', b':', bytes) {
         Some(open) if bytes[open] == b'<' => {
             let end = lex::trim(bytes, 0..open).end;
             match display_name_end(&bytes[..end]) {
-                at if at == end => scan_brackets(bytes, end, open),
+                at if at == end => in_brackets(bytes, end, open),
                 at => Err(at),
             }
         }
-        Some(_) => scan_bare(bytes),
+        Some(_) => bare(bytes),
         None => Err(bytes.len()),
     }
 }
@@ -153,22 +174,20 @@ fn display_name_end(bytes: &[u8]) -> usize {
     bytes.iter().position(|byte| b",;\"\\>".contains(byte) || *byte == 0).unwrap_or(bytes.len())
 }
 
-fn scan_brackets(bytes: &[u8], display_name: usize, open: usize) -> Result<NameAddrFound, usize> {
+fn in_brackets(bytes: &[u8], display_name: usize, open: usize) -> Result<Places, usize> {
     let start = open + 1;
     let end = start + memchr::memchr(b'>', &bytes[start..]).ok_or(open)?;
-    let found = uri::scan(&bytes[start..end]).map_err(|at| start + at)?;
-    Ok(NameAddrFound { display_name, uri: (start, end), found, params: end + 1 })
+    Ok(Places { display_name, uri: (start, end), params: end + 1 })
 }
 
-fn scan_bare(bytes: &[u8]) -> Result<NameAddrFound, usize> {
+fn bare(bytes: &[u8]) -> Result<Places, usize> {
     let ends = |byte: &u8| matches!(byte, b';' | b',' | b'?') || lex::is_lws(*byte);
     let end = bytes.iter().position(ends).unwrap_or(bytes.len());
     // A URI with a question mark must stand in brackets (§20.10), and what follows must be parameters.
     if matches!(bytes.get(end), Some(b'?' | b',')) {
         return Err(end);
     }
-    let found = uri::scan(&bytes[..end])?;
-    Ok(NameAddrFound { display_name: 0, uri: (0, end), found, params: end })
+    Ok(Places { display_name: 0, uri: (0, end), params: end })
 }
 
 #[cfg(test)]

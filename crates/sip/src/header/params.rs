@@ -111,6 +111,7 @@ impl<'a> Spans<'a> {
         Spans { bytes, at: from }
     }
 
+    #[inline(always)]
     fn param(&mut self) -> Result<ParamSpan, usize> {
         let bytes = self.bytes;
         let semicolon = lex::skip_lws(bytes, self.at);
@@ -144,6 +145,7 @@ impl<'a> Spans<'a> {
 impl Iterator for Spans<'_> {
     type Item = Result<ParamSpan, usize>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if lex::skip_lws(self.bytes, self.at) >= self.bytes.len() {
             return None;
@@ -158,15 +160,22 @@ impl Iterator for Spans<'_> {
 
 /// Checks that everything from `from` on is parameters.
 pub(crate) fn scan(bytes: &[u8], from: usize) -> Result<(), usize> {
-    Spans::new(bytes, from).try_for_each(|param| param.map(|_| ()))
+    let mut spans = Spans::new(bytes, from);
+    while lex::skip_lws(bytes, spans.at) < bytes.len() {
+        spans.param()?;
+    }
+    Ok(())
 }
 
 /// The value of a parameter as written; empty for one without.
 pub(crate) fn get<'a>(bytes: &'a [u8], name: &str) -> Option<&'a [u8]> {
-    Spans::new(bytes, 0)
-        .flatten()
-        .find(|param| bytes[param.name.clone()].eq_ignore_ascii_case(name.as_bytes()))
-        .map(|param| param.value.map_or(&[][..], |value| &bytes[value]))
+    let mut spans = Spans::new(bytes, 0);
+    while let Ok(param) = spans.param() {
+        if bytes[param.name].eq_ignore_ascii_case(name.as_bytes()) {
+            return Some(param.value.map_or(&[][..], |value| &bytes[value]));
+        }
+    }
+    None
 }
 
 #[cfg(test)]

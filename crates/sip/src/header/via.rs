@@ -6,6 +6,7 @@ use crate::{HostPort, Name, ParseError, ParseErrorKind, Text, Transport, lex};
 use bytes::Bytes;
 use std::fmt;
 use std::net::IpAddr;
+use std::ops::Range;
 
 /// One Via value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,9 +48,10 @@ impl Via {
 
     /// Reads one value.
     pub fn parse(value: Bytes) -> Result<Via, ParseError> {
-        let value = value.slice(lex::trim(&value, 0..value.len()));
-        let found = scan(&value).map_err(|at| ParseError::new(ParseErrorKind::Malformed(Name::Via), at))?;
-        Ok(found.of(&value))
+        let part = lex::trim(&value, 0..value.len());
+        let found = scan(&value[part.clone()])
+            .map_err(|at| ParseError::new(ParseErrorKind::Malformed(Name::Via), part.start + at))?;
+        Ok(found.of(&value, part))
     }
 
     /// The branch as written; RFC 2543 requests may have none.
@@ -123,13 +125,21 @@ impl ViaFound {
         self.params
     }
 
-    pub(crate) fn of(&self, bytes: &Bytes) -> Via {
-        let transport_text = bytes.slice(self.transport.0..self.transport.1);
+    /// The value, sharing the bytes, in a part of which it was found.
+    #[inline]
+    pub(crate) fn of(&self, bytes: &Bytes, part: Range<usize>) -> Via {
+        let base = part.start;
+        let written = base + self.transport.0..base + self.transport.1;
+        let transport = Transport::parse(&bytes[written.clone()]);
+        let transport_text = match transport.as_str() {
+            text if text.as_bytes() == &bytes[written.clone()] => Text::from_static(text),
+            _ => Text::found(bytes.slice(written)),
+        };
         Via {
-            transport: Transport::parse(&transport_text),
-            transport_text: Text::found(transport_text),
-            sent_by: HostPort { host: self.host.of(bytes), port: self.port },
-            params: Params::found(bytes.slice(self.params..)),
+            transport,
+            transport_text,
+            sent_by: HostPort { host: self.host.of(bytes, base), port: self.port },
+            params: Params::found(bytes.slice(base + self.params..part.end)),
         }
     }
 }

@@ -18,13 +18,16 @@ pub struct SipUri {
 /// Where the parts stand. An absent part is an empty span, which no present part can be.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SipSpans {
-    user: (usize, usize),
-    password: (usize, usize),
+    user: Part,
+    password: Part,
     host: HostFound,
     port: Option<u16>,
-    params: (usize, usize),
-    headers: (usize, usize),
+    params: Part,
+    headers: Part,
 }
+
+/// From where to where; no URI is longer than `u32` counts.
+type Part = (u32, u32);
 
 impl SipSpans {
     pub(crate) fn has_headers(&self) -> bool {
@@ -42,7 +45,7 @@ impl SipUri {
     }
 
     pub(crate) fn found(bytes: Bytes, spans: SipSpans) -> SipUri {
-        SipUri { host: spans.host.of(&bytes), text: Text::found(bytes), spans }
+        SipUri { host: spans.host.of(&bytes, 0), text: Text::found(bytes), spans }
     }
 
     /// The same with scheme `sips`.
@@ -206,29 +209,18 @@ impl SipUri {
         SipUri::found(Bytes::copy_from_slice(self.text.as_bytes()), self.spans)
     }
 
-    fn part(&self, span: (usize, usize)) -> Option<&str> {
-        (span.0 < span.1).then(|| self.as_str().get(span.0..span.1)).flatten()
+    fn part(&self, (start, end): Part) -> Option<&str> {
+        (start < end).then(|| self.as_str().get(start as usize..end as usize)).flatten()
     }
 
     fn parts(&self) -> Parts<'_> {
         let text = self.as_str();
         let scheme = text.split(':').next().unwrap_or_default();
-        let host_at = match self.spans.user.1.max(self.spans.password.1) {
-            0 => scheme.len() + 1,
-            end => end + 1,
-        };
-        let host_end = match self.spans.host {
-            HostFound::Name(_, end) => end,
-            HostFound::V4(_) => lex::host(text.as_bytes(), host_at),
-            HostFound::V6(_) => {
-                text.get(host_at..).and_then(|rest| rest.find(']')).map_or(host_at, |i| host_at + i + 1)
-            }
-        };
         Parts {
             scheme,
             user: self.user().unwrap_or_default(),
             password: self.password().unwrap_or_default(),
-            host: text.get(host_at..host_end).unwrap_or_default(),
+            host: text.get(self.spans.host.range()).unwrap_or_default(),
             port: self.port(),
             params: self.part(self.spans.params).unwrap_or_default(),
             headers: self.part(self.spans.headers).unwrap_or_default(),
@@ -323,28 +315,38 @@ impl Parts<'_> {
 }
 
 /// Finds the parts of a URI whose scheme and colon end at `from`.
+#[inline(always)]
 pub(crate) fn scan(bytes: &[u8], from: usize) -> Result<SipSpans, usize> {
-    let mut spans = SipSpans {
-        user: (0, 0),
-        password: (0, 0),
-        host: HostFound::Name(0, 0),
-        port: None,
-        params: (0, 0),
-        headers: (0, 0),
-    };
-    let mut at = from;
+    let part = |start: usize, end: usize| (start as u32, end as u32);
+    if u32::try_from(bytes.len()).is_err() {
+        return Err(from);
+    }
+    let (mut user, mut password, mut at) = ((0, 0), (0, 0), from);
     // No part but userinfo may hold a bare `@`, and userinfo may hold `;`, `?` and `/`: look for it first.
     if let Some(length) = memchr::memchr(b'@', &bytes[from..]) {
         let end = from + length;
-        scan_userinfo(bytes, from, end, &mut spans)?;
+        let user_end = lex::user(bytes, from);
+        if user_end == from {
+            return Err(from);
+        }
+        user = part(from, user_end);
+        if user_end < end {
+            let password_end = lex::user(bytes, user_end + 1);
+            if bytes[user_end] != b':' || password_end != end {
+                return Err(if bytes[user_end] == b':' { password_end } else { user_end });
+            }
+            password = part(user_end + 1, password_end);
+        }
         at = end + 1;
     }
-    (spans.host, at) = scan_host(bytes, at)?;
+    let (host, host_end) = scan_host(bytes, at)?;
+    let mut port = None;
+    at = host_end;
     if bytes.get(at) == Some(&b':') {
-        let (port, end) = scan_port(bytes, at + 1)?;
-        (spans.port, at) = (Some(port), end);
+        let (number, end) = scan_port(bytes, at + 1)?;
+        (port, at) = (Some(number), end);
     }
-    let params = at;
+    let params_at = at;
     while bytes.get(at) == Some(&b';') {
         let end = lex::uri_param(bytes, at + 1);
         if end == at + 1 || bytes[at + 1] == b'=' {
@@ -352,32 +354,17 @@ pub(crate) fn scan(bytes: &[u8], from: usize) -> Result<SipSpans, usize> {
         }
         at = end;
     }
-    spans.params = (params, at);
+    let params = part(params_at, at);
+    let mut headers = (0, 0);
     if bytes.get(at) == Some(&b'?') {
-        spans.headers = (at + 1, lex::uri(bytes, at + 1));
-        if !spans.has_headers() {
+        let end = lex::uri(bytes, at + 1);
+        if end == at + 1 {
             return Err(at);
         }
-        at = spans.headers.1;
+        headers = part(at + 1, end);
+        at = end;
     }
-    if at == bytes.len() { Ok(spans) } else { Err(at) }
-}
-
-fn scan_userinfo(bytes: &[u8], from: usize, end: usize, spans: &mut SipSpans) -> Result<(), usize> {
-    let user_end = lex::user(bytes, from);
-    if user_end == from {
-        return Err(from);
-    }
-    spans.user = (from, user_end);
-    if user_end == end {
-        return Ok(());
-    }
-    if bytes[user_end] != b':' {
-        return Err(user_end);
-    }
-    let password_end = lex::user(bytes, user_end + 1);
-    spans.password = (user_end + 1, password_end);
-    if password_end == end { Ok(()) } else { Err(password_end) }
+    if at == bytes.len() { Ok(SipSpans { user, password, host, port, params, headers }) } else { Err(at) }
 }
 
 /// `user-unreserved` (§25.1).

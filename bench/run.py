@@ -6,6 +6,7 @@ Each row runs Kamailio and Offhook in turn, A B A B …; the figures are medians
 
 import argparse
 import datetime
+import json
 import signal
 import statistics
 import sys
@@ -19,7 +20,7 @@ from harness.curve import pictures
 from harness.growth import codecs, floor
 from harness.peers import Kamailio, Offhook
 from harness.process import Failed
-from harness.rows import ROWS, overload
+from harness.rows import FOUND, ROWS, overload
 from quality import measure, table
 
 EXCHANGES = (Kamailio, Offhook)
@@ -37,7 +38,12 @@ class Bench:
         self.failures, self.rounds, self.seconds = [], [], {}
         self.voices, self.voice_troubles = [], []
         today = datetime.date.today().isoformat()
-        self.figures["Offhook"].update(report.parsed(Path(options.results) / f"parse-{today}.md"))
+        results = Path(options.results)
+        self.figures["Offhook"].update(report.parsed(results / f"parse-{today}.md"))
+        for file in sorted(results.glob("[0-9]*.json"), reverse=True):
+            for name, figures in json.loads(file.read_text())["figures"].items():
+                if figures.get("max"):
+                    FOUND.setdefault(name, int(statistics.median(figures["max"]) / 1.25))
 
     def one(self, name, kind, row, *more):
         """Runs a row once; a failure costs this figure and no other."""

@@ -47,8 +47,7 @@ def forwarded_calls(kind, folder, binary):
             "call_180_p99": run.result["latency_ms"]["invite_180"]["p99"]}
 
 
-# Calls a second where the search of the first round begins, and where that of a later one does: a step below what the one
-# before found.
+# Calls a second where the search begins if nothing is known, and where it does otherwise: a step below what was found before.
 FIRST, FOUND = 2500, {}
 # A call that takes longer was not carried.
 PATIENCE = ("--patience", "2s")

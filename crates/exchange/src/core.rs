@@ -3,6 +3,7 @@
 mod attest;
 mod bridged;
 mod call_back;
+mod commands;
 mod configure;
 mod dialled;
 mod diversion;
@@ -13,6 +14,7 @@ mod message;
 mod outward;
 mod pickup;
 mod presence;
+mod refusing;
 mod registration;
 mod rejected;
 mod replacing;
@@ -36,12 +38,11 @@ use offhook_sip_stack::{CloseConnection, Flow};
 
 use rand::RngExt as _;
 
-use crate::b2bua::{CallId, Table, Usages};
+use crate::b2bua::{Table, Usages};
 use crate::bans::Bans;
-use crate::command::{self, Answer, Command, Ticket};
 use crate::config::Config;
 use crate::context::{Alarm, Context};
-use crate::directory::{AddressOfRecord, Bindings, Delta, Directory};
+use crate::directory::{AddressOfRecord, Delta, Directory};
 use crate::event::{DropReason, Event};
 use crate::inquiries::Inquiries;
 use crate::io::{ShardMessage, StoreRequest};
@@ -248,52 +249,10 @@ impl Core {
         }
     }
 
-    fn refuse(
-        &mut self,
-        server: ServerId,
-        request: &Request,
-        flow: &Flow,
-        refusal: &Refusal,
-        cx: &mut Context<'_>,
-    ) {
-        let answer = refusal.response(request, &self.stateless_tag(request));
-        cx.event(refused(request, flow, &answer));
-        cx.out.events.extend(self.call_refused(request, flow, (refusal, &answer)));
-        if refusal.proven {
-            self.transactions.respond(server, answer, &mut cx.sip());
-        } else {
-            self.transactions.respond_once(server, answer, &mut cx.sip());
-        }
-    }
-
     /// A request that waited for somebody outside, and does so no longer.
     fn put_aside(&mut self, server: ServerId) -> Option<Request> {
         let known = self.vetting.forget(server).or_else(|| self.attesting.forget(server));
         known.or_else(|| self.enumerating.forget(server)).or_else(|| self.replacers.forget(server))
-    }
-
-    /// What is told of a call of somebody whom we know, if that is what was refused.
-    fn call_refused(
-        &self,
-        request: &Request,
-        flow: &Flow,
-        (refusal, answer): (&Refusal, &Response),
-    ) -> Option<Event> {
-        let asked = [Status::UNAUTHORIZED, Status::PROXY_AUTHENTICATION_REQUIRED].contains(&refusal.status);
-        if *request.method() != Method::Invite || asked || request.to_tag().is_some() {
-            return None;
-        }
-        let trunk =
-            if refusal.proven { None } else { Some(self.trunk_of(request, flow)?.trunk.name.clone()) };
-        let text = |name| String::from_utf8_lossy(request.raw(name).unwrap_or_default()).into_owned();
-        Some(Event::CallRefused {
-            call: request.call_id().unwrap_or_default().to_owned(),
-            from: text(Name::From),
-            to: text(Name::To),
-            status: answer.status(),
-            reason: String::from_utf8_lossy(answer.reason()).into_owned(),
-            trunk,
-        })
     }
 
     fn route(
@@ -562,105 +521,6 @@ impl Core {
         }
     }
 
-    pub(crate) fn command(&mut self, ticket: Ticket, command: Command, cx: &mut Context<'_>) {
-        let answer = match command {
-            Command::Apply(delta) => {
-                let delta = *delta;
-                // Bindings live in the journal, which only their shard writes.
-                let bindings = match &delta {
-                    Delta::AccountRemoved(address) => Some((address.clone(), Bindings::default())),
-                    Delta::Bindings(address, bindings) => Some((address.clone(), bindings.clone())),
-                    Delta::Account(_)
-                    | Delta::Number(..)
-                    | Delta::Mailbox(..)
-                    | Delta::Texts(..)
-                    | Delta::Answering(..)
-                    | Delta::Agent(..)
-                    | Delta::WakeUp(..)
-                    | Delta::CallBack(..)
-                    | Delta::Rights(..)
-                    | Delta::Banned(_)
-                    | Delta::BanLifted(_)
-                    | Delta::Limits(..) => None,
-                };
-                self.apply(delta, cx);
-                if let Some((address, bindings)) = bindings.filter(|(one, _)| self.is_home(one, cx)) {
-                    // To others what we said of it before may come after the command.
-                    self.change(&address, bindings, cx);
-                }
-                Answer::Done
-            }
-            Command::Status => Answer::Status(command::Status {
-                accounts: self.directory.accounts(),
-                bindings: self.directory.live_bindings(cx.unix()).count(),
-                transactions: self.transactions.len(),
-                ringing: self.proxy.ringing() + self.bridged.ringing(),
-                anchored: self.proxy.anchored(),
-                free_ports: self.proxy.free_ports(cx.now),
-                subscriptions: self.presence.len(),
-                leaving: self.trunks.leaving(cx.now),
-            }),
-            Command::Calls => {
-                let mut calls = self.proxy.calls(cx);
-                calls.extend(self.bridged.live(cx));
-                Answer::Calls(calls)
-            }
-            Command::HangUp(call_id) => Answer::HungUp(self.hang_up(&call_id, cx)),
-            Command::Connect(account, to) => self.connect(&account, &to, cx),
-            Command::PressButton(camera) => self.press_button(&camera, cx),
-            Command::Conferences => {
-                let (bridged, mut env, services) = self.bridged(cx);
-                Answer::Conferences(services.guests(bridged, &mut env))
-            }
-            Command::Moderate(asked) => Answer::Moderated(self.moderate(&asked, cx)),
-            Command::Trunks => Answer::Trunks(self.trunk_reports(cx.now)),
-            Command::TryTrunk(name, number) => {
-                let at = self.config.trunks.iter().position(|trunk| trunk.name == name);
-                if let Some(at) = at {
-                    self.tend(cx, |trunks, desk| trunks.try_call(at, &number, desk));
-                }
-                Answer::Done
-            }
-            Command::CheckTrunk(name) => {
-                let at = self.config.trunks.iter().position(|trunk| trunk.name == name);
-                if let Some(at) = at {
-                    self.tend(cx, |trunks, desk| trunks.check(at, desk));
-                }
-                Answer::Done
-            }
-            Command::Lines(lines) => {
-                self.take_over(&lines, cx);
-                Answer::Done
-            }
-            Command::Configure(config) => {
-                self.configure(&config, cx);
-                Answer::Done
-            }
-            Command::Rates(rates) => {
-                self.proxy.active.spending.rates = rates;
-                Answer::Done
-            }
-            Command::Spending(account) => {
-                let now = cx.epoch.unix(cx.now);
-                Answer::Spending(self.proxy.active.spending.reports(account.as_ref(), now))
-            }
-            Command::Kept { shard, ticket, is_kept } => {
-                if shard == cx.shard {
-                    let (bridged, mut env, services) = self.bridged(cx);
-                    services.kept(bridged, &mut env, (CallId(ticket), is_kept));
-                }
-                Answer::Done
-            }
-            Command::Queues => {
-                let (bridged, mut env, services) = self.bridged(cx);
-                Answer::Queues(services.queues(bridged, &mut env))
-            }
-            Command::Groups => Answer::Groups(self.group_reports(cx)),
-            Command::Devices => Answer::Devices(self.directory.devices(cx.unix())),
-        };
-        cx.out.answers.push((ticket, answer));
-    }
-
     /// Another shard says how many calls of an account it has.
     pub(crate) fn active_elsewhere(&mut self, shard: u8, account: AddressOfRecord, calls: u32) {
         self.proxy.active_elsewhere(shard, account, calls);
@@ -717,15 +577,6 @@ pub(crate) fn extensions(request: &Request, name: Name, known: &[&str]) -> Resul
 
 fn not_served() -> Refusal {
     Refusal::new(Status::FORBIDDEN, "This domain is not served here")
-}
-
-fn refused(request: &Request, flow: &Flow, answer: &Response) -> Event {
-    Event::Refused {
-        from: flow.remote,
-        status: answer.status(),
-        reason: String::from_utf8_lossy(answer.reason()).into_owned(),
-        call: request.call_id().unwrap_or_default().to_owned(),
-    }
 }
 
 /// Seconds after which a caller that was turned away may come again: not all at once.

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use offhook_sip::{Framer, Message, RejectedRequest};
 use offhook_sip_stack::{CloseConnection, Flow, transport};
 
-use super::{Core, refused};
+use super::Core;
+use super::refusing::refused;
 use crate::context::Context;
 use crate::event::{DropReason, Event};
 

@@ -10,7 +10,8 @@ use offhook_sip::{Message, Name, Replaces, Request, Status, Uri};
 use offhook_sip_stack::Flow;
 use offhook_sip_stack::transaction::{ServerId, TransactionEvent};
 
-use super::{Core, refused};
+use super::Core;
+use super::refusing::refused;
 use crate::b2bua::{Arriving, Called, Calls, Endpoint, Halves, Replacing};
 use crate::context::Context;
 use crate::directory::AddressOfRecord;

@@ -1,28 +1,26 @@
 //! Call records: one line of JSON for each call that is over, in `cdr.ndjson`.
 
+mod call;
 mod legs;
+mod line;
 mod quality;
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use offhook_exchange::directory::AddressOfRecord;
-use offhook_exchange::event::{CalledLeg, Event, Reception};
-use offhook_exchange::spending::{Money, Price, Spent, seconds};
+use offhook_exchange::event::{Event, Reception};
+use offhook_exchange::spending::Spent;
 use offhook_sip_stack::shrink;
-use offhook_web::calendar::rfc3339;
-use serde::Serialize;
 use serde_json::Value;
 
 use super::ledger;
 use super::spent::SpentLines;
-use legs::{Legs, Shown};
-use quality::Quality;
+use call::{Call, End, Sent};
+use line::Record;
 
 /// The calls that are not over, and the file of those that are.
 pub(crate) struct Records {
@@ -41,179 +39,12 @@ pub(crate) struct Records {
     left: Vec<PathBuf>,
 }
 
-/// What is known of a call that is not over. There may be as many as the exchange carries, so it is small, and in memory
-/// of this thread's own, lest it keep what the signal thread used beside it.
-struct Call {
-    /// The caller's address and the one called.
-    parties: Box<str>,
-    /// How much of it is the caller's.
-    from: u32,
-    legs: u32,
-    started_at: Duration,
-    answered_at: Option<Duration>,
-    anchored: bool,
-    /// Who answered, and with which codec.
-    answered_by: Box<str>,
-    /// Where that is, and how long after the call began it was called.
-    answered_from: Option<(SocketAddr, Duration)>,
-    codec: Option<Box<str>>,
-    /// Apart: most calls are answered by the first who is called.
-    others: Option<Box<Legs>>,
-    /// Call-IDs of legs that have their own; most calls have none.
-    call_ids: Vec<Box<str>>,
-    /// Apart: most calls are heard by nobody else.
-    heard: Option<Box<HeardBy>>,
-    /// The trunk by which it left, and what that costs.
-    sent: Option<Box<Sent>>,
-    /// The trunk by which it came.
-    came_by: Option<Box<str>>,
-    /// What came of checking who signed for the caller's number.
-    verified: Option<Box<str>>,
-    /// Why we have ended it, if it is what its account has spent.
-    stopped: Option<Box<str>>,
-}
-
-/// Who or what else has heard a call.
-#[derive(Clone, Default)]
-struct HeardBy {
-    /// Its files among the recordings.
-    recording: Vec<String>,
-    /// Who has listened, and how far.
-    supervised_by: Vec<String>,
-}
-
-/// A call that has left by a trunk.
-struct Sent {
-    trunk: String,
-    dialled: String,
-    sent: String,
-    charged: Option<(AddressOfRecord, i32)>,
-    price: Option<Price>,
-    currency: String,
-}
-
-impl Call {
-    fn new(from: &str, to: &str, targets: usize, started_at: Duration) -> Self {
-        let parties = [from, to].concat().into_boxed_str();
-        Self {
-            parties,
-            from: from.len() as u32,
-            legs: u32::try_from(targets).unwrap_or(u32::MAX).saturating_add(1),
-            started_at,
-            answered_at: None,
-            anchored: false,
-            answered_by: "".into(),
-            answered_from: None,
-            codec: None,
-            others: None,
-            call_ids: Vec::new(),
-            heard: None,
-            sent: None,
-            came_by: None,
-            verified: None,
-            stopped: None,
-        }
-    }
-
-    /// The seconds for which it is charged that ended at this Unix time; `None`: nobody answered.
-    fn seconds(&self, ended: Duration) -> Option<u64> {
-        Some(seconds(ended.saturating_sub(self.answered_at?)))
-    }
-
-    /// What it has cost, if that is known.
-    fn cost(&self, ended: Duration) -> Option<Money> {
-        let price = self.sent.as_ref()?.price?;
-        Some(self.seconds(ended).map_or(Money(0), |seconds| price.of(seconds)))
-    }
-
-    /// The one who has answered, unless that is an end of ours.
-    fn winner(&self, trunk: Option<&str>) -> Option<CalledLeg> {
-        let ((at, after), answered) = self.answered_from.zip(self.answered_at)?;
-        Some(CalledLeg {
-            to: self.answered_by.to_string(),
-            at: Some(at),
-            trunk: trunk.map(str::to_owned),
-            call_id: None,
-            began: self.started_at + after,
-            answered: Some(answered),
-            code: 200,
-            reason: "OK".to_owned(),
-            codec: self.codec.as_deref().map(str::to_owned),
-        })
-    }
-
-    fn parties(&self) -> (&str, &str) {
-        self.parties.split_at(self.from as usize)
-    }
-}
-
-/// A line of the file.
-#[derive(Serialize)]
-struct Record<'a> {
-    id: &'a str,
-    from: &'a str,
-    to: &'a str,
-    started_at: String,
-    answered_at: Option<String>,
-    ended_at: String,
-    ended_by: Option<&'static str>,
-    code: u16,
-    reason: String,
-    /// The cause of ITU-T Q.850 that it is (RFC 3398 §7.2.4.1, §8.2.6.1).
-    q850: u8,
-    legs: u32,
-    /// Those who were called, in the order in which they were out of it.
-    called: Vec<Shown<'a>>,
-    /// Of its legs, where they have their own.
-    call_ids: Vec<Box<str>>,
-    /// Where the sound of an answered call went: `relayed` or `direct`.
-    media: Option<&'static str>,
-    /// The URI that answered; `exchange` where that is an end of ours.
-    answered_by: Option<&'a str>,
-    codec: Option<&'a str>,
-    /// Media packets that came from either side, where the sound was relayed; those that should have come and did not;
-    /// how unevenly they came, and how good that sounds.
-    packets_from_caller: Option<u64>,
-    packets_from_callee: Option<u64>,
-    lost_from_caller: Option<u64>,
-    lost_from_callee: Option<u64>,
-    jitter_ms_from_caller: Option<f64>,
-    jitter_ms_from_callee: Option<f64>,
-    mos_from_caller: Option<f64>,
-    mos_from_callee: Option<f64>,
-    /// The files of its recordings.
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    recording: &'a [String],
-    /// Who has listened to it, and how: `sip:boss@example.com listen`.
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    supervised_by: &'a [String],
-    /// The trunk by which it came.
-    came_by: Option<&'a str>,
-    /// What came of checking who signed for the caller's number (RFC 8224).
-    verified: Option<&'a str>,
-    /// Of a call that has left by a trunk: its name, the number as it was dialled and as it was sent.
-    trunk: Option<&'a str>,
-    dialled: Option<&'a str>,
-    sent: Option<&'a str>,
-    /// The account that answers for its costs, and these, such as `0.60`, in this currency.
-    charged: Option<String>,
-    cost: Option<String>,
-    currency: Option<&'a str>,
-}
-
 /// A call that is over, but for the reports of its media.
 struct Ending {
     call: Call,
     end: End,
     unix: Duration,
     heard: Option<[Option<Reception>; 2]>,
-}
-
-/// How a call ended.
-struct End {
-    by: Option<&'static str>,
-    code: u16,
-    reason: String,
 }
 
 impl Records {
@@ -385,55 +216,13 @@ impl Records {
     }
 
     fn add(&mut self, unix: Duration, id: &str, call: &Call, end: End, heard_of: [Option<Reception>; 2]) {
-        let (from, to) = call.parties();
-        let heard = call.heard.as_deref();
-        let sent = call.sent.as_deref();
-        let cost = call.cost(unix);
-        let charged = sent.and_then(|sent| sent.charged.as_ref());
+        let charged = call.sent.as_deref().and_then(|sent| sent.charged.as_ref());
         if let Some(((account, day), seconds)) = charged.zip(call.seconds(unix)) {
-            let spent = Spent { seconds, money: cost.unwrap_or_default() };
+            let spent = Spent { seconds, money: call.cost(unix).unwrap_or_default() };
             self.spent.add(id, call.started_at, (account, *day), spent);
         }
-        let codec = call.codec.as_deref();
-        let [caller, callee] = heard_of.map(|heard| heard.map(|heard| Quality::of(&heard, codec)));
-        let winner = call.winner(sent.map(|sent| sent.trunk.as_str()));
-        let others = call.others.iter().flat_map(|legs| legs.shown());
-        let record = Record {
-            id,
-            recording: heard.map(|heard| heard.recording.as_slice()).unwrap_or_default(),
-            supervised_by: heard.map(|heard| heard.supervised_by.as_slice()).unwrap_or_default(),
-            from,
-            to,
-            started_at: rfc3339(call.started_at),
-            answered_at: call.answered_at.map(rfc3339),
-            ended_at: rfc3339(unix),
-            ended_by: end.by,
-            code: end.code,
-            reason: end.reason,
-            q850: cause(end.code),
-            legs: call.legs,
-            called: others.chain(winner.as_ref().map(|leg| Shown::of(leg, unix, None))).collect(),
-            call_ids: call.call_ids.clone(),
-            answered_by: Some(&*call.answered_by).filter(|by| !by.is_empty()),
-            codec,
-            packets_from_caller: caller.map(|one| one.packets),
-            packets_from_callee: callee.map(|one| one.packets),
-            lost_from_caller: caller.map(|one| one.lost),
-            lost_from_callee: callee.map(|one| one.lost),
-            jitter_ms_from_caller: caller.map(|one| one.jitter_ms),
-            jitter_ms_from_callee: callee.map(|one| one.jitter_ms),
-            mos_from_caller: caller.and_then(|one| one.mos),
-            mos_from_callee: callee.and_then(|one| one.mos),
-            media: call.answered_at.map(|_| if call.anchored { "relayed" } else { "direct" }),
-            came_by: call.came_by.as_deref(),
-            verified: call.verified.as_deref(),
-            trunk: sent.map(|sent| sent.trunk.as_str()),
-            dialled: sent.map(|sent| sent.dialled.as_str()),
-            sent: sent.map(|sent| sent.sent.as_str()),
-            charged: charged.map(|(account, _)| account.to_string()),
-            cost: cost.map(|cost| cost.to_string()),
-            currency: cost.and(sent).map(|sent| sent.currency.as_str()),
-        };
+        let winner = call.winner();
+        let record = Record::of(unix, id, (call, winner.as_ref()), end, heard_of);
         // Texts and numbers alone: it cannot fail.
         self.lines.push_str(&serde_json::to_string(&record).unwrap_or_default());
         self.lines.push('\n');
@@ -485,52 +274,8 @@ impl Records {
     fn carry_over(&self) -> io::Result<()> {
         let mut entries = Vec::new();
         for (id, call) in &self.calls {
-            let id = || id.to_string();
-            let (from, to) = call.parties();
-            let (from, to) = (from.to_owned(), to.to_owned());
-            let targets = call.legs.saturating_sub(1) as usize;
-            let started = Event::CallStarted { call: id(), from, to, targets };
-            ledger::encode(&mut entries, call.started_at, &started);
-            for leg in &call.call_ids {
-                let leg = Event::LegStarted { call: id(), leg: leg.to_string() };
-                ledger::encode(&mut entries, call.started_at, &leg);
-            }
-            for (at, leg) in call.others.iter().flat_map(|legs| legs.iter()) {
-                let ended = Event::LegEnded { call: id(), leg: Box::new(leg.clone()) };
-                ledger::encode(&mut entries, at, &ended);
-            }
-            for file in call.heard.iter().flat_map(|heard| &heard.recording) {
-                let recording = Event::Recording { call: id(), what: Ok(file.clone()) };
-                ledger::encode(&mut entries, call.started_at, &recording);
-            }
-            if let Some(trunk) = &call.came_by {
-                let came = Event::CallCame { call: id(), trunk: trunk.to_string() };
-                ledger::encode(&mut entries, call.started_at, &came);
-            }
-            if let Some(sent) = &call.sent {
-                let Sent { trunk, dialled, sent, charged, price, currency } = &**sent;
-                let sent = Event::CallSent {
-                    call: id(),
-                    trunk: trunk.clone(),
-                    dialled: dialled.clone(),
-                    sent: sent.clone(),
-                    charged: charged.clone(),
-                    price: *price,
-                    currency: currency.clone(),
-                };
-                ledger::encode(&mut entries, call.started_at, &sent);
-            }
-            if let Some(at) = call.answered_at {
-                let after = at.saturating_sub(call.started_at);
-                let answered = Event::CallAnswered {
-                    call: id(),
-                    after,
-                    anchored: call.anchored,
-                    by: call.answered_by.to_string(),
-                    at: call.answered_from,
-                    codec: call.codec.as_deref().map(str::to_owned),
-                };
-                ledger::encode(&mut entries, at, &answered);
+            for (at, event) in call.events(id) {
+                ledger::encode(&mut entries, at, &event);
             }
         }
         ledger::carry_over(&self.data_dir, &entries)
@@ -583,30 +328,6 @@ impl Records {
     }
 }
 
-/// The cause that stands for a status (RFC 3398 §8.2.6.1); 16 is a call that was cleared as usual.
-fn cause(code: u16) -> u8 {
-    match code {
-        200..=299 => 16,
-        400 | 481 | 500 | 503 => 41,
-        401..=403 | 407 | 603 | 607 => 21,
-        404 | 485 | 604 => 1,
-        405 => 63,
-        406 | 415 | 501 => 79,
-        408 | 504 => 102,
-        410 => 22,
-        413 | 414 | 416 | 420 | 421 | 423 | 505 | 513 => 127,
-        480 => 18,
-        482 | 483 => 25,
-        484 => 28,
-        486 | 600 => 17,
-        // The caller gave up: cleared as usual.
-        487 => 16,
-        488 | 606 => 88,
-        502 => 38,
-        _ => 31,
-    }
-}
-
 /// The file in the data directory.
 pub(crate) const FILE_NAME: &str = "cdr.ndjson";
 const MOST_CALLS: usize = 100_000;
@@ -623,7 +344,9 @@ const KEPT: usize = 1 << 16;
 
 #[cfg(test)]
 mod tests {
-    use offhook_exchange::event::EndedBy;
+    use offhook_exchange::directory::AddressOfRecord;
+    use offhook_exchange::event::{CalledLeg, EndedBy};
+    use offhook_exchange::spending::{Money, Price};
 
     use super::*;
 
